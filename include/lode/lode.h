@@ -1,0 +1,19 @@
+/* Lode: finds the low-dimensional structure in data. The only header a program includes. */
+#ifndef LODE_LODE_H
+#define LODE_LODE_H
+
+#include "lode/base.h"
+#include "lode/array.h"
+#include "lode/value.h"
+#include "lode/linop.h"
+#include "lode/plot.h"
+#include "lode/op.h"
+#include "lode/io.h"
+/* families of operations */
+#include "lode/matrix.h"
+#include "lode/tensor.h"
+#include "lode/compress.h"
+#include "lode/make.h"
+#include "lode/bounds.h"
+
+#endif

@@ -1,0 +1,251 @@
+"""Lode: finds the low-dimensional structure in data.
+
+Functions come from the library's own registry: `lode.svd(A, rank=20)`, `help(lode.svd)`. Each gives a Result
+with its outputs as attributes, a certificate of what was reached, and the verbs apply, invert, update, verify,
+plot and save.
+"""
+import ctypes as C
+import inspect
+import json
+import os
+
+from . import _c
+from ._c import LodeError, LodeWarning
+from ._values import ArrayHandle, BundleHandle, array_struct, from_value, to_numpy, value
+
+__version__ = _c.lib.lode_version().decode()
+__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "settings"]
+
+
+def settings(seed=None, threads=None, memory=None, progress=None):
+    """Settings of this thread's later calls: seed of all random numbers, workers, memory budget in bytes, and a
+    function progress(op, stage, fraction, seconds_left)."""
+    ctx = _c.context()
+    if seed is not None:
+        ctx.c.seed = seed
+    if threads is not None:
+        ctx.c.threads = threads
+    if memory is not None:
+        _c.lib.lode_ctx_set_memory(C.byref(ctx.c), int(memory))
+    ctx.progress = progress
+
+
+class Certificate:
+    """What is proved about a result: kind, norm, value reached, target asked for."""
+
+    def __init__(self, c):
+        self.kind = _c.lib.lode_cert_kind_name(c.kind).decode()
+        self.norm = _c.lib.lode_norm_name(c.norm).decode()
+        for name in ("relative", "needs_original", "value", "absolute", "asked", "failure", "low", "high"):
+            setattr(self, name, getattr(c, name))
+        self.quantity, self.note = c.quantity.decode(), c.note.decode()
+        text = C.create_string_buffer(512)
+        _c.lib.lode_certificate_print(C.byref(c), text, 512)
+        self._text = text.value.decode()
+
+    def __repr__(self):
+        return f"<{self._text}>"
+
+
+class Result:
+    """A fitted result: outputs as attributes, verbs as methods."""
+
+    def __init__(self, bundle):
+        self._bundle = bundle
+        names = [_c.lib.lode_bundle_name(C.byref(bundle.c), i).decode() for i in range(bundle.c.count)]
+        self._fields = names
+        for i, name in enumerate(names):
+            v = from_value(_c.lib.lode_bundle_value(C.byref(bundle.c), i), bundle)
+            stem, dot, index = name.partition(".")
+            if dot and index.isdigit():
+                self.__dict__.setdefault(stem, []).append(v)
+            else:
+                setattr(self, name, v)
+
+    @property
+    def op(self):
+        """Name of the operation that made it."""
+        return self._bundle.c.meta.op.decode()
+
+    @property
+    def options(self):
+        """The options it was made with, as written."""
+        text = self._bundle.c.meta.options
+        return json.loads(text) if text else {}
+
+    @property
+    def certificate(self):
+        return Certificate(self._bundle.c.certificate)
+
+    def __repr__(self):
+        return f"<lode.{self.op or 'Result'}: {', '.join(self._fields)}; {self.certificate!r}>"
+
+    def __getitem__(self, name):
+        return from_value(_c.lib.lode_bundle_get(C.byref(self._bundle.c), name.encode()), self._bundle)
+
+    def _verb(self, verb, x):
+        ctx, out = _c.context(), BundleHandle()
+        v, keep = value(x, ["array"], ctx)
+        ctx.check(verb(C.byref(ctx.c), C.byref(self._bundle.c), v, C.byref(out.c)))
+        del keep
+        return Result(out)
+
+    def apply(self, x):
+        """New data through the fitted result."""
+        return self._verb(_c.lib.lode_apply, x)
+
+    def update(self, x):
+        """A result with more data taken in."""
+        return self._verb(_c.lib.lode_update, x)
+
+    def invert(self, codes=None, part=None):
+        """The reconstruction, or a part of it: a slice for each axis (step 1)."""
+        ctx, out, c_part = _c.context(), ArrayHandle(), _c.Part()
+        meta = self._bundle.c.meta
+        if part is not None:
+            part = part if isinstance(part, tuple) else (part,)
+            full = list(meta.shape[:meta.ndim])
+            c_part.ndim = meta.ndim
+            for i in range(meta.ndim):
+                s = part[i] if i < len(part) else slice(None)
+                s = slice(s, s + 1) if isinstance(s, int) else s
+                start, stop, step = s.indices(full[i])
+                if step != 1:
+                    raise ValueError("parts have step 1")
+                c_part.start[i], c_part.count[i] = start, max(stop - start, 0)
+        v, keep = (_c.Value(_c.NONE, None), None) if codes is None else value(codes, ["array"], ctx)
+        ctx.check(_c.lib.lode_invert(C.byref(ctx.c), C.byref(self._bundle.c), v, C.byref(c_part), C.byref(out.c)))
+        del keep
+        return to_numpy(out.c, out)
+
+    def verify(self, original=None):
+        """Checks the certificate again; raises LodeError when it does not hold."""
+        ctx, found = _c.context(), _c.Certificate()
+        v, keep = (_c.Value(_c.NONE, None), None) if original is None else value(original, ["array"], ctx)
+        ctx.check(_c.lib.lode_verify(C.byref(ctx.c), C.byref(self._bundle.c), v, C.byref(found)))
+        del keep
+        return Certificate(found)
+
+    def plot(self, path, original=None, width=0, dark=False, force=True):
+        """Draws to .svg or .png."""
+        ctx, figure = _c.context(), C.c_void_p()
+        v, keep = (_c.Value(_c.NONE, None), None) if original is None else value(original, ["array"], ctx)
+        try:
+            ctx.check(_c.lib.lode_figure_new(C.byref(ctx.c), C.byref(figure)))
+            ctx.check(_c.lib.lode_plot(C.byref(ctx.c), C.byref(self._bundle.c), v, figure))
+            ctx.check(_c.lib.lode_figure_write(C.byref(ctx.c), figure, os.fspath(path).encode(), width, dark, force))
+        finally:
+            _c.lib.lode_figure_free(C.byref(figure))
+        del keep
+
+    def save(self, path, force=False):
+        """Writes by suffix: .lode, .npz, .npy, .safetensors, a folder/."""
+        class Opts(C.Structure):
+            _fields_ = [("format", C.c_char_p), ("force", C.c_bool), ("only", C.c_char_p)]
+        ctx, o = _c.context(), Opts(None, force, None)
+        ctx.check(_c.lib.lode_write(C.byref(ctx.c), os.fspath(path).encode(), C.byref(self._bundle.c), C.byref(o)))
+
+
+def load(path):
+    """Reads a file whole: a result, or named arrays."""
+    ctx, out = _c.context(), BundleHandle()
+    ctx.check(_c.lib.lode_read(C.byref(ctx.c), os.fspath(path).encode(), None, C.byref(out.c)))
+    return Result(out)
+
+
+def merge(results):
+    """Results fitted on parts, joined into one."""
+    ctx, out = _c.context(), BundleHandle()
+    pointers = (C.POINTER(_c.Bundle) * len(results))(*[C.pointer(r._bundle.c) for r in results])
+    ctx.check(_c.lib.lode_merge(C.byref(ctx.c), pointers, len(results), C.byref(out.c)))
+    return Result(out)
+
+
+# ---- functions from the registry ----
+
+def _written(v):
+    """An option's written form."""
+    if isinstance(v, bool):
+        return "true" if v else "false"
+    if isinstance(v, (list, tuple)):
+        return ",".join(_written(x) for x in v)
+    if v is None:
+        return "auto"
+    return repr(float(v)) if isinstance(v, float) else str(v)
+
+
+def _run(description, args, options):
+    ctx, out = _c.context(), BundleHandle()
+    op = _c.lib.lode_op_find(C.byref(ctx.c), description["name"].encode())
+    call = C.create_string_buffer(_c.CALL_SIZE)
+    keep = []
+    ctx.check(_c.lib.lode_call_init(C.byref(ctx.c), op, call))
+    try:
+        kinds = {p["name"]: p["kind"] for p in description["params"]}
+        for name, v in options.items():
+            if kinds[name] == "array":
+                a, held = array_struct(v)
+                keep.append((a, held))
+                ctx.check(_c.lib.lode_call_set_array(C.byref(ctx.c), call, name.encode(), C.byref(a)))
+            else:
+                ctx.check(_c.lib.lode_call_set(C.byref(ctx.c), call, name.encode(), _written(v).encode()))
+        for port in description["in"]:
+            if port["name"] not in args or args[port["name"]] is None:
+                continue
+            given = args[port["name"]]
+            for x in given if port["repeated"] else [given]:
+                v, held = value(x, port["kinds"], ctx)
+                keep.append(held)
+                ctx.check(_c.lib.lode_call_input(C.byref(ctx.c), call, port["name"].encode(), v))
+        try:
+            ctx.check(_c.lib.lode_call_run(C.byref(ctx.c), call, C.byref(out.c)))
+        except LodeError:
+            for held in keep:  # an operator's own exception says more
+                error = getattr(held[-1], "error", None) if isinstance(held, tuple) else None
+                if error is not None:
+                    raise error
+            raise
+    finally:
+        _c.lib.lode_call_free(call)
+    return Result(out)
+
+
+def _function(description, taken):
+    """The Python function of one operation; an input whose name an option has too gets a trailing underscore."""
+    ports, params = description["in"], description["params"]
+    P = inspect.Parameter
+    options = [p["name"] for p in params]
+    names = {p["name"] + ("_" if p["name"] in options else ""): p["name"] for p in ports}
+    parameters = [P(n, P.POSITIONAL_OR_KEYWORD, default=P.empty if not p["optional"] else None)
+                  for n, p in sorted(zip(names, ports), key=lambda x: x[1]["optional"])]
+    parameters += [P(p["name"], P.KEYWORD_ONLY, default=P.empty if p["required"] else p["default"]) for p in params]
+    signature = inspect.Signature(parameters)
+
+    def call(*args, **kwargs):
+        bound = signature.bind(*args, **kwargs)
+        return _run(description, {names[k]: v for k, v in bound.arguments.items() if k in names},
+                    {k: v for k, v in bound.arguments.items() if k in options})
+
+    lines = [description["brief"] + ".", "", "Inputs:"]
+    lines += [f"    {n}: {p['help']}" + (f" ({p['shape']})" if "shape" in p else "") for n, p in zip(names, ports)]
+    lines += ["Options:"] + [f"    {p['name']} ({p['kind']}): {p['help']}" for p in params]
+    lines += ["Outputs:"] + [f"    {p['name']}: {p['help']}" for p in description["out"]]
+    lines += ["Verbs: " + ", ".join(description["verbs"]), f"Command: {description['example']}"]
+    call.__name__ = call.__qualname__ = description["name"]
+    call.__doc__, call.__signature__, call.__module__ = "\n".join(lines), signature, "lode"
+    assert description["name"] not in taken, description["name"]
+    return call
+
+
+def _registry():
+    ctx, text = _c.context(), C.c_void_p()
+    ctx.check(_c.lib.lode_registry_json(C.byref(ctx.c), C.byref(text)))
+    try:
+        return json.loads(C.cast(text, C.c_char_p).value)
+    finally:
+        _c.lib.lode_text_free(text)
+
+
+for _d in _registry():
+    globals()[_d["name"]] = _function(_d, __all__)
+    __all__.append(_d["name"])

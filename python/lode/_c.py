@@ -1,0 +1,199 @@
+"""The C library through ctypes: structures, prototypes, one context a thread."""
+import ctypes as C
+import os
+import threading
+from pathlib import Path
+
+i32, i64, u64, f64, size_t, void_p, char_p = (
+    C.c_int32, C.c_int64, C.c_uint64, C.c_double, C.c_size_t, C.c_void_p, C.c_char_p)
+MAX_NDIM = 32
+
+
+class Progress(C.Structure):
+    _fields_ = [("op", char_p), ("stage", char_p), ("fraction", f64), ("seconds", f64), ("seconds_left", f64)]
+
+
+PROGRESS_FN = C.CFUNCTYPE(C.c_int, void_p, C.POINTER(Progress))
+MULTIPLY_FN = C.CFUNCTYPE(C.c_int, void_p, C.c_bool, i64, void_p, i64, void_p, i64)
+
+
+class Ctx(C.Structure):
+    _fields_ = [("size", size_t), ("seed", u64), ("threads", C.c_int), ("scratch", char_p), ("progress", PROGRESS_FN),
+                ("progress_data", void_p), ("log", void_p), ("log_data", void_p), ("broken", char_p),
+                ("state", void_p)]
+
+
+class Array(C.Structure):
+    _fields_ = [("data", void_p), ("owner", void_p), ("dtype", C.c_uint), ("ndim", i32), ("device", i32),
+                ("flags", i32), ("shape", i64 * MAX_NDIM), ("strides", i64 * MAX_NDIM)]
+
+
+class Sparse(C.Structure):
+    _fields_ = [("layout", C.c_uint), ("ndim", i32), ("shape", i64 * MAX_NDIM), ("indptr", Array), ("indices", Array),
+                ("values", Array)]
+
+
+class Callback(C.Structure):
+    _fields_ = [("dtype", C.c_uint), ("rows", i64), ("cols", i64), ("fn", MULTIPLY_FN), ("data", void_p)]
+
+
+class Scalar(C.Structure):
+    _fields_ = [("dtype", C.c_uint), ("i", i64), ("re", f64), ("im", f64)]
+
+
+class Value(C.Structure):
+    _fields_ = [("kind", C.c_uint), ("at", void_p)]
+
+
+NONE, ARRAY, SPARSE, SOURCE, LINOP, CALLBACK, BUNDLE, TEXT, SCALAR = range(9)
+
+
+class Certificate(C.Structure):
+    _fields_ = [("kind", C.c_uint), ("norm", C.c_uint), ("relative", C.c_bool), ("needs_original", C.c_bool),
+                ("value", f64), ("absolute", f64), ("asked", f64), ("failure", f64), ("low", f64), ("high", f64),
+                ("quantity", C.c_char * 64), ("note", C.c_char * 128)]
+
+
+class Meta(C.Structure):
+    _fields_ = [("op", C.c_char * 32), ("version", C.c_char * 16), ("options", char_p), ("attributes", char_p),
+                ("seed", u64), ("input_hash", C.c_char * 72), ("input_bytes", u64), ("has_shape", C.c_bool),
+                ("dtype", C.c_uint), ("ndim", i32), ("shape", i64 * MAX_NDIM)]
+
+
+class Bundle(C.Structure):
+    _fields_ = [("count", i64), ("capacity", i64), ("members", void_p), ("meta", Meta), ("certificate", Certificate)]
+
+
+class Part(C.Structure):
+    _fields_ = [("ndim", i32), ("start", i64 * MAX_NDIM), ("count", i64 * MAX_NDIM)]
+
+
+def _find():
+    named = os.environ.get("LODE_LIBRARY")
+    if named:
+        return named
+    here = Path(__file__).resolve().parent
+    for path in (here / "liblode.so", here.parents[1] / "build" / "liblode.so"):
+        if path.exists():
+            return str(path)
+    return "liblode.so.0"
+
+
+lib = C.CDLL(_find())
+
+P = C.POINTER
+_prototypes = {
+    "lode_version": (char_p, []),
+    "lode_sizeof": (size_t, [char_p]),
+    "lode_status_name": (char_p, [C.c_int]),
+    "lode_status_text": (char_p, [C.c_int]),
+    "lode_ctx_init": (C.c_int, [P(Ctx), void_p]),
+    "lode_ctx_free": (None, [P(Ctx)]),
+    "lode_message": (char_p, [P(Ctx)]),
+    "lode_ctx_set_memory": (None, [P(Ctx), u64]),
+    "lode_dtype_name": (char_p, [C.c_uint]),
+    "lode_dtype_parse": (C.c_bool, [char_p, P(C.c_uint)]),
+    "lode_array_cast": (C.c_int, [P(Ctx), P(Array), C.c_uint, P(Array)]),
+    "lode_array_free": (None, [P(Array)]),
+    "lode_bundle_free": (None, [P(Bundle)]),
+    "lode_bundle_name": (char_p, [P(Bundle), i64]),
+    "lode_bundle_value": (Value, [P(Bundle), i64]),
+    "lode_bundle_get": (Value, [P(Bundle), char_p]),
+    "lode_bundle_ref": (C.c_int, [P(Ctx), P(Bundle), P(Bundle)]),
+    "lode_cert_kind_name": (char_p, [C.c_uint]),
+    "lode_norm_name": (char_p, [C.c_uint]),
+    "lode_certificate_print": (None, [P(Certificate), char_p, size_t]),
+    "lode_op_find": (void_p, [P(Ctx), char_p]),
+    "lode_registry_json": (C.c_int, [P(Ctx), P(void_p)]),
+    "lode_op_describe": (C.c_int, [P(Ctx), void_p, C.c_uint, P(void_p)]),
+    "lode_text_free": (None, [void_p]),
+    "lode_call_init": (C.c_int, [P(Ctx), void_p, void_p]),
+    "lode_call_free": (None, [void_p]),
+    "lode_call_set": (C.c_int, [P(Ctx), void_p, char_p, char_p]),
+    "lode_call_set_array": (C.c_int, [P(Ctx), void_p, char_p, P(Array)]),
+    "lode_call_input": (C.c_int, [P(Ctx), void_p, char_p, Value]),
+    "lode_call_run": (C.c_int, [P(Ctx), void_p, P(Bundle)]),
+    "lode_apply": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
+    "lode_update": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
+    "lode_merge": (C.c_int, [P(Ctx), P(P(Bundle)), i64, P(Bundle)]),
+    "lode_invert": (C.c_int, [P(Ctx), P(Bundle), Value, P(Part), P(Array)]),
+    "lode_verify": (C.c_int, [P(Ctx), P(Bundle), Value, P(Certificate)]),
+    "lode_plot": (C.c_int, [P(Ctx), P(Bundle), Value, void_p]),
+    "lode_figure_new": (C.c_int, [P(Ctx), P(void_p)]),
+    "lode_figure_free": (None, [P(void_p)]),
+    "lode_figure_write": (C.c_int, [P(Ctx), void_p, char_p, C.c_int, C.c_bool, C.c_bool]),
+    "lode_read": (C.c_int, [P(Ctx), char_p, void_p, P(Bundle)]),
+    "lode_read_value": (C.c_int, [P(Ctx), char_p, void_p, C.c_bool, char_p, P(Bundle)]),
+    "lode_write": (C.c_int, [P(Ctx), char_p, P(Bundle), void_p]),
+}
+for _name, (_restype, _argtypes) in _prototypes.items():
+    _f = getattr(lib, _name)
+    _f.restype, _f.argtypes = _restype, _argtypes
+
+for _struct, _c_name in ((Ctx, b"lode_ctx"), (Array, b"lode_array"), (Sparse, b"lode_sparse"), (Value, b"lode_value"),
+                         (Callback, b"lode_callback"), (Scalar, b"lode_scalar"), (Certificate, b"lode_certificate"),
+                         (Meta, b"lode_meta"), (Bundle, b"lode_bundle"), (Part, b"lode_part")):
+    if C.sizeof(_struct) != lib.lode_sizeof(_c_name):
+        raise ImportError(f"liblode {lib.lode_version().decode()} lays out {_c_name.decode()} otherwise than this "
+                          "package: install both from one version")
+CALL_SIZE = lib.lode_sizeof(b"lode_call")
+
+
+class LodeError(Exception):
+    """The library's sentence; .status is its name, such as LODE_ESHAPE."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+class LodeWarning(UserWarning):
+    """The result is valid, with a caveat: a target missed, no convergence."""
+
+
+_local = threading.local()
+
+
+class Context:
+    """The context of one thread. seed, threads and memory hold for later calls of that thread."""
+
+    def __init__(self):
+        self.c = Ctx()
+        self.interrupt = False
+        self.progress = None
+        self.check(lib.lode_ctx_init(C.byref(self.c), None))
+        self._callback = PROGRESS_FN(self._tick)  # kept: the library holds only the pointer
+        self.c.progress = self._callback
+
+    def _tick(self, _, p):
+        try:
+            if self.progress is not None:
+                self.progress(p.contents.op.decode(), p.contents.stage.decode(), p.contents.fraction,
+                              p.contents.seconds_left)
+            return 0
+        except KeyboardInterrupt:
+            self.interrupt = True
+            return 1
+
+    def check(self, status):
+        """Raises for failures, warns for caveats."""
+        if status == 0:
+            return
+        message = lib.lode_message(C.byref(self.c)).decode(errors="replace") or lib.lode_status_text(status).decode()
+        if status < 0:
+            if self.interrupt:
+                self.interrupt = False
+                raise KeyboardInterrupt
+            raise LodeError(lib.lode_status_name(status).decode(), message)
+        import warnings
+        warnings.warn(message, LodeWarning, stacklevel=4)
+
+    def __del__(self):
+        lib.lode_ctx_free(C.byref(self.c))
+
+
+def context():
+    """This thread's context."""
+    if not hasattr(_local, "context"):
+        _local.context = Context()
+    return _local.context

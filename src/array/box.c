@@ -1,0 +1,225 @@
+/* Energies of slices and boxes of a tensor: rows of the last axis are cut into at most 32 chunks by shape alone,
+ * each chunk sums for itself, and chunks are joined in order. */
+#include "array/box.h"
+
+#include <string.h>
+
+typedef struct kernels {
+    double (*run_energy)(const void *from, int64_t n);
+    double (*row_energies)(const void *from, int64_t n, double *into);
+    double (*picked_energies)(const void *from, const int64_t *at, int64_t n, double *into);
+    void (*binned_energies)(const void *from, const int32_t *bin, int64_t n, double *into);
+    void (*pick_row)(const void *from, const int64_t *at, int64_t n, const void *scale, const void *phase, void *to);
+    void (*times)(void *scale, const void *factor);
+    void (*one)(void *scale);
+} kernels;
+
+#define REAL float
+#define PARTS 1
+#define NAME(x) x##_f32
+#include "array/box_kernel.inc"
+#define REAL double
+#define PARTS 1
+#define NAME(x) x##_f64
+#include "array/box_kernel.inc"
+#define REAL float
+#define PARTS 2
+#define NAME(x) x##_c64
+#include "array/box_kernel.inc"
+#define REAL double
+#define PARTS 2
+#define NAME(x) x##_c128
+#include "array/box_kernel.inc"
+
+enum { CHUNKS = 32, CHUNK_VALUES = 1 << 14, SUMS = 1 << 20 /* doubles that all chunks may sum into */ };
+
+typedef struct box {
+    const kernels *k;
+    const lode_array *a;
+    const int64_t *const *index; /* NULL: everything */
+    const int32_t *const *bin;
+    const lode_array *const *phase;
+    int64_t count[LODE_MAX_NDIM]; /* of the selection */
+    int64_t stride[LODE_MAX_NDIM]; /* of a, or of the table */
+    int64_t rows, chunks, width;  /* width: doubles a chunk sums into */
+    double *sums;
+    lode_array *out;
+    int ndim;
+} box;
+
+static lode_status open_box(lode_ctx *ctx, const lode_array *a, const int64_t *count, box *b)
+{
+    switch (a->dtype) {
+    case LODE_F32: b->k = &kernels_f32; break;
+    case LODE_F64: b->k = &kernels_f64; break;
+    case LODE_C64: b->k = &kernels_c64; break;
+    case LODE_C128: b->k = &kernels_c128; break;
+    default:
+        return lode_i_fail(ctx, LODE_EINTERNAL, "box energies take arithmetic types, not %s",
+                           lode_dtype_name(a->dtype));
+    }
+    if (!lode_array_is_contiguous(a) || a->ndim < 1)
+        return lode_i_fail(ctx, LODE_EINTERNAL, "box energies take contiguous tensors");
+    b->a = a, b->ndim = a->ndim, b->rows = 1;
+    for (int k = 0; k < a->ndim; k++)
+        b->count[k] = count ? count[k] : a->shape[k];
+    int64_t values = b->count[a->ndim - 1], stride = 1;
+    for (int k = 0; k + 1 < a->ndim; k++)
+        b->rows *= b->count[k], values *= b->count[k];
+    for (int k = a->ndim - 1; k >= 0; k--)
+        b->stride[k] = stride, stride *= a->shape[k];
+    b->chunks = lode_i_max(lode_i_min(lode_i_min(CHUNKS, b->rows), values / CHUNK_VALUES), 1);
+    return LODE_OK;
+}
+
+/* Position of row r, counted over the selection's leading axes. */
+static void locate(const box *b, int64_t r, int64_t *at)
+{
+    for (int k = b->ndim - 2; k >= 0; k--)
+        at[k] = r % b->count[k], r /= b->count[k];
+}
+
+/* The next row. */
+static void step(const box *b, int64_t *at)
+{
+    for (int k = b->ndim - 2; k >= 0; k--) {
+        if (++at[k] < b->count[k])
+            return;
+        at[k] = 0;
+    }
+}
+
+static int64_t offset(const box *b, const int64_t *at)
+{
+    int64_t o = 0;
+    for (int k = 0; k + 1 < b->ndim; k++)
+        o += (b->index ? b->index[k][at[k]] : at[k]) * b->stride[k];
+    return o;
+}
+
+static lode_status slices(lode_ctx *ctx, int64_t chunk, void *data)
+{
+    (void)ctx;
+    const box *b = data;
+    const int last = b->ndim - 1;
+    const int64_t from = b->rows * chunk / b->chunks, to = b->rows * (chunk + 1) / b->chunks;
+    double *sum = b->sums + chunk * b->width, *into[LODE_MAX_NDIM];
+    int64_t at[LODE_MAX_NDIM] = { 0 };
+    for (int k = 0; k <= last; k++)
+        into[k] = k == 0 ? sum : into[k - 1] + b->count[k - 1];
+    locate(b, from, at);
+    for (int64_t r = from; r < to; r++, step(b, at)) {
+        const void *row = lode_i_at(b->a, offset(b, at));
+        const double e = b->index ? b->k->picked_energies(row, b->index[last], b->count[last], into[last])
+                                  : b->k->row_energies(row, b->count[last], into[last]);
+        for (int k = 0; k < last; k++)
+            into[k][at[k]] += e;
+    }
+    return LODE_OK;
+}
+
+lode_status lode_i_slice_energies(lode_ctx *ctx, const lode_array *a, const int64_t *const *index,
+                                  const int64_t *count, double *const *energy)
+{
+    lode_status st = LODE_OK;
+    box b = { .index = index };
+    LODE_TRY(open_box(ctx, a, index ? count : NULL, &b));
+    for (int k = 0; k < b.ndim; k++)
+        b.width += b.count[k];
+    LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double), (void **)&b.sums));
+    LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, slices, &b));
+    int64_t o = 0;
+    for (int k = 0; k < b.ndim; o += b.count[k++])
+        for (int64_t i = 0; i < b.count[k]; i++) {
+            double e = 0;
+            for (int64_t c = 0; c < b.chunks; c++)
+                e += b.sums[c * b.width + o + i];
+            energy[k][i] = e;
+        }
+done:
+    lode_i_free(b.sums);
+    return st;
+}
+
+static lode_status boxes(lode_ctx *ctx, int64_t chunk, void *data)
+{
+    (void)ctx;
+    const box *b = data;
+    const int last = b->ndim - 1;
+    const int64_t from = b->rows * chunk / b->chunks, to = b->rows * (chunk + 1) / b->chunks;
+    const int64_t n = b->count[last], first = n ? b->bin[last][0] : 0;
+    bool single = true; /* the whole row in one bin: the common case of a coarse look */
+    for (int64_t i = 1; i < n && single; i++)
+        single = b->bin[last][i] == first;
+    double *sum = b->sums + chunk * b->width;
+    int64_t at[LODE_MAX_NDIM] = { 0 };
+    locate(b, from, at);
+    for (int64_t r = from; r < to; r++, step(b, at)) {
+        const void *row = lode_i_at(b->a, r * n);
+        double *into = sum;
+        for (int k = 0; k < last; k++)
+            into += b->bin[k][at[k]] * b->stride[k];
+        if (single)
+            into[first] += b->k->run_energy(row, n);
+        else
+            b->k->binned_energies(row, b->bin[last], n, into);
+    }
+    return LODE_OK;
+}
+
+lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_t *const *bin, const int64_t *bins,
+                                double *table)
+{
+    lode_status st = LODE_OK;
+    box b = { .bin = bin };
+    LODE_TRY(open_box(ctx, a, NULL, &b));
+    b.width = 1;
+    for (int k = b.ndim - 1; k >= 0; k--)
+        b.stride[k] = b.width, b.width *= bins[k];
+    b.chunks = lode_i_max(lode_i_min(b.chunks, SUMS / b.width), 1);
+    LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double), (void **)&b.sums));
+    LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, boxes, &b));
+    for (int64_t i = 0; i < b.width; i++) {
+        double e = 0;
+        for (int64_t c = 0; c < b.chunks; c++)
+            e += b.sums[c * b.width + i];
+        table[i] = e;
+    }
+done:
+    lode_i_free(b.sums);
+    return st;
+}
+
+static lode_status pick_rows(lode_ctx *ctx, int64_t chunk, void *data)
+{
+    (void)ctx;
+    const box *b = data;
+    const int last = b->ndim - 1;
+    const int64_t from = b->rows * chunk / b->chunks, to = b->rows * (chunk + 1) / b->chunks, n = b->count[last];
+    int64_t at[LODE_MAX_NDIM] = { 0 };
+    locate(b, from, at);
+    for (int64_t r = from; r < to; r++, step(b, at)) {
+        double scale[2];
+        b->k->one(scale);
+        for (int k = 0; b->phase && k < last; k++)
+            b->k->times(scale, lode_i_at(b->phase[k], at[k]));
+        b->k->pick_row(lode_i_at(b->a, offset(b, at)), b->index[last], n, scale,
+                       b->phase ? lode_i_at(b->phase[last], 0) : NULL, lode_i_at(b->out, r * n));
+    }
+    return LODE_OK;
+}
+
+lode_status lode_i_pick(lode_ctx *ctx, const lode_array *a, const int64_t *const *index, const int64_t *count,
+                        const lode_array *const *phase, lode_array *out)
+{
+    lode_status st = LODE_OK;
+    lode_array y = { 0 };
+    box b = { .index = index, .phase = phase, .out = &y };
+    LODE_TRY(open_box(ctx, a, count, &b));
+    LODE_TRY(lode_array_new(ctx, a->dtype, a->ndim, count, &y));
+    LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, pick_rows, &b));
+    lode_array_swap(out, &y);
+done:
+    LODE_FREE(&y);
+    return st;
+}

@@ -1,0 +1,167 @@
+/* Checksums of 64 bits and tree digests of 256, fixed by the formulas here, which are part of the file format.
+ * They find accidents: one wrong bit, a lost block, swapped chunks. They do not resist a forger.
+ *
+ *   C[0..39]   the first 40 outputs of splitmix64 from state 0, each with its lowest bit set
+ *   mum(a, b)  low 64 bits of the product a b, exclusive-or its high 64 bits
+ *   w[s][l]    the input as 64-bit words, little-endian, zero bytes appended to a multiple of 64;
+ *              word l of 0..7 of stripe s
+ *
+ *   hash(bytes, size, seed, j), j = 0..4, adding modulo 2^64:
+ *       a[l] = C[8 j + l] + seed                                     l = 0..7
+ *       for each stripe s in order:  a[l] = mum(a[l] ^ w[s][l], C[8 j + l])
+ *       h = size ^ C[8 j];  for l = 0..7:  h = mum(h ^ a[l], C[8 ((j + 1) mod 5) + l])
+ *       h = h ^ (h >> 32);  h = h C[8 j];  h = h ^ (h >> 29)
+ *
+ *   checksum(bytes, seed)    hash with j = 0
+ *   digest of leaf number n  the four words hash(bytes, size, n, j), j = 1..4
+ *   digest of a whole        that of leaf 2^64 - 1 whose bytes are the leaves' words in order, little-endian
+ *   in hexadecimal           the four words in order, 16 digits each, most significant first */
+#include "base/base.h"
+
+#include <string.h>
+
+enum { LANES = 8, STRIPE = 8 * LANES, BLOCK = 64 * STRIPE };
+
+static const uint64_t C[5 * LANES] = {
+    UINT64_C(0xE220A8397B1DCDAF), UINT64_C(0x6E789E6AA1B965F5), UINT64_C(0x06C45D188009454F), UINT64_C(0xF88BB8A8724C81ED),
+    UINT64_C(0x1B39896A51A8749B), UINT64_C(0x53CB9F0C747EA2EB), UINT64_C(0x2C829ABE1F4532E1), UINT64_C(0xC584133AC916AB3D),
+    UINT64_C(0x3EE5789041C98AC3), UINT64_C(0xF3B8488C368CB0A7), UINT64_C(0x657EECDD3CB13D09), UINT64_C(0xC2D326E0055BDEF7),
+    UINT64_C(0x8621A03FE0BBDB7B), UINT64_C(0x8E1F7555983AA92F), UINT64_C(0xB54E0F1600CC4D19), UINT64_C(0x84BB3F97971D80AB),
+    UINT64_C(0x7D29825C75521255), UINT64_C(0xC3CF17102B7F7F87), UINT64_C(0x3466E9A083914F65), UINT64_C(0xD81A8D2B5A4485AD),
+    UINT64_C(0xDB01602B100B9ED7), UINT64_C(0xA9038A921825F10D), UINT64_C(0xEDF5F1D90DCA2F6B), UINT64_C(0x54496AD67BD2634D),
+    UINT64_C(0xDD7C01D4F5407269), UINT64_C(0x935E82F1DB4C4F7B), UINT64_C(0x69B82EBC92233301), UINT64_C(0x40D29EB57DE1D511),
+    UINT64_C(0xA2F09DABB45C6317), UINT64_C(0xEE521D7A0F4D3873), UINT64_C(0xF16952EE72F3454F), UINT64_C(0x377D35DEA8E40225),
+    UINT64_C(0x0C7DE8064963BAB1), UINT64_C(0x05582D37111AC529), UINT64_C(0xD254741F599DC6F7), UINT64_C(0x69630F7593D108C3),
+    UINT64_C(0x417EF96181DAA383), UINT64_C(0x3C3C41A3B43343A1), UINT64_C(0x6E19905DCBE531DF), UINT64_C(0x4FA9FA7324851729),
+};
+
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 wide;
+
+static inline uint64_t mum(uint64_t a, uint64_t b)
+{
+    const wide p = (wide)a * b;
+    return (uint64_t)p ^ (uint64_t)(p >> 64);
+}
+#else
+static inline uint64_t mum(uint64_t a, uint64_t b)
+{
+    const uint64_t a0 = a & UINT32_MAX, a1 = a >> 32, b0 = b & UINT32_MAX, b1 = b >> 32;
+    const uint64_t middle = a1 * b0 + (a0 * b0 >> 32), low = a0 * b1 + (middle & UINT32_MAX);
+    return a * b ^ (a1 * b1 + (middle >> 32) + (low >> 32));
+}
+#endif
+
+static inline uint64_t word(const unsigned char *p)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t w;
+    memcpy(&w, p, sizeof w);
+    return w;
+#else
+    uint64_t w = 0;
+    for (int i = 7; i >= 0; i--)
+        w = w << 8 | p[i];
+    return w;
+#endif
+}
+
+static void start(uint64_t a[LANES], const uint64_t *c, uint64_t seed)
+{
+    for (int l = 0; l < LANES; l++)
+        a[l] = c[l] + seed;
+}
+
+/* Whole stripes; the lanes live in registers. */
+static void absorb(uint64_t a[LANES], const uint64_t *c, const unsigned char *p, size_t stripes)
+{
+    uint64_t a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5], a6 = a[6], a7 = a[7];
+    for (size_t s = 0; s < stripes; s++, p += STRIPE) {
+        a0 = mum(a0 ^ word(p), c[0]);
+        a1 = mum(a1 ^ word(p + 8), c[1]);
+        a2 = mum(a2 ^ word(p + 16), c[2]);
+        a3 = mum(a3 ^ word(p + 24), c[3]);
+        a4 = mum(a4 ^ word(p + 32), c[4]);
+        a5 = mum(a5 ^ word(p + 40), c[5]);
+        a6 = mum(a6 ^ word(p + 48), c[6]);
+        a7 = mum(a7 ^ word(p + 56), c[7]);
+    }
+    a[0] = a0, a[1] = a1, a[2] = a2, a[3] = a3, a[4] = a4, a[5] = a5, a[6] = a6, a[7] = a7;
+}
+
+static void absorb_rest(uint64_t a[LANES], const uint64_t *c, const unsigned char *p, size_t size)
+{
+    unsigned char stripe[STRIPE] = { 0 };
+    if (size == 0)
+        return;
+    memcpy(stripe, p, size);
+    absorb(a, c, stripe, 1);
+}
+
+static uint64_t finish(const uint64_t a[LANES], int j, size_t size)
+{
+    const uint64_t *next = C + LANES * ((j + 1) % 5);
+    uint64_t h = (uint64_t)size ^ C[LANES * j];
+    for (int l = 0; l < LANES; l++)
+        h = mum(h ^ a[l], next[l]);
+    h ^= h >> 32;
+    h *= C[LANES * j];
+    return h ^ h >> 29;
+}
+
+uint64_t lode_i_checksum(const void *bytes, size_t size, uint64_t seed)
+{
+    const unsigned char *p = bytes;
+    const size_t whole = size / STRIPE;
+    uint64_t a[LANES];
+    start(a, C, seed);
+    absorb(a, C, p, whole);
+    if (size % STRIPE)
+        absorb_rest(a, C, p + whole * STRIPE, size % STRIPE);
+    return finish(a, 0, size);
+}
+
+void lode_i_digest(const void *bytes, size_t size, uint64_t leaf, lode_digest *d)
+{
+    const unsigned char *p = bytes;
+    size_t left = size;
+    uint64_t a[4][LANES];
+    for (int j = 0; j < 4; j++)
+        start(a[j], C + LANES * (j + 1), leaf);
+    while (left >= STRIPE) { /* in blocks that stay in the cache for the four words */
+        const size_t now = left < BLOCK ? left / STRIPE : BLOCK / STRIPE;
+        for (int j = 0; j < 4; j++)
+            absorb(a[j], C + LANES * (j + 1), p, now);
+        p += now * STRIPE;
+        left -= now * STRIPE;
+    }
+    for (int j = 0; j < 4; j++) {
+        absorb_rest(a[j], C + LANES * (j + 1), p, left);
+        d->word[j] = finish(a[j], j + 1, size);
+    }
+}
+
+/* As lode_i_digest of the parts' little-endian bytes, which two parts fill a stripe with. */
+void lode_i_digest_join(const lode_digest *parts, int64_t count, lode_digest *d)
+{
+    const size_t size = count > 0 ? (size_t)count * 32 : 0;
+    lode_digest whole;
+    for (int j = 0; j < 4; j++) {
+        const uint64_t *c = C + LANES * (j + 1);
+        uint64_t a[LANES];
+        start(a, c, UINT64_MAX);
+        for (int64_t i = 0; i < count; i += 2)
+            for (int l = 0; l < LANES; l++) {
+                const uint64_t w = l < 4 ? parts[i].word[l] : i + 1 < count ? parts[i + 1].word[l - 4] : 0;
+                a[l] = mum(a[l] ^ w, c[l]);
+            }
+        whole.word[j] = finish(a, j + 1, size);
+    }
+    *d = whole;
+}
+
+void lode_i_digest_hex(const lode_digest *d, char hex[72])
+{
+    snprintf(hex, 72, "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64, d->word[0], d->word[1], d->word[2],
+             d->word[3]);
+}

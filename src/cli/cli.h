@@ -1,0 +1,101 @@
+/* The command: parses words, calls the library through its public headers, prints. */
+#ifndef LODE_CLI_H
+#define LODE_CLI_H
+
+#include <stdio.h>
+
+#include "lode/lode.h"
+
+/** Exit statuses of our own making; the rest come from lode_status_exit. */
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+typedef enum cli_progress { CLI_AUTO, CLI_ALWAYS, CLI_NEVER } cli_progress;
+
+/** One output: `-o FILE`, or `-o port=FILE`. */
+typedef struct cli_output {
+    const char *port; /* NULL: the whole result */
+    const char *path;
+} cli_output;
+
+typedef struct cli_option {
+    const char *name, *value; /* value NULL: given alone */
+} cli_option;
+
+enum { CLI_MAX = 256 };
+typedef struct cli {
+    lode_ctx ctx;
+    /* flags that every command takes */
+    bool json, quiet, force, help;
+    cli_progress progress;
+    const char *from, *to, *dtype, *shape, *part, *width;
+    bool dark;
+    /* words and options in the order given */
+    int words;
+    char *word[CLI_MAX];
+    int options;
+    cli_option option[CLI_MAX];
+    int outputs;
+    cli_output output[16];
+    lode_read_opts read;
+} cli;
+
+/* args.c */
+/** Splits the words after the command's name. Prints one sentence and returns CLI_USAGE when they are wrong. */
+int cli_parse(cli *c, int argc, char **argv);
+/** Prints "lode: " and the context's sentence; returns the status's exit code. */
+int cli_failed(cli *c, lode_status st);
+/** Prints one sentence of usage and returns CLI_USAGE. */
+int cli_usage(const cli *c, const char *format, ...) LODE_PRINTF(2, 3);
+/** Options left that no command knows: an error naming the first. Commands call it with what they took. */
+int cli_no_options(const cli *c, const char *command);
+
+/* values.c */
+/** A value named on the command line; free with cli_value_free. */
+typedef struct cli_value {
+    lode_bundle held; /* what `value` points into */
+    lode_source source;
+    lode_value value;
+} cli_value;
+/** Reads FILE[:member][slice]; a result with an inverse reads as its reconstruction. */
+lode_status cli_read(cli *c, const char *spec, cli_value *v);
+/** Reads a result whole: the model of a verb. */
+lode_status cli_model(cli *c, const char *path, lode_bundle *model);
+void cli_value_free(cli_value *v);
+/** Fails early when an output exists and --force is not given. */
+int cli_check_outputs(cli *c);
+/** Writes a result to the outputs asked for. */
+lode_status cli_write(cli *c, const lode_bundle *result);
+
+/* report.c */
+void cli_progress_start(cli *c);
+void cli_progress_stop(cli *c);
+double cli_seconds(void);
+/** Size of a file, -1 when there is none. */
+int64_t cli_file_size(const char *path);
+void cli_print_bytes(double bytes, char text[32]);
+/** The human summary on stderr and, with --json, the object on stdout. */
+void cli_report(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan, lode_status st,
+                double seconds);
+void cli_print_shape(int ndim, const int64_t *shape, char *text, size_t size);
+/** JSON string with its quotes. */
+void cli_json_text(FILE *f, const char *text);
+
+/* commands: each returns the exit status */
+int cli_run_op(cli *c, const lode_op *op);
+int cli_plan(cli *c);
+int cli_apply(cli *c);
+int cli_invert(cli *c);
+int cli_update(cli *c);
+int cli_merge(cli *c);
+int cli_verify(cli *c);
+int cli_plot(cli *c);
+int cli_info(cli *c);
+int cli_convert(cli *c);
+int cli_list(cli *c);
+int cli_find(cli *c);
+int cli_help(cli *c);
+int cli_claims(cli *c);
+int cli_describe(cli *c);
+int cli_version(cli *c);
+
+#endif

@@ -1,0 +1,162 @@
+/* Files looked at and turned into others: info, convert. */
+#include <string.h>
+
+#include "cli.h"
+
+static void print_meta(cli *c, const lode_bundle *b)
+{
+    char text[512], shape[256], in[32], out[32];
+    const lode_meta *m = &b->meta;
+    (void)c;
+    if (m->op[0])
+        printf("made by     %s (lode %s), seed %llu\n", m->op, m->version, (unsigned long long)m->seed);
+    if (m->options)
+        printf("options     %s\n", m->options);
+    if (m->has_shape) {
+        cli_print_shape(m->ndim, m->shape, shape, sizeof shape);
+        printf("stands for  %s %s\n", shape, lode_dtype_name(m->dtype));
+    }
+    const int64_t size = cli_file_size(c->word[0]);
+    if (m->input_bytes > 0 && size > 0) {
+        cli_print_bytes((double)m->input_bytes, in), cli_print_bytes((double)size, out);
+        printf("bytes       %s -> %s, ratio %.4g\n", in, out, (double)m->input_bytes / (double)size);
+    }
+    if (m->input_hash[0])
+        printf("input hash  %s\n", m->input_hash);
+    if (b->certificate.kind != LODE_CERT_NONE) {
+        lode_certificate_print(&b->certificate, text, sizeof text);
+        printf("error       %s\n", text);
+    }
+    if (b->certificate.note[0])
+        printf("note        %s\n", b->certificate.note);
+    if (m->attributes)
+        printf("attributes  %s\n", m->attributes);
+}
+
+static lode_status print_members(cli *c, const lode_file *file)
+{
+    char text[256];
+    for (int64_t i = 0; i < lode_file_count(file); i++) {
+        lode_kind kind = LODE_NONE;
+        lode_dtype dtype = LODE_F64;
+        int ndim = 0;
+        int64_t shape[LODE_MAX_NDIM];
+        const lode_status st = lode_file_info(&c->ctx, file, i, &kind, &dtype, &ndim, shape);
+        if (st < 0)
+            return st;
+        cli_print_shape(ndim, shape, text, sizeof text);
+        if (c->json) {
+            fputs(i ? ", " : "", stdout);
+            fputs("{\"name\": ", stdout);
+            cli_json_text(stdout, lode_file_name(file, i));
+            printf(", \"kind\": \"%s\", \"dtype\": \"%s\", \"shape\": [", lode_kind_name(kind), lode_dtype_name(dtype));
+            for (int k = 0; k < ndim; k++)
+                printf("%s%lld", k ? ", " : "", (long long)shape[k]);
+            fputs("]}", stdout);
+        } else if (kind == LODE_TEXT) {
+            printf("%-16s text\n", lode_file_name(file, i));
+        } else {
+            printf("%-16s %s %s%s%s\n", lode_file_name(file, i), text, lode_dtype_name(dtype),
+                   kind == LODE_ARRAY || kind == LODE_SOURCE ? "" : " ",
+                   kind == LODE_ARRAY || kind == LODE_SOURCE ? "" : lode_kind_name(kind));
+        }
+    }
+    return LODE_OK;
+}
+
+int cli_info(cli *c)
+{
+    lode_file *file = NULL;
+    lode_bundle meta = { 0 };
+    const int bad = cli_no_options(c, "info");
+    if (bad)
+        return bad;
+    if (c->words != 1)
+        return cli_usage(c, "usage: lode info FILE");
+    lode_status st = lode_file_open(&c->ctx, c->word[0], &c->read, &file);
+    if (st >= 0)
+        st = lode_file_meta(&c->ctx, file, &meta);
+    if (st >= 0) {
+        if (c->json) {
+            printf("{\"format\": \"%s\", \"op\": ", lode_file_format(file));
+            cli_json_text(stdout, meta.meta.op);
+            if (meta.meta.attributes)
+                printf(", \"attributes\": %s", meta.meta.attributes);
+            fputs(", \"members\": [", stdout);
+        } else {
+            printf("format      %s\n", lode_file_format(file));
+            print_meta(c, &meta);
+        }
+        st = print_members(c, file);
+        if (st >= 0 && c->json)
+            puts("]}");
+    }
+    const int code = st < 0 ? cli_failed(c, st) : CLI_OK;
+    lode_bundle_free(&meta);
+    lode_file_close(&file);
+    return code;
+}
+
+/* The array converted to the type asked for, read whole. */
+static lode_status cast_value(cli *c, lode_value v, lode_dtype dtype, lode_bundle *out)
+{
+    lode_ctx *ctx = &c->ctx;
+    lode_bundle loaded = { 0 };
+    lode_array y = { 0 };
+    const lode_array *a = v.kind == LODE_ARRAY ? v.as.array : NULL;
+    lode_status st = LODE_OK;
+    if (!a) {
+        st = lode_read_value(ctx, c->word[0], &c->read, true, "x", &loaded);
+        if (st >= 0)
+            st = lode_bundle_array(ctx, &loaded, "x", &a);
+    }
+    if (st >= 0)
+        st = lode_array_cast(ctx, a, dtype, &y);
+    if (st >= 0)
+        st = lode_bundle_add_array(ctx, out, "x", &y);
+    lode_array_free(&y);
+    lode_bundle_free(&loaded);
+    return st;
+}
+
+int cli_convert(cli *c)
+{
+    lode_bundle all = { 0 };
+    cli_value v = { 0 };
+    lode_dtype dtype = LODE_F64;
+    int bad = cli_no_options(c, "convert");
+    if (!bad && c->words == 2 && c->outputs == 0)
+        c->output[c->outputs++] = (cli_output){ NULL, c->word[1] }, c->words = 1;
+    if (!bad && (c->words != 1 || c->outputs != 1))
+        bad = cli_usage(c, "usage: lode convert INPUT OUTPUT [--dtype TYPE]");
+    if (!bad && c->dtype && !lode_dtype_parse(c->dtype, &dtype))
+        bad = cli_usage(c, "--dtype is '%s'; give f32, f64, i16 and so on", c->dtype);
+    if (!bad)
+        bad = cli_check_outputs(c);
+    if (bad)
+        return bad;
+    const double start = cli_seconds();
+    const lode_write_opts o = { .format = c->to, .force = c->force };
+    cli_progress_start(c);
+    lode_status st = cli_read(c, c->word[0], &v);
+    if (st == LODE_EUSAGE && !c->dtype) { /* several members: the whole file */
+        st = lode_read(&c->ctx, c->word[0], &c->read, &all);
+        if (st >= 0)
+            st = cli_write(c, &all);
+    } else if (st >= 0 && c->dtype && !c->shape) {
+        st = cast_value(c, v.value, dtype, &all);
+        if (st >= 0)
+            st = cli_write(c, &all);
+    } else if (st >= 0 && v.value.kind == LODE_SOURCE) {
+        st = lode_write_source(&c->ctx, c->output[0].path, "x", v.value.as.source, &o);
+    } else if (st >= 0) {
+        st = cli_write(c, &v.held);
+    }
+    cli_progress_stop(c);
+    const int code = st < 0 ? cli_failed(c, st) : lode_status_exit(st);
+    if (st >= 0 && !c->quiet)
+        fprintf(stderr, "convert: written %s, %.3g s\n", c->output[0].path, cli_seconds() - start);
+    cli_value_free(&v);
+    lode_bundle_free(&all);
+    return code;
+}

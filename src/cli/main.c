@@ -1,0 +1,83 @@
+/* lode: the command. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+
+static const struct {
+    const char *name;
+    int (*run)(cli *c);
+} commands[] = {
+    { "help", cli_help },       { "list", cli_list },     { "find", cli_find },       { "info", cli_info },
+    { "convert", cli_convert }, { "plan", cli_plan },     { "apply", cli_apply },     { "invert", cli_invert },
+    { "update", cli_update },   { "merge", cli_merge },   { "verify", cli_verify },   { "plot", cli_plot },
+    { "claims", cli_claims },   { "describe", cli_describe },
+};
+
+static lode_ctx *interrupted;
+
+/* First time: stop within an iteration, nothing is lost. Second time: leave at once. */
+static void on_interrupt(int sig)
+{
+    static volatile sig_atomic_t times;
+    (void)sig;
+    if (++times > 1)
+        _exit(130);
+    lode_ctx_cancel(interrupted);
+}
+
+static int dispatch(cli *c, const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(name, commands[i].name) == 0) {
+            if (c->help) {
+                c->word[0] = (char *)(uintptr_t)commands[i].name, c->words = 1;
+                return cli_help(c);
+            }
+            return commands[i].run(c);
+        }
+    const lode_op *op = lode_op_find(&c->ctx, name);
+    if (op && c->help) {
+        c->word[0] = (char *)(uintptr_t)op->name, c->words = 1;
+        return cli_help(c);
+    }
+    if (op)
+        return cli_run_op(c, op);
+    const char *near = lode_op_suggest(&c->ctx, name);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands && !near; i++)
+        if (strncmp(name, commands[i].name, 3) == 0)
+            near = commands[i].name;
+    return cli_usage(c, "no command '%s'%s%s%s; 'lode list' shows all", name, near ? "; did you mean '" : "",
+                     near ? near : "", near ? "'?" : "");
+}
+
+int main(int argc, char **argv)
+{
+    static cli c; /* large, and zero */
+    if (lode_ctx_init(&c.ctx, NULL) < 0) {
+        fputs("lode: out of memory at start\n", stderr);
+        return CLI_FAILED;
+    }
+    int code = CLI_USAGE;
+    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        code = cli_help(&c);
+    } else if (strcmp(argv[1], "--version") == 0) {
+        code = cli_version(&c);
+    } else if ((code = cli_parse(&c, argc - 2, argv + 2)) == CLI_OK) {
+        interrupted = &c.ctx;
+        struct sigaction act = { .sa_handler = on_interrupt };
+        sigaction(SIGINT, &act, NULL);
+        sigaction(SIGTERM, &act, NULL);
+        signal(SIGPIPE, SIG_IGN);
+        c.ctx.broken = getenv("LODE_BREAK");
+        code = dispatch(&c, argv[1]);
+    }
+    if (fflush(stdout) != 0 && code == CLI_OK) {
+        fputs("lode: writing to standard output failed\n", stderr);
+        code = CLI_FAILED;
+    }
+    lode_ctx_free(&c.ctx);
+    return code;
+}

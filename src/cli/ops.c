@@ -1,0 +1,176 @@
+/* `lode OP ...` and `lode plan OP ...`: a call by name from the words given. */
+#include <string.h>
+
+#include "cli.h"
+
+/* Everything a call borrows from the command line. */
+typedef struct request {
+    lode_call call;
+    cli_value input[CLI_MAX];
+    lode_bundle arrays; /* array options */
+    int inputs;
+} request;
+
+static void request_free(request *r)
+{
+    lode_call_free(&r->call);
+    for (int i = 0; i < r->inputs; i++)
+        cli_value_free(&r->input[i]);
+    lode_bundle_free(&r->arrays);
+}
+
+static const lode_param *find_param(const lode_op *op, const char *name)
+{
+    for (const lode_param *p = op->params; p->name; p++) {
+        size_t i = 0;
+        while (name[i] && (name[i] == p->name[i] || (name[i] == '-' && p->name[i] == '_')))
+            i++;
+        if (!name[i] && !p->name[i])
+            return p;
+    }
+    return NULL;
+}
+
+static lode_status set_option(cli *c, request *r, const cli_option *o)
+{
+    const lode_param *p = find_param(r->call.op, o->name);
+    const lode_array *a = NULL;
+    if (p && p->kind == LODE_P_ARRAY && o->value) {
+        lode_status st = lode_read_value(&c->ctx, o->value, &c->read, true, p->name, &r->arrays);
+        if (st >= 0)
+            st = lode_bundle_array(&c->ctx, &r->arrays, p->name, &a);
+        return st < 0 ? st : lode_call_set_array(&c->ctx, &r->call, p->name, a);
+    }
+    return lode_call_set(&c->ctx, &r->call, o->name, o->value ? o->value : "true");
+}
+
+/* The port that `name=...` names, or NULL. */
+static const lode_port *named_port(const lode_op *op, const char *word, const char **rest)
+{
+    const char *equals = strchr(word, '=');
+    for (const lode_port *p = op->in; equals && p->name; p++)
+        if (strlen(p->name) == (size_t)(equals - word) && strncmp(p->name, word, strlen(p->name)) == 0) {
+            *rest = equals + 1;
+            return p;
+        }
+    return NULL;
+}
+
+/* The port that the next plain word binds to. */
+static const lode_port *next_port(const request *r)
+{
+    const lode_op *op = r->call.op;
+    for (int n = 0; op->in[n].name; n++)
+        if (!op->in[n].optional && !op->in[n].repeated && r->call.in[n].kind == LODE_NONE)
+            return &op->in[n];
+    return NULL;
+}
+
+static lode_status add_input(cli *c, request *r, const char *word)
+{
+    const char *spec = word;
+    const lode_port *port = named_port(r->call.op, word, &spec);
+    const char *name = port ? port->name : NULL;
+    if (!port)
+        port = next_port(r);
+    cli_value *v = &r->input[r->inputs++];
+    lode_status st = LODE_OK;
+    if (port && port->kinds == LODE_KIND_BIT(LODE_TEXT)) {
+        v->value = lode_from_text(spec);
+    } else if (port && port->kinds == LODE_KIND_BIT(LODE_BUNDLE)) {
+        st = cli_model(c, spec, &v->held);
+        v->value = lode_from_bundle(&v->held);
+    } else {
+        st = cli_read(c, spec, v);
+    }
+    return st < 0 ? st : lode_call_input(&c->ctx, &r->call, name, v->value);
+}
+
+static lode_status build(cli *c, const lode_op *op, int first, request *r)
+{
+    /* --shape and --dtype describe raw files, unless the operation has options of these names. */
+    const cli_option shared[] = { { "shape", c->shape }, { "dtype", c->dtype } };
+    lode_status st = lode_call_init(&c->ctx, op, &r->call);
+    for (int i = 0; st >= 0 && i < 2; i++)
+        if (shared[i].value && find_param(op, shared[i].name))
+            st = set_option(c, r, &shared[i]);
+    for (int i = 0; st >= 0 && i < c->options; i++)
+        st = set_option(c, r, &c->option[i]);
+    for (int i = first; st >= 0 && i < c->words; i++)
+        st = add_input(c, r, c->word[i]);
+    return st;
+}
+
+/* Provenance: the hash of the first dense input, kept with results that keep their metadata. */
+static lode_status hash_input(cli *c, const request *r, lode_bundle *result)
+{
+    const lode_value v = r->call.in[0];
+    if (v.kind != LODE_ARRAY && v.kind != LODE_SOURCE)
+        return LODE_OK;
+    return lode_hash(&c->ctx, v, result->meta.input_hash);
+}
+
+int cli_run_op(cli *c, const lode_op *op)
+{
+    static request r;
+    lode_bundle result = { 0 };
+    int code = cli_check_outputs(c);
+    if (code)
+        return code;
+    const double start = cli_seconds();
+    cli_progress_start(c);
+    lode_status st = build(c, op, 0, &r);
+    if (st >= 0)
+        st = lode_call_run(&c->ctx, &r.call, &result);
+    const double seconds = cli_seconds() - start;
+    if (st >= 0 && c->outputs) {
+        const lode_status hashed = hash_input(c, &r, &result);
+        const lode_status wrote = hashed < 0 ? hashed : cli_write(c, &result);
+        st = wrote < 0 ? wrote : st;
+    }
+    if (st < 0)
+        code = cli_failed(c, st);
+    else
+        cli_report(c, op->name, &result, &r.call.plan, st, seconds);
+    lode_bundle_free(&result);
+    request_free(&r);
+    return st < 0 ? code : lode_status_exit(st);
+}
+
+int cli_plan(cli *c)
+{
+    static request r;
+    char need[32], size[32], scratch[32];
+    if (c->words == 0)
+        return cli_usage(c, "plan needs an operation and its inputs, as in 'lode plan svd A.npy --rank 10'");
+    const lode_op *op = lode_op_find(&c->ctx, c->word[0]);
+    if (!op)
+        return cli_usage(c, "no operation '%s'; 'lode list' shows all", c->word[0]);
+    lode_status st = build(c, op, 1, &r);
+    if (st >= 0)
+        st = lode_call_plan(&c->ctx, &r.call);
+    const lode_plan *p = &r.call.plan;
+    int code = CLI_OK;
+    char *json = NULL;
+    if (st >= 0 && c->json)
+        st = lode_plan_json(&c->ctx, p, &json);
+    if (st < 0) {
+        code = cli_failed(c, st);
+    } else if (c->json) {
+        puts(json);
+    } else {
+        cli_print_bytes((double)(p->workspace + p->output + p->resident), need);
+        cli_print_bytes((double)p->output, size);
+        cli_print_bytes((double)p->scratch, scratch);
+        printf("%s: %s\n  %-10s %s (inputs held %.1f MiB, workspace %.1f MiB, outputs up to %s)\n", op->name, p->algorithm,
+               "memory", need, (double)p->resident / 1048576, (double)p->workspace / 1048576, size);
+        printf("  %-10s %s\n  %-10s %.3g over the input\n", "disk", scratch, "passes", p->passes);
+        if (p->slab > 0)
+            printf("  %-10s %lld rows of the first axis at a time\n", "slabs", (long long)p->slab);
+        if (p->seconds > 0)
+            printf("  %-10s about %.2g s\n", "time", p->seconds);
+    }
+    lode_text_free(json);
+    request_free(&r);
+    return code;
+}

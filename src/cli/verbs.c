@@ -1,0 +1,211 @@
+/* Verbs on a written result: apply, invert, update, merge, verify, plot. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+static int need(cli *c, const char *command, int least, int most, bool output, const char *usage)
+{
+    const int bad = cli_no_options(c, command);
+    if (bad)
+        return bad;
+    if (c->words < least || c->words > most || (output && c->outputs != 1))
+        return cli_usage(c, "usage: %s", usage);
+    return cli_check_outputs(c);
+}
+
+/* Ranges "0:10,:,5" as a part. */
+static int parse_part(cli *c, const char *text, lode_part *part)
+{
+    static const char *const want = "--part is '%s'; give a range an axis, as in 0:10,:,5";
+    for (const char *p = text; *p;) {
+        char *end = NULL;
+        if (part->ndim == LODE_MAX_NDIM)
+            return cli_usage(c, want, text);
+        int64_t *start = &part->start[part->ndim], *count = &part->count[part->ndim];
+        *start = 0, *count = -1;
+        const bool from = *p != ':';
+        if (from) {
+            *start = strtoll(p, &end, 10);
+            if (end == p)
+                return cli_usage(c, want, text);
+            p = end;
+        }
+        if (*p == ':') {
+            p++;
+            if (*p && *p != ',') {
+                *count = strtoll(p, &end, 10) - *start;
+                if (end == p || *count < 0)
+                    return cli_usage(c, want, text);
+                p = end;
+            }
+        } else {
+            *count = 1;
+        }
+        part->ndim++;
+        if (*p && *p++ != ',')
+            return cli_usage(c, want, text);
+    }
+    return CLI_OK;
+}
+
+static int finish(cli *c, const char *name, lode_status st, const lode_bundle *result, double start)
+{
+    if (st >= 0) {
+        const lode_status wrote = cli_write(c, result);
+        st = wrote < 0 ? wrote : st;
+    }
+    if (st < 0)
+        return cli_failed(c, st);
+    cli_report(c, name, result, NULL, st, cli_seconds() - start);
+    return lode_status_exit(st);
+}
+
+static int model_and_input(cli *c, const char *name,
+                           lode_status (*verb)(lode_ctx *, const lode_bundle *, lode_value, lode_bundle *))
+{
+    lode_bundle model = { 0 }, result = { 0 };
+    cli_value x = { 0 };
+    const double start = cli_seconds();
+    cli_progress_start(c);
+    lode_status st = cli_model(c, c->word[0], &model);
+    if (st >= 0)
+        st = cli_read(c, c->word[1], &x);
+    if (st >= 0)
+        st = verb(&c->ctx, &model, x.value, &result);
+    const int code = finish(c, name, st, &result, start);
+    cli_value_free(&x);
+    lode_bundle_free(&model);
+    lode_bundle_free(&result);
+    return code;
+}
+
+int cli_apply(cli *c)
+{
+    const int bad = need(c, "apply", 2, 2, true, "lode apply MODEL INPUT -o OUTPUT");
+    return bad ? bad : model_and_input(c, "apply", lode_apply);
+}
+
+int cli_update(cli *c)
+{
+    const int bad = need(c, "update", 2, 2, true, "lode update MODEL INPUT -o OUTPUT");
+    return bad ? bad : model_and_input(c, "update", lode_update);
+}
+
+int cli_invert(cli *c)
+{
+    lode_bundle model = { 0 }, result = { 0 };
+    lode_array y = { 0 };
+    lode_part part = { 0 };
+    cli_value codes = { 0 };
+    int bad = need(c, "invert", 1, 2, true, "lode invert MODEL [CODES] [--part 0:10,:,5] -o OUTPUT");
+    if (!bad && c->part)
+        bad = parse_part(c, c->part, &part);
+    if (bad)
+        return bad;
+    const double start = cli_seconds();
+    cli_progress_start(c);
+    lode_status st = cli_model(c, c->word[0], &model);
+    if (st >= 0 && c->words == 2)
+        st = cli_read(c, c->word[1], &codes);
+    if (st >= 0)
+        st = lode_invert(&c->ctx, &model, codes.value, &part, &y);
+    if (st >= 0) {
+        const lode_status added = lode_bundle_add_array(&c->ctx, &result, "x", &y);
+        st = added < 0 ? added : st;
+    }
+    const int code = finish(c, "invert", st, &result, start);
+    lode_array_free(&y);
+    cli_value_free(&codes);
+    lode_bundle_free(&model);
+    lode_bundle_free(&result);
+    return code;
+}
+
+int cli_merge(cli *c)
+{
+    const int bad = need(c, "merge", 2, CLI_MAX, true, "lode merge MODEL MODEL... -o OUTPUT");
+    if (bad)
+        return bad;
+    static lode_bundle model[CLI_MAX];
+    const lode_bundle *models[CLI_MAX];
+    lode_bundle result = { 0 };
+    lode_status st = LODE_OK;
+    const double start = cli_seconds();
+    cli_progress_start(c);
+    for (int i = 0; st >= 0 && i < c->words; i++) {
+        st = cli_model(c, c->word[i], &model[i]);
+        models[i] = &model[i];
+    }
+    if (st >= 0)
+        st = lode_merge(&c->ctx, models, c->words, &result);
+    const int code = finish(c, "merge", st, &result, start);
+    for (int i = 0; i < c->words; i++)
+        lode_bundle_free(&model[i]);
+    lode_bundle_free(&result);
+    return code;
+}
+
+int cli_verify(cli *c)
+{
+    lode_bundle model = { 0 };
+    cli_value original = { 0 };
+    lode_certificate found = { 0 };
+    const int bad = need(c, "verify", 1, 2, false, "lode verify FILE [ORIGINAL]");
+    if (bad)
+        return bad;
+    cli_progress_start(c);
+    lode_status st = cli_model(c, c->word[0], &model);
+    if (st >= 0 && c->words == 2)
+        st = cli_read(c, c->word[1], &original);
+    if (st >= 0)
+        st = lode_verify(&c->ctx, &model, original.value, &found);
+    int code = CLI_OK;
+    if (st < 0) {
+        code = cli_failed(c, st);
+    } else {
+        char text[512], *json = NULL;
+        cli_progress_stop(c);
+        lode_certificate_print(&found, text, sizeof text);
+        if (!c->quiet)
+            fprintf(stderr, "verify: holds; %s%s%s\n", text, found.note[0] ? "; " : "", found.note);
+        if (c->json && lode_certificate_json(&c->ctx, &found, &json) >= 0)
+            puts(json);
+        lode_text_free(json);
+        code = lode_status_exit(st);
+    }
+    cli_value_free(&original);
+    lode_bundle_free(&model);
+    return code;
+}
+
+int cli_plot(cli *c)
+{
+    lode_bundle model = { 0 };
+    cli_value original = { 0 };
+    lode_figure *figure = NULL;
+    const int bad = need(c, "plot", 1, 2, true, "lode plot MODEL [ORIGINAL] -o FIGURE.svg|FIGURE.png [--width PIXELS] [--dark]");
+    if (bad)
+        return bad;
+    const int width = c->width ? atoi(c->width) : 0;
+    if (c->width && (width < 200 || width > 10000))
+        return cli_usage(c, "--width is '%s'; give pixels from 200 to 10000", c->width);
+    lode_status st = cli_model(c, c->word[0], &model);
+    if (st >= 0 && c->words == 2)
+        st = cli_read(c, c->word[1], &original);
+    if (st >= 0)
+        st = lode_figure_new(&c->ctx, &figure);
+    if (st >= 0)
+        st = lode_plot(&c->ctx, &model, original.value, figure);
+    if (st >= 0)
+        st = lode_figure_write(&c->ctx, figure, c->output[0].path, width, c->dark, c->force);
+    int code = CLI_OK;
+    if (st < 0)
+        code = cli_failed(c, st);
+    else if (!c->quiet)
+        fprintf(stderr, "plot: written %s\n", c->output[0].path);
+    lode_figure_free(&figure);
+    cli_value_free(&original);
+    lode_bundle_free(&model);
+    return code;
+}

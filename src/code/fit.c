@@ -1,0 +1,205 @@
+/* What the encoder learns before it codes: the marginal magnitudes along each axis, and the weights by
+ * which they and the coded neighbours predict a magnitude. */
+#include <math.h>
+
+#include "code/model.h"
+
+typedef struct marginals {
+    const code_grid *g;
+    const int32_t *symbols;
+    const int64_t *first;
+    int64_t length;     /* of all axes together */
+    uint64_t *sum;      /* one table a worker: integers, so that their total has no order */
+    uint32_t *largest;  /* one a worker */
+    uint8_t *negative;  /* one a worker */
+} marginals;
+
+static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
+{
+    const marginals *m = data;
+    const code_grid *g = m->g;
+    const int last = g->ndim - 1;
+    const int worker = lode_i_worker(ctx);
+    uint64_t *sum = m->sum + worker * m->length;
+    int64_t start[CODE_AXES], count[CODE_AXES], index[CODE_AXES] = { 0 }, rows = 1;
+    int64_t flat = code_grid_block(g, b, start, count);
+    uint64_t *along = sum + m->first[last] + start[last];
+
+    for (int k = 0; k < last; k++)
+        rows *= count[k];
+    for (int64_t r = 0; r < rows; r++) {
+        uint64_t row = 0;
+        uint32_t largest = m->largest[worker];
+        bool negative = false;
+        for (int64_t i = 0; i < count[last]; i++) {
+            const int32_t s = m->symbols[flat + i];
+            const uint32_t a = s < 0 ? 0 - (uint32_t)s : (uint32_t)s;
+            largest = a > largest ? a : largest;
+            negative |= s < 0;
+            along[i] += a;
+            row += a;
+        }
+        m->largest[worker] = largest;
+        m->negative[worker] |= negative;
+        for (int k = 0; k < last; k++)
+            sum[m->first[k] + start[k] + index[k]] += row;
+        for (int k = last - 1; k >= 0; k--) {
+            flat += g->stride[k];
+            if (++index[k] < count[k])
+                break;
+            flat -= count[k] * g->stride[k];
+            index[k] = 0;
+        }
+    }
+    return LODE_OK;
+}
+
+/* Quarter octaves of x in the model's units. */
+static double octaves4(double x)
+{
+    return 4 * log2(x) + 4 * CODE_UNIT;
+}
+
+static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, code_hints *hints)
+{
+    lode_status st = LODE_OK;
+    marginals m = { .g = g, .symbols = symbols, .first = hints->first };
+    const int workers = lode_ctx_threads(ctx);
+    double total = 0, size = 1;
+    uint32_t largest = 0;
+
+    for (int k = 0; k < g->ndim; k++) {
+        hints->first[k] = m.length;
+        m.length += g->shape[k];
+        size *= (double)g->shape[k];
+    }
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(m.length * workers) * sizeof *m.sum, (void **)&m.sum));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)workers * sizeof *m.largest, (void **)&m.largest));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)workers, (void **)&m.negative));
+    LODE_TRY(lode_i_parallel(ctx, g->blocks, add_block, &m));
+    for (int w = 0; w < workers; w++) {
+        largest = m.largest[w] > largest ? m.largest[w] : largest;
+        hints->signs |= m.negative[w] != 0;
+        for (int64_t i = 0; w > 0 && i < m.length; i++)
+            m.sum[i] += m.sum[w * m.length + i];
+    }
+    for (int64_t i = 0; i < g->shape[0]; i++)
+        total += (double)m.sum[hints->first[0] + i];
+    hints->drop = largest >> 22 ? (uint32_t)(code_log2(largest) - 21) : 0;
+    hints->base = total > 0 ? (int32_t)lrint(octaves4(ldexp(total / size, -(int)hints->drop))) : 0;
+    hints->base = hints->base < -64 ? -64 : hints->base;
+    /* Worth their bytes only where each level serves many symbols. */
+    hints->present = g->ndim > 1 && total > 4 * (double)m.length;
+    for (int k = 0; k < g->ndim && hints->present; k++)
+        for (int64_t i = 0; i < g->shape[k]; i++) {
+            const double mean = total / (double)g->shape[k];
+            const double ratio = ((double)m.sum[hints->first[k] + i] + 0.25) / (mean + 0.25);
+            const double level = 4 * log2(ratio);
+            hints->level[hints->first[k] + i] = 2 * (int32_t)lrint(level / 2);
+        }
+done:
+    lode_i_free(m.sum);
+    lode_i_free(m.largest);
+    lode_i_free(m.negative);
+    return st;
+}
+
+/* ---- weights: least squares relative to the expectation, all weights nonnegative ---- */
+
+enum { SAMPLES = 1 << 16, BLOCKS = 24 };
+
+static double expectation(const float *f, const double *weight)
+{
+    double m = 0;
+    for (int k = 0; k < CODE_FEATURES; k++)
+        m += weight[k] * (double)f[k];
+    return m;
+}
+
+/* Coordinate descent on the normal equations A w = b, w >= 0. */
+static void descend(double A[CODE_FEATURES][CODE_FEATURES], const double *b, double *w)
+{
+    for (int sweep = 0; sweep < 200; sweep++)
+        for (int k = 0; k < CODE_FEATURES; k++) {
+            double r = b[k];
+            for (int j = 0; j < CODE_FEATURES; j++)
+                r -= j == k ? 0 : A[k][j] * w[j];
+            w[k] = A[k][k] > 0 && r > 0 ? r / A[k][k] : 0;
+        }
+}
+
+static void solve(const float *sample, int64_t n, double *weight)
+{
+    for (int pass = 0; pass < 4; pass++) {
+        double A[CODE_FEATURES][CODE_FEATURES] = { { 0 } }, b[CODE_FEATURES] = { 0 };
+        for (int64_t s = 0; s < n; s++) {
+            const float *f = sample + s * (CODE_FEATURES + 1);
+            const double m = expectation(f, weight) + 8;
+            const double scale = 1 / (m * m), seen = fmin((double)f[CODE_FEATURES], 8 * m + 512); /* one giant moves little */
+            for (int i = 0; i < CODE_FEATURES; i++) {
+                b[i] += scale * (double)f[i] * seen;
+                for (int j = 0; j <= i; j++)
+                    A[i][j] += scale * (double)f[i] * (double)f[j];
+            }
+        }
+        for (int i = 0; i < CODE_FEATURES; i++)
+            for (int j = 0; j < i; j++)
+                A[j][i] = A[i][j];
+        descend(A, b, weight);
+    }
+}
+
+lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, code_hints *hints,
+                     code_weights *weights)
+{
+    lode_status st = LODE_OK;
+    double weight[CODE_FEATURES] = { 0.3, 0.1, 0.1, 0.1, 0.02, 0.1, 0.02, 0.02 };
+    code_bench *bench = NULL;
+    float *sample = NULL;
+    int64_t n = 0;
+
+    LODE_TRY(fit_hints(ctx, g, symbols, hints));
+    LODE_TRY(code_bench_new(ctx, g, &bench));
+    LODE_TRY(LODE_NEW(ctx, (int64_t)SAMPLES * (CODE_FEATURES + 1), &sample));
+    const int64_t used = lode_i_min(g->blocks, BLOCKS);
+    for (int64_t u = 0; u < used && n < SAMPLES; u++) {
+        int64_t start[CODE_AXES], count[CODE_AXES], size = 1;
+        const int64_t block = (2 * u + 1) * g->blocks / (2 * used);
+        const int64_t first = code_grid_block(g, block, start, count);
+        code_walk w;
+        for (int k = 0; k < g->ndim; k++)
+            size *= count[k];
+        /* Every stride-th symbol; the stride is odd so that it meets all columns. */
+        const int64_t step = lode_i_max(1, size * used / SAMPLES) | 1;
+        int64_t phase = 0;
+        code_walk_begin(g, start, count, count, hints, bench, &w);
+        while (code_walk_row(&w, hints, NULL, bench)) {
+            const int32_t *from = symbols + code_walk_flat(&w, g, first);
+            uint32_t *seen = bench->padded + w.at;
+            const int64_t row = w.count[w.ndim - 1];
+            for (int64_t i = 0; i < row; i++) {
+                const int32_t s = from[i];
+                seen[i] = code_seen(s < 0 ? 0 - (uint32_t)s : (uint32_t)s, hints->drop);
+            }
+            int64_t i = phase;
+            for (; i < row && n < SAMPLES; i += step) {
+                uint32_t f[CODE_FEATURES];
+                float *to = sample + n++ * (CODE_FEATURES + 1);
+                code_walk_features(&w, bench, i, f);
+                for (int k = 0; k < CODE_FEATURES; k++)
+                    to[k] = (float)f[k];
+                to[CODE_FEATURES] = (float)seen[i];
+            }
+            phase = i < row ? 0 : i - row;
+        }
+    }
+    solve(sample, n, weight);
+    for (int k = 0; k < CODE_FEATURES; k++) {
+        const double w = weight[k] * (1 << CODE_WEIGHT_BITS);
+        weights->weight[k] = (uint32_t)(w < 1023 ? lrint(w) : 1023);
+    }
+done:
+    code_bench_free(bench);
+    lode_i_free(sample);
+    return st;
+}

@@ -1,0 +1,164 @@
+/* The uniform quantizer: one step for all values, a dead zone around 0, values back at the centroids. */
+#include <math.h>
+#include <string.h>
+
+#include "code/code.h"
+
+enum { PIECE = 1 << 15 }; /* values a task; parts are joined in order */
+
+typedef struct fit_part {
+    double zero, bits;           /* in squared steps; in bits */
+    double sum[2], sumsq[2];     /* of |x|/step - |q| where |q| is 1, and where it is more */
+    int64_t count[2];
+} fit_part;
+
+static uint32_t word_f32(float v)
+{
+    uint32_t w;
+    memcpy(&w, &v, sizeof w);
+    return w;
+}
+
+static uint64_t word_f64(double v)
+{
+    uint64_t w;
+    memcpy(&w, &v, sizeof w);
+    return w;
+}
+
+#define T float
+#define WORD uint32_t
+#define BITS 23
+#define NAME(x) x##_f32
+#include "code/quantize_kernel.inc"
+#undef T
+#undef WORD
+#undef BITS
+#undef NAME
+#define T double
+#define WORD uint64_t
+#define BITS 52
+#define NAME(x) x##_f64
+#include "code/quantize_kernel.inc"
+
+typedef struct work {
+    const lode_array *x;
+    const lode_quantizer *z;
+    int64_t n;
+    int32_t *q;
+    fit_part *part;
+} work;
+
+static lode_status fit_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const work *w = data;
+    const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
+    (void)ctx;
+    if (w->x->dtype == LODE_F32)
+        fit_f32((const float *)lode_i_at(w->x, i * PIECE), n, w->z, &w->part[i]);
+    else
+        fit_f64((const double *)lode_i_at(w->x, i * PIECE), n, w->z, &w->part[i]);
+    return LODE_OK;
+}
+
+static lode_status quantize_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const work *w = data;
+    const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
+    const void *x = lode_i_at(w->x, i * PIECE);
+    int32_t *q = w->q + i * PIECE;
+    if (w->x->dtype == LODE_F32 ? quantize_f32(x, n, w->z, q) : quantize_f64(x, n, w->z, q))
+        return LODE_OK;
+    return lode_i_fail(ctx, LODE_EDOMAIN, "a value over 2^30 steps of %g cannot be quantized", w->z->step);
+}
+
+static lode_status dequantize_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const work *w = data;
+    const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
+    const int32_t *q = w->q + i * PIECE;
+    void *x = lode_i_at(w->x, i * PIECE);
+    (void)ctx;
+    if (w->x->dtype == LODE_F32)
+        dequantize_f32(q, n, w->z, x);
+    else
+        dequantize_f64(q, n, w->z, x);
+    return LODE_OK;
+}
+
+static lode_status accepted(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z)
+{
+    if (x->dtype != LODE_F32 && x->dtype != LODE_F64)
+        return lode_i_fail(ctx, LODE_ETYPE, "the quantizer takes f32 and f64, not %s", lode_dtype_name(x->dtype));
+    if (!lode_array_is_contiguous(x))
+        return lode_i_fail(ctx, LODE_EINTERNAL, "the quantizer takes contiguous arrays");
+    if (!(z->step > 0 && z->step <= 1e300 && z->zone >= 0.5 && z->zone < 1))
+        return lode_i_fail(ctx, LODE_EPARAM, "a quantizer cannot have step %g and zone %g", z->step, z->zone);
+    return LODE_OK;
+}
+
+lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quantizer *z, double *sumsq, double *bits)
+{
+    lode_status st = LODE_OK;
+    fit_part total = { 0 };
+    work w = { .x = x, .z = z, .n = lode_array_size(x) };
+    const int64_t pieces = lode_i_ceil_div(w.n, PIECE);
+
+    LODE_TRY(accepted(ctx, x, z));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(pieces + 1) * sizeof *w.part, (void **)&w.part));
+    LODE_TRY(lode_i_parallel(ctx, pieces, fit_task, &w));
+    for (int64_t i = 0; i < pieces; i++) {
+        const fit_part *p = &w.part[i];
+        total.zero += p->zero;
+        total.bits += p->bits;
+        for (int k = 0; k < 2; k++) {
+            total.sum[k] += p->sum[k];
+            total.sumsq[k] += p->sumsq[k];
+            total.count[k] += p->count[k];
+        }
+    }
+    double error = total.zero;
+    for (int k = 0; k < 2; k++) {
+        const double n = (double)total.count[k];
+        /* a multiple of 2^-12, so that the stored quantizer is this one */
+        z->shift[k] = n > 0 ? ldexp(rint(ldexp(total.sum[k] / n, 12)), -12) : 0;
+        error += total.sumsq[k] - 2 * z->shift[k] * total.sum[k] + n * z->shift[k] * z->shift[k];
+    }
+    if (sumsq)
+        *sumsq = fmax(error, 0) * z->step * z->step;
+    if (bits)
+        *bits = total.bits;
+done:
+    lode_i_free(w.part);
+    return st;
+}
+
+lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z, lode_array *q)
+{
+    lode_status st = LODE_OK;
+    lode_array made = { 0 };
+    work w = { .x = x, .z = z, .n = lode_array_size(x) };
+    LODE_TRY(accepted(ctx, x, z));
+    LODE_TRY(lode_array_new(ctx, LODE_I32, x->ndim, x->shape, &made));
+    w.q = made.data;
+    LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w.n, PIECE), quantize_task, &w));
+    lode_array_swap(q, &made);
+done:
+    LODE_FREE(&made);
+    return st;
+}
+
+lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_quantizer *z, lode_dtype dtype,
+                              lode_array *x)
+{
+    lode_status st = LODE_OK;
+    lode_array made = { 0 };
+    work w = { .x = &made, .z = z, .n = lode_array_size(q), .q = q->data };
+    LODE_TRY(lode_array_new(ctx, dtype, q->ndim, q->shape, &made));
+    LODE_TRY(accepted(ctx, &made, z));
+    LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w.n, PIECE), dequantize_task, &w));
+    lode_array_swap(x, &made);
+done:
+    LODE_FREE(&made);
+    return st;
+}

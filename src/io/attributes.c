@@ -1,0 +1,103 @@
+/* What a NetCDF variable takes along when it is read alone: its dimensions' names, its attributes, and
+ * the values of its coordinates, cut as the variable is. The same JSON that ncwrite.c reads. */
+#include "io/io.h"
+
+#include <string.h>
+
+enum { VALUES_MAX = 1 << 16 };
+
+/* A copy of a part of another document. */
+static lode_status set_copy(lode_ctx *ctx, lode_json *o, const char *key, const lode_json *part)
+{
+    lode_status st = LODE_OK;
+    char *text = NULL;
+    lode_json *copy = NULL;
+    if (!part)
+        return LODE_OK;
+    LODE_TRY(lode_i_json_print(ctx, part, 0, &text));
+    LODE_TRY(lode_i_json_parse(ctx, text, strlen(text), &copy));
+    LODE_TRY(lode_i_json_set(ctx, o, key, copy));
+done:
+    lode_i_free(text);
+    return st;
+}
+
+static lode_status coordinate(lode_ctx *ctx, lode_file *f, const lode_json *variables, const char *name,
+                              const lode_i_range *r, lode_json *all)
+{
+    lode_status st = LODE_OK;
+    lode_i_member *m = lode_i_member_find(f, name);
+    lode_source s = { 0 };
+    lode_array a = { 0 }, values = { 0 };
+    lode_json *o = NULL, *list = NULL;
+    if (!m || m->hidden || m->kind != LODE_ARRAY || m->ndim != 1 || m->shape[0] > VALUES_MAX)
+        return LODE_OK;
+    LODE_TRY(lode_i_file_source_of(ctx, f, m, &s));
+    LODE_TRY(lode_i_source_load(ctx, &s, &a));
+    LODE_TRY(lode_i_as(ctx, &a, LODE_F64, &values));
+    const double *v = values.data;
+    list = lode_i_json_array();
+    for (int64_t i = r->start; r->step > 0 ? i < r->stop : i > r->stop; i += r->step)
+        LODE_TRY(lode_i_json_push(ctx, list, lode_i_json_f64(v[i])));
+    o = lode_i_json_object();
+    lode_json *const given = list;
+    list = NULL;
+    LODE_TRY(lode_i_json_set(ctx, o, "values", given));
+    LODE_TRY(set_copy(ctx, o, "attributes", lode_i_json_get(lode_i_json_get(variables, name), "attributes")));
+    lode_json *const done = o;
+    o = NULL;
+    LODE_TRY(lode_i_json_set(ctx, all, name, done));
+done:
+    lode_source_close(&s);
+    LODE_FREE(&a, &values);
+    lode_i_json_free(list);
+    lode_i_json_free(o);
+    return st;
+}
+
+static lode_status of_variable(lode_ctx *ctx, lode_file *f, const lode_i_member *m, const lode_json *variables,
+                               const lode_i_range *ranges, lode_json *root)
+{
+    lode_status st = LODE_OK;
+    const lode_json *v = lode_i_json_get(variables, m->name), *dims = lode_i_json_get(v, "dims");
+    lode_json *o = lode_i_json_object(), *kept = lode_i_json_array(), *coordinates = lode_i_json_object();
+    lode_json *list = lode_i_json_object(), *given = NULL;
+    for (int k = 0; k < m->ndim; k++) {
+        const char *name = lode_i_json_as_text(lode_i_json_at(dims, k));
+        if (!name || ranges[k].dropped)
+            continue;
+        LODE_TRY(lode_i_json_push(ctx, kept, lode_i_json_text(name)));
+        LODE_TRY(coordinate(ctx, f, variables, name, &ranges[k], coordinates));
+    }
+    given = kept, kept = NULL;
+    LODE_TRY(lode_i_json_set(ctx, o, "dims", given));
+    LODE_TRY(set_copy(ctx, o, "attributes", lode_i_json_get(v, "attributes")));
+    given = o, o = NULL;
+    LODE_TRY(lode_i_json_set(ctx, list, m->name, given));
+    given = list, list = NULL;
+    LODE_TRY(lode_i_json_set(ctx, root, "variables", given));
+    given = coordinates, coordinates = NULL;
+    LODE_TRY(lode_i_json_set(ctx, root, "coordinates", given));
+done:
+    lode_i_json_free(o);
+    lode_i_json_free(kept);
+    lode_i_json_free(coordinates);
+    lode_i_json_free(list);
+    return st;
+}
+
+lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_member *m, const lode_i_range *ranges,
+                                 char **text)
+{
+    lode_status st = LODE_OK;
+    const char *whole = f->head.meta.attributes;
+    lode_json *all = NULL, *root = lode_i_json_object();
+    LODE_TRY(lode_i_json_parse(ctx, whole, strlen(whole), &all));
+    LODE_TRY(of_variable(ctx, f, m, lode_i_json_get(all, "variables"), ranges, root));
+    LODE_TRY(set_copy(ctx, root, "attributes", lode_i_json_get(all, "attributes")));
+    LODE_TRY(lode_i_json_print(ctx, root, 0, text));
+done:
+    lode_i_json_free(all);
+    lode_i_json_free(root);
+    return st;
+}

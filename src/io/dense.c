@@ -1,0 +1,236 @@
+/* The one reader of dense members that are plain bytes: rectangles by positional reads, C or Fortran
+ * order, either byte order, checksums of the chunks that a read touches, CRC of whole zip entries. */
+#include "io/io.h"
+
+#include <string.h>
+
+enum {
+    WINDOW = 1 << 16, /* small runs near each other are read through a window of this size */
+    NEAR = 1 << 14,   /* runs that begin within this distance share one */
+    DIRECT = 1 << 15  /* longer runs go straight to their place */
+};
+
+typedef struct reader {
+    lode_ctx *ctx;
+    const lode_i_member *m;
+    const unsigned char *memory; /* of the member, when inflated */
+    unsigned char *buffer;       /* window, or a chunk whose checksum is due */
+    uint64_t from, to;           /* bytes of the member in the buffer */
+    bool near;
+    bool whole; /* everything is read once and in file order: the CRC can be checked */
+    uint32_t crc;
+} reader;
+
+static lode_status buffer_of(reader *r)
+{
+    if (r->buffer)
+        return LODE_OK;
+    return lode_i_alloc(r->ctx, r->m->sums ? (size_t)LODE_I_SUM_CHUNK : WINDOW, (void **)&r->buffer);
+}
+
+static lode_status check_chunk(reader *r, uint64_t chunk, const void *bytes, size_t size)
+{
+    if (lode_i_checksum(bytes, size, chunk) != r->m->sums[chunk])
+        return lode_i_fail(r->ctx, LODE_EFORMAT, "%s: member %s, chunk %" PRIu64 " is damaged (bytes %" PRIu64 " to %"
+                           PRIu64 " of the file); restore the file", lode_i_infile_path(r->m->in), r->m->name, chunk,
+                           r->m->offset + chunk * LODE_I_SUM_CHUNK,
+                           r->m->offset + chunk * LODE_I_SUM_CHUNK + size - 1);
+    atomic_store_explicit(&r->m->passed[chunk], 1, memory_order_relaxed);
+    return LODE_OK;
+}
+
+/* size bytes at `at` of the member, without checksums. */
+static lode_status plain(reader *r, uint64_t at, unsigned char *dst, size_t size)
+{
+    const lode_i_member *m = r->m;
+    if (r->near && size < DIRECT && !m->sums) {
+        if (at < r->from || at + size > r->to) {
+            const uint64_t left = m->bytes - at;
+            const size_t n = left < WINDOW ? (size_t)left : WINDOW;
+            LODE_FORWARD(buffer_of(r));
+            r->from = r->to = 0;
+            LODE_FORWARD(lode_i_infile_read(r->ctx, m->in, m->offset + at, r->buffer, n));
+            r->from = at, r->to = at + n;
+        }
+        memcpy(dst, r->buffer + (at - r->from), size);
+        return LODE_OK;
+    }
+    return lode_i_infile_read(r->ctx, m->in, m->offset + at, dst, size);
+}
+
+static lode_status fetch(reader *r, uint64_t at, unsigned char *dst, size_t size)
+{
+    const lode_i_member *m = r->m;
+    if (r->memory) {
+        memcpy(dst, r->memory + at, size);
+        return LODE_OK;
+    }
+    if (!m->sums)
+        return plain(r, at, dst, size);
+    while (size > 0) {
+        const uint64_t chunk = at / LODE_I_SUM_CHUNK, first = chunk * LODE_I_SUM_CHUNK;
+        const uint64_t left = m->bytes - first;
+        const size_t whole = left < LODE_I_SUM_CHUNK ? (size_t)left : (size_t)LODE_I_SUM_CHUNK;
+        const size_t skip = (size_t)(at - first), n = whole - skip < size ? whole - skip : size;
+        if (r->from <= at && at + n <= r->to) {
+            memcpy(dst, r->buffer + (at - r->from), n);
+        } else if (n == whole) {
+            LODE_FORWARD(plain(r, at, dst, n));
+            LODE_FORWARD(check_chunk(r, chunk, dst, n));
+        } else if (!r->near && atomic_load_explicit(&m->passed[chunk], memory_order_relaxed)) {
+            LODE_FORWARD(plain(r, at, dst, n));
+        } else {
+            LODE_FORWARD(buffer_of(r));
+            r->from = r->to = 0;
+            LODE_FORWARD(plain(r, first, r->buffer, whole));
+            LODE_FORWARD(check_chunk(r, chunk, r->buffer, whole));
+            r->from = first, r->to = first + whole;
+            memcpy(dst, r->buffer + skip, n);
+        }
+        at += n, dst += n, size -= n;
+    }
+    return LODE_OK;
+}
+
+/* A rectangle of an array of `unit`-byte elements in C order; dst is contiguous. */
+static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const int64_t *start, const int64_t *count,
+                             uint64_t unit, unsigned char *dst)
+{
+    uint64_t stride[LODE_MAX_NDIM], run = unit, at = 0;
+    int64_t index[LODE_MAX_NDIM] = { 0 };
+    int outer = ndim;
+    for (int k = ndim; k-- > 0;) {
+        if (count[k] == 0)
+            return LODE_OK;
+        stride[k] = k == ndim - 1 ? unit : stride[k + 1] * (uint64_t)shape[k + 1];
+        at += stride[k] * (uint64_t)start[k];
+    }
+    /* Trailing axes that are taken whole merge with the axis before them into one run. */
+    while (outer > 0) {
+        outer--;
+        run *= (uint64_t)count[outer];
+        if (count[outer] != shape[outer])
+            break;
+    }
+    r->near = outer > 0 && stride[outer - 1] <= NEAR;
+    for (int64_t n = 0;; n++) {
+        if ((n & 255) == 0)
+            LODE_FORWARD(lode_i_cancelled(r->ctx));
+        for (uint64_t done = 0; done < run;) { /* long runs in pieces, so that a cancel is seen */
+            const size_t piece = run - done > ((uint64_t)1 << 26) ? (size_t)1 << 26 : (size_t)(run - done);
+            LODE_FORWARD(fetch(r, at + done, dst, piece));
+            if (r->whole)
+                r->crc = lode_i_crc32(r->crc, dst, piece);
+            done += piece, dst += piece;
+            if (done < run)
+                LODE_FORWARD(lode_i_cancelled(r->ctx));
+        }
+        int k = outer;
+        while (k-- > 0) {
+            at += stride[k];
+            if (++index[k] < count[k])
+                break;
+            at -= stride[k] * (uint64_t)count[k];
+            index[k] = 0;
+        }
+        if (k < 0)
+            return LODE_OK;
+    }
+}
+
+static void swap_bytes(unsigned char *p, size_t count, size_t width)
+{
+    for (size_t i = 0; i < count; i++, p += width)
+        for (size_t a = 0, b = width - 1; a < b; a++, b--) {
+            const unsigned char t = p[a];
+            p[a] = p[b], p[b] = t;
+        }
+}
+
+/* Byte order of each real number; any byte but 0 is true, as NumPy reads it. */
+static void settle(const lode_i_member *m, unsigned char *dst, size_t bytes)
+{
+    const size_t size = lode_dtype_size(m->dtype);
+    if (m->swapped) {
+        const size_t width = lode_dtype_class(m->dtype) == 'c' ? size / 2 : size;
+        swap_bytes(dst, bytes / width, width);
+    }
+    if (m->dtype == LODE_BOOL)
+        for (size_t i = 0; i < bytes; i++)
+            dst[i] = dst[i] != 0;
+}
+
+/* Fortran order: pieces of the file's slowest axis, which is our last, read as they lie and copied over. */
+static lode_status fortran(reader *r, const int64_t *start, const int64_t *count, unsigned char *dst)
+{
+    lode_status st = LODE_OK;
+    lode_ctx *const ctx = r->ctx;
+    const lode_i_member *m = r->m;
+    const int n = m->ndim, last = n - 1;
+    const size_t size = lode_dtype_size(m->dtype);
+    int64_t shape[LODE_MAX_NDIM], from[LODE_MAX_NDIM], many[LODE_MAX_NDIM], each = 1;
+    unsigned char *piece = NULL;
+    for (int k = 0; k < n; k++) {
+        shape[k] = m->shape[last - k], from[k] = start[last - k], many[k] = count[last - k];
+        if (count[k] == 0)
+            return LODE_OK;
+    }
+    for (int k = 0; k < last; k++)
+        each *= count[k]; /* no overflow: a member without empty axes fits its file */
+    const int64_t step = lode_i_max(1, lode_i_min(count[last], ((int64_t)4 << 20) / (each * (int64_t)size)));
+    LODE_TRY(lode_i_new(ctx, step * each, size, (void **)&piece));
+    lode_array to = lode_array_wrap(dst, m->dtype, n, count);
+    for (int64_t j = 0; j < count[last]; j += step) {
+        const int64_t rows = lode_i_min(step, count[last] - j);
+        from[0] = start[last] + j, many[0] = rows;
+        LODE_TRY(rectangle(r, n, shape, from, many, size, piece));
+        lode_array view = lode_array_wrap(piece, m->dtype, n, many), into = to;
+        for (int k = 0; k < n; k++) {
+            view.shape[k] = k == last ? rows : count[k];
+            view.strides[k] = k == 0 ? 1 : view.strides[k - 1] * view.shape[k - 1];
+        }
+        into.shape[last] = rows;
+        into.data = lode_i_at(&to, j);
+        LODE_TRY(lode_array_copy_into(ctx, &view, &into));
+    }
+done:
+    lode_i_free(piece);
+    return st;
+}
+
+lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void *memory, const int64_t *start,
+                              const int64_t *count, void *dst)
+{
+    lode_status st = LODE_OK;
+    reader r = { .ctx = ctx, .m = m, .memory = memory, .crc = m->crc_head };
+    int64_t shape[LODE_MAX_NDIM], from[LODE_MAX_NDIM], many[LODE_MAX_NDIM];
+    const int64_t block = lode_dtype_block(m->dtype);
+    size_t bytes = lode_dtype_size(m->dtype);
+
+    r.whole = m->checked && !memory;
+    for (int k = 0; k < m->ndim; k++) {
+        shape[k] = m->shape[k], from[k] = start[k], many[k] = count[k];
+        LODE_REQUIRE(from[k] >= 0 && many[k] >= 0 && from[k] <= shape[k] - many[k], LODE_ESHAPE,
+                     "%s: values %" PRId64 " to %" PRId64 " of axis %d do not lie in its %" PRId64, m->name, from[k],
+                     from[k] + many[k] - 1, k, shape[k]);
+        r.whole = r.whole && many[k] == shape[k];
+        if (k == m->ndim - 1 && block > 1) {
+            /* Packed values come and go in whole blocks. */
+            LODE_REQUIRE(from[k] % block == 0 && many[k] % block == 0, LODE_ESHAPE,
+                         "%s: packed values are read in blocks of %" PRId64 ", not %" PRId64 " at %" PRId64, m->name,
+                         block, many[k], from[k]);
+            shape[k] /= block, from[k] /= block, many[k] /= block;
+        }
+        bytes *= (size_t)many[k];
+    }
+    if (m->fortran)
+        LODE_TRY(fortran(&r, start, count, dst));
+    else
+        LODE_TRY(rectangle(&r, m->ndim, shape, from, many, lode_dtype_size(m->dtype), dst));
+    LODE_REQUIRE(!r.whole || r.crc == m->crc, LODE_EFORMAT, "%s: member %s is damaged: its CRC is %08x, not %08x",
+                 lode_i_infile_path(m->in), m->name, (unsigned)r.crc, (unsigned)m->crc);
+    settle(m, dst, bytes);
+done:
+    lode_i_free(r.buffer);
+    return st;
+}

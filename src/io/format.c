@@ -1,0 +1,77 @@
+/* The list of file formats, and how a path finds its own. */
+#include "io/io.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* In the order that help shows; sniffing asks in the same order. */
+static const lode_i_format *const formats[] = {
+    &lode_i_format_lode,   &lode_i_format_npy, &lode_i_format_npz, &lode_i_format_safetensors,
+    &lode_i_format_netcdf, &lode_i_format_mtx, &lode_i_format_csv, &lode_i_format_tsv,
+    &lode_i_format_raw,    &lode_i_format_dir,
+};
+enum { FORMATS = (int)(sizeof formats / sizeof *formats) };
+
+const char *lode_format_name(int i, const char **suffixes, bool *reads, bool *writes)
+{
+    if (i < 0 || i >= FORMATS)
+        return NULL;
+    if (suffixes)
+        *suffixes = formats[i]->suffixes;
+    if (reads)
+        *reads = formats[i]->open != NULL;
+    if (writes)
+        *writes = formats[i]->write != NULL;
+    return formats[i]->name;
+}
+
+bool lode_i_has_suffix(const char *path, const char *suffix)
+{
+    const size_t n = strlen(path), k = strlen(suffix);
+    return n >= k && strcasecmp(path + n - k, suffix) == 0;
+}
+
+static bool matches(const lode_i_format *f, const char *path)
+{
+    for (const char *s = f->suffixes; *s;) {
+        const size_t n = strcspn(s, " ");
+        char one[16];
+        if (n < sizeof one) {
+            memcpy(one, s, n);
+            one[n] = '\0';
+            if (lode_i_has_suffix(path, one))
+                return true;
+        }
+        s += n + strspn(s + n, " ");
+    }
+    return false;
+}
+
+lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path, const lode_i_format **format)
+{
+    const lode_i_format *nearest = formats[0];
+    *format = NULL;
+    if (name) {
+        for (int i = 0; i < FORMATS; i++) {
+            if (strcasecmp(name, formats[i]->name) == 0) {
+                *format = formats[i];
+                return LODE_OK;
+            }
+            if (lode_i_distance(name, formats[i]->name) < lode_i_distance(name, nearest->name))
+                nearest = formats[i];
+        }
+        return lode_i_fail(ctx, LODE_EUSAGE, "unknown file format %s; did you mean %s?", name, nearest->name);
+    }
+    for (int i = 0; i < FORMATS && !*format; i++)
+        if (matches(formats[i], path))
+            *format = formats[i];
+    return LODE_OK;
+}
+
+const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size)
+{
+    for (int i = 0; i < FORMATS; i++)
+        if (formats[i]->sniff && formats[i]->sniff(head, size))
+            return formats[i];
+    return NULL;
+}

@@ -1,0 +1,202 @@
+/* Products cut into tiles of C, and long sums into parts, by shape and type alone; OpenBLAS multiplies each
+ * tile on one thread. So the same bits come out for any number of threads. */
+#include "linalg/blas.h"
+
+/* Columns of op(A) that one BLAS call takes: its own blocking is 384 or less, so that a cut here costs one more
+ * read of a tile of C in 2048 / 384 of them. Cutting also bounds what packing needs and lets cancelling in. */
+enum { K_STEP = 2048 };
+
+typedef struct product {
+    lode_i_operand A, B;
+    double alpha, beta;
+    char *c, *parts;
+    int64_t ldc;
+    int64_t tm, tn, rows, cols; /* tile, tiles down and across */
+    int64_t count, step;        /* parts of the sum over k and their length */
+    size_t size;                /* bytes of a value */
+} product;
+
+static bool halve(int64_t *tile, int64_t least)
+{
+    if (*tile < 2 * least)
+        return false;
+    *tile = lode_i_ceil_div(*tile, 64) / 2 * 32 + 32; /* half of it, a multiple of 32 */
+    return true;
+}
+
+/* Wanted: up to 32 tasks of at least 2^23 flops. When C is small beside its operands the sum is cut first
+ * (that reads a row-major A^T in whole rows), then the tiles. */
+static void cut(product *p)
+{
+    const int64_t m = p->A.rows, n = p->B.cols, k = p->A.cols;
+    const double flops = 2.0 * (double)m * (double)n * (double)k * (lode_i_is_complex(p->A.dtype) ? 4 : 1);
+    const int64_t want = (int64_t)(flops < 0x1p23 ? 1 : flops > 0x1p28 ? 32 : flops / 0x1p23);
+    p->tm = lode_i_min(m, 1024), p->tn = lode_i_min(n, 1024);
+    p->count = 1;
+    const double small = ((double)m + (double)n) * (double)k / (8.0 * (double)m * (double)n);
+    const int64_t tiles = lode_i_ceil_div(m, p->tm) * lode_i_ceil_div(n, p->tn);
+    if (small >= 2 && k >= 1024 && tiles < want) {
+        p->count = lode_i_min(lode_i_ceil_div(want, tiles), k / 512);
+        if ((double)p->count > small)
+            p->count = (int64_t)small;
+    }
+    p->step = lode_i_ceil_div(lode_i_ceil_div(k, p->count), 8) * 8;
+    p->count = lode_i_ceil_div(k, p->step);
+    for (;;) {
+        p->rows = lode_i_ceil_div(m, p->tm), p->cols = lode_i_ceil_div(n, p->tn);
+        if (p->rows * p->cols * p->count >= want)
+            break;
+        if (p->tm >= p->tn ? !halve(&p->tm, 128) : !halve(&p->tn, 128))
+            break;
+    }
+}
+
+static lode_status tile(lode_ctx *ctx, int64_t i, void *data)
+{
+    lode_status st = LODE_OK;
+    void *room = NULL;
+    const product *p = data;
+    const int64_t part = i / (p->rows * p->cols), at = i % (p->rows * p->cols);
+    const int64_t i0 = at / p->cols * p->tm, m = lode_i_min(p->tm, p->A.rows - i0);
+    const int64_t j0 = at % p->cols * p->tn, n = lode_i_min(p->tn, p->B.cols - j0);
+    const int64_t k0 = part * p->step, k1 = lode_i_min(k0 + p->step, p->A.cols);
+    const int64_t ld = p->parts ? p->B.cols : p->ldc, depth = lode_i_min(k1 - k0, K_STEP);
+    const lode_i_operand a0 = lode_i_operand_part(&p->A, i0, m, k0, depth);
+    const lode_i_operand b0 = lode_i_operand_part(&p->B, k0, depth, j0, n);
+    const bool pack_a = !lode_i_operand_direct(&a0), pack_b = !lode_i_operand_direct(&b0);
+    char *c = p->parts ? p->parts + (size_t)(part * p->A.rows * ld) * p->size : p->c;
+    c += (size_t)(i0 * ld + j0) * p->size;
+    double beta = p->parts ? 0 : p->beta;
+
+    if (pack_a || pack_b)
+        LODE_TRY(lode_i_new(ctx, ((pack_a ? m : 0) + (pack_b ? n : 0)) * depth, p->size, &room));
+    for (int64_t k = k0; k < k1; k += K_STEP, beta = 1) {
+        const int64_t d = lode_i_min(K_STEP, k1 - k);
+        lode_i_operand a = lode_i_operand_part(&p->A, i0, m, k, d), b = lode_i_operand_part(&p->B, k, d, j0, n);
+        if (pack_a) {
+            lode_i_operand_pack(&a, a.dtype, room);
+            a = lode_i_operand_packed(room, a.dtype, m, d);
+        }
+        if (pack_b) {
+            char *to = (char *)room + (pack_a ? (size_t)(m * depth) * p->size : 0);
+            lode_i_operand_pack(&b, b.dtype, to);
+            b = lode_i_operand_packed(to, b.dtype, d, n);
+        }
+        LODE_TRY(lode_i_cancelled(ctx));
+        lode_i_blas_gemm(p->parts ? 1 : p->alpha, &a, &b, beta, c, ld);
+    }
+done:
+    lode_i_free(room);
+    return st;
+}
+
+/* The parts of some rows joined, and blended into C. */
+static lode_status finish(lode_ctx *ctx, int64_t i, void *data)
+{
+    (void)ctx;
+    const product *p = data;
+    const int64_t r0 = i * p->tm, r1 = lode_i_min(r0 + p->tm, p->A.rows), n = p->B.cols;
+    for (int64_t r = r0; r < r1; r++) {
+        char *row = p->parts + (size_t)(r * n) * p->size;
+        lode_i_join(p->A.dtype, row, p->count, p->A.rows * n, n);
+        lode_i_blend(p->A.dtype, p->alpha, row, p->beta, p->c + (size_t)(r * p->ldc) * p->size, n);
+    }
+    return LODE_OK;
+}
+
+lode_status lode_i_gemm_of(lode_ctx *ctx, double alpha, const lode_i_operand *A, const lode_i_operand *B,
+                           double beta, void *c, int64_t ldc)
+{
+    lode_status st = LODE_OK;
+    void *parts = NULL;
+    product p = { .A = *A, .B = *B, .alpha = alpha, .beta = beta, .c = c, .ldc = ldc,
+                  .size = lode_dtype_size(A->dtype) };
+    if (A->rows == 0 || B->cols == 0)
+        return LODE_OK;
+    if (A->cols == 0 || alpha == 0) {
+        for (int64_t r = 0; r < A->rows; r++) /* nothing to add: C = beta C */
+            lode_i_blend(A->dtype, 0, NULL, beta, p.c + (size_t)(r * ldc) * p.size, B->cols);
+        return LODE_OK;
+    }
+    cut(&p);
+    if (p.count > 1)
+        LODE_TRY(lode_i_new(ctx, p.count * A->rows * B->cols, p.size, &parts));
+    p.parts = parts;
+    LODE_TRY(lode_i_parallel(ctx, p.rows * p.cols * p.count, tile, &p));
+    if (parts)
+        LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(A->rows, p.tm), finish, &p));
+done:
+    lode_i_free(parts);
+    return st;
+}
+
+/* ---- the calls on arrays ---- */
+
+static lode_status check_product(lode_ctx *ctx, const lode_i_operand *a, const lode_i_operand *b)
+{
+    if (a->dtype != b->dtype)
+        return lode_i_fail(ctx, LODE_ETYPE, "product: operands are %s and %s; convert one of them",
+                           lode_dtype_name(a->dtype), lode_dtype_name(b->dtype));
+    if (a->cols != b->rows)
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "product: %" PRId64 " x %" PRId64 " times %" PRId64 " x %" PRId64 " do not fit", a->rows,
+                           a->cols, b->rows, b->cols);
+    return LODE_OK;
+}
+
+lode_status lode_i_gemm_into(lode_ctx *ctx, lode_trans ta, lode_trans tb, double alpha, const lode_array *A,
+                             const lode_array *B, double beta, lode_array *C)
+{
+    LODE_FORWARD(lode_i_check_matrix(ctx, "product", "the left factor", A));
+    LODE_FORWARD(lode_i_check_matrix(ctx, "product", "the right factor", B));
+    LODE_FORWARD(lode_i_check_matrix(ctx, "product", "the result", C));
+    const lode_i_operand a = lode_i_operand_of(ta, A), b = lode_i_operand_of(tb, B);
+    LODE_FORWARD(check_product(ctx, &a, &b));
+    if (C->dtype != A->dtype || C->shape[0] != a.rows || C->shape[1] != b.cols)
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "product: the result is %" PRId64 " x %" PRId64 " %s, it must be %" PRId64 " x %" PRId64 " %s",
+                           C->shape[0], C->shape[1], lode_dtype_name(C->dtype), a.rows, b.cols,
+                           lode_dtype_name(A->dtype));
+    const lode_i_operand c = lode_i_operand_of(LODE_N, C);
+    int64_t ld;
+    if (lode_i_operand_by_rows(&c, &ld))
+        return lode_i_gemm_of(ctx, alpha, &a, &b, beta, C->data, ld);
+    if (!lode_i_operand_by_cols(&c, &ld))
+        return lode_i_fail(ctx, LODE_ESHAPE, "product: the result must have unit stride on one axis");
+    /* C^T = op(B)^T op(A)^T, conjugation staying where it is */
+    const lode_i_operand at = lode_i_operand_transposed(&a), bt = lode_i_operand_transposed(&b);
+    return lode_i_gemm_of(ctx, alpha, &bt, &at, beta, C->data, ld);
+}
+
+lode_status lode_i_gemm(lode_ctx *ctx, lode_trans ta, lode_trans tb, const lode_array *A, const lode_array *B,
+                        lode_array *C)
+{
+    lode_status st = LODE_OK;
+    lode_array c = { 0 };
+    LODE_TRY(lode_i_check_matrix(ctx, "product", "the left factor", A));
+    LODE_TRY(lode_i_check_matrix(ctx, "product", "the right factor", B));
+    const lode_i_operand a = lode_i_operand_of(ta, A), b = lode_i_operand_of(tb, B);
+    LODE_TRY(check_product(ctx, &a, &b));
+    LODE_TRY(lode_i_matrix_new(ctx, A->dtype, a.rows, b.cols, &c));
+    LODE_TRY(lode_i_gemm_of(ctx, 1, &a, &b, 0, c.data, lode_i_max(b.cols, 1)));
+    lode_array_swap(C, &c);
+done:
+    lode_array_free(&c);
+    return st;
+}
+
+lode_status lode_i_gemv(lode_ctx *ctx, lode_trans t, const lode_array *A, const lode_array *x, lode_array *y)
+{
+    lode_status st = LODE_OK;
+    lode_array c = { 0 };
+    LODE_TRY(lode_i_check_matrix(ctx, "product", "the matrix", A));
+    LODE_REQUIRE(x->ndim == 1, LODE_ESHAPE, "product: the vector has %d dimensions, not 1", (int)x->ndim);
+    const lode_i_operand a = lode_i_operand_of(t, A), b = lode_i_operand_of(LODE_N, x);
+    LODE_TRY(check_product(ctx, &a, &b));
+    LODE_TRY(lode_i_vector_new(ctx, A->dtype, a.rows, &c));
+    LODE_TRY(lode_i_gemm_of(ctx, 1, &a, &b, 0, c.data, 1));
+    lode_array_swap(y, &c);
+done:
+    lode_array_free(&c);
+    return st;
+}

@@ -1,0 +1,416 @@
+/* Operators over entries: an array, or a source read by slabs of rows.
+ *
+ * Both cut A into the same blocks of rows, from its shape alone: each block of A X is one product, and A^H X sums the
+ * products of blocks g, g + G, g + 2 G, .. for each of G groups in that order, then joins the groups in a tree. So an
+ * array and a file, any slab and any number of threads give the same bits. Blocks are converted, and centred, as
+ * they are used. */
+#include <math.h>
+#include <string.h>
+
+#include "linop/kinds.h"
+
+enum { GROUPS = 16, LEAST_PARALLEL = 4, BLOCK_LEAST = 32, BLOCK_MOST = 512 };
+#define BLOCK_VALUES (INT64_C(1) << 21)
+#define GROUP_VALUES (INT64_C(1) << 20)
+#define SLAB_BYTES (UINT64_C(64) << 20)
+
+typedef struct dense {
+    lode_linop base;
+    lode_array a;    /* in memory; else */
+    lode_source s;   /* from where slabs are read */
+    bool from_source;
+    lode_array mean; /* subtracted from every row; empty: none */
+} dense;
+
+int64_t lode_i_linop_block(int64_t rows, int64_t cols)
+{
+    const int64_t fit = BLOCK_VALUES / lode_i_max(cols, 1);
+    const int64_t block = lode_i_max(BLOCK_LEAST, lode_i_min(BLOCK_MOST, fit));
+    return lode_i_max(1, lode_i_min(block, rows));
+}
+
+static int64_t groups(int64_t rows, int64_t cols)
+{
+    const int64_t blocks = lode_i_ceil_div(rows, lode_i_linop_block(rows, cols));
+    const int64_t most = lode_i_max(1, lode_i_min(GROUPS, GROUP_VALUES / lode_i_max(cols, 1)));
+    return lode_i_max(1, lode_i_min(blocks, most));
+}
+
+int64_t lode_i_linop_slab(const lode_ctx *ctx, const lode_source *s)
+{
+    const int64_t rows = s->shape[0], cols = s->ndim > 1 ? s->shape[1] : 1;
+    const int64_t block = lode_i_linop_block(rows, cols);
+    const uint64_t row = lode_i_bytes(lode_i_arith(s->dtype), 1, cols) + lode_i_bytes(s->dtype, 1, cols);
+    uint64_t bytes = lode_ctx_memory(ctx) / 8;
+    bytes = bytes < SLAB_BYTES ? bytes : SLAB_BYTES;
+    const int64_t fit = row > 0 ? (int64_t)(bytes / row) : rows;
+    return lode_i_min(rows, lode_i_max(1, fit / block) * block);
+}
+
+uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
+{
+    lode_dtype dtype = LODE_F64;
+    int ndim = 0;
+    int64_t shape[LODE_MAX_NDIM] = { 0 };
+    if (!lode_i_value_shape(A, &dtype, &ndim, shape) || ndim != 2)
+        return 0;
+    const lode_dtype t = lode_i_arith(dtype);
+    const int64_t m = shape[0], n = shape[1], block = lode_i_linop_block(m, n);
+    const uint64_t fixed = UINT64_C(1) << 20; /* handles, tiles of small products */
+    switch (A.kind) {
+    case LODE_ARRAY:
+    case LODE_SOURCE: {
+        const uint64_t tasks = (uint64_t)lode_i_min(groups(m, n), lode_ctx_threads(ctx));
+        uint64_t bytes = fixed + lode_i_bytes(t, groups(m, n) * n, k) + 4 * tasks * lode_i_bytes(t, block, k);
+        bytes += tasks * lode_i_bytes(t, block, n); /* a block converted, or the residual of one */
+        if (A.kind == LODE_SOURCE) {
+            const int64_t slab = lode_i_linop_slab(ctx, A.as.source);
+            bytes += lode_i_bytes(t, slab, n) + lode_i_bytes(dtype, slab, n);
+        }
+        return bytes;
+    }
+    case LODE_SPARSE: { /* CSR and its transpose, values converted */
+        const uint64_t nnz = (uint64_t)lode_sparse_nnz(A.as.sparse);
+        const uint64_t entry = 8 + lode_i_bytes(t, 1, 1);
+        return fixed + 4 * nnz * entry + 16 * ((uint64_t)m + (uint64_t)n + 2) + lode_i_bytes(t, lode_i_max(m, n), k);
+    }
+    default:
+        return fixed + lode_i_bytes(t, m, k) + lode_i_bytes(t, n, k);
+    }
+}
+
+/* ---- one pass over the blocks ---- */
+
+typedef struct sweep {
+    const dense *d;
+    const lode_array *X;     /* n x k: W_b = A_b X; NULL: not wanted */
+    lode_array *W;           /* m x k: written, or read where X is NULL */
+    lode_array *Z;           /* (G n) x k: Z_g += A_b^H W_b; NULL: not wanted */
+    const lode_array *L, *R; /* norms of A_b - L_b R^H where given */
+    double *norms;           /* one a block, or NULL */
+    lode_array slab;         /* rows [first, last) of A */
+    int64_t first, last, block, groups;
+} sweep;
+
+/* Rows [i0, i1) of what is in memory, as they are used. */
+static lode_status take_block(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1, lode_array *block)
+{
+    lode_status st = LODE_OK;
+    const dense *d = w->d;
+    lode_array view = lode_i_rows(&w->slab, i0 - w->first, i1 - w->first), own = { 0 };
+    const bool direct = view.dtype == d->base.dtype && view.strides[1] == 1 && !d->mean.data;
+    if (direct) {
+        lode_array_swap(block, &view);
+    } else {
+        LODE_TRY(lode_array_cast(ctx, &view, d->base.dtype, &own));
+        if (d->mean.data)
+            LODE_TRY(lode_i_sub_row(ctx, &own, &d->mean));
+        lode_array_swap(block, &own);
+    }
+done:
+    LODE_FREE(&view, &own);
+    return st;
+}
+
+/* A product is not finite: names the entry of A that made it so. Finite entries may still overflow; the caller
+ * sees that in the product and scales. */
+static lode_status locate(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1)
+{
+    lode_status st = LODE_OK;
+    lode_array view = lode_i_rows(&w->slab, i0 - w->first, i1 - w->first);
+    lode_stats s;
+    LODE_TRY(lode_i_stats(ctx, &view, &s));
+    const bool nan = s.first_nan >= 0 && (s.first_infinite < 0 || s.first_nan < s.first_infinite);
+    const int64_t at = nan ? s.first_nan : s.first_infinite, n = view.shape[1];
+    LODE_REQUIRE(at < 0, LODE_EDOMAIN, "A[%" PRId64 ",%" PRId64 "] is %s: every entry must be finite", i0 + at / n,
+                 at % n, nan ? "nan" : "infinite");
+done:
+    lode_array_free(&view);
+    return st;
+}
+
+static lode_status do_block(lode_ctx *ctx, const sweep *w, int64_t b, int64_t g)
+{
+    lode_status st = LODE_OK;
+    lode_array A = { 0 }, rest = { 0 }, part = { 0 }, sum = { 0 };
+    const int64_t n = w->d->base.cols, i0 = b * w->block, i1 = lode_i_min(i0 + w->block, w->d->base.rows);
+    double norm = 0;
+    LODE_TRY(take_block(ctx, w, i0, i1, &A));
+    if (w->norms) {
+        if (w->L) {
+            LODE_TRY(lode_array_cast(ctx, &A, A.dtype, &rest));
+            part = lode_i_rows(w->L, i0, i1);
+            LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_H, -1, &part, w->R, 1, &rest));
+            lode_array_free(&part);
+        }
+        LODE_TRY(lode_i_norm_fro(ctx, w->L ? &rest : &A, &norm));
+        if (!isfinite(norm))
+            LODE_TRY(locate(ctx, w, i0, i1));
+        w->norms[b] = norm;
+    }
+    if (w->W)
+        part = lode_i_rows(w->W, i0, i1);
+    if (w->X) {
+        LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &A, w->X, 0, &part));
+        LODE_TRY(lode_i_norm_fro(ctx, &part, &norm));
+        if (!isfinite(norm))
+            LODE_TRY(locate(ctx, w, i0, i1));
+    }
+    if (w->Z) {
+        sum = lode_i_rows(w->Z, g * n, (g + 1) * n);
+        LODE_TRY(lode_i_gemm_into(ctx, LODE_H, LODE_N, 1, &A, &part, 1, &sum));
+    }
+done:
+    LODE_FREE(&A, &rest, &part, &sum);
+    return st;
+}
+
+static lode_status do_group(lode_ctx *ctx, int64_t g, void *data)
+{
+    const sweep *w = data;
+    const int64_t begin = w->first / w->block, end = lode_i_ceil_div(w->last, w->block);
+    for (int64_t b = begin + (g - begin % w->groups + w->groups) % w->groups; b < end; b += w->groups) {
+        LODE_FORWARD(do_block(ctx, w, b, g));
+        LODE_FORWARD(lode_i_cancelled(ctx));
+    }
+    return LODE_OK;
+}
+
+static lode_status do_slab(lode_ctx *ctx, sweep *w)
+{
+    if (w->groups >= LEAST_PARALLEL)
+        return lode_i_parallel(ctx, w->groups, do_group, w);
+    const int64_t end = lode_i_ceil_div(w->last, w->block);
+    for (int64_t b = w->first / w->block; b < end; b++) /* few or wide blocks: threads work inside the products */
+        LODE_FORWARD(do_block(ctx, w, b, b % w->groups));
+    return LODE_OK;
+}
+
+static lode_status run_sweep(lode_ctx *ctx, sweep *w)
+{
+    lode_status st = LODE_OK;
+    const dense *d = w->d;
+    const int64_t m = d->base.rows;
+    w->block = lode_i_linop_block(m, d->base.cols);
+    w->groups = groups(m, d->base.cols);
+    if (m == 0 || d->base.cols == 0)
+        return LODE_OK;
+    if (!d->from_source) {
+        w->slab = lode_array_ref(&d->a);
+        w->first = 0, w->last = m;
+        LODE_TRY(do_slab(ctx, w));
+    } else {
+        const int64_t step = lode_i_linop_slab(ctx, &d->s);
+        for (w->first = 0; w->first < m; w->first = w->last) {
+            w->last = lode_i_min(w->first + step, m);
+            lode_array_free(&w->slab);
+            LODE_TRY(lode_i_source_rows(ctx, &d->s, w->first, w->last, d->base.dtype, &w->slab));
+            LODE_TRY(do_slab(ctx, w));
+        }
+    }
+done:
+    lode_array_free(&w->slab);
+    return st;
+}
+
+/* ---- the operator's functions ---- */
+
+static lode_status zeros(lode_ctx *ctx, lode_dtype dtype, int64_t rows, int64_t cols, lode_array *out)
+{
+    const int64_t shape[2] = { rows, cols };
+    return lode_array_zeros(ctx, dtype, 2, shape, out);
+}
+
+/* Sums the groups pairwise: the tree depends on their number alone. */
+static lode_status join(lode_ctx *ctx, const sweep *w, lode_array *parts, lode_array *Z)
+{
+    lode_status st = LODE_OK;
+    lode_array to = { 0 }, from = { 0 }, z = { 0 };
+    const int64_t n = w->d->base.cols;
+    for (int64_t gap = 1; gap < w->groups; gap *= 2)
+        for (int64_t g = 0; g + gap < w->groups; g += 2 * gap) {
+            LODE_FREE(&to, &from);
+            to = lode_i_rows(parts, g * n, (g + 1) * n);
+            from = lode_i_rows(parts, (g + gap) * n, (g + gap + 1) * n);
+            LODE_TRY(lode_i_axpy(ctx, 1, &from, &to));
+        }
+    if (w->groups == 1) {
+        lode_array_swap(Z, parts);
+    } else {
+        lode_array_free(&to);
+        to = lode_i_rows(parts, 0, n);
+        LODE_TRY(lode_array_cast(ctx, &to, to.dtype, &z));
+        lode_array_swap(Z, &z);
+    }
+done:
+    LODE_FREE(&to, &from, &z);
+    return st;
+}
+
+static double join_norms(const double *norm, int64_t count)
+{
+    double most = 0, sum = 0;
+    for (int64_t i = 0; i < count; i++)
+        if (!(norm[i] <= most))
+            most = norm[i];
+    if (!(most > 0) || !isfinite(most))
+        return most;
+    for (int64_t i = 0; i < count; i++)
+        sum += norm[i] / most * (norm[i] / most);
+    return most * sqrt(sum);
+}
+
+static lode_status dense_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X, lode_array *W,
+                                lode_array *Z, double *norm)
+{
+    lode_status st = LODE_OK;
+    lode_array w = { 0 }, parts = { 0 };
+    const int64_t blocks = lode_i_ceil_div(op->rows, lode_i_linop_block(op->rows, op->cols)), k = X->shape[1];
+    sweep p = { .d = (const dense *)op, .X = X, .W = &w, .Z = &parts };
+    LODE_TRY(zeros(ctx, op->dtype, groups(op->rows, op->cols) * op->cols, k, &parts));
+    LODE_TRY(zeros(ctx, op->dtype, op->rows, k, &w));
+    if (norm)
+        LODE_TRY(LODE_NEW(ctx, lode_i_max(1, blocks), &p.norms));
+    LODE_TRY(run_sweep(ctx, &p));
+    if (norm)
+        *norm = op->cols > 0 ? join_norms(p.norms, blocks) : 0;
+    p.groups = groups(op->rows, op->cols);
+    LODE_TRY(join(ctx, &p, &parts, Z));
+    lode_array_swap(W, &w);
+done:
+    lode_i_free(p.norms);
+    LODE_FREE(&w, &parts);
+    return st;
+}
+
+static lode_status dense_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint, const lode_array *X,
+                               lode_array *Y)
+{
+    lode_status st = LODE_OK;
+    lode_array w = { 0 }, parts = { 0 };
+    sweep p = { .d = (const dense *)op };
+    if (adjoint) {
+        double norm = 0;
+        w = lode_array_ref(X);
+        p.W = &w, p.Z = &parts, p.groups = groups(op->rows, op->cols);
+        LODE_TRY(zeros(ctx, op->dtype, p.groups * op->cols, X->shape[1], &parts));
+        LODE_TRY(run_sweep(ctx, &p));
+        LODE_TRY(join(ctx, &p, &parts, Y));
+        LODE_TRY(lode_i_norm_fro(ctx, Y, &norm));
+        if (!isfinite(norm)) /* one more pass, to name the entry */
+            LODE_TRY(op->norm(ctx, op, NULL, NULL, &norm));
+    } else {
+        p.X = X, p.W = &w;
+        LODE_TRY(zeros(ctx, op->dtype, op->rows, X->shape[1], &w));
+        LODE_TRY(run_sweep(ctx, &p));
+        lode_array_swap(Y, &w);
+    }
+done:
+    LODE_FREE(&w, &parts);
+    return st;
+}
+
+static lode_status dense_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
+                              double *norm)
+{
+    lode_status st = LODE_OK;
+    const int64_t blocks = lode_i_ceil_div(op->rows, lode_i_linop_block(op->rows, op->cols));
+    sweep p = { .d = (const dense *)op, .L = L, .R = R };
+    LODE_TRY(LODE_NEW(ctx, lode_i_max(1, blocks), &p.norms));
+    LODE_TRY(run_sweep(ctx, &p));
+    *norm = op->cols > 0 ? join_norms(p.norms, blocks) : 0;
+done:
+    lode_i_free(p.norms);
+    return st;
+}
+
+static lode_status dense_gram(lode_ctx *ctx, const lode_linop *op, lode_array *G)
+{
+    lode_status st = LODE_OK;
+    lode_array g = { 0 }, A = { 0 }, part = { 0 };
+    const dense *d = (const dense *)op;
+    const int64_t block = lode_i_linop_block(op->rows, op->cols);
+    sweep w = { .d = d, .block = block };
+    double norm = 0;
+    LODE_TRY(zeros(ctx, op->dtype, op->cols, op->cols, &g));
+    const int64_t step = d->from_source ? lode_i_linop_slab(ctx, &d->s) : op->rows;
+    for (w.first = 0; w.first < op->rows && op->cols > 0; w.first = w.last) {
+        w.last = lode_i_min(w.first + step, op->rows);
+        lode_array_free(&w.slab);
+        if (d->from_source)
+            LODE_TRY(lode_i_source_rows(ctx, &d->s, w.first, w.last, op->dtype, &w.slab));
+        else
+            w.slab = lode_array_ref(&d->a);
+        for (int64_t i = w.first; i < w.last; i += block) {
+            const int64_t end = lode_i_min(i + block, w.last);
+            LODE_FREE(&A, &part);
+            LODE_TRY(take_block(ctx, &w, i, end, &A));
+            LODE_TRY(lode_i_gram(ctx, LODE_H, &A, &part));
+            LODE_TRY(lode_i_norm_fro(ctx, &part, &norm));
+            if (!isfinite(norm))
+                LODE_TRY(locate(ctx, &w, i, end));
+            LODE_TRY(lode_i_axpy(ctx, 1, &part, &g));
+            LODE_TRY(lode_i_cancelled(ctx));
+        }
+    }
+    lode_array_swap(G, &g);
+done:
+    LODE_FREE(&g, &A, &part, &w.slab);
+    return st;
+}
+
+/* ---- making them ---- */
+
+static void dense_free(lode_linop *op)
+{
+    dense *d = (dense *)op;
+    LODE_FREE(&d->a, &d->mean);
+}
+
+static lode_status dense_new(lode_ctx *ctx, const char *kind, const int64_t *shape, lode_dtype dtype,
+                             lode_linop **op)
+{
+    lode_linop *l = NULL;
+    LODE_FORWARD(lode_i_linop_new(ctx, sizeof(dense), kind, shape[0], shape[1], lode_i_arith(dtype), dense_free, &l));
+    l->apply = dense_apply, l->normal = dense_normal, l->norm = dense_norm, l->gram = dense_gram;
+    *op = l;
+    return LODE_OK;
+}
+
+lode_status lode_i_linop_dense(lode_ctx *ctx, const lode_array *a, lode_linop **op)
+{
+    LODE_FORWARD(dense_new(ctx, "dense", a->shape, a->dtype, op));
+    ((dense *)*op)->a = lode_array_ref(a);
+    return LODE_OK;
+}
+
+lode_status lode_i_linop_source(lode_ctx *ctx, const lode_source *s, lode_linop **op)
+{
+    if (!s->rewindable)
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "the source can be read only once and its products take several passes: copy it to a file");
+    LODE_FORWARD(dense_new(ctx, "source", s->shape, s->dtype, op));
+    dense *d = (dense *)*op;
+    d->s = *s, d->from_source = true;
+    d->s.close = NULL; /* borrowed: the caller closes it */
+    return LODE_OK;
+}
+
+lode_status lode_i_linop_dense_centred(lode_ctx *ctx, const lode_linop *A, const lode_array *mean, lode_linop **op)
+{
+    lode_status st = LODE_OK;
+    lode_linop *l = NULL;
+    const dense *from = (const dense *)A;
+    *op = NULL;
+    if (A->apply != dense_apply || from->mean.data)
+        return LODE_OK;
+    const int64_t shape[2] = { A->rows, A->cols };
+    LODE_TRY(dense_new(ctx, "centred", shape, A->dtype, &l));
+    dense *d = (dense *)l;
+    LODE_TRY(lode_i_as(ctx, mean, A->dtype, &d->mean));
+    d->a = lode_array_ref(&from->a), d->s = from->s, d->from_source = from->from_source;
+    *op = l, l = NULL;
+done:
+    lode_linop_free(&l);
+    return st;
+}

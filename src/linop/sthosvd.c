@@ -1,0 +1,627 @@
+/* ST-HOSVD: one mode after the other is replaced by its leading singular vectors, each from what the modes before
+ * have left (Vannieuwenhoven, Vandebril, Meerbergen 2012, Algorithm 1). Departures:
+ * - Ranks. A share of the budget for each mode (the paper's eps^2/d) wastes most of it. Here every mode keeps
+ *   more than it needs (a generous basis, its tail far below the budget), and the ranks are chosen afterwards from
+ *   the energies of the generous core, which give the exact error of each sub-core (tucker_rank.c).
+ * - A noise floor as high as the budget would make every generous basis full. So a basis stops at twice the rank
+ *   that the whole budget asks of its mode; what is then lost is measured, and if no sub-core fits any more
+ *   the decomposition is made once more without that stop.
+ * - The first mode, which costs most, takes its basis from a sketch where that pays: another mode is multiplied by
+ *   a few random sign vectors, which leaves the expectation of the Gram matrix unchanged. What the basis lost is
+ *   measured; where it is a part of the budget that counts, the mode gets a new basis from X projected on the
+ *   others (half a HOOI sweep). Where no mode truncates, the plain Gram matrix is used.
+ * Arithmetic is f64 or c128 whatever the type of X, so that Gram matrices serve down to relative errors of
+ * GRAM_FLOOR * sqrt(eps) ~ 1e-6; below, triangles of QR give the singular values without squaring. */
+#include "linop/sthosvd.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "array/box.h"
+#include "linop/coreshape.h"
+#include "linop/tucker.h"
+
+#define GRAM_FLOOR 64.0
+enum { GRAM_MODE = 2048, SKETCH = 16, SKETCH_MODE = 96, SKETCH_SIZE = 1 << 21 };
+
+typedef struct run {
+    const lode_sthosvd_opts *o;
+    lode_i_slabs X;
+    lode_i_seen look;       /* of the first pass */
+    bool seen;              /* it has been made */
+    bool careful;           /* generous bases stop at a noise floor */
+    bool precise;           /* triangles of QR instead of Gram matrices */
+    int d, order[LODE_MAX_NDIM];
+    int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM]; /* asked: 0 when not; the most that may be kept */
+    double norm2, allowed;  /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
+    double lost;            /* energy outside the generous core */
+    lode_sthosvd_method method;
+    lode_array U[LODE_MAX_NDIM], core;
+    bool met;
+    lode_sthosvd_info info;
+} run;
+
+static void free_result(run *r)
+{
+    for (int k = 0; k < r->d; k++)
+        lode_array_free(&r->U[k]);
+    lode_array_free(&r->core);
+}
+
+/* ---- what was asked ---- */
+
+static lode_status read_options(lode_ctx *ctx, run *r)
+{
+    const lode_sthosvd_opts *o = r->o;
+    if (o->ranks > 1 && o->ranks != r->d)
+        return lode_i_fail(ctx, LODE_ESHAPE, "%d ranks for the %d modes of %s; give one, or one a mode", (int)o->ranks,
+                           r->d, r->X.name);
+    for (int k = 0; k < r->d; k++) {
+        const int64_t n = r->X.shape[k];
+        r->cap[k] = o->max_rank > 0 ? lode_i_min(n, o->max_rank) : n;
+        r->rank[k] = o->ranks > 1 ? o->rank[k] : o->ranks ? o->rank[0] : 0;
+        if (o->ranks && (r->rank[k] < 1 || r->rank[k] > n))
+            return lode_i_fail(ctx, r->rank[k] < 1 ? LODE_EPARAM : LODE_ESHAPE,
+                               "rank %" PRId64 " for mode %d of %s, which has %" PRId64 " values; ranks are 1 to that",
+                               r->rank[k], k, r->X.name, n);
+        if (o->ranks)
+            r->rank[k] = lode_i_min(r->rank[k], r->cap[k]);
+    }
+    return LODE_OK;
+}
+
+/* Modes by what they cost and save, the slab axis last. */
+static void order_modes(run *r)
+{
+    double score[LODE_MAX_NDIM];
+    int count = 0;
+    for (int i = 0; i < r->d; i++) {
+        const int k = r->d - 1 - i;
+        const double n = (double)r->X.shape[k];
+        const double s = r->rank[k] ? (double)r->rank[k] : n < 64 ? (n < 8 ? n : 8) : n / 8;
+        score[k] = (n + 2 * s) / (1 - s / (n + 1));
+        if (k == r->X.axis)
+            continue;
+        int at = count++;
+        for (; at > 0 && score[r->order[at - 1]] > score[k]; at--)
+            r->order[at] = r->order[at - 1];
+        r->order[at] = k;
+    }
+    r->order[count] = r->X.axis;
+}
+
+/* Once the values have been seen: norm, scale, budget. again: they must be read once more, scaled. */
+static void settle(run *r, bool *again)
+{
+    const lode_i_seen *s = &r->look;
+    int e = 0;
+    *again = false;
+    if (r->X.scale == 1 && s->largest > 0 && (s->largest > 1e100 || s->largest < 1e-100)) {
+        frexp(s->largest, &e);
+        r->X.scale = ldexp(1, s->largest > DBL_MAX ? -1060 : e < -1000 ? 1000 : -e);
+        r->look = (lode_i_seen){ .extremes = s->extremes };
+        *again = true;
+        return;
+    }
+    r->seen = true;
+    r->norm2 = s->sumsq;
+    r->info.min = s->min / r->X.scale, r->info.max = s->max / r->X.scale;
+    const double unit = r->o->unit == LODE_STHOSVD_ONE     ? r->X.scale
+                        : r->o->unit == LODE_STHOSVD_RANGE ? s->max - s->min
+                                                           : sqrt(s->sumsq);
+    r->info.target = r->o->error > 0 ? r->o->error * unit / r->X.scale : (double)NAN;
+    r->allowed = -1;
+    if (!r->o->ranks && !(r->o->params > 0)) { /* with nothing asked: all above rounding */
+        r->allowed = pow(r->o->error > 0 ? r->o->error * unit : 4 * DBL_EPSILON * sqrt(s->sumsq), 2);
+        if (r->allowed > 1e-12 * s->sumsq) /* what the difference of ||X||^2 and ||core||^2 may be wrong by */
+            r->allowed -= 16 * DBL_EPSILON * s->sumsq;
+    }
+}
+
+/* Relative error wanted, as far as it is known before the values are. */
+static double relative(const run *r)
+{
+    if (r->allowed >= 0 && r->norm2 > 0)
+        return sqrt(r->allowed / r->norm2);
+    if (r->o->ranks || r->o->params > 0)
+        return 1;
+    return r->o->error > 0 && r->o->unit == LODE_STHOSVD_NORM ? r->o->error : 0;
+}
+
+/* ---- bases ---- */
+
+/* Columns to keep of a mode while the others are still whole. */
+static int64_t generous(const run *r, int mode, const lode_i_basis *b)
+{
+    const int64_t n = r->X.shape[mode], extra = r->o->oversampling;
+    if (r->rank[mode])
+        return lode_i_min(n, r->rank[mode] + (extra ? extra : lode_i_max(8, r->rank[mode] / 2)));
+    int64_t most = r->cap[mode] < n ? lode_i_min(n, r->cap[mode] + (extra ? extra : lode_i_max(8, r->cap[mode] / 2))) : n;
+    if (r->o->params > 0) /* a factor with more columns would be all of the budget */
+        return lode_i_max(1, lode_i_min(most, r->o->params / n));
+    if (r->o->hosvd)
+        return lode_i_min(most, lode_i_basis_rank(b, 0.25 * r->allowed / r->d));
+    const int64_t least = lode_i_basis_rank(b, r->allowed), enough = lode_i_basis_rank(b, 0.02 * r->allowed);
+    if (r->careful)
+        most = lode_i_min(most, 2 * least + (extra ? extra : 8));
+    return lode_i_min(most, enough);
+}
+
+/* The other mode that a sketch of `mode` multiplies by signs: long enough to gain, and enough left to look at. */
+static int sketch_along(const run *r, int mode)
+{
+    const bool wanted = r->o->method == LODE_STHOSVD_RANDOM;
+    int best = -1;
+    for (int k = 0; k < r->d; k++)
+        if (k != mode && k != r->X.axis && r->X.shape[k] >= 4 * SKETCH && (best < 0 || r->X.shape[k] > r->X.shape[best]))
+            best = k;
+    if (best < 0 || (r->o->method != LODE_STHOSVD_AUTO && !wanted))
+        return -1;
+    const double left = (double)r->X.size / ((double)r->X.shape[mode] * (double)r->X.shape[best]) * SKETCH;
+    if (left < 4.0 * (double)r->X.shape[mode] || r->X.shape[mode] > GRAM_MODE)
+        return -1;
+    return wanted || (r->X.size >= SKETCH_SIZE && r->X.shape[mode] >= SKETCH_MODE) ? best : -1;
+}
+
+static lode_status by_power(lode_ctx *ctx, run *r, lode_i_slabs *s, int mode, double total, lode_i_basis *b)
+{
+    int64_t shape[LODE_MAX_NDIM], others = 1;
+    lode_i_slabs_shape(s, shape);
+    for (int k = 0; k < r->d; k++)
+        others *= k == mode ? 1 : shape[k];
+    const lode_stream stream = lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", (uint64_t)(16 + mode));
+    const int64_t n = shape[mode], limit = lode_i_min(n, others);
+    for (int64_t l = r->rank[mode] ? generous(r, mode, b) : 32;; l *= 2) {
+        l = lode_i_min(l, limit);
+        LODE_FORWARD(lode_i_basis_power(ctx, s, mode, l, b->count ? &b->U : NULL, total, stream, b));
+        if (r->rank[mode] || l == limit || generous(r, mode, b) <= l)
+            return LODE_OK;
+    }
+}
+
+/* The tensor that the slabs give, whole: the slab axis can only be decomposed so. */
+static lode_status whole(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *look, lode_array *T)
+{
+    const lode_array *none[LODE_MAX_NDIM] = { NULL };
+    return lode_i_slabs_project(ctx, s, none, look, T);
+}
+
+/* Basis of a mode of what the slabs give. look: at the first look at the data, else NULL. total: their energy. */
+static lode_status exact_basis(lode_ctx *ctx, run *r, lode_i_slabs *given, int mode, lode_i_seen *look, double total,
+                               lode_i_basis *b)
+{
+    lode_status st = LODE_OK;
+    lode_array G = { 0 }, T = { 0 };
+    lode_i_slabs all, *s = given;
+    int64_t shape[LODE_MAX_NDIM];
+    double others = 1;
+    lode_i_slabs_shape(s, shape);
+    for (int k = 0; k < r->d; k++)
+        others *= k == mode ? 1 : (double)shape[k];
+    const bool tall = (double)shape[mode] > others && others <= GRAM_MODE;
+    if (tall || (mode == s->axis && s->count > 1)) {
+        LODE_TRY(whole(ctx, s, look, &T));
+        lode_i_slabs_over(s, &T, &all);
+        all.rows = shape[s->axis], all.count = 1;
+        s = &all, look = NULL;
+    }
+    r->method = r->precise ? LODE_STHOSVD_QR : LODE_STHOSVD_GRAM;
+    if (tall) {
+        LODE_TRY(lode_i_basis_svd(ctx, &T, mode, b));
+        r->method = LODE_STHOSVD_QR;
+    } else if (shape[mode] > GRAM_MODE && !r->precise) {
+        if (look)
+            LODE_TRY(lode_i_slabs_look(ctx, s, look));
+        if (!r->seen)
+            total = r->look.sumsq;
+        LODE_TRY(by_power(ctx, r, s, mode, total, b));
+        r->method = LODE_STHOSVD_RANDOM;
+    } else if (r->precise) {
+        LODE_TRY(lode_i_slabs_qr(ctx, s, mode, look, &G));
+        LODE_TRY(lode_i_basis_qr(ctx, &G, b));
+    } else {
+        LODE_TRY(lode_i_slabs_gram(ctx, s, mode, look, &G));
+        LODE_TRY(lode_i_basis_gram(ctx, &G, b));
+    }
+done:
+    LODE_FREE(&G, &T);
+    return st;
+}
+
+static lode_status sketched_basis(lode_ctx *ctx, run *r, int mode, int along, lode_i_seen *look, lode_i_basis *b)
+{
+    lode_status st = LODE_OK;
+    lode_array signs = { 0 }, G = { 0 };
+    LODE_TRY(lode_i_randsign(ctx, lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", 0), r->X.work,
+                             r->X.shape[along], SKETCH, &signs));
+    LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, &signs, look, &G));
+    LODE_TRY(lode_i_basis_gram(ctx, &G, b));
+done:
+    LODE_FREE(&signs, &G);
+    return st;
+}
+
+/* Basis of the first mode, with the first look at the values. along: where it was sketched, else -1. */
+static lode_status first_basis(lode_ctx *ctx, run *r, int mode, int *along, lode_i_basis *b)
+{
+    lode_status st = LODE_OK;
+    bool again = true;
+    r->precise = r->o->method == LODE_STHOSVD_QR ||
+                 (r->o->method == LODE_STHOSVD_AUTO && relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
+    *along = r->careful && !r->precise ? sketch_along(r, mode) : -1;
+    while (again) {
+        again = false;
+        lode_i_seen *look = r->seen ? NULL : &r->look;
+        if (*along >= 0) {
+            LODE_TRY(sketched_basis(ctx, r, mode, *along, look, b));
+            r->method = LODE_STHOSVD_RANDOM;
+        } else {
+            LODE_TRY(exact_basis(ctx, r, &r->X, mode, look, r->norm2, b));
+        }
+        if (!r->seen)
+            settle(r, &again);
+    }
+    if (*along >= 0 && r->norm2 > 0) {
+        const double sum = lode_i_basis_tail(b, 0);
+        for (int64_t i = 0; i < b->count && sum > 0; i++)
+            b->energy[i] *= r->norm2 / sum;
+        if (generous(r, mode, b) * 10 > r->X.shape[mode] * 6 && !r->rank[mode]) { /* no truncation worth a sketch */
+            *along = -1;
+            LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
+        }
+    }
+done:
+    return st;
+}
+
+/* ---- the generous decomposition ---- */
+
+/* X projected on all bases but that of `mode`, and a new basis for it. */
+static lode_status renew(lode_ctx *ctx, run *r, int mode, int64_t columns)
+{
+    lode_status st = LODE_OK;
+    lode_array Y = { 0 }, G = { 0 }, U = { 0 };
+    lode_i_basis b = { 0 };
+    const lode_array *U_k[LODE_MAX_NDIM];
+    for (int k = 0; k < r->d; k++)
+        U_k[k] = k == mode ? NULL : &r->U[k];
+    LODE_TRY(lode_i_slabs_project(ctx, &r->X, U_k, NULL, &Y));
+    const int64_t n = Y.shape[mode], others = lode_array_size(&Y) / n;
+    if (n > others) {
+        LODE_TRY(lode_i_basis_svd(ctx, &Y, mode, &b));
+    } else {
+        LODE_TRY(lode_i_mode_gram(ctx, &Y, mode, false, &G));
+        LODE_TRY(lode_i_basis_gram(ctx, &G, &b));
+    }
+    LODE_TRY(lode_i_basis_columns(ctx, &b, columns ? columns : generous(r, mode, &b), &U));
+    LODE_TRY(lode_i_ttm(ctx, &Y, mode, LODE_H, &U, &r->core));
+    lode_array_swap(&r->U[mode], &U);
+done:
+    LODE_FREE(&Y, &G, &U);
+    lode_i_basis_free(&b);
+    return st;
+}
+
+/* A sketched basis spans the right space in the wrong order: rotated to the eigenvectors of the core. */
+static lode_status rotate(lode_ctx *ctx, run *r, int mode)
+{
+    lode_status st = LODE_OK;
+    lode_array G = { 0 }, U = { 0 }, core = { 0 };
+    lode_i_basis b = { 0 };
+    LODE_TRY(lode_i_mode_gram(ctx, &r->core, mode, false, &G));
+    LODE_TRY(lode_i_basis_gram(ctx, &G, &b));
+    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &r->U[mode], &b.U, &U));
+    LODE_TRY(lode_i_ttm(ctx, &r->core, mode, LODE_H, &b.U, &core));
+    lode_array_swap(&r->U[mode], &U);
+    lode_array_swap(&r->core, &core);
+done:
+    LODE_FREE(&G, &U, &core);
+    lode_i_basis_free(&b);
+    return st;
+}
+
+/* Whether the tensor with `columns` left of a mode may be stored beside what is held: else the basis stays pending
+ * and the slabs are read again. The results have the same bits either way. */
+static bool may_store(lode_ctx *ctx, const lode_i_slabs *s, int mode, int64_t columns)
+{
+    int64_t shape[LODE_MAX_NDIM];
+    double bytes = (double)lode_dtype_size(s->work);
+    lode_i_slabs_shape(s, shape);
+    shape[mode] = columns;
+    for (int k = 0; k < s->ndim; k++)
+        bytes *= (double)shape[k];
+    const double slab = (double)s->size * (double)lode_dtype_size(s->work) / (double)lode_i_max(s->count, 1);
+    return bytes + 4 * slab < 0.6 * (double)lode_i_memory_left(ctx);
+}
+
+static lode_status decompose(lode_ctx *ctx, run *r)
+{
+    lode_status st = LODE_OK;
+    lode_i_slabs stored, *s = &r->X;
+    lode_i_basis b = { 0 };
+    lode_array Y = { 0 }, Z = { 0 };
+    const lode_array *U_k[LODE_MAX_NDIM] = { NULL };
+    int along = -1;
+    double tails = 0, sketch_lost = 0, matters = 0;
+    r->X.pending = 0;
+    for (int i = 0; i < r->d; i++) {
+        const int k = r->order[i];
+        lode_i_stage(ctx, i ? "modes" : "first mode", 0.8 * i / r->d, 0.8 * (i + 1) / r->d);
+        if (i > 0 && i == r->d - 1 && (s->count > 1 || s->pending)) {
+            LODE_TRY(whole(ctx, s, NULL, &Z));
+            lode_array_swap(&Y, &Z);
+            lode_array_free(&Z);
+            lode_i_slabs_over(&r->X, &Y, &stored);
+            stored.rows = stored.shape[stored.axis], stored.count = 1;
+            r->X.pending = 0;
+            s = &stored;
+        }
+        if (i == 0) {
+            LODE_TRY(first_basis(ctx, r, k, &along, &b));
+            if (r->norm2 == 0)
+                goto done;
+            matters = r->rank[k] ? lode_i_basis_tail(&b, r->rank[k]) : r->allowed;
+            r->info.method = r->method;
+        } else {
+            LODE_TRY(exact_basis(ctx, r, s, k, NULL, r->norm2 - tails, &b));
+        }
+        const int64_t columns = r->info.kept[k] = generous(r, k, &b);
+        LODE_TRY(lode_i_basis_columns(ctx, &b, columns, &r->U[k]));
+        if (i == 1 && along >= 0) /* what the sketched basis of the first mode lost */
+            tails = sketch_lost = r->method == LODE_STHOSVD_GRAM ? r->norm2 - lode_i_basis_tail(&b, 0) : r->norm2;
+        if (i > 0 || along < 0)
+            tails += lode_i_basis_tail(&b, columns);
+        lode_i_basis_free(&b);
+        if (i < r->d - 1 && !may_store(ctx, s, k, columns)) {
+            s->mode[s->pending] = k, s->U[s->pending++] = &r->U[k];
+            continue;
+        }
+        U_k[k] = &r->U[k];
+        LODE_TRY(lode_i_slabs_project(ctx, s, U_k, NULL, &Z));
+        U_k[k] = NULL;
+        r->X.pending = 0;
+        lode_array_swap(&Y, &Z);
+        lode_array_free(&Z);
+        lode_i_slabs_over(&r->X, &Y, &stored);
+        s = &stored;
+    }
+    lode_array_swap(&r->core, &Y);
+    if (along >= 0 && sketch_lost > 0.1 * matters)
+        LODE_TRY(renew(ctx, r, r->order[0], 0));
+    else if (along >= 0)
+        LODE_TRY(rotate(ctx, r, r->order[0]));
+    r->lost = tails;
+    if (!r->precise) {
+        double held;
+        LODE_TRY(lode_i_norm_fro(ctx, &r->core, &held));
+        r->lost = r->norm2 - held * held;
+        r->lost = r->lost > 0 ? r->lost : 0;
+    }
+done:
+    r->X.pending = 0;
+    lode_i_basis_free(&b);
+    LODE_FREE(&Y, &Z);
+    return st;
+}
+
+/* ---- the core that is kept ---- */
+
+static lode_status ranks_for_budget(lode_ctx *ctx, run *r, double *const *energy, int64_t *rank)
+{
+    lode_status st = LODE_OK;
+    double *store = NULL, *spectra[LODE_MAX_NDIM];
+    int64_t length = 0;
+    for (int k = 0; k < r->d; k++)
+        length += r->core.shape[k];
+    LODE_TRY(LODE_NEW(ctx, lode_i_max(length, 1), &store));
+    for (int k = 0; k < r->d; k++) {
+        spectra[k] = k ? spectra[k - 1] + r->core.shape[k - 1] : store;
+        for (int64_t i = 0; i < r->core.shape[k]; i++)
+            spectra[k][i] = sqrt(energy[k][i]);
+    }
+    LODE_TRY(lode_i_core_shape(ctx, r->d, r->X.shape, (const double *const *)spectra, r->core.shape,
+                               (double)r->o->params, rank, NULL, NULL));
+    for (int k = 0; k < r->d; k++)
+        rank[k] = lode_i_min(rank[k], r->cap[k]);
+done:
+    lode_i_free(store);
+    return st;
+}
+
+static lode_status choose(lode_ctx *ctx, run *r)
+{
+    lode_status st = LODE_OK;
+    double *energies = NULL, *energy[LODE_MAX_NDIM];
+    int64_t *indices = NULL, *index[LODE_MAX_NDIM], rank[LODE_MAX_NDIM], length = 0, longest = 1;
+    const int64_t *shape = r->core.shape;
+    for (int k = 0; k < r->d; k++)
+        length += shape[k], longest = lode_i_max(longest, shape[k]);
+    LODE_TRY(LODE_NEW(ctx, length + longest, &energies));
+    LODE_TRY(LODE_NEW(ctx, length + longest, &indices));
+    for (int k = 0; k < r->d; k++) {
+        energy[k] = k ? energy[k - 1] + shape[k - 1] : energies;
+        index[k] = k ? index[k - 1] + shape[k - 1] : indices;
+        for (int64_t i = 0; i < shape[k]; i++)
+            index[k][i] = i;
+    }
+    LODE_TRY(lode_i_slice_energies(ctx, &r->core, NULL, NULL, energy));
+    for (int k = 0; k < r->d; k++) {
+        double *sorted = energies + length;
+        lode_i_tucker_sort(energy[k], shape[k], index[k], indices + length);
+        for (int64_t i = 0; i < shape[k]; i++)
+            sorted[i] = energy[k][index[k][i]];
+        memcpy(energy[k], sorted, (size_t)shape[k] * sizeof *sorted);
+        rank[k] = lode_i_min(r->rank[k], shape[k]);
+    }
+    r->met = true;
+    r->info.bound = LODE_STHOSVD_BY_RANK;
+    if (!r->o->ranks && r->o->params > 0) {
+        r->info.bound = LODE_STHOSVD_BY_BUDGET;
+        LODE_TRY(ranks_for_budget(ctx, r, energy, rank));
+    } else if (!r->o->ranks) {
+        int64_t cap[LODE_MAX_NDIM];
+        for (int k = 0; k < r->d; k++)
+            cap[k] = lode_i_min(shape[k], r->cap[k]);
+        const lode_i_choice c = { .core = &r->core, .order = (const int64_t *const *)index, .energy = energy,
+                                  .lost = r->lost, .allowed = r->allowed, .shape = r->X.shape, .cap = cap };
+        r->info.bound = LODE_STHOSVD_BY_ERROR;
+        if (r->o->hosvd)
+            memcpy(rank, cap, sizeof rank);
+        else
+            LODE_TRY(lode_i_choose_ranks(ctx, &c, rank, &r->met));
+        for (int k = 0; k < r->d && !r->met; k++)
+            if (rank[k] == r->cap[k] && r->cap[k] < r->X.shape[k])
+                r->info.bound = LODE_STHOSVD_BY_MAX_RANK;
+    }
+    LODE_TRY(lode_i_tucker_select(ctx, &r->core, r->U, index, rank));
+done:
+    lode_i_free(energies), lode_i_free(indices);
+    return st;
+}
+
+/* Higher-order orthogonal iteration (De Lathauwer, De Moor, Vandewalle 2000): each mode anew from X projected on the
+ * others, at the ranks chosen; the error never grows. */
+static lode_status sweep(lode_ctx *ctx, run *r)
+{
+    lode_status st = LODE_OK;
+    double held, before;
+    LODE_TRY(lode_i_norm_fro(ctx, &r->core, &before));
+    for (int64_t i = 0; i < r->o->sweeps && r->d > 1; i++) {
+        lode_i_stage(ctx, "sweeps", 0.8 + 0.15 * (double)i / (double)r->o->sweeps,
+                     0.8 + 0.15 * (double)(i + 1) / (double)r->o->sweeps);
+        for (int k = 0; k < r->d; k++)
+            LODE_TRY(renew(ctx, r, r->order[k], r->U[r->order[k]].shape[1]));
+        LODE_TRY(lode_i_norm_fro(ctx, &r->core, &held));
+        r->info.sweeps = i + 1;
+        const double error2 = r->norm2 - before * before, gain = held * held - before * before;
+        before = held;
+        if (gain <= 2 * r->o->tol * error2) /* d(e^2) = 2 e de */
+            break;
+    }
+    if (r->info.sweeps)
+        LODE_TRY(lode_i_tucker_canonical(ctx, &r->core, r->U));
+done:
+    return st;
+}
+
+/* ---- results ---- */
+
+/* Columns of the identity and a core of zeros: all of an empty or a zero tensor. */
+static lode_status nothing(lode_ctx *ctx, run *r)
+{
+    lode_status st = LODE_OK;
+    lode_array eye = { 0 };
+    int64_t rank[LODE_MAX_NDIM];
+    for (int k = 0; k < r->d; k++) {
+        const int64_t n = r->X.shape[k];
+        rank[k] = r->X.size == 0 ? 0 : r->rank[k] ? r->rank[k] : 1;
+        LODE_TRY(lode_array_zeros(ctx, r->X.work, 2, (const int64_t[]){ n, rank[k] }, &eye));
+        for (int64_t i = 0; i < rank[k]; i++)
+            lode_i_set2(&eye, i, i, 1);
+        lode_array_swap(&r->U[k], &eye);
+    }
+    LODE_TRY(lode_array_zeros(ctx, r->X.work, r->d, rank, &r->core));
+    r->met = true;
+    r->info.bound = r->o->ranks ? LODE_STHOSVD_BY_RANK : LODE_STHOSVD_BY_ERROR;
+done:
+    LODE_FREE(&eye);
+    return st;
+}
+
+/* To the type of the result, and the error of that result. */
+static lode_status finish(lode_ctx *ctx, run *r, lode_value X, lode_dtype dtype)
+{
+    lode_status st = LODE_OK;
+    lode_array y = { 0 };
+    double held, norm;
+    LODE_TRY(lode_i_norm_fro(ctx, &r->core, &held));
+    const double error2 = r->norm2 - held * held;
+    if (r->X.scale != 1)
+        LODE_TRY(lode_i_scale(ctx, 1 / r->X.scale, &r->core));
+    for (int k = -1; k < r->d; k++) {
+        lode_array *a = k < 0 ? &r->core : &r->U[k];
+        LODE_TRY(lode_i_as(ctx, a, dtype, &y));
+        lode_array_swap(a, &y);
+        lode_array_free(&y);
+    }
+    r->info.norm = sqrt(r->norm2) / r->X.scale;
+    r->info.error = sqrt(error2 > 0 ? error2 : 0) / r->X.scale;
+    /* Below this the difference of squares, or the rounding to the result's type, would show in the error. */
+    const double safe = 100 * sqrt(lode_i_epsilon(dtype));
+    r->info.residual = r->norm2 > 0 && !(error2 > safe * safe * r->norm2);
+    if (r->info.residual) {
+        lode_i_stage(ctx, "residual", 0.95, 1);
+        LODE_TRY(lode_i_tucker_residual(ctx, X, &r->core, r->U, r->X.name, &r->info.error, &norm));
+        r->X.passes += 1;
+    }
+    r->info.passes = r->X.passes;
+done:
+    LODE_FREE(&y);
+    return st;
+}
+
+static lode_status attempt(lode_ctx *ctx, run *r, lode_value X, lode_dtype dtype)
+{
+    lode_status st = LODE_OK;
+    for (r->careful = true; r->X.size;) {
+        LODE_TRY(decompose(ctx, r));
+        if (r->norm2 == 0)
+            break;
+        LODE_TRY(choose(ctx, r));
+        if (r->met || !r->careful || r->info.bound != LODE_STHOSVD_BY_ERROR)
+            break;
+        r->careful = false; /* the stop at the noise floor lost too much */
+        free_result(r);
+    }
+    if (r->norm2 == 0)
+        LODE_TRY(nothing(ctx, r));
+    else
+        LODE_TRY(sweep(ctx, r));
+    LODE_TRY(finish(ctx, r, X, dtype));
+done:
+    return st;
+}
+
+lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts *o, lode_array *core,
+                           lode_array *factors, lode_sthosvd_info *info)
+{
+    lode_status st = LODE_OK;
+    lode_dtype dtype;
+    int64_t shape[LODE_MAX_NDIM];
+    run r = { .o = o };
+    LODE_TRY(lode_i_slabs_open(ctx, X, o->name, &r.X));
+    lode_i_value_shape(X, &dtype, &r.d, shape);
+    dtype = lode_i_arith(dtype);
+    r.info.target = (double)NAN;
+    r.look.extremes = o->unit == LODE_STHOSVD_RANGE;
+    LODE_TRY(read_options(ctx, &r));
+    order_modes(&r);
+    if (r.X.size && o->error > 0 && o->unit != LODE_STHOSVD_NORM) /* the method depends on the relative error */
+        for (bool again = true; again;) {
+            LODE_TRY(lode_i_slabs_look(ctx, &r.X, &r.look));
+            settle(&r, &again);
+        }
+    LODE_TRY(attempt(ctx, &r, X, dtype));
+    for (int i = 0; i < 2 && r.info.bound == LODE_STHOSVD_BY_ERROR && r.met && r.info.error > r.info.target; i++) {
+        /* rounding to the result's type went over the budget: once more with that much less */
+        const double over = (r.info.error * r.info.error - r.info.target * r.info.target) * r.X.scale * r.X.scale;
+        if (!(over < 0.5 * r.allowed))
+            break;
+        r.allowed -= 1.5 * over + 1e-6 * r.allowed;
+        free_result(&r);
+        LODE_TRY(attempt(ctx, &r, X, dtype));
+    }
+    if (r.info.error > r.info.target) /* false without a target */
+        st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s", r.info.error,
+                         r.info.target, r.info.bound == LODE_STHOSVD_BY_MAX_RANK ? ": max_rank bound it" : "");
+    if (info)
+        *info = r.info;
+    lode_array_swap(core, &r.core);
+    for (int k = 0; k < r.d; k++)
+        lode_array_swap(&factors[k], &r.U[k]);
+done:
+    free_result(&r);
+    lode_i_slabs_close(&r.X);
+    return st;
+}

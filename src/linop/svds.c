@@ -1,0 +1,346 @@
+/* Leading singular triplets by block Krylov iteration with thick restart.
+ *
+ * The basis Q grows by blocks: A^H A applied to the newest block, made orthonormal against all of Q. One-sided, W = A Q
+ * is kept as it is and T = Q^H A^H A Q gives squared Ritz values: one pass over A a step and half the orthogonalization,
+ * but values below sqrt(eps) s_1 drown. Two-sided (block Golub-Kahan), W is replaced by an orthonormal U with
+ * A Q = U T, so that values keep their digits down to eps s_1. The basis keeps its leading Ritz vectors when full
+ * (thick restart).
+ *
+ * Sources: Golub, Luk, Overton 1981, doi:10.1145/355945.355946 (block Lanczos for singular values); Musco, Musco 2015,
+ * doi:10.48550/arXiv.1504.05477 (randomized start, gap-independent bounds); Wu, Simon 2000,
+ * doi:10.1137/S0895479898334605 (thick restart); Mathias 1998, doi:10.1137/S0895479895292418 (quadratic residual
+ * bounds, by which it stops). */
+#include <math.h>
+
+#include "linop/krylov.h"
+
+static lode_array part(const lode_array *a, int64_t r0, int64_t r1, int64_t c0, int64_t c1)
+{
+    lode_array rows = lode_i_rows(a, r0, r1), out = lode_i_cols(&rows, c0, c1);
+    lode_array_free(&rows);
+    return out;
+}
+
+static lode_status put(lode_ctx *ctx, const lode_array *from, lode_array *a, int64_t r0, int64_t c0)
+{
+    lode_array to = part(a, r0, r0 + from->shape[0], c0, c0 + from->shape[1]);
+    const lode_status st = lode_array_copy_into(ctx, from, &to);
+    lode_array_free(&to);
+    return st;
+}
+
+lode_array lode_i_krylov_basis(const krylov *k, const lode_array *a) { return lode_i_cols(a, 0, k->done); }
+
+/* Columns for `need` vectors in Q, in W where it is kept, and rows and columns for them in T. */
+static lode_status make_room(lode_ctx *ctx, krylov *k, int64_t need)
+{
+    lode_status st = LODE_OK;
+    lode_array q = { 0 }, w = { 0 }, t = { 0 };
+    if (need <= k->room)
+        return LODE_OK;
+    const int64_t room = lode_i_min(k->cap, lode_i_max(lode_i_max(need, k->o.first_basis), 2 * k->room));
+    const int64_t square[2] = { room, room };
+    LODE_TRY(lode_array_zeros(ctx, lode_i_is_complex(k->A->dtype) ? LODE_C128 : LODE_F64, 2, square, &t));
+    if (k->room > 0)
+        LODE_TRY(put(ctx, &k->T, &t, 0, 0));
+    lode_array_swap(&k->T, &t);
+    lode_array_free(&t);
+    LODE_TRY(lode_i_matrix_new(ctx, k->A->dtype, k->A->cols, room, &q));
+    if (k->room > 0)
+        LODE_TRY(put(ctx, &k->Q, &q, 0, 0));
+    lode_array_swap(&k->Q, &q);
+    lode_array_free(&q);
+    if (k->keep) {
+        LODE_TRY(lode_i_matrix_new(ctx, k->A->dtype, k->A->rows, room, &w));
+        if (k->room > 0)
+            LODE_TRY(put(ctx, &k->W, &w, 0, 0));
+        lode_array_swap(&k->W, &w);
+    }
+    k->room = room;
+done:
+    LODE_FREE(&q, &w, &t);
+    return st;
+}
+
+/* ---- range of the numbers ---- */
+
+/* Products far from 1 overflow or vanish when squared: false, and then A is scaled by a power of 2. */
+static lode_status in_range(lode_ctx *ctx, const lode_array *product, bool *good)
+{
+    double norm = 0;
+    LODE_FORWARD(lode_i_norm_fro(ctx, product, &norm));
+    const double far = lode_i_is_single(product->dtype) ? 0x1p50 : 0x1p400;
+    *good = norm < far && norm > 1 / far; /* not NaN */
+    return LODE_OK;
+}
+
+static lode_status choose_scale(lode_ctx *ctx, krylov *k, const lode_array *product)
+{
+    lode_status st = LODE_OK;
+    double norm = 0;
+    LODE_TRY(lode_i_linop_norm(ctx, k->A, &norm));
+    if (norm < 0) /* entries unknown: what the product says */
+        LODE_TRY(lode_i_norm_fro(ctx, product, &norm));
+    LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN, "products with A leave the range of %s: scale A",
+                 lode_dtype_name(k->A->dtype));
+    const int most = lode_i_is_single(k->A->dtype) ? 120 : 1000;
+    int e = 0;
+    frexp(norm, &e);
+    e = e > most ? most : e < -most ? -most : e;
+    k->scale = norm > 0 ? ldexp(1, -e) : 1; /* a zero matrix needs none */
+    LODE_TRY(lode_i_linop_times(ctx, k->A, k->scale, &k->scaled));
+    k->A = k->scaled;
+done:
+    return st;
+}
+
+/* ---- one step ---- */
+
+/* The first block: random directions; of the row space where A is wide, whose null space is then no burden. */
+static lode_status start(lode_ctx *ctx, krylov *k)
+{
+    lode_status st = LODE_OK;
+    lode_array x = { 0 }, y = { 0 }, c = { 0 }, r = { 0 }, none = { 0 };
+    const lode_linop *A = k->A;
+    const bool wide = A->cols > A->rows;
+    bool good = true;
+    k->fresh = lode_i_min(k->o.block, k->limit);
+    LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, k->o.op, 0), A->dtype, wide ? A->rows : A->cols, k->fresh, &x));
+    if (wide) {
+        LODE_TRY(A->apply(ctx, A, true, &x, &y));
+        k->products += k->fresh;
+        LODE_TRY(in_range(ctx, &y, &good));
+        if (!good && k->scale == 0) {
+            LODE_TRY(choose_scale(ctx, k, &y));
+            LODE_TRY(k->A->apply(ctx, k->A, true, &x, &y));
+        }
+        lode_array_swap(&x, &y);
+    }
+    LODE_TRY(lode_i_matrix_new(ctx, A->dtype, A->cols, 0, &none));
+    LODE_TRY(lode_i_orth_block(ctx, &none, &x, k->stream, &c, &r));
+    LODE_TRY(make_room(ctx, k, k->fresh));
+    LODE_TRY(put(ctx, &x, &k->Q, 0, 0));
+done:
+    LODE_FREE(&x, &y, &c, &r, &none);
+    return st;
+}
+
+/* T[0..done, done..done+fresh] = c, and its mirror image where T is Hermitian. */
+static lode_status put_hermitian(lode_ctx *ctx, krylov *k, const lode_array *c)
+{
+    lode_status st = LODE_OK;
+    lode_array wide = { 0 }, mirror = { 0 };
+    LODE_TRY(lode_array_cast(ctx, c, k->T.dtype, &wide));
+    LODE_TRY(put(ctx, &wide, &k->T, 0, k->done));
+    LODE_TRY(lode_i_conj(ctx, &wide));
+    mirror = lode_i_transposed(&wide);
+    LODE_TRY(put(ctx, &mirror, &k->T, k->done, 0));
+done:
+    LODE_FREE(&mirror, &wide);
+    return st;
+}
+
+/* W = A X and Z = A^H W; two-sided, W is made orthonormal against U first and its coefficients go into T. */
+static lode_status products(lode_ctx *ctx, krylov *k, const lode_array *X, lode_array *W, lode_array *Z)
+{
+    lode_status st = LODE_OK;
+    lode_array basis = { 0 }, c = { 0 }, r = { 0 };
+    double *norm = isnan(k->norm) ? &k->norm : NULL;
+    bool good = true;
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if (!k->two) {
+            LODE_TRY(lode_i_linop_normal(ctx, k->A, X, W, Z, norm));
+        } else {
+            if (norm)
+                LODE_TRY(lode_i_linop_norm(ctx, k->A, norm));
+            LODE_TRY(k->A->apply(ctx, k->A, false, X, W));
+        }
+        if (k->scale == 0)
+            LODE_TRY(in_range(ctx, W, &good));
+        if (good)
+            break;
+        LODE_TRY(choose_scale(ctx, k, W));
+        good = true;
+    }
+    k->scale = k->scale == 0 ? 1 : k->scale;
+    if (k->two) {
+        basis = lode_i_krylov_basis(k, &k->W);
+        LODE_TRY(lode_i_orth_block(ctx, &basis, W, k->stream, &c, &r));
+        LODE_TRY(put(ctx, &c, &k->T, 0, k->done));
+        LODE_TRY(put(ctx, &r, &k->T, k->done, k->done));
+        LODE_TRY(k->A->apply(ctx, k->A, true, W, Z));
+    }
+    k->products += 2 * X->shape[1];
+done:
+    LODE_FREE(&basis, &c, &r);
+    return st;
+}
+
+/* Multiplies the newest block and makes the next one, as wide as still fits the space. */
+static lode_status step(lode_ctx *ctx, krylov *k)
+{
+    lode_status st = LODE_OK;
+    lode_array X = { 0 }, W = { 0 }, Z = { 0 }, c = { 0 }, r = { 0 }, next = { 0 }, view = { 0 };
+    const int64_t b = k->fresh, K = k->done + b;
+    view = lode_i_cols(&k->Q, k->done, K);
+    LODE_TRY(lode_array_cast(ctx, &view, view.dtype, &X));
+    k->stream.salt[1] += 2;
+    LODE_TRY(products(ctx, k, &X, &W, &Z));
+    lode_array_free(&X);
+    if (k->keep)
+        LODE_TRY(put(ctx, &W, &k->W, 0, k->done));
+    lode_array_free(&W);
+
+    const int64_t width = lode_i_min(lode_i_min(b, k->o.block), k->limit - K);
+    k->coupled = width == b;
+    lode_array_free(&view);
+    view = lode_i_cols(&k->Q, 0, K);
+    /* With full reorthogonalization T is what the products say, whatever the recurrence. */
+    if (!k->two && !k->coupled) {
+        LODE_TRY(lode_i_gemm(ctx, LODE_H, LODE_N, &view, &Z, &c));
+        LODE_TRY(put_hermitian(ctx, k, &c));
+    }
+    if (width > 0) {
+        next = lode_i_cols(&Z, 0, width);
+        LODE_TRY(lode_array_cast(ctx, &next, Z.dtype, &X));
+        lode_array_swap(&next, &X);
+        lode_array_free(&Z);
+        LODE_TRY(lode_i_orth_block(ctx, &view, &next, k->stream, &c, &r));
+        LODE_TRY(lode_array_cast(ctx, &r, k->T.dtype, &k->R));
+        if (!k->two && k->coupled)
+            LODE_TRY(put_hermitian(ctx, k, &c));
+    }
+    k->last = b, k->done = K, k->fresh = width;
+    if (width > 0 && K + width > k->cap) {
+        lode_array_swap(&k->pending, &next); /* a restart makes room */
+    } else if (width > 0) {
+        LODE_TRY(make_room(ctx, k, K + width));
+        LODE_TRY(put(ctx, &next, &k->Q, 0, K));
+    }
+done:
+    LODE_FREE(&X, &W, &Z, &c, &r, &next, &view);
+    return st;
+}
+
+/* ---- thick restart ---- */
+
+static lode_status rotate(lode_ctx *ctx, const krylov *k, const lode_array *Y, int64_t p, lode_array *basis)
+{
+    lode_status st = LODE_OK;
+    lode_array old = { 0 }, y = { 0 }, narrow = { 0 }, out = { 0 };
+    old = lode_i_krylov_basis(k, basis);
+    y = lode_i_cols(Y, 0, p);
+    LODE_TRY(lode_array_cast(ctx, &y, basis->dtype, &narrow));
+    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &old, &narrow, &out));
+    LODE_TRY(put(ctx, &out, basis, 0, 0));
+done:
+    LODE_FREE(&old, &y, &narrow, &out);
+    return st;
+}
+
+static lode_status restart(lode_ctx *ctx, krylov *k, int64_t wanted)
+{
+    lode_status st = LODE_OK;
+    const int64_t most = k->cap - 2 * k->fresh;
+    const int64_t p = lode_i_max(1, lode_i_min(most, lode_i_max(wanted + k->fresh, k->cap / 2)));
+    LODE_TRY(rotate(ctx, k, &k->Y, p, &k->Q));
+    if (k->keep)
+        LODE_TRY(rotate(ctx, k, k->two ? &k->X : &k->Y, p, &k->W));
+    LODE_TRY(lode_i_fill(ctx, &k->T, 0));
+    for (int64_t i = 0; i < p; i++) {
+        const double s = lode_i_get1(&k->sigma, i);
+        lode_i_set2(&k->T, i, i, k->two ? s : s * s);
+    }
+    LODE_TRY(put(ctx, &k->pending, &k->Q, 0, p));
+    lode_array_free(&k->pending);
+    k->done = p;
+done:
+    return st;
+}
+
+/* ---- the iteration ---- */
+
+void lode_i_krylov_free(krylov *k)
+{
+    LODE_FREE(&k->Q, &k->W, &k->T, &k->R, &k->X, &k->Y, &k->sigma, &k->rho, &k->pending);
+    lode_linop_free(&k->scaled);
+}
+
+static lode_status begin(lode_ctx *ctx, krylov *k, const lode_linop *A, const lode_svds_opts *o)
+{
+    lode_status st = LODE_OK;
+    k->A = A, k->o = *o;
+    lode_i_svds_sizes(&k->o, A->rows, A->cols, A->nonzeros < A->rows * A->cols / 4);
+    k->two = k->o.two_sided, k->keep = k->two || k->o.keep_products;
+    k->limit = lode_i_min(A->rows, A->cols), k->cap = k->o.max_basis;
+    k->norm = NAN, k->stream = lode_i_stream(ctx, k->o.op, 1);
+    k->next_check = o->tail >= 0 || o->tail_rel >= 0 ? 2 * k->o.block : lode_i_max(2 * o->rank, o->rank + k->o.block);
+    LODE_TRY(start(ctx, k));
+done:
+    return st;
+}
+
+/* LODE_OK: done. *floor: the wanted values drown in what one side can hold. */
+static lode_status iterate(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *floor)
+{
+    lode_status st = LODE_OK;
+    *floor = false;
+    for (int64_t i = 0; i < k->o.max_iter; i++) {
+        bool enough = false;
+        LODE_TRY(lode_i_tick(ctx, i, k->o.max_iter));
+        LODE_TRY(step(ctx, k));
+        k->steps++;
+        const bool full = k->fresh == 0, turn = k->pending.data;
+        if (full || turn || (k->done >= k->next_check && k->coupled)) {
+            LODE_TRY(lode_i_krylov_solve(ctx, k));
+            LODE_TRY(lode_i_krylov_enough(ctx, k, wanted, &enough, floor));
+            k->next_check = lode_i_max(k->done + k->fresh, k->done + k->done / 8);
+        }
+        if (enough || *floor || full)
+            return st;
+        if (turn)
+            LODE_TRY(restart(ctx, k, *wanted));
+    }
+    LODE_TRY(lode_i_krylov_solve(ctx, k));
+    LODE_TRY(lode_i_krylov_enough(ctx, k, wanted, &(bool){ false }, floor));
+    *floor = false;
+    st = lode_i_fail(ctx, LODE_NOCONV,
+                     "%" PRId64 " of %" PRId64 " singular triplets reached tolerance %.1e in %" PRId64
+                     " steps; the best are kept: allow more with max_iter, or loosen tol",
+                     k->converged, *wanted, k->o.tol, k->o.max_iter);
+done:
+    return st;
+}
+
+lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o, lode_array *U, lode_array *s,
+                        lode_array *V, lode_svds_info *info)
+{
+    lode_status st = LODE_OK;
+    krylov k = { 0 };
+    lode_svds_opts again = *o;
+    int64_t wanted = 0, products = 0, steps = 0;
+    bool floor = false;
+    const int64_t r = lode_i_min(A->rows, A->cols);
+    const bool tail = o->tail >= 0 || o->tail_rel >= 0;
+    LODE_REQUIRE(o->rank >= 0 && o->rank <= r, LODE_ESHAPE, "rank %" PRId64 " does not fit %" PRId64 " x %" PRId64,
+                 o->rank, A->rows, A->cols);
+    LODE_REQUIRE(!tail || A->norm || o->tail_rel < 0, LODE_EUSAGE,
+                 "a relative error needs ||A||_F, which products alone do not give: give the rank");
+    if (o->rank == 0)
+        return lode_i_krylov_none(ctx, A, U, s, V, info);
+    LODE_TRY(begin(ctx, &k, A, &again));
+    LODE_TRY(iterate(ctx, &k, &wanted, &floor));
+    if (floor) {
+        products = k.products, steps = k.steps;
+        lode_i_krylov_free(&k);
+        k = (krylov){ 0 };
+        again.two_sided = true;
+        LODE_TRY(begin(ctx, &k, A, &again));
+        LODE_TRY(iterate(ctx, &k, &wanted, &floor));
+    }
+    k.products += products, k.steps += steps;
+    LODE_TRY(lode_i_krylov_finish(ctx, &k, wanted, U, s, V, info));
+done:
+    lode_i_krylov_free(&k);
+    return st;
+}

@@ -1,0 +1,256 @@
+/* Verbs on a fitted bundle: the op that made it does the work, found by the name it records. */
+#include <math.h>
+#include <string.h>
+
+#include "op/call.h"
+
+static lode_status op_of(lode_ctx *ctx, const lode_bundle *model, const lode_op **op)
+{
+    if (!model->meta.op[0])
+        return lode_i_fail(ctx, LODE_EUSAGE, "this file records no operation, so it has no such verb; give a result "
+                                             "that lode wrote (.lode, .npz or a folder)");
+    *op = lode_op_find(ctx, model->meta.op);
+    if (!*op)
+        return lode_i_fail(ctx, LODE_EUNSUPPORTED, "made by '%s' (lode %s), which this build does not have",
+                           model->meta.op, model->meta.version);
+    return LODE_OK;
+}
+
+static lode_status no_verb(lode_ctx *ctx, const lode_op *op, const char *verb)
+{
+    return lode_i_fail(ctx, LODE_EUSAGE, "a result of %s cannot be used with '%s'; see 'lode help %s'", op->name, verb,
+                       op->name);
+}
+
+/* Results of a verb carry the model's provenance where they are models themselves. */
+static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, lode_bundle *result)
+{
+    if (result->meta.op[0])
+        return LODE_OK;
+    const lode_meta *from = &model->meta;
+    memcpy(result->meta.op, from->op, sizeof from->op);
+    snprintf(result->meta.version, sizeof result->meta.version, "%s", lode_version());
+    result->meta.seed = from->seed;
+    if (from->options && !result->meta.options)
+        LODE_FORWARD(lode_i_strdup(ctx, from->options, &result->meta.options));
+    return LODE_OK;
+}
+
+lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    lode_bundle local = { 0 };
+    LODE_FORWARD(op_of(ctx, model, &op));
+    if (!op->apply)
+        return no_verb(ctx, op, "apply");
+    lode_i_begin(ctx, op->name);
+    LODE_TRY(op->apply(ctx, model, x, &local));
+    lode_bundle_swap(result, &local);
+done:
+    lode_i_end(ctx);
+    LODE_FREE(&local);
+    return st;
+}
+
+lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
+                        lode_array *out)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    const lode_part whole = { 0 };
+    lode_array local = { 0 };
+    LODE_FORWARD(op_of(ctx, model, &op));
+    if (!op->invert)
+        return no_verb(ctx, op, "invert");
+    lode_i_begin(ctx, op->name);
+    LODE_TRY(op->invert(ctx, model, codes, part ? part : &whole, &local));
+    lode_array_swap(out, &local);
+done:
+    lode_i_end(ctx);
+    LODE_FREE(&local);
+    return st;
+}
+
+lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    lode_bundle local = { 0 };
+    LODE_FORWARD(op_of(ctx, model, &op));
+    if (!op->update)
+        return no_verb(ctx, op, "update");
+    lode_i_begin(ctx, op->name);
+    LODE_TRY(op->update(ctx, model, x, &local));
+    LODE_TRY(inherit(ctx, model, &local));
+    lode_bundle_swap(result, &local);
+done:
+    lode_i_end(ctx);
+    LODE_FREE(&local);
+    return st;
+}
+
+lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t count, lode_bundle *result)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    lode_bundle joined = { 0 }, next = { 0 };
+    if (count < 2)
+        return lode_i_fail(ctx, LODE_EUSAGE, "merge takes two results or more, not %" PRId64, count);
+    LODE_FORWARD(op_of(ctx, models[0], &op));
+    if (!op->merge)
+        return no_verb(ctx, op, "merge");
+    lode_i_begin(ctx, op->name);
+    for (int64_t i = 1; i < count; i++) {
+        LODE_REQUIRE(strcmp(models[i]->meta.op, op->name) == 0, LODE_EUSAGE,
+                     "merge: result %" PRId64 " was made by '%s', the first by '%s'", i + 1, models[i]->meta.op, op->name);
+        LODE_TRY(op->merge(ctx, i == 1 ? models[0] : &joined, models[i], &next));
+        LODE_TRY(inherit(ctx, models[0], &next));
+        lode_bundle_swap(&joined, &next);
+        lode_bundle_free(&next);
+        LODE_TRY(lode_i_tick(ctx, i, count - 1));
+    }
+    lode_bundle_swap(result, &joined);
+done:
+    lode_i_end(ctx);
+    LODE_FREE(&joined, &next);
+    return st;
+}
+
+lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    lode_certificate local = { .asked = NAN };
+    LODE_FORWARD(op_of(ctx, model, &op));
+    if (!op->verify)
+        return no_verb(ctx, op, "verify");
+    lode_i_begin(ctx, op->name);
+    LODE_TRY(op->verify(ctx, model, original, &local));
+    *found = local;
+done:
+    lode_i_end(ctx);
+    return st;
+}
+
+lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    LODE_FORWARD(op_of(ctx, model, &op));
+    if (!op->plot)
+        return no_verb(ctx, op, "plot");
+    lode_i_begin(ctx, op->name);
+    LODE_TRY(op->plot(ctx, model, original, figure));
+done:
+    lode_i_end(ctx);
+    return st;
+}
+
+/* ---- a reconstruction read lazily ---- */
+
+static lode_status read_part(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count, void *dst)
+{
+    lode_status st = LODE_OK;
+    lode_array got = { 0 };
+    lode_array to = lode_array_wrap(dst, s->dtype, s->ndim, count);
+    lode_part part = { .ndim = s->ndim };
+    memcpy(part.start, start, (size_t)s->ndim * sizeof *start);
+    memcpy(part.count, count, (size_t)s->ndim * sizeof *count);
+    LODE_TRY(lode_invert(ctx, s->data, lode_none(), &part, &got));
+    LODE_TRY(lode_array_copy_into(ctx, &got, &to));
+done:
+    LODE_FREE(&got);
+    return st;
+}
+
+static void close_model(void *data)
+{
+    lode_bundle_free(data);
+    lode_i_free(data);
+}
+
+lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model, lode_source *out)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    void *copy = NULL;
+    LODE_FORWARD(op_of(ctx, model, &op));
+    if (!op->invert || !model->meta.has_shape)
+        return no_verb(ctx, op, "invert");
+    LODE_TRY(lode_i_calloc(ctx, sizeof(lode_bundle), &copy));
+    LODE_TRY(lode_bundle_ref(ctx, model, copy));
+    lode_source s = { .dtype = model->meta.dtype, .ndim = model->meta.ndim, .rewindable = true, .read = read_part,
+                      .close = close_model, .data = copy };
+    memcpy(s.shape, model->meta.shape, sizeof s.shape);
+    *out = s;
+    copy = NULL;
+done:
+    if (copy)
+        close_model(copy);
+    return st;
+}
+
+lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim, const int64_t *shape, int64_t *start,
+                                int64_t *count)
+{
+    char text[256];
+    for (int i = 0; i < ndim; i++)
+        start[i] = 0, count[i] = shape[i];
+    if (!part || part->ndim == 0)
+        return LODE_OK;
+    lode_i_print_shape(ndim, shape, text, sizeof text);
+    if (part->ndim != ndim)
+        return lode_i_fail(ctx, LODE_ESHAPE, "the part has %d ranges, the array is %s (%d axes)", part->ndim, text, ndim);
+    for (int i = 0; i < ndim; i++) {
+        const int64_t n = part->count[i] < 0 ? shape[i] - part->start[i] : part->count[i];
+        if (part->start[i] < 0 || n < 0 || part->start[i] > shape[i] || n > shape[i] - part->start[i])
+            return lode_i_fail(ctx, LODE_ESHAPE, "the part asks for %" PRId64 " from %" PRId64 " on axis %d; the array is %s",
+                               n, part->start[i], i, text);
+        start[i] = part->start[i], count[i] = n;
+    }
+    return LODE_OK;
+}
+
+/* Values a slab of the comparison holds. */
+enum { MEASURE_SLAB = 1 << 22 };
+
+lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model, lode_value original,
+                           lode_diff *diff)
+{
+    lode_status st = LODE_OK;
+    lode_source s = { 0 };
+    lode_array want = { 0 }, got = { 0 };
+    lode_diff_run run = { 0 };
+    bool owned = false;
+    LODE_TRY(lode_i_as_source(ctx, original, &s, &owned));
+    LODE_REQUIRE(s.ndim == model->meta.ndim, LODE_ESHAPE, "the original has %d axes, the result stands for %d", s.ndim,
+                 model->meta.ndim);
+    int64_t row = 1;
+    for (int i = 0; i < s.ndim; i++) {
+        LODE_REQUIRE(s.shape[i] == model->meta.shape[i], LODE_ESHAPE,
+                     "axis %d of the original has %" PRId64 " values, of the result %" PRId64, i, s.shape[i],
+                     model->meta.shape[i]);
+        row *= i ? s.shape[i] : 1;
+    }
+    const int64_t rows = s.ndim ? s.shape[0] : 1;
+    const int64_t step = lode_i_max(1, MEASURE_SLAB / lode_i_max(row, 1));
+    lode_part part = { .ndim = s.ndim };
+    for (int i = 0; i < s.ndim; i++)
+        part.count[i] = s.shape[i];
+    for (int64_t r = 0; r < rows; r += step) {
+        const int64_t n = lode_i_min(step, rows - r);
+        if (s.ndim)
+            part.start[0] = r, part.count[0] = n;
+        LODE_TRY(lode_i_source_read(ctx, &s, part.start, part.count, s.dtype, &want));
+        LODE_TRY(op->invert(ctx, model, lode_none(), &part, &got));
+        LODE_TRY(lode_i_diff_push(ctx, &run, &want, &got));
+        LODE_TRY(lode_i_tick(ctx, r + n, rows));
+    }
+    *diff = lode_i_diff_result(&run);
+done:
+    if (owned)
+        LODE_FREE(&s);
+    LODE_FREE(&want, &got);
+    return st;
+}

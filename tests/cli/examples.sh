@@ -1,0 +1,15 @@
+# The example of every operation runs as written, in the order of the list, on what make and data/ give.
+. tests/cli/lib.sh.inc
+root=$(pwd)
+case $lode in /*) ;; *) lode=$root/$lode ;; esac
+cd "$dir"
+ln -s "$root/data" data
+"$lode" make normal --shape 60,40 -o A.npy --quiet
+"$lode" make lowrank --shape 20,22,24 --rank 4 --noise 1e-4 -o X.npy --quiet
+"$lode" list | awk '{print $1}' >ops
+while read -r op; do
+    example=$("$lode" help "$op" | sed -n '/^Example/{n;s/^ *lode //;p;}')
+    [ -n "$example" ] || { echo "no example for $op" >&2; exit 1; }
+    # shellcheck disable=SC2086 # the words of a command
+    "$lode" $example --force --quiet || { echo "the example of $op does not run: lode $example" >&2; exit 1; }
+done <ops

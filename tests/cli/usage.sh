@@ -1,0 +1,27 @@
+# Help, suggestions, wrong words: one clear sentence and status 2.
+. tests/cli/lib.sh.inc
+gives 0 'Shrink arrays' "$lode"
+gives 0 'Shrink arrays' "$lode" --help
+gives 0 '^lode [0-9]' "$lode" --version
+gives 0 'blas' "$lode" --version
+gives 0 'lode make' "$lode" help make
+gives 0 'lode make' "$lode" make --help
+gives 0 'apply MODEL' "$lode" help apply
+gives 0 '"name": "make"' "$lode" help make --json
+gives 0 'make' "$lode" find generate data
+gives 0 'compare' "$lode" list bounds
+gives 2 "did you mean 'compare'" "$lode" comparre
+gives 2 'no family' "$lode" list nosuch
+gives 2 'did you mean --shape' "$lode" make normal --shpae 3 -o "$dir/x.npy"
+gives 2 "'lode list' shows all" "$lode" plan nosuch
+gives 2 'missing' "$lode" compare data/winds_u.npy
+gives 2 'too many inputs' "$lode" compare data/winds_u.npy data/winds_u.npy data/winds_u.npy
+gives 2 'threads' "$lode" compare a b --threads 0
+gives 2 'memory' "$lode" compare a b --memory lots
+gives 2 'no option -x' "$lode" make normal -x
+gives 2 "no kind 'nosuch'" "$lode" make nosuch -o "$dir/x.npy"
+gives 2 'nosuch.npy' "$lode" compare "$dir/nosuch.npy" "$dir/nosuch.npy"
+test ! -e "$dir/x.npy" || fail 'a failed command left a file'
+for shell in bash zsh fish; do gives 0 compare "$lode" describe completion $shell; done
+gives 0 '.TH LODE' "$lode" describe man make
+gives 0 '^# make' "$lode" describe markdown make

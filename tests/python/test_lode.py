@@ -1,0 +1,121 @@
+"""The Python module: same bits as the command, inputs of every kind, errors as exceptions, threads."""
+import inspect
+import os
+import subprocess
+import tempfile
+import threading
+import unittest
+import warnings
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.linalg
+
+import lode
+
+LODE = os.environ.get("LODE", "build/lode")
+
+
+class Module(unittest.TestCase):
+    def setUp(self):
+        self.rng = np.random.default_rng(0)
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        lode.settings(seed=0)
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def test_every_operation_has_signature_and_help(self):
+        for name in ("make", "compare", "svd", "tucker", "compress", "pca"):
+            f = getattr(lode, name)
+            self.assertTrue(f.__doc__.strip())
+            self.assertTrue(inspect.signature(f).parameters)
+
+    def test_same_bits_as_the_command(self):
+        A = self.rng.standard_normal((80, 50))
+        np.save(self.path("a.npy"), A)
+        subprocess.run([LODE, "svd", self.path("a.npy"), "--rank", "5", "-o", self.path("a.npz"), "--quiet"], check=True)
+        r = lode.svd(A, rank=5)
+        with np.load(self.path("a.npz")) as z:
+            for name in ("U", "s", "V"):
+                np.testing.assert_array_equal(getattr(r, name), z[name])
+
+    def test_views_and_paths_are_inputs(self):
+        A = self.rng.standard_normal((60, 40))
+        np.save(self.path("a.npy"), A)
+        want = np.linalg.svd(A, compute_uv=False)[:4]
+        wide = np.zeros((120, 80))
+        wide[::2, ::2] = A
+        for x in (A, np.asfortranarray(A), wide[::2, ::2], A.astype(">f8"), self.path("a.npy"),
+                  scipy.sparse.csr_matrix(A), scipy.sparse.linalg.aslinearoperator(A)):
+            np.testing.assert_allclose(lode.svd(x, rank=4).s, want, rtol=1e-9)
+
+    def test_verbs(self):
+        A = self.rng.standard_normal((60, 12)) @ self.rng.standard_normal((12, 30))
+        r = lode.svd(A, rank=12)
+        np.testing.assert_allclose(r.invert(), A, atol=1e-10)
+        np.testing.assert_allclose(r.invert(part=(slice(3, 9), 4)), A[3:9, 4:5], atol=1e-10)
+        r.save(self.path("r.lode"))
+        back = lode.load(self.path("r.lode"))
+        np.testing.assert_array_equal(back.s, r.s)
+        self.assertEqual(back.op, "svd")
+        self.assertEqual(back.certificate.kind, r.certificate.kind)
+        back.verify(A)
+        back.plot(self.path("scree.svg"))
+        self.assertGreater(os.path.getsize(self.path("scree.svg")), 500)
+
+    def test_repeated_outputs_are_lists(self):
+        X = self.rng.standard_normal((8, 9, 10))
+        r = lode.tucker(X, rank=[3, 4, 5])
+        self.assertEqual([f.shape for f in r.factor], [(8, 3), (9, 4), (10, 5)])
+
+    def test_errors_are_exceptions_with_the_sentence(self):
+        with self.assertRaises(lode.LodeError) as caught:
+            lode.svd(np.full((4, 3), np.nan), rank=2)
+        self.assertEqual(caught.exception.status, "LODE_EDOMAIN")
+        self.assertIn("[0,0]", str(caught.exception))
+        with self.assertRaises(TypeError):
+            lode.svd(np.zeros((3, 3)), ranks=2)
+        with self.assertRaises(TypeError):
+            lode.svd(np.array([["a"]]), rank=1)
+
+    def test_exceptions_of_operators_come_through(self):
+        class Broken(scipy.sparse.linalg.LinearOperator):
+            def __init__(self):
+                super().__init__(np.float64, (30, 20))
+
+            def _matmat(self, x):
+                raise RuntimeError("no data today")
+
+            _rmatmat = _matmat
+        with self.assertRaisesRegex(RuntimeError, "no data today"):
+            lode.svd(Broken(), rank=2)
+
+    def test_results_outlive_what_made_them(self):
+        s = lode.svd(self.rng.standard_normal((50, 20)), rank=3).s
+        junk = [np.ones(1000) for _ in range(100)]
+        self.assertTrue(np.all(s[:-1] >= s[1:]))
+        del junk
+
+    def test_many_threads(self):
+        A = self.rng.standard_normal((40, 30))
+        want, got = lode.svd(A, rank=3).s.copy(), [None] * 20
+
+        def work(i):
+            got[i] = lode.svd(A, rank=3).s.copy()
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(20)]
+        [t.start() for t in threads]
+        [t.join() for t in threads]
+        for s in got:
+            np.testing.assert_array_equal(s, want)
+
+    def test_caveats_are_warnings(self):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            lode.svd(self.rng.standard_normal((300, 200)), rank=20, max_iter=1, tol=1e-12, method="golub-kahan")
+        self.assertTrue(any(issubclass(w.category, lode.LodeWarning) for w in caught))
+
+
+if __name__ == "__main__":
+    unittest.main()
