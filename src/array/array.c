@@ -3,7 +3,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "array/array.h"
+#include "array/walk.h"
 
 /* For our own arrays the values follow the owner in one block; HEADER keeps them on 64 bytes. */
 struct lode_owner {
@@ -215,13 +215,10 @@ static void commit_view(const lode_array *a, lode_array view, lode_array *out)
     lode_array_free(&held);
 }
 
-lode_status lode_array_slice(lode_ctx *ctx, const lode_array *a, int axis, int64_t start, int64_t stop,
-                             int64_t step, lode_array *out)
+lode_status lode_i_slice_count(lode_ctx *ctx, int axis, int64_t n, int64_t start, int64_t stop, int64_t step,
+                               int64_t *count)
 {
-    if (axis < 0 || axis >= a->ndim)
-        return lode_i_fail(ctx, LODE_ESHAPE, "cannot slice axis %d: the array has %d dimensions", axis,
-                           (int)a->ndim);
-    const int64_t n = a->shape[axis], low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n;
+    const int64_t low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n;
     if (step == 0)
         return lode_i_fail(ctx, LODE_EPARAM, "cannot slice axis %d by a step of 0", axis);
     if (start < low || start > high || stop < low || stop > high)
@@ -229,18 +226,27 @@ lode_status lode_array_slice(lode_ctx *ctx, const lode_array *a, int axis, int64
                            "slice %" PRId64 ":%" PRId64 ":%" PRId64 " is outside axis %d, which has %" PRId64
                            " values",
                            start, stop, step, axis, n);
-    lode_array view = *a;
+    const int64_t length = step > 0 ? stop - start : start - stop;
+    const uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
+    *count = length > 0 ? (int64_t)((uint64_t)(length - 1) / stride) + 1 : 0;
+    return LODE_OK;
+}
+
+lode_status lode_array_slice(lode_ctx *ctx, const lode_array *a, int axis, int64_t start, int64_t stop,
+                             int64_t step, lode_array *out)
+{
+    if (axis < 0 || axis >= a->ndim)
+        return lode_i_fail(ctx, LODE_ESHAPE, "cannot slice axis %d: the array has %d dimensions", axis,
+                           (int)a->ndim);
     int64_t count = 0;
-    if (step > 0 && stop > start)
-        count = (stop - start - 1) / step + 1;
-    else if (step < 0 && stop < start)
-        count = (int64_t)((uint64_t)(start - stop - 1) / (0 - (uint64_t)step)) + 1;
+    LODE_FORWARD(lode_i_slice_count(ctx, axis, a->shape[axis], start, stop, step, &count));
     const int64_t block = lode_dtype_block(a->dtype);
     if (block > 1 && axis == a->ndim - 1 && (step != 1 || start % block || count % block))
         return lode_i_fail(ctx, LODE_ESHAPE,
                            "type %s is cut along the last axis at multiples of %d values only, not %" PRId64
                            ":%" PRId64 ":%" PRId64 "; cast it first",
                            lode_dtype_name(a->dtype), (int)block, start, stop, step);
+    lode_array view = *a;
     view.shape[axis] = count;
     if (count > 0) /* else the pointer stays: it could leave the block */
         view.data = lode_i_at(a, start * a->strides[axis]);

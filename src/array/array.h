@@ -170,7 +170,7 @@ lode_status lode_i_source_slice(lode_ctx *ctx, const lode_source *s, int ndim, c
 lode_status lode_i_as_source(lode_ctx *ctx, lode_value v, lode_source *s, bool *owned);
 /** Dense value as an array of that arithmetic type: reference, conversion or load. */
 lode_status lode_i_as_array(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_array *out);
-/** How struct lode_linop begins; its file asserts that it does. */
+/** How struct lode_linop (src/linop/linop.h) begins; a test holds it to this. */
 typedef struct lode_linop_head {
     int64_t rows, cols;
     lode_dtype dtype;

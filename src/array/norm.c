@@ -18,6 +18,7 @@ static void sumsq_piece(const lode_reduction *r, lode_part *p, int64_t at, int64
         lode_i_lanes_sumsq(p->a, at, n * parts, x);
 }
 
+/* Squares of f32 values neither overflow nor underflow in f64: their factor is always 1. */
 static void sumsq_single(const lode_reduction *r, lode_part *p, int64_t at, int64_t n, const float *x)
 {
     const int64_t parts = r->complex ? 2 : 1;
@@ -36,9 +37,8 @@ static lode_status sumsq_of(lode_ctx *ctx, bool complex, double factor, int oper
                             const lode_array *const *arrays, double *result)
 {
     lode_sum sum = {0};
-    const bool plain = factor >= 1 && factor <= 1;
-    lode_reduction r = {.piece = sumsq_piece, .single = plain ? sumsq_single : NULL, .complex = complex,
-                        .factor = factor, .a = &sum};
+    lode_reduction r = {.piece = sumsq_piece, .single = sumsq_single, .complex = complex, .factor = factor,
+                        .a = &sum};
     LODE_FORWARD(lode_i_reduce(ctx, &r, operands, arrays));
     *result = lode_i_sum_total(&sum);
     return LODE_OK;

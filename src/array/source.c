@@ -282,17 +282,9 @@ lode_status lode_i_source_slice(lode_ctx *ctx, const lode_source *s, int ndim, c
     LODE_TRY(LODE_NEW(ctx, 1, &c));
     *c = (sliced){.parent = s, .ndim = ndim};
     for (int i = 0; i < ndim; i++) {
-        const int64_t n = s->shape[i], low = step[i] < 0 ? -1 : 0, high = step[i] < 0 ? n - 1 : n;
         const bool drop = dropped && dropped[i];
-        LODE_REQUIRE(step[i] != 0, LODE_EPARAM, "cannot slice axis %d by a step of 0", i);
-        LODE_REQUIRE(start[i] >= low && start[i] <= high && stop[i] >= low && stop[i] <= high, LODE_ESHAPE,
-                     "slice %" PRId64 ":%" PRId64 ":%" PRId64 " is outside axis %d, which has %" PRId64 " values",
-                     start[i], stop[i], step[i], i, n);
         int64_t count = 0;
-        if (step[i] > 0 && stop[i] > start[i])
-            count = (stop[i] - start[i] - 1) / step[i] + 1;
-        else if (step[i] < 0 && stop[i] < start[i])
-            count = (int64_t)((uint64_t)(start[i] - stop[i] - 1) / (0 - (uint64_t)step[i])) + 1;
+        LODE_TRY(lode_i_slice_count(ctx, i, s->shape[i], start[i], stop[i], step[i], &count));
         LODE_REQUIRE(!drop || count == 1, LODE_ESHAPE, "axis %d cannot be dropped: the slice has %" PRId64
                      " values there, not 1", i, count);
         LODE_REQUIRE(block == 1 || i < ndim - 1 ||

@@ -33,9 +33,12 @@ lode_status lode_i_walk(lode_ctx *ctx, const lode_walk *w, lode_run_fn fn, void 
  *  are contiguous, from a block's start, whole blocks. */
 void lode_i_convert(lode_dtype from_type, const void *from, int64_t from_step, lode_dtype to_type, void *to,
                     int64_t to_step, int64_t count);
+/** How many values start:stop:step takes of n on an axis; LODE_ESHAPE outside, LODE_EPARAM for a step of 0. */
+lode_status lode_i_slice_count(lode_ctx *ctx, int axis, int64_t n, int64_t start, int64_t stop, int64_t step,
+                               int64_t *count);
 /** LODE_ESHAPE naming both shapes when they differ. */
 lode_status lode_i_same_shape(lode_ctx *ctx, const lode_array *a, const lode_array *b, const char *what);
-/** A view of `a` with the strides of a broadcast: shape given, stride 0 on every axis but `axis` (-1: all). */
+/** The vector as a borrowed view of the shape of `like`: along `axis`, repeated on all others. */
 lode_array lode_i_spread(const lode_array *vector, int axis, const lode_array *like);
 /** Fails where writing would meet one element twice (stride 0). */
 lode_status lode_i_require_writable(lode_ctx *ctx, const lode_array *a, const char *what);

@@ -136,7 +136,7 @@ int64_t code_put_number(uint8_t *to, uint64_t v)
 bool code_take_number(const uint8_t **from, const uint8_t *end, uint64_t *v)
 {
     *v = 0;
-    for (unsigned s = 0; s < 63 && *from < end; s += 7) {
+    for (unsigned s = 0; s < 64 && *from < end; s += 7) {
         const uint8_t byte = *(*from)++;
         *v |= (uint64_t)(byte & 127) << s;
         if (byte < 128)

@@ -275,6 +275,11 @@ lode_status lode_i_safetensors_entry(lode_ctx *ctx, const lode_i_tensor *t, lode
 lode_status lode_i_lode_describe(lode_ctx *ctx, lode_file *f, const lode_json *header, char *text, uint64_t size);
 const char *lode_i_safetensors_type(lode_dtype dtype); /* NULL: it has none */
 
+/* ---- NetCDF ---- */
+
+/** Walks the header of a classic file of that version (1, 2, 5); needs no library. */
+lode_status lode_i_nc_check_classic(lode_ctx *ctx, lode_infile *in, int version);
+
 /* ---- words of the address "file:member[slice]" ---- */
 
 typedef struct lode_i_slice {

@@ -309,12 +309,14 @@ static lode_status open_netcdf(lode_ctx *ctx, lode_file *f, const lode_read_opts
     const lode_i_nc *nc = NULL;
     unsigned char head[8] = { 0 };
     (void)o;
-    LODE_TRY(lode_i_nc_library(ctx, &nc));
     LODE_REQUIRE(strcmp(f->path, "-") != 0, LODE_EUNSUPPORTED, "NetCDF is not read from standard input; name a file");
     LODE_TRY(lode_i_infile_open(ctx, f->path, &f->in)); /* for its size, and the words of a failure */
     const size_t n = lode_i_infile_size(f->in) < sizeof head ? (size_t)lode_i_infile_size(f->in) : sizeof head;
     LODE_TRY(lode_i_infile_read(ctx, f->in, 0, head, n));
     LODE_REQUIRE(sniff(head, n), LODE_EFORMAT, "%s does not begin as a NetCDF file", f->path);
+    if (head[0] == 'C')
+        LODE_TRY(lode_i_nc_check_classic(ctx, f->in, head[3]));
+    LODE_TRY(lode_i_nc_library(ctx, &nc));
     LODE_TRY(lode_i_calloc(ctx, sizeof(state), &f->state));
     state *s = f->state;
     s->nc = nc;

@@ -30,6 +30,8 @@ bool lode_i_operand_direct(const lode_i_operand *a);
 void lode_i_operand_pack(const lode_i_operand *a, lode_dtype dtype, void *to);
 /** The packed copy as an operand. */
 lode_i_operand lode_i_operand_packed(const void *p, lode_dtype dtype, int64_t rows, int64_t cols);
+/** Part of a row-major matrix with leading dimension ld. */
+lode_i_operand lode_i_operand_within(const void *p, lode_dtype dtype, int64_t rows, int64_t cols, int64_t ld);
 
 /** Around every call of BLAS or LAPACK: makes the calls take turns with a BLAS that bears one caller only. */
 bool lode_i_blas_enter(void);
@@ -94,6 +96,19 @@ typedef struct lode_i_ls_work {
 lode_status lode_i_lapack_gelsy(lode_ctx *ctx, const lode_i_ls_work *l, int64_t *rank, int *info);
 
 /* ---- shared by the files of this layer ---- */
+
+/** X = B R^-1 for an upper triangle R (row-major n x n, kept by the caller) and any number of rows at a time. */
+typedef struct lode_i_rows_solver {
+    lode_dtype dtype;
+    int64_t n, block, blocks;
+    const void *r;
+    void *inverse;
+    int *how;
+} lode_i_rows_solver;
+lode_status lode_i_rows_prepare(lode_ctx *ctx, lode_dtype t, int64_t n, const void *r, lode_i_rows_solver *solver);
+void lode_i_rows_free(lode_i_rows_solver *solver); /* an empty one is legal */
+/** m contiguous rows in place; room: m x solver->block values. */
+void lode_i_rows_solve(const lode_i_rows_solver *solver, int64_t m, void *rows, void *room);
 
 /** Fails unless the types are one arithmetic type; A is 2-d. */
 lode_status lode_i_check_matrix(lode_ctx *ctx, const char *who, const char *name, const lode_array *A);

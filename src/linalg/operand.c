@@ -109,10 +109,15 @@ void lode_i_operand_pack(const lode_i_operand *a, lode_dtype dtype, void *to)
     }
 }
 
+lode_i_operand lode_i_operand_within(const void *p, lode_dtype dtype, int64_t rows, int64_t cols, int64_t ld)
+{
+    return (lode_i_operand){ .p = p, .dtype = dtype, .rows = rows, .cols = cols, .rs = ld, .cs = 1,
+                             .kin = lode_i_max(cols, 1) };
+}
+
 lode_i_operand lode_i_operand_packed(const void *p, lode_dtype dtype, int64_t rows, int64_t cols)
 {
-    return (lode_i_operand){ .p = p, .dtype = dtype, .rows = rows, .cols = cols, .rs = cols, .cs = 1,
-                             .kin = lode_i_max(cols, 1) };
+    return lode_i_operand_within(p, dtype, rows, cols, cols);
 }
 
 lode_status lode_i_check_matrix(lode_ctx *ctx, const char *who, const char *name, const lode_array *A)

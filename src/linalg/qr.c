@@ -17,7 +17,7 @@ typedef struct cholqr {
     int64_t m, n, block, blocks, group, groups;
     size_t size;
     char *q;              /* m x n, or NULL: only R is wanted */
-    const void *chain[PASSES]; /* R of each pass so far, for blocks formed anew when q is NULL */
+    lode_i_rows_solver solve[PASSES]; /* by the R of each pass so far; all of them when q is NULL, and rows come from A */
     int passes;
     bool last;            /* the next solve is the last one: no Gram matrix after it */
     char *parts;          /* Gram matrices of the groups, or NULL */
@@ -29,21 +29,19 @@ static lode_status pass_group(lode_ctx *ctx, int64_t g, void *data)
     lode_status st = LODE_OK;
     void *room = NULL;
     const cholqr *w = data;
-    const int64_t b1 = lode_i_min((g + 1) * w->group, w->blocks);
+    const int64_t width = w->solve[0].block + (w->q ? 0 : w->n), b1 = lode_i_min((g + 1) * w->group, w->blocks);
     double beta = 0;
-    if (!w->q)
-        LODE_TRY(lode_i_new(ctx, w->block * w->n, w->size, &room));
+    LODE_TRY(lode_i_new(ctx, w->block * width, w->size, &room));
     for (int64_t b = g * w->group; b < b1; b++, beta = 1) {
         const int64_t r0 = b * w->block, m = lode_i_min(w->block, w->m - r0);
-        char *q = w->q ? w->q + (size_t)(r0 * w->n) * w->size : room;
+        char *q = w->q ? w->q + (size_t)(r0 * w->n) * w->size
+                       : (char *)room + (size_t)(w->block * w->solve[0].block) * w->size;
         if (!w->q || w->passes == 1) {
             const lode_i_operand from = lode_i_operand_part(&w->rows, r0, m, 0, w->n);
             lode_i_operand_pack(&from, w->dtype, q);
         }
-        for (int p = w->q ? w->passes - 1 : 0; p < w->passes; p++) {
-            const lode_i_tri t = { .dtype = w->dtype, .right = true, .upper = true, .t = w->chain[p], .ldt = w->n };
-            lode_i_blas_trsm(&t, m, w->n, q, w->n);
-        }
+        for (int p = w->q ? w->passes - 1 : 0; p < w->passes; p++)
+            lode_i_rows_solve(&w->solve[p], m, q, room);
         if (!w->last && w->parts) {
             lode_i_operand p = lode_i_operand_packed(q, w->dtype, m, w->n);
             p = lode_i_operand_transposed(&p);
@@ -135,7 +133,7 @@ static lode_status cholesky_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q
         const double shift = 11 * eps * (double)n * ((double)n + 1 + sqrt((double)m));
         if (!triangle(&t, 0, &off) && (w.passes == 2 || !triangle(&t, shift, &off)))
             goto done;
-        w.chain[w.passes++] = now->data;
+        LODE_TRY(lode_i_rows_prepare(ctx, A->dtype, n, now->data, &w.solve[w.passes++]));
         w.last = off < 0.05; /* then this pass leaves Q orthonormal to rounding */
         if (!w.last || Q)
             LODE_TRY(lode_i_parallel(ctx, w.groups, pass_group, &w));
@@ -159,8 +157,10 @@ static lode_status cholesky_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q
 done:
     lode_i_free(parts), lode_i_free(scale);
     LODE_FREE(&q, &g);
-    for (int p = 0; p < PASSES; p++)
+    for (int p = 0; p < PASSES; p++) {
+        lode_i_rows_free(&w.solve[p]);
         lode_array_free(&r[p]);
+    }
     return st;
 }
 

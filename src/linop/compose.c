@@ -1,5 +1,5 @@
 /* Operators made of operators: centred, scaled, stacked, times a number. */
-#include <string.h>
+#include <math.h>
 
 #include "linop/kinds.h"
 
@@ -33,6 +33,37 @@ done:
     return st;
 }
 
+/* ||A - 1 m^T - L R^H|| = ||A - [1 L] [conj(m) R]^H||. */
+static lode_status beside(lode_ctx *ctx, const lode_array *column, const lode_array *more, lode_array *both)
+{
+    lode_status st = LODE_OK;
+    lode_array left = { 0 }, right = { 0 }, out = { 0 };
+    const int64_t k = more ? more->shape[1] : 0;
+    LODE_TRY(lode_i_matrix_new(ctx, column->dtype, column->shape[0], 1 + k, &out));
+    left = lode_i_cols(&out, 0, 1), right = lode_i_cols(&out, 1, 1 + k);
+    LODE_TRY(lode_array_copy_into(ctx, column, &left));
+    if (more)
+        LODE_TRY(lode_array_copy_into(ctx, more, &right));
+    lode_array_swap(both, &out);
+done:
+    LODE_FREE(&left, &right, &out);
+    return st;
+}
+
+static lode_status centred_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
+                                double *norm)
+{
+    lode_status st = LODE_OK;
+    const centred *c = (const centred *)op;
+    lode_array l = { 0 }, r = { 0 };
+    LODE_TRY(beside(ctx, &c->ones, L, &l));
+    LODE_TRY(beside(ctx, &c->m, R, &r));
+    LODE_TRY(c->a->norm(ctx, c->a, &l, &r, norm));
+done:
+    LODE_FREE(&l, &r);
+    return st;
+}
+
 static lode_status centred_generic(lode_ctx *ctx, const lode_linop *A, const lode_array *m, lode_linop **op)
 {
     lode_status st = LODE_OK;
@@ -48,6 +79,7 @@ static lode_status centred_generic(lode_ctx *ctx, const lode_linop *A, const lod
     LODE_TRY(lode_i_fill(ctx, &c->ones, 1));
     c->a = lode_i_linop_ref(A);
     l->apply = centred_apply;
+    l->norm = A->norm ? centred_norm : NULL;
     l->nonzeros = A->nonzeros;
     *op = l, l = NULL;
 done:
@@ -140,15 +172,12 @@ static lode_status scaled_norm(lode_ctx *ctx, const lode_linop *op, const lode_a
     lode_status st = LODE_OK;
     const scaled *s = (const scaled *)op;
     lode_array rest = { 0 };
-    *norm = -1;
-    if (s->l.data || s->r.data || !s->a->norm)
-        return LODE_OK;
     if (L) { /* ||alpha A - L R^H|| = |alpha| ||A - (L / alpha) R^H|| */
         LODE_TRY(lode_array_cast(ctx, L, op->dtype, &rest));
         LODE_TRY(lode_i_scale(ctx, 1 / s->alpha, &rest));
     }
     LODE_TRY(s->a->norm(ctx, s->a, L ? &rest : NULL, R, norm));
-    *norm = *norm < 0 ? *norm : *norm * (s->alpha < 0 ? -s->alpha : s->alpha);
+    *norm *= fabs(s->alpha);
 done:
     lode_array_free(&rest);
     return st;
@@ -178,7 +207,7 @@ static lode_status scaled_new(lode_ctx *ctx, const lode_linop *A, double alpha, 
     scaled *s = (scaled *)*op;
     s->alpha = alpha;
     s->a = lode_i_linop_ref(A);
-    s->base.apply = scaled_apply, s->base.norm = scaled_norm;
+    s->base.apply = scaled_apply;
     s->base.nonzeros = A->nonzeros;
     return LODE_OK;
 }
@@ -206,6 +235,7 @@ lode_status lode_i_linop_times(lode_ctx *ctx, const lode_linop *A, double alpha,
     lode_linop *o = NULL;
     LODE_FORWARD(scaled_new(ctx, A, alpha, &o));
     o->normal = scaled_normal;
+    o->norm = A->norm ? scaled_norm : NULL;
     lode_linop_free(op);
     *op = o;
     return LODE_OK;
@@ -252,6 +282,29 @@ done:
     return st;
 }
 
+static lode_status stacked_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
+                                double *norm)
+{
+    lode_status st = LODE_OK;
+    const stacked *s = (const stacked *)op;
+    lode_array part = { 0 };
+    *norm = 0;
+    for (int64_t i = 0, at = 0; i < s->count; i++) {
+        const lode_linop *p = s->part[i];
+        const int64_t size = s->axis == 0 ? p->rows : p->cols;
+        double one = 0;
+        lode_array_free(&part);
+        if (L)
+            part = lode_i_rows(s->axis == 0 ? L : R, at, at + size);
+        LODE_TRY(p->norm(ctx, p, L && s->axis == 0 ? &part : L, L && s->axis == 1 ? &part : R, &one));
+        *norm = hypot(*norm, one);
+        at += size;
+    }
+done:
+    lode_array_free(&part);
+    return st;
+}
+
 lode_status lode_linop_stacked(lode_ctx *ctx, const lode_linop *const *parts, int count, int axis, lode_linop **op)
 {
     lode_status st = LODE_OK;
@@ -276,10 +329,14 @@ lode_status lode_linop_stacked(lode_ctx *ctx, const lode_linop *const *parts, in
                               axis == 0 ? parts[0]->cols : cols, parts[0]->dtype, stacked_free, &l));
     stacked *s = (stacked *)l;
     LODE_TRY(LODE_NEW(ctx, count, &s->part));
-    for (int i = 0; i < count; i++)
+    bool norms = true;
+    for (int i = 0; i < count; i++) {
         s->part[i] = lode_i_linop_ref(parts[i]);
+        norms = norms && parts[i]->norm;
+    }
     s->count = count, s->axis = axis;
     l->apply = stacked_apply, l->nonzeros = nonzeros;
+    l->norm = norms ? stacked_norm : NULL;
     lode_linop_free(op);
     *op = l, l = NULL;
 done:

@@ -45,9 +45,9 @@ typedef struct lode_svds_opts {
     int64_t block;         /* 0: chosen */
     int64_t max_basis;     /* columns of the Krylov basis before a restart; 0: chosen */
     int64_t max_iter;      /* block steps at most; 0: 1000 */
-    double tol;            /* relative error of each singular value, estimated from residuals; 0: 1e-7, single 1e-5 */
-    double tail;           /* Frobenius norm of what may be left out: the smallest rank that does; negative: off */
-    double tail_rel;       /* the same, relative to ||A||_F; negative: off */
+    double tol;            /* relative error of each singular value, estimated from residuals; 0: 1e-6, single 5e-5 */
+    double tail;           /* Frobenius norm of what may be left out: the smallest rank that does; 0: off */
+    double tail_rel;       /* the same, relative to ||A||_F; 0: off */
     bool two_sided;        /* orthogonalize both sides: small singular values keep their digits, two passes a step */
     int64_t first_basis;   /* columns of memory to begin with; 0: chosen */
     bool keep_products;    /* A Q is kept, which saves the last pass over A; chosen with the sizes */

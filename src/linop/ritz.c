@@ -10,7 +10,7 @@ static int64_t round_up(int64_t n, int64_t unit) { return lode_i_ceil_div(n, uni
 void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap_products)
 {
     const int64_t limit = lode_i_min(rows, cols);
-    const bool tail = o->tail >= 0 || o->tail_rel >= 0;
+    const bool tail = o->tail > 0 || o->tail_rel > 0;
     const int64_t k = lode_i_max(1, o->rank);
     /* Blocks smaller than the rank take more steps and fewer products in all (a Krylov space of higher degree);
      * products of fewer than 8 columns wait for memory. Where products are cheap beside orthogonalization (sparse),
@@ -35,7 +35,7 @@ void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap
 uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols, lode_dtype dtype)
 {
     const lode_dtype wide = lode_i_is_complex(dtype) ? LODE_C128 : LODE_F64;
-    const bool tail = o->tail >= 0 || o->tail_rel >= 0;
+    const bool tail = o->tail > 0 || o->tail_rel > 0;
     const int64_t cap = o->max_basis, b = o->block, k = lode_i_min(lode_i_max(o->rank, 1), cap);
     const uint64_t q = lode_i_bytes(dtype, cols, cap), w = lode_i_bytes(dtype, rows, cap);
     const uint64_t t = lode_i_bytes(wide, cap, cap);
@@ -119,7 +119,7 @@ done:
 static lode_status tail_rank(lode_ctx *ctx, krylov *k, int64_t *rank)
 {
     double sum = 0, rest = 0;
-    const double target = k->o.tail_rel >= 0 ? k->o.tail_rel * k->norm
+    const double target = k->o.tail_rel > 0 ? k->o.tail_rel * k->norm
                                              : k->o.tail * (k->scale > 0 ? k->scale : 1);
     for (int64_t i = k->done - 1; i >= 0; i--)
         sum += lode_i_get1(&k->sigma, i) * lode_i_get1(&k->sigma, i);
@@ -151,11 +151,11 @@ static double value_error(const krylov *k, int64_t i, int64_t wanted, double rho
 
 lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *enough, bool *floor)
 {
-    const double eps = lode_i_epsilon(k->A->dtype), tol = k->o.tol > 0 ? k->o.tol : eps > 1e-10 ? 3e-5 : 1e-7;
+    const double eps = lode_i_epsilon(k->A->dtype), tol = k->o.tol > 0 ? k->o.tol : eps > 1e-10 ? 5e-5 : 1e-6;
     const double top = k->done > 0 ? lode_i_get1(&k->sigma, 0) : 0;
     int64_t rank = k->o.rank;
     *enough = *floor = false;
-    if (k->o.tail >= 0 || k->o.tail_rel >= 0) {
+    if (k->o.tail > 0 || k->o.tail_rel > 0) {
         LODE_FORWARD(tail_rank(ctx, k, &rank));
         rank = rank < 0 ? k->o.rank : lode_i_min(rank, k->o.rank);
     }

@@ -91,17 +91,22 @@ static void order_modes(run *r)
     r->order[count] = r->X.axis;
 }
 
-/* Once the values have been seen: norm, scale, budget. again: they must be read once more, scaled. */
+/* Squares of such values leave the range of f64: they are read once more, scaled. */
+static bool extreme(const run *r)
+{
+    return r->X.scale == 1 && r->look.largest > 0 && (r->look.largest > 1e100 || r->look.largest < 1e-100);
+}
+
+/* Once the values have been seen: norm, scale, budget. */
 static void settle(run *r, bool *again)
 {
     const lode_i_seen *s = &r->look;
     int e = 0;
-    *again = false;
-    if (r->X.scale == 1 && s->largest > 0 && (s->largest > 1e100 || s->largest < 1e-100)) {
+    *again = extreme(r);
+    if (*again) {
         frexp(s->largest, &e);
         r->X.scale = ldexp(1, s->largest > DBL_MAX ? -1060 : e < -1000 ? 1000 : -e);
         r->look = (lode_i_seen){ .extremes = s->extremes };
-        *again = true;
         return;
     }
     r->seen = true;
@@ -117,6 +122,16 @@ static void settle(run *r, bool *again)
         if (r->allowed > 1e-12 * s->sumsq) /* what the difference of ||X||^2 and ||core||^2 may be wrong by */
             r->allowed -= 16 * DBL_EPSILON * s->sumsq;
     }
+}
+
+/* A pass of its own, where what follows depends on the norm or the range. */
+static lode_status first_look(lode_ctx *ctx, run *r)
+{
+    for (bool again = true; again;) {
+        LODE_FORWARD(lode_i_slabs_look(ctx, &r->X, &r->look));
+        settle(r, &again);
+    }
+    return LODE_OK;
 }
 
 /* Relative error wanted, as far as it is known before the values are. */
@@ -205,24 +220,24 @@ static lode_status exact_basis(lode_ctx *ctx, run *r, lode_i_slabs *given, int m
         lode_i_slabs_over(s, &T, &all);
         all.rows = shape[s->axis], all.count = 1;
         s = &all, look = NULL;
+        if (!r->seen && extreme(r))
+            goto done;
     }
     r->method = r->precise ? LODE_STHOSVD_QR : LODE_STHOSVD_GRAM;
     if (tall) {
         LODE_TRY(lode_i_basis_svd(ctx, &T, mode, b));
         r->method = LODE_STHOSVD_QR;
     } else if (shape[mode] > GRAM_MODE && !r->precise) {
-        if (look)
-            LODE_TRY(lode_i_slabs_look(ctx, s, look));
-        if (!r->seen)
-            total = r->look.sumsq;
         LODE_TRY(by_power(ctx, r, s, mode, total, b));
         r->method = LODE_STHOSVD_RANDOM;
     } else if (r->precise) {
         LODE_TRY(lode_i_slabs_qr(ctx, s, mode, look, &G));
-        LODE_TRY(lode_i_basis_qr(ctx, &G, b));
+        if (r->seen || !extreme(r))
+            LODE_TRY(lode_i_basis_qr(ctx, &G, b));
     } else {
         LODE_TRY(lode_i_slabs_gram(ctx, s, mode, look, &G));
-        LODE_TRY(lode_i_basis_gram(ctx, &G, b));
+        if (r->seen || !extreme(r))
+            LODE_TRY(lode_i_basis_gram(ctx, &G, b));
     }
 done:
     LODE_FREE(&G, &T);
@@ -236,7 +251,8 @@ static lode_status sketched_basis(lode_ctx *ctx, run *r, int mode, int along, lo
     LODE_TRY(lode_i_randsign(ctx, lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", 0), r->X.work,
                              r->X.shape[along], SKETCH, &signs));
     LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, &signs, look, &G));
-    LODE_TRY(lode_i_basis_gram(ctx, &G, b));
+    if (r->seen || !extreme(r))
+        LODE_TRY(lode_i_basis_gram(ctx, &G, b));
 done:
     LODE_FREE(&signs, &G);
     return st;
@@ -247,6 +263,8 @@ static lode_status first_basis(lode_ctx *ctx, run *r, int mode, int *along, lode
 {
     lode_status st = LODE_OK;
     bool again = true;
+    if (!r->seen && r->X.shape[mode] > GRAM_MODE) /* power iteration adapts to the budget as it goes */
+        LODE_TRY(first_look(ctx, r));
     r->precise = r->o->method == LODE_STHOSVD_QR ||
                  (r->o->method == LODE_STHOSVD_AUTO && relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
     *along = r->careful && !r->precise ? sketch_along(r, mode) : -1;
@@ -598,10 +616,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     LODE_TRY(read_options(ctx, &r));
     order_modes(&r);
     if (r.X.size && o->error > 0 && o->unit != LODE_STHOSVD_NORM) /* the method depends on the relative error */
-        for (bool again = true; again;) {
-            LODE_TRY(lode_i_slabs_look(ctx, &r.X, &r.look));
-            settle(&r, &again);
-        }
+        LODE_TRY(first_look(ctx, &r));
     LODE_TRY(attempt(ctx, &r, X, dtype));
     for (int i = 0; i < 2 && r.info.bound == LODE_STHOSVD_BY_ERROR && r.met && r.info.error > r.info.target; i++) {
         /* rounding to the result's type went over the budget: once more with that much less */

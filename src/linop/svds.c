@@ -274,7 +274,7 @@ static lode_status begin(lode_ctx *ctx, krylov *k, const lode_linop *A, const lo
     k->two = k->o.two_sided, k->keep = k->two || k->o.keep_products;
     k->limit = lode_i_min(A->rows, A->cols), k->cap = k->o.max_basis;
     k->norm = NAN, k->stream = lode_i_stream(ctx, k->o.op, 1);
-    k->next_check = o->tail >= 0 || o->tail_rel >= 0 ? 2 * k->o.block : lode_i_max(2 * o->rank, o->rank + k->o.block);
+    k->next_check = o->tail > 0 || o->tail_rel > 0 ? 2 * k->o.block : lode_i_max(2 * o->rank, o->rank + k->o.block);
     LODE_TRY(start(ctx, k));
 done:
     return st;
@@ -321,11 +321,11 @@ lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts
     int64_t wanted = 0, products = 0, steps = 0;
     bool floor = false;
     const int64_t r = lode_i_min(A->rows, A->cols);
-    const bool tail = o->tail >= 0 || o->tail_rel >= 0;
+    const bool tail = o->tail > 0 || o->tail_rel > 0;
     LODE_REQUIRE(o->rank >= 0 && o->rank <= r, LODE_ESHAPE, "rank %" PRId64 " does not fit %" PRId64 " x %" PRId64,
                  o->rank, A->rows, A->cols);
-    LODE_REQUIRE(!tail || A->norm || o->tail_rel < 0, LODE_EUSAGE,
-                 "a relative error needs ||A||_F, which products alone do not give: give the rank");
+    LODE_REQUIRE(!tail || A->norm, LODE_EUSAGE,
+                 "an error rule needs ||A||_F, which products alone do not give: give the rank");
     if (o->rank == 0)
         return lode_i_krylov_none(ctx, A, U, s, V, info);
     LODE_TRY(begin(ctx, &k, A, &again));

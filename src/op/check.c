@@ -202,7 +202,11 @@ lode_status lode_i_check_result(lode_ctx *ctx, lode_call *c, const lode_bundle *
             if (port->types && !(port->types & (UINT32_C(1) << dtype)))
                 return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s has type %s, against its table", c->op->name,
                                    name, lode_dtype_name(dtype));
-            if (lode_i_match_shape(ctx, c, port, name, ndim, shape) < 0)
+            const int32_t bound = c->symbols;
+            const lode_status fits = lode_i_match_shape(ctx, c, port, name, ndim, shape);
+            if (several)
+                c->symbols = bound; /* each item has its own sizes */
+            if (fits < 0)
                 return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s has another shape than its table says (%s)",
                                    c->op->name, name, port->shape);
         }

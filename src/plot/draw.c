@@ -104,11 +104,12 @@ static void axes(lode_canvas *c, const lode_sheet *s, const lode_panel_layout *l
     }
     for (int i = 0; i < l->x.minors; i++)
         c->rect(c, (lode_box){ floor(lode_i_px(l, l->x.minor[i])), p.y + p.h + w, w, small }, t->frame);
+    const double beside = p.x - w - tick - 3 * s->scale;
     for (int i = 0; i < l->y.count; i++) {
         const lode_tick *k = &l->y.tick[i];
         const double y = lode_i_py(l, k->at);
         c->rect(c, (lode_box){ p.x - w - tick, floor(y), tick, w }, t->frame);
-        c->text(c, &(lode_label){ .text = k->text, .sup = k->sup[0] ? k->sup : NULL, .x = p.x - w - tick - 3 * s->scale,
+        c->text(c, &(lode_label){ .text = k->text, .sup = k->sup[0] ? k->sup : NULL, .x = beside,
                                   .y = floor(y) + 0.36 * size, .size = size, .anchor = 1, .colour = t->muted });
     }
     for (int i = 0; i < l->y.minors; i++)
@@ -126,8 +127,8 @@ static void axes(lode_canvas *c, const lode_sheet *s, const lode_panel_layout *l
         c->text(c, &(lode_label){ .text = l->ylabel, .x = p.x - l->left + 0.95 * s->label, .y = p.y + 0.5 * p.h,
                                   .size = s->label, .vertical = true, .colour = t->ink });
     for (int i = 0; i < l->footnote.count; i++)
-        say(c, l->footnote.line[i], p.x - l->left + 1, p.y + p.h + l->below + legend + (0.9 + 1.4 * i) * s->small, s->small,
-            -1, t->muted);
+        say(c, l->footnote.line[i], p.x - l->left + 1, p.y + p.h + l->below + legend + (0.9 + 1.4 * i) * s->small,
+            s->small, -1, t->muted);
 }
 
 /* ---- images ---- */
@@ -196,8 +197,8 @@ static void colour_bar(lode_canvas *c, const lode_sheet *s, const lode_panel_lay
     c->image(c, b, 1, 256, down);
     frame(c, b, w, t->frame);
     if (l->bar_above) /* a tip says that values go on beyond the end */
-        c->polygon(c, 3, (const double[6]){ b.x, b.y - 2 * w, b.x + b.w, b.y - 2 * w, b.x + 0.5 * b.w, b.y - 2 * w - tip },
-                   map[255]);
+        c->polygon(c, 3, (const double[6]){ b.x, b.y - 2 * w, b.x + b.w, b.y - 2 * w, b.x + 0.5 * b.w,
+                                            b.y - 2 * w - tip }, map[255]);
     if (l->bar_below)
         c->polygon(c, 3, (const double[6]){ b.x, b.y + b.h + 2 * w, b.x + b.w, b.y + b.h + 2 * w, b.x + 0.5 * b.w,
                                             b.y + b.h + 2 * w + tip }, map[0]);
@@ -212,7 +213,8 @@ static void colour_bar(lode_canvas *c, const lode_sheet *s, const lode_panel_lay
     if (a->exponent)
         power_label(c, a->exponent, b.x, b.y - 0.6 * size - (l->bar_above ? tip + 2 * w : 0), size, -1, t->muted);
     if (l->unit[0])
-        c->text(c, &(lode_label){ .text = l->unit, .x = b.x + b.w + w + 6 * s->scale + LODE_SLACK * wide + 1.15 * s->label,
+        c->text(c, &(lode_label){ .text = l->unit,
+                                  .x = b.x + b.w + w + 6 * s->scale + LODE_SLACK * wide + 1.15 * s->label,
                                   .y = b.y + 0.5 * b.h, .size = s->label, .vertical = true, .colour = t->ink });
 }
 
@@ -421,8 +423,9 @@ static void panel(lode_canvas *c, const lode_sheet *s, const lode_panel *p, cons
 {
     const bool picture = p->image && p->image->finite > 0;
     for (int i = 0; i < l->title.count; i++)
-        c->text(c, &(lode_label){ .text = l->title.line[i], .x = l->plot.x - l->left + 1, .y = l->title_y + i * 1.3 * s->heading,
-                                  .size = s->heading, .anchor = -1, .bold = true, .colour = s->theme.ink });
+        c->text(c, &(lode_label){ .text = l->title.line[i], .x = l->plot.x - l->left + 1,
+                                  .y = l->title_y + i * 1.3 * s->heading, .size = s->heading, .anchor = -1,
+                                  .bold = true, .colour = s->theme.ink });
     if (!picture && l->drawn == 0) {
         frame(c, l->plot, floor(s->scale), s->theme.grid);
         axes(c, s, l, true);

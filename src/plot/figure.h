@@ -105,7 +105,8 @@ typedef struct lode_groups {
 } lode_groups;
 typedef struct lode_look { int colour; lode_groups groups; } lode_look; /* colour: first index in the palette */
 
-typedef struct lode_key { char text[96]; int colour; lode_series_kind kind; } lode_key; /* colour -1: quiet, -2: no sign */
+/* colour -1: quiet, -2: no sign */
+typedef struct lode_key { char text[96]; int colour; lode_series_kind kind; } lode_key;
 #define LODE_KEYS 16
 typedef struct lode_legend {
     int count, columns;
@@ -185,7 +186,8 @@ struct lode_canvas {
     void (*rect)(lode_canvas *c, lode_box b, lode_rgba colour);
     void (*line)(lode_canvas *c, int64_t n, const double *xy, lode_pen pen);
     void (*polygon)(lode_canvas *c, int n, const double *xy, lode_rgba colour); /* convex */
-    void (*marks)(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style, double radius);
+    void (*marks)(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style,
+                  double radius);
     void (*text)(lode_canvas *c, const lode_label *label);
     void (*image)(lode_canvas *c, lode_box b, int64_t w, int64_t h, const lode_rgba *pixels);
     void (*clip)(lode_canvas *c, const lode_box *b); /* NULL: ends it */
@@ -204,7 +206,8 @@ lode_canvas *lode_i_raster_canvas(lode_raster *r);
 lode_status lode_i_raster_png(lode_ctx *ctx, const lode_raster *r, bool opaque, void **bytes, size_t *size);
 void lode_i_raster_free(lode_raster *r);
 /** 8-bit RGBA (or RGB) rows to a PNG file in memory. */
-lode_status lode_i_png(lode_ctx *ctx, int64_t w, int64_t h, bool alpha, const uint8_t *pixels, void **bytes, size_t *size);
+lode_status lode_i_png(lode_ctx *ctx, int64_t w, int64_t h, bool alpha, const uint8_t *pixels, void **bytes,
+                       size_t *size);
 
 /** SVG text; the canvas owns it until taken. */
 typedef struct lode_svg lode_svg;

@@ -133,7 +133,8 @@ static const glyph signs[] = {
     { 0x00D7, 58, "M13 50 L45 18 M45 50 L13 18" },
     { 0x0394, 67, "M5 0 L33 70 L62 0 L5 0" },
     { 0x03A3, 62, "M55 70 L9 70 L34 36 L8 0 L57 0" },
-    { 0x03A9, 75, "M6 0 L26 0 L26 4 C15 10 9 22 9 38 C9 58 20 70 37 70 C54 70 66 58 66 38 C66 22 60 10 48 4 L48 0 L69 0" },
+    { 0x03A9, 75, "M6 0 L26 0 L26 4 C15 10 9 22 9 38 C9 58 20 70 37 70 C54 70 66 58 66 38 C66 22 60 10 48 4 L48 0 "
+                  "L69 0" },
     { 0x03B1, 58, "M50 50 C45 20 36 0 24 0 C14 0 8 10 8 25 C8 40 15 50 25 50 C37 50 42 32 44 18 C45 8 47 0 53 0" },
     { 0x03B2, 57, "M10 -20 L10 52 C10 64 17 70 27 70 C37 70 44 64 44 54 C44 44 36 38 26 38 M28 38 C40 38 48 31 48 20 "
                   "C48 8 40 0 29 0 C20 0 14 4 10 10" },
@@ -272,7 +273,6 @@ static void shorten(char line[256], double size, bool bold, double width)
     size_t keep = 0;
     double used = 0;
     for (;;) {
-        const char *from = s;
         const uint32_t code = lode_i_utf8_next(&s);
         if (code == 0)
             break;
@@ -280,7 +280,6 @@ static void shorten(char line[256], double size, bool bold, double width)
         if (used + dots > width || (size_t)(s - line) > 250)
             break;
         keep = (size_t)(s - line);
-        (void)from;
     }
     while (keep > 0 && line[keep - 1] == ' ')
         keep--;

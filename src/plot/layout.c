@@ -31,11 +31,15 @@ static void fit_x_ticks(lode_axis *a, double width, double size)
     }
 }
 
-/* Labels of a logarithmic axis stand unevenly: those too near the one before become minor ticks. */
-static void thin(lode_axis *a, double length, double apart)
+/* Where labels still touch (uneven ones of a logarithmic axis, very long ones) the later becomes a minor tick. */
+static void thin(lode_axis *a, double length, double size, bool across)
 {
     int kept = 0;
     for (int i = 0; i < a->count; i++) {
+        double apart = 1.5 * size;
+        if (across && kept > 0)
+            apart = 0.6 * size + 0.5 * (lode_i_tick_width(&a->tick[i], size) +
+                                        lode_i_tick_width(&a->tick[kept - 1], size));
         const bool near = kept > 0 && (a->tick[i].at - a->tick[kept - 1].at) / (a->hi - a->lo) * length < apart;
         if (!near)
             a->tick[kept++] = a->tick[i];
@@ -48,7 +52,7 @@ static void thin(lode_axis *a, double length, double apart)
 static void fit_y_ticks(lode_axis *a, double height, double size)
 {
     lode_i_axis_ticks(a, (int)fmin(fmax(height / (3.4 * size), 2), LODE_TICKS));
-    thin(a, height, 1.5 * size);
+    thin(a, height, size, false);
 }
 
 static double widest(const lode_axis *a, double size)
@@ -172,7 +176,7 @@ static void settle(const lode_sheet *s, const lode_panel *p, lode_box room, lode
     l->plot.w = fmax(floor(l->plot.w), 8), l->plot.h = fmax(floor(l->plot.h), 8);
     fit_y_ticks(&l->y, l->plot.h, s->tick);
     fit_x_ticks(&l->x, l->plot.w, s->tick);
-    thin(&l->x, l->plot.w, 2.5 * s->tick);
+    thin(&l->x, l->plot.w, s->tick, true);
     if (l->bar.w > 0) {
         const double spare = (l->bar_above || l->bar_below) ? 9 * s->scale : 0;
         l->bar = (lode_box){ l->plot.x + l->plot.w + floor(8 * s->scale), l->plot.y + (l->bar_above ? spare : 0),

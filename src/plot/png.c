@@ -5,7 +5,8 @@
 #include <png.h>
 #include <string.h>
 
-lode_status lode_i_png(lode_ctx *ctx, int64_t w, int64_t h, bool alpha, const uint8_t *pixels, void **bytes, size_t *size)
+lode_status lode_i_png(lode_ctx *ctx, int64_t w, int64_t h, bool alpha, const uint8_t *pixels, void **bytes,
+                       size_t *size)
 {
     lode_status st = LODE_OK;
     void *memory = NULL;
@@ -14,7 +15,8 @@ lode_status lode_i_png(lode_ctx *ctx, int64_t w, int64_t h, bool alpha, const ui
     image.version = PNG_IMAGE_VERSION;
     image.format = alpha ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB;
     LODE_REQUIRE(w > 0 && h > 0 && w <= 65535 && h <= 1000000, LODE_ESHAPE,
-                 "a PNG of %" PRId64 " x %" PRId64 " pixels is larger than readers accept; draw fewer panels or write .svg", w, h);
+                 "a PNG of %" PRId64 " x %" PRId64 " pixels is larger than readers accept; draw fewer panels or "
+                 "write .svg", w, h);
     image.width = (png_uint_32)w, image.height = (png_uint_32)h;
     png_alloc_size_t room = PNG_IMAGE_PNG_SIZE_MAX(image);
     LODE_TRY(lode_i_alloc(ctx, room, &memory));

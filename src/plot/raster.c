@@ -78,8 +78,10 @@ static void stroke(lode_raster *r, double ax, double ay, double bx, double by, d
 {
     const double reach = half + 0.5, dx = bx - ax, dy = by - ay, square = dx * dx + dy * dy;
     const double thin = 255 * fmin(1, 2 * half); /* a pen finer than a pixel is fainter instead */
-    const int64_t i0 = bound(floor(fmin(ax, bx) - reach), r->x0, r->x1), i1 = bound(ceil(fmax(ax, bx) + reach), r->x0, r->x1);
-    const int64_t j0 = bound(floor(fmin(ay, by) - reach), r->y0, r->y1), j1 = bound(ceil(fmax(ay, by) + reach), r->y0, r->y1);
+    const int64_t i0 = bound(floor(fmin(ax, bx) - reach), r->x0, r->x1);
+    const int64_t i1 = bound(ceil(fmax(ax, bx) + reach), r->x0, r->x1);
+    const int64_t j0 = bound(floor(fmin(ay, by) - reach), r->y0, r->y1);
+    const int64_t j1 = bound(ceil(fmax(ay, by) + reach), r->y0, r->y1);
     if (i0 >= i1 || j0 >= j1 || !isfinite(square))
         return;
     r->mx0 = lode_i_min(r->mx0, i0), r->mx1 = lode_i_max(r->mx1, i1);
@@ -180,15 +182,17 @@ static void draw_polygon(lode_canvas *c, int n, const double *xy, lode_rgba colo
             double inside = 1;
             for (int k = 0; k < n; k++) {
                 const double ex = x[(k + 1) % n] - x[k], ey = y[(k + 1) % n] - y[k], length = hypot(ex, ey);
+                const double side = ex * ((double)j + 0.5 - y[k]) - ey * ((double)i + 0.5 - x[k]);
                 if (length > 0)
-                    inside = fmin(inside, 0.5 + turn * (ex * ((double)j + 0.5 - y[k]) - ey * ((double)i + 0.5 - x[k])) / length);
+                    inside = fmin(inside, 0.5 + turn * side / length);
             }
             if (inside > 0)
                 blend(r->pixels + 4 * (j * r->w + i), colour, inside);
         }
 }
 
-static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style, double radius)
+static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style,
+                       double radius)
 {
     lode_raster *r = of(c);
     const double size = radius * c->detail;
@@ -200,7 +204,8 @@ static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_
         if (m->shape != LODE_DISC) {
             const int corners = lode_i_mark_corners(m->shape, xy[2 * p], xy[2 * p + 1], radius, corner);
             if (m->shape == LODE_SQUARE)
-                draw_rect(c, (lode_box){ corner[0], corner[1], corner[4] - corner[0], corner[5] - corner[1] }, m->colour);
+                draw_rect(c, (lode_box){ corner[0], corner[1], corner[4] - corner[0], corner[5] - corner[1] },
+                          m->colour);
             else
                 draw_polygon(c, corners, corner, m->colour);
             continue;

@@ -31,7 +31,8 @@ lode_status lode_i_plot_scree(lode_ctx *ctx, lode_figure *f, const char *title, 
     LODE_TRY(lode_i_panel(ctx, f, title ? title : "singular values", "index", "singular value", &p));
     lode_i_panel_log(p, false, largest > 0);
     LODE_TRY(lode_i_panel_line(ctx, p, NULL, NULL, s));
-    LODE_TRY(lode_i_panel(ctx, f, "cumulative energy of these values", "values kept", "share of sum of squares (%)", &p));
+    LODE_TRY(lode_i_panel(ctx, f, "cumulative energy of these values", "values kept", "share of sum of squares (%)",
+                          &p));
     LODE_TRY(lode_i_panel_line(ctx, p, NULL, NULL, &energy));
 done:
     if (st < 0)

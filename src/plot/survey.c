@@ -202,7 +202,8 @@ void lode_i_legend_keys(const lode_panel *p, const lode_sheet *sheet, lode_panel
     }
     g->width = 0;
     for (int k = 0; k < g->count; k++)
-        g->width = fmax(g->width, 34 * sheet->scale + lode_i_text_width(g->key[k].text, sheet->tick, false) * LODE_SLACK);
+        g->width = fmax(g->width, 34 * sheet->scale +
+                                      LODE_SLACK * lode_i_text_width(g->key[k].text, sheet->tick, false));
 }
 
 typedef struct hit_test { int count; lode_box box[6]; int64_t hits[6]; } hit_test;

@@ -115,7 +115,8 @@ static void embed(lode_svg *s, lode_box b, const void *png, size_t size, bool bl
     put(s, "<image");
     box(s, b);
     put(s, " preserveAspectRatio=\"none\"");
-    put(s, blocks ? " style=\"image-rendering:pixelated\" href=\"data:image/png;base64," : " href=\"data:image/png;base64,");
+    put(s, blocks ? " style=\"image-rendering:pixelated\"" : "");
+    put(s, " href=\"data:image/png;base64,");
     base64(s, png, size);
     put(s, "\"/>\n");
 }
@@ -207,7 +208,8 @@ static void draw_polygon(lode_canvas *c, int n, const double *xy, lode_rgba fill
     put(s, "/>\n");
 }
 
-static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style, double radius)
+static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style,
+                       double radius)
 {
     lode_svg *s = of(c);
     if (n > EMBED && c->st >= 0) {

@@ -191,9 +191,8 @@ static inline void random_values(dice *d, lode_array *a, double size)
 static inline void random_view(lode_ctx *ctx, dice *d, lode_dtype t, int ndim, const int64_t *shape, double size,
                                lode_array *out)
 {
-    int64_t big[LODE_MAX_NDIM];
-    int order[LODE_MAX_NDIM], inverse[LODE_MAX_NDIM];
-    int64_t step[LODE_MAX_NDIM], skip[LODE_MAX_NDIM];
+    int64_t big[LODE_MAX_NDIM] = { 0 }, step[LODE_MAX_NDIM] = { 0 }, skip[LODE_MAX_NDIM] = { 0 };
+    int order[LODE_MAX_NDIM] = { 0 }, inverse[LODE_MAX_NDIM] = { 0 };
     for (int i = 0; i < ndim; i++)
         order[i] = i;
     for (int i = ndim - 1; i > 0 && roll(d) % 2; i--) {

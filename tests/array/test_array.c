@@ -82,6 +82,7 @@ static void shapes_that_overflow_are_named(void **state)
     assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 33, (const int64_t[33]){ 0 }, &a), LODE_ESHAPE);
     assert_status(&ctx, lode_array_new(&ctx, LODE_U8, -1, NULL, &a), LODE_ESHAPE);
     assert_status(&ctx, lode_array_new(&ctx, (lode_dtype)-1, 0, NULL, &a), LODE_ETYPE);
+    assert_status(&ctx, lode_array_new(&ctx, LODE_DTYPE_COUNT, 0, NULL, &a), LODE_ETYPE);
     assert_null(a.data);
     lode_ctx_set_memory(&ctx, 1 << 20);
     assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 1, (const int64_t[]){ 1 << 20 }, &a), LODE_EBUDGET);

@@ -1,4 +1,8 @@
 #include "array/oracle.h"
+#include "linop/linop.h"
+
+#define SAME_PLACE(member) (offsetof(struct lode_linop, member) == offsetof(lode_linop_head, member))
+_Static_assert(SAME_PLACE(rows) && SAME_PLACE(cols) && SAME_PLACE(dtype), "an operator begins with its head");
 
 static lode_ctx ctx;
 
@@ -223,6 +227,9 @@ static void certificates_read_as_one_line(void **state)
     lode_certificate c = { .kind = LODE_CERT_MEASURED, .relative = true, .value = 9.7e-4, .asked = 1e-3 };
     lode_certificate_print(&c, text, sizeof text);
     assert_string_equal(text, "relative Frobenius error 9.7e-04 (measured; asked 1e-03)");
+    c.asked = 1.5e-3;
+    lode_certificate_print(&c, text, sizeof text);
+    assert_string_equal(text, "relative Frobenius error 9.7e-04 (measured; asked 1.5e-03)");
     lode_certificate_print(&c, cut, sizeof cut);
     assert_string_equal(cut, "relative ");
     c.asked = (double)NAN;

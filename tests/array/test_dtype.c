@@ -65,6 +65,8 @@ static void bytes_saturate(void **state)
     assert_int_equal(lode_i_bytes(LODE_F64, 3, 5), 120);
     assert_int_equal(lode_i_bytes(LODE_Q8, 2, 33), 2 * 2 * 34);
     assert_int_equal(lode_i_bytes(LODE_F64, 0, 5), 0);
+    assert_int_equal(lode_i_bytes(LODE_F64, 3, 0), 0);
+    assert_int_equal(lode_i_bytes(LODE_F64, -1, -5), 0);
     assert_true(lode_i_bytes(LODE_F64, INT64_MAX, INT64_MAX) == UINT64_MAX / 4);
     assert_true(lode_i_bytes(LODE_I8, INT64_MAX, 1) == UINT64_MAX / 4);
     assert_true(lode_i_bytes(LODE_I8, INT64_C(1) << 31, INT64_C(1) << 30) == UINT64_C(1) << 61);

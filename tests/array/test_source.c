@@ -175,7 +175,12 @@ static void slabs_fit_and_keep_chunks(void **state)
     assert_int_equal(lode_i_source_slab(&s, 80 * 7), 4);
     assert_int_equal(lode_i_source_slab(&s, 80 * 3), 3);
     assert_int_equal(lode_i_source_slab(&s, 80 * 99), 96);
-    s.shape[1] = 0;
+    s.chunk[0] = 3;
+    assert_int_equal(lode_i_source_slab(&s, 80 * 100), 100); /* the last chunk is short */
+    assert_int_equal(lode_i_source_slab(&s, 80 * 99), 99);
+    s.shape[0] = 2;
+    assert_int_equal(lode_i_source_slab(&s, 80 * 2), 2);
+    s.shape[0] = 100, s.shape[1] = 0;
     assert_int_equal(lode_i_source_slab(&s, 0), 100);
     s.shape[1] = INT64_MAX;
     assert_int_equal(lode_i_source_slab(&s, UINT64_MAX), 1);

@@ -122,6 +122,13 @@ static void depth_and_memory_are_bounded(void **state)
         lode_i_json_free(j);
         j = NULL;
     }
+    for (int i = 0; i < 99; i++) /* brackets beside one another do not nest */
+        memcpy(deep + 1 + 3 * i, i % 2 ? "[]," : "{},", 3);
+    deep[0] = '[', deep[297] = ']';
+    assert_ok(ctx, lode_i_json_parse(ctx, deep, 298, &j));
+    assert_int_equal(lode_i_json_count(j), 99);
+    lode_i_json_free(j);
+    j = NULL;
     memset(deep, '[', 100);
     deep[0] = deep[99] = '"'; /* brackets in a text do not nest */
     assert_ok(ctx, lode_i_json_parse(ctx, deep, 100, &j));
@@ -131,6 +138,9 @@ static void depth_and_memory_are_bounded(void **state)
     lode_ctx_set_memory(ctx, 1000);
     assert_status(ctx, lode_i_json_parse(ctx, "[{},{},{}]", 10, &j), LODE_EBUDGET);
     assert_null(j);
+    assert_status(ctx, lode_i_json_parse(ctx, "[0,0,0,0,0,0,0,0,0,0,0,0]", 25, &j), LODE_EBUDGET);
+    assert_ok(ctx, lode_i_json_parse(ctx, "[0,0]", 5, &j));
+    lode_i_json_free(j);
     lode_ctx_set_memory(ctx, before);
 }
 
@@ -184,6 +194,24 @@ static void texts_are_shortest_ordered_and_escaped(void **state)
     lode_i_json_free(j);
 }
 
+static void bytes_that_are_no_utf8_are_replaced(void **state)
+{
+    (void)state;
+#define R "\xEF\xBF\xBD"
+    const char *pair[][2] = { { "\xE0\x80\x80", R R R }, { "\xE0\x9F\xBF", R R R }, { "\xF0\x8F\xBF\xBF", R R R R },
+                              { "\xF4\x90\x80\x80", R R R R }, { "\xF5\x80\x80\x80", R R R R }, { "\xC1\xBF", R R },
+                              { "\xE2\x82", R R }, { "\xE2\x28\xA1", R "(" R }, { "a\xFF", "a" R },
+                              { "\xFF\xE0\xA0\x80", R "\xE0\xA0\x80" }, { "\xFF\xF0\x90\x80\x80", R "\xF0\x90\x80\x80" },
+                              { "\xFF\xF4\x8F\xBF\xBF", R "\xF4\x8F\xBF\xBF" }, { "\xFF\xC2\x80", R "\xC2\x80" },
+                              { "\xFF\xED\x9F\xBF", R "\xED\x9F\xBF" }, { "\xFF\x7F", R "\x7F" } };
+#undef R
+    for (size_t k = 0; k < sizeof pair / sizeof *pair; k++) {
+        lode_json *j = lode_i_json_text(pair[k][0]);
+        assert_string_equal(lode_i_json_as_text(j), pair[k][1]);
+        lode_i_json_free(j);
+    }
+}
+
 static void setters_take_over_also_on_failure(void **state)
 {
     lode_ctx *ctx = *state;
@@ -229,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(damage_is_named_with_its_place, setup, teardown),
         cmocka_unit_test_setup_teardown(depth_and_memory_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(texts_are_shortest_ordered_and_escaped, setup, teardown),
+        cmocka_unit_test(bytes_that_are_no_utf8_are_replaced),
         cmocka_unit_test_setup_teardown(setters_take_over_also_on_failure, setup, teardown),
         cmocka_unit_test_setup_teardown(writing_survives_each_failed_allocation, setup, teardown),
     };

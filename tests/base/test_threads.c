@@ -98,7 +98,9 @@ static lode_status fail_some(lode_ctx *ctx, int64_t i, void *data)
     const int64_t *first = data;
     if (i == *first)
         nap(300); /* later ones fail earlier in time */
-    return i >= *first ? lode_i_fail(ctx, LODE_EDOMAIN, "task %" PRId64 " failed", i) : LODE_OK;
+    return i >= *first ? lode_i_fail(ctx, i == *first ? LODE_EDOMAIN : i % 2 ? LODE_EPARAM : LODE_EIO,
+                                     "task %" PRId64 " failed", i)
+                       : LODE_OK;
 }
 
 static void the_failure_of_the_smallest_task_is_reported(void **state)

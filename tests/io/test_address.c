@@ -79,7 +79,7 @@ static void put_scalars(files *f, const char *file, const char *const *names, in
     lode_bundle b = { 0 };
     for (int i = 0; names[i]; i++)
         assert_ok(&f->ctx, lode_bundle_add_i64(&f->ctx, &b, names[i], first + i));
-    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, file), &b, NULL));
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, file), &b, &(lode_write_opts){ .format = "lode" }));
     lode_bundle_free(&b);
 }
 
@@ -88,9 +88,11 @@ static void what_exists_wins_over_punctuation(void **state)
     files *f = *state;
     static const char *const plain[] = { "a", "a[0]", "b:c", "core", NULL }, *const lone[] = { "only", NULL };
     put_scalars(f, "x.lode", plain, 10);
-    put_scalars(f, "x.lode:a", lone, 20); /* has no suffix: written as the format says */
+    put_scalars(f, "x.lode:a", lone, 20);
     put_scalars(f, "y[0].lode", lone, 30);
     put_scalars(f, "y:z.lode", lone, 40);
+    check_spec(f, "x.lode:a", LODE_OK, "20"); /* a file, known by its content */
+    assert_int_equal(remove(files_path(f, "x.lode:a")), 0);
     check_spec(f, "x.lode:core", LODE_OK, "13");
     check_spec(f, "x.lode:a[0]", LODE_OK, "11");
     check_spec(f, "x.lode:b:c", LODE_OK, "12");
@@ -104,7 +106,7 @@ static void what_exists_wins_over_punctuation(void **state)
     check_spec(f, "x.lode", LODE_EUSAGE, "a, a[0], b:c, core");
     check_spec(f, "nosuch.lode:a", LODE_ENOENT, "nosuch.lode");
     check_spec(f, "nosuch.lode[0]", LODE_ENOENT, "nosuch.lode");
-    check_spec(f, "", LODE_EIO, "");
+    check_spec(f, "", LODE_ENOENT, "lode.json"); /* the folder itself */
 }
 
 static void slices_that_do_not_fit_are_refused(void **state)

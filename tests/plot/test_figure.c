@@ -122,7 +122,7 @@ static void large_images_are_averaged(void **state)
     lode_i_colormap(false, map);
     for (double y = l->plot.y + 2; y < l->plot.y + l->plot.h - 2; y += 7)
         for (double x = l->plot.x + 2; x < l->plot.x + l->plot.w - 2; x += 5) {
-            const double t = (floor(x) + 0.5 - l->plot.x) / l->plot.w; /* 2% of the range: one step of rows is not whole */
+            const double t = (floor(x) + 0.5 - l->plot.x) / l->plot.w;
             assert_le(apart(picture_at(&p, x, y), map[(int)(255 * t)]), 40);
         }
     assert_le(b->context.state ? (double)lode_ctx_memory_peak(&b->context) : 0, 60e6);
@@ -164,7 +164,8 @@ static void groups_have_colours(void **state)
     bench *b = *state;
     double x[5] = { 1, 2, 3, 4, 5 }, y[5] = { 1, 1, 2, 2, 1.5 };
     int32_t g[5] = { 3, 7, 3, 7, -1 };
-    const lode_array ax = vector(x, 5), ay = vector(y, 5), ag = lode_array_wrap(g, LODE_I32, 1, (const int64_t[1]){ 5 });
+    const lode_array ax = vector(x, 5), ay = vector(y, 5);
+    const lode_array ag = lode_array_wrap(g, LODE_I32, 1, (const int64_t[1]){ 5 });
     lode_panel *q = panel(b, "groups");
     assert_ok(&b->context, lode_i_panel_points(&b->context, q, "cluster", &ax, &ay, &ag));
     lode_sheet s = { 0 };
@@ -248,7 +249,8 @@ static void nothing_to_draw_is_said(void **state)
     lode_i_panel_log(p, false, true);
     assert_ok(&b->context, lode_i_panel_bars(&b->context, p, NULL, &am));
     assert_ok(&b->context, lode_i_panel_points(&b->context, panel(b, "d"), "empty", NULL, &empty, &empty));
-    assert_ok(&b->context, lode_i_panel_image(&b->context, panel(b, "e"), &(lode_array){ .ndim = 2, .dtype = LODE_F64 }, 0, 0, false));
+    const lode_array no_cells = { .ndim = 2, .dtype = LODE_F64 };
+    assert_ok(&b->context, lode_i_panel_image(&b->context, panel(b, "e"), &no_cells, 0, 0, false));
     panel(b, "f");
     p = panel(b, "g");
     lode_i_panel_log(p, false, true);

@@ -47,7 +47,8 @@ static void areas_are_exact(void **state)
     s.c->rect(s.c, (lode_box){ 10.25, 10.5, 20.5, 30.75 }, black);
     s.c->line(s.c, 2, (const double[4]){ 50, 50, 130, 20 }, (lode_pen){ black, 5, 0 });
     const uint8_t key[4] = { 0, 1, 2, 3 };
-    const lode_mark style[4] = { { black, LODE_DISC }, { black, LODE_SQUARE }, { black, LODE_TRIANGLE }, { black, LODE_DIAMOND } };
+    const lode_mark style[4] = { { black, LODE_DISC }, { black, LODE_SQUARE }, { black, LODE_TRIANGLE },
+                                 { black, LODE_DIAMOND } };
     s.c->marks(s.c, 4, (const double[8]){ 170.3, 50.7, 220, 50, 270, 50, 320, 50 }, key, style, 15);
     finish(b, &s, true);
     assert_near(ink(&s.p, 0, 0, 45, 100), 20.5 * 30.75, 0.3);
@@ -67,6 +68,7 @@ static void a_line_covers_the_pixels_on_it(void **state)
     s.c->rect(s.c, (lode_box){ 0, 0, 40, 40 }, white);
     s.c->line(s.c, 2, (const double[4]){ 5, 10.5, 35, 10.5 }, (lode_pen){ black, 1, 0 });
     s.c->line(s.c, 2, (const double[4]){ 5, 20, 35, 20 }, (lode_pen){ black, 1, 0 });
+    s.c->line(s.c, 2, (const double[4]){ 5, 30.5, 35, 30.5 }, (lode_pen){ black, 0.5, 0 });
     finish(b, &s, true);
     for (int x = 6; x < 34; x++) {
         assert_int_equal(picture_at(&s.p, x, 10).g, 0);
@@ -74,6 +76,7 @@ static void a_line_covers_the_pixels_on_it(void **state)
         assert_int_equal(picture_at(&s.p, x, 11).g, 255);
         assert_near(picture_at(&s.p, x, 19).g, 127, 2); /* on the edge between two rows: half of each */
         assert_near(picture_at(&s.p, x, 20).g, 127, 2);
+        assert_le(abs(picture_at(&s.p, x, 30).g - 155), 32); /* finer than a pixel: fainter, not narrower */
     }
     end(&s);
 }
@@ -202,7 +205,8 @@ static void text_fits_its_measure(void **state)
     sheet flat = begin(b, 200, 200, 1), up = begin(b, 200, 200, 1);
     flat.c->rect(flat.c, (lode_box){ 0, 0, 200, 200 }, white);
     up.c->rect(up.c, (lode_box){ 0, 0, 200, 200 }, white);
-    flat.c->text(flat.c, &(lode_label){ .text = "Rank 7", .x = 40, .y = 100, .size = 20, .anchor = -1, .colour = black });
+    flat.c->text(flat.c, &(lode_label){ .text = "Rank 7", .x = 40, .y = 100, .size = 20, .anchor = -1,
+                                        .colour = black });
     up.c->text(up.c, &(lode_label){ .text = "Rank 7", .x = 100, .y = 160, .size = 20, .anchor = -1, .vertical = true,
                                     .colour = black });
     finish(b, &flat, true);
@@ -240,7 +244,8 @@ static double naive(const double *v, int64_t rows, int64_t cols, double y0, doub
     double sum = 0, area = 0;
     for (int64_t r = 0; r < rows; r++)
         for (int64_t c = 0; c < cols; c++) {
-            const double h = fmin(y1, (double)r + 1) - fmax(y0, (double)r), w = fmin(x1, (double)c + 1) - fmax(x0, (double)c);
+            const double h = fmin(y1, (double)r + 1) - fmax(y0, (double)r);
+            const double w = fmin(x1, (double)c + 1) - fmax(x0, (double)c);
             if (h > 0 && w > 0 && isfinite(v[r * cols + c]))
                 sum += h * w * v[r * cols + c], area += h * w;
         }
@@ -250,7 +255,8 @@ static double naive(const double *v, int64_t rows, int64_t cols, double y0, doub
 static void box_filter_is_the_mean(void **state)
 {
     bench *b = *state;
-    static const int64_t sizes[][4] = { { 7, 11, 3, 5 }, { 12, 12, 4, 3 }, { 5, 9, 5, 2 }, { 9, 4, 2, 4 }, { 6, 6, 6, 6 }, { 13, 1, 4, 1 } };
+    static const int64_t sizes[][4] = { { 7, 11, 3, 5 }, { 12, 12, 4, 3 }, { 5, 9, 5, 2 },
+                                        { 9, 4, 2, 4 },  { 6, 6, 6, 6 },   { 13, 1, 4, 1 } };
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         const int64_t m = sizes[k][0], n = sizes[k][1], rows = sizes[k][2], cols = sizes[k][3];
         double src[200], dst[64];
@@ -260,7 +266,8 @@ static void box_filter_is_the_mean(void **state)
         for (int64_t i = 0; i < rows; i++)
             for (int64_t j = 0; j < cols; j++) {
                 const double h = (double)m / (double)rows, w = (double)n / (double)cols;
-                const double want = naive(src, m, n, (double)i * h, (double)(i + 1) * h, (double)j * w, (double)(j + 1) * w);
+                const double want = naive(src, m, n, (double)i * h, (double)(i + 1) * h, (double)j * w,
+                                          (double)(j + 1) * w);
                 if (isnan(want))
                     assert_true(isnan(dst[i * cols + j]));
                 else

@@ -136,6 +136,13 @@ static void points_stand_where_the_data_say(void **state)
         s = strstr(s, "<circle") + 1;
         cx[i] = attribute(s, "cx=\""), cy[i] = attribute(s, "cy=\"");
     }
+    lode_sheet sheet = { 0 };
+    assert_ok(&b->context, lode_i_sheet(&b->context, b->figure, 960, false, &sheet));
+    for (int i = 0; i < 3; i++) { /* written to two decimals */
+        assert_near(cx[i], lode_i_px(&sheet.panel[0], x[i]), 0.0051);
+        assert_near(cy[i], lode_i_py(&sheet.panel[0], log10(y[i])), 0.0051);
+    }
+    lode_i_sheet_free(&sheet);
     assert_near((cx[1] - cx[0]) / (cx[2] - cx[0]), 10.0 / 40, 1e-3);
     assert_near((cy[2] - cy[0]) / (cy[1] - cy[0]), 0.5, 1e-3); /* 10 is half way from 1 to 100 */
     assert_true(cy[1] < cy[0]);

@@ -109,7 +109,7 @@ static void labels_never_overlap(void **state)
     bench *b = *state;
     for (int k = 0; k < 60; k++) {
         double y[20], x[20];
-        const double big = pow(10, -9 + 18 * draw()), shift = k % 3 ? 0 : 100 * big * draw();
+        const double big = pow(10, -9 + 18 * draw()), shift = k % 3 ? 0 : 20000 * big * (0.5 + draw());
         const bool log = k % 4 == 1;
         for (int i = 0; i < 20; i++) {
             x[i] = log ? pow(10, draw() * (k % 5) + draw()) : shift + big * draw();

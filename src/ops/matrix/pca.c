@@ -149,8 +149,9 @@ static lode_status fit_complete(lode_ctx *ctx, const lode_pca_opts *o, lode_valu
     lode_status st = LODE_OK;
     lode_linop *A = NULL, *C = NULL;
     lode_svds_info info = { 0 };
-    const lode_svds_opts s = { .rank = k, .op = "pca" };
     LODE_TRY(lode_linop_from(ctx, X, &A));
+    /* values to 1e-10: axes are then right to about 1e-5, as their error is the root of the values' */
+    const lode_svds_opts s = { .rank = k, .tol = lode_i_is_single(A->dtype) ? 0 : 1e-10, .op = "pca" };
     LODE_TRY(column_means(ctx, A, &p->mean));
     if (!o->center)
         LODE_TRY(lode_i_fill(ctx, &p->mean, 0));

@@ -32,7 +32,7 @@ static const lode_param params[] = {
 static const lode_port in[] = { { "X", "...", .types = LODE_NUMBERS, .help = "tensor of 1 or more modes" }, { 0 } };
 static const lode_port out[] = {
     { "core", "...", .types = LODE_FLOATING, .help = "core tensor, one axis a mode" },
-    { "factor.*", "n,r", .types = LODE_FLOATING, .repeated = true, .help = "basis of each mode, orthonormal columns" },
+    { "factor.*", NULL, .types = LODE_FLOATING, .repeated = true, .help = "basis of each mode, orthonormal columns" },
     { 0 },
 };
 

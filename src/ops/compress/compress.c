@@ -1,0 +1,412 @@
+/* compress: an array to an error or a size, certified on what comes back.
+ * Sources: Ballester-Ripoll, Lindstrom & Pajarola, IEEE TVCG 26 (2020), doi:10.1109/TVCG.2019.2904063 (TTHRESH:
+ * coding the coefficients of a Tucker core); Ghadiri, Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes under a
+ * budget of numbers; src/linop/coreshape.c). Departures: cosines compete with learned bases mode by mode; one
+ * uniform step and adaptive contexts (src/code) instead of bit planes; bases made orthonormal after decoding, so
+ * that their rounding costs no error; missing values; pointwise bounds. Claim tested: the core shape's surrogate. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/compress/compress.h"
+
+static const lode_param params[] = {
+    { LODE_PARAM(lode_compress_opts, error), .min = 0, .max = 1e300,
+      .help = LODE_HELP_ERROR "; 1e-3 where neither budget nor rank is given" },
+    { LODE_PARAM(lode_compress_opts, budget), .min = 1e-6, .max = 1e18, .help = LODE_HELP_BUDGET },
+    { LODE_PARAM(lode_compress_opts, rank), .min = 1, .max = 1e9, .help = LODE_HELP_RANK ", one a mode, of learned bases" },
+    { LODE_PARAM(lode_compress_opts, method), .def = LODE_COMPRESS_AUTO, .choices = "auto|tucker|svd|dct|lossless",
+      .help = "bases: the best of all, learned in every mode or the last, cosines; or every bit kept" },
+    { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan", .help = LODE_HELP_MISSING "; their places are kept" },
+    { LODE_PARAM(lode_compress_opts, block), .min = 1, .max = 1e12,
+      .help = "values coded alone; less takes less memory and gives larger files" },
+    { 0 },
+};
+static const lode_port in[] = { { "X", "...", .types = LODE_NUMBERS & ~LODE_PACKED, .help = "array of any shape" }, { 0 } };
+static const lode_port out[] = { { "coded.*", "bytes", .types = LODE_BIT(U8), .repeated = true,
+                                   .help = "one record a block" },
+                                 { 0 } };
+
+LODE_DEFAULTS(compress)
+
+#define DEFAULT_ERROR 1e-3
+/* What a .lode file adds to its records: its header. A budget in bytes is of the file. */
+enum { HEADER = 1536, MEMBER = 160 };
+
+/* ---- the plan ---- */
+
+static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
+{
+    const lode_compress_opts *o = lode_call_opts(c);
+    const lode_dense_info X = lode_call_dense(c, 0);
+    grid g;
+    int64_t values = 1;
+    compress_grid(X.stored, X.ndim, X.shape, o->block.given ? o->block.value : 0, &g);
+    for (int k = 0; k < X.ndim; k++)
+        values *= lode_i_max(g.side[k], 1);
+    const uint64_t stored = lode_i_bytes(X.stored, X.size, 1);
+    const uint64_t wide = o->error.kind == LODE_ERROR_REL && o->error.value < 3e-6 ? 8 : lode_dtype_size(X.dtype);
+    const uint64_t block = (uint64_t)values * wide;
+    /* the block, its coefficients, symbols, a product under way, what comes back, the best code so far */
+    p->workspace = (X.dtype == LODE_F64 || wide == 8 ? 7 : 8) * block + (UINT64_C(8) << 20);
+    const uint64_t left = lode_i_memory_left(ctx);
+    const uint64_t most = stored + HEADER + (uint64_t)g.blocks * MEMBER;
+    /* Most arrays shrink much more; where the largest result would not fit, what fits is the bound. */
+    p->output = p->workspace + most <= left ? most : p->workspace < left ? left - p->workspace : stored / 64;
+    p->passes = g.blocks > 1 ? 2 : 1;
+    p->slab = g.ndim ? g.side[0] : 0;
+    p->flops = 60.0 * (double)X.size * 100;
+    p->seconds = 8e-8 * (double)X.size / lode_ctx_threads(ctx) * 4;
+    static const char *const names[] = { "best basis a mode", "learned bases", "learned last basis", "cosines", "exact" };
+    snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s", names[o->method], g.blocks, g.blocks > 1 ? "s" : "");
+    return LODE_OK;
+}
+
+/* ---- the passes ---- */
+
+typedef struct job {
+    const lode_compress_opts *o;
+    lode_source source;
+    grid g;
+    lode_dtype work;
+    lode_array held;        /* the only block, kept between the passes */
+    double norm2, range, low, high, maxabs;
+    int64_t count, values;  /* observed, all; pairs counted twice */
+    goal goal;              /* of the whole */
+    bool both;              /* error and budget were asked: the error reached may miss */
+} job;
+
+static lode_status read_block(lode_ctx *ctx, job *j, int64_t b, lode_array *block)
+{
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    if (j->held.data) {
+        *block = lode_array_ref(&j->held);
+        return LODE_OK;
+    }
+    compress_block(&j->g, b, start, count);
+    LODE_FORWARD(lode_i_source_read(ctx, &j->source, start, count, j->source.dtype, block));
+    if (j->g.blocks == 1)
+        j->held = lode_array_ref(block);
+    return LODE_OK;
+}
+
+/* Index in the whole array of a value of a block. */
+static lode_status refuse(lode_ctx *ctx, const job *j, int64_t b, const frame *f, int64_t flat, const char *what)
+{
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM], at = 0, stride = 1;
+    char index[256];
+    if (lode_i_is_complex(f->stored))
+        flat /= 2;
+    compress_block(&j->g, b, start, count);
+    for (int k = j->g.ndim - 1; k >= 0; k--) {
+        at += (start[k] + flat % count[k]) * stride;
+        flat /= count[k];
+        stride *= j->g.shape[k];
+    }
+    lode_i_print_index(j->g.ndim, j->g.shape, at, index, sizeof index);
+    return lode_i_fail(ctx, LODE_EDOMAIN, "compress: X%s is %s", index, what);
+}
+
+/* A block in working form, missing entries as NaN and their set. */
+static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode_array *block, block_task *t)
+{
+    lode_status st = LODE_OK;
+    lode_stats s;
+    int64_t missing = 0;
+    const lode_missing *m = &j->o->missing;
+    const bool folds = !j->o->rank.count && j->o->budget.kind != LODE_BUDGET_PARAMS;
+    LODE_TRY(compress_frame(ctx, block->dtype, j->work, block->ndim, block->shape, folds, &t->f));
+    LODE_TRY(compress_plain(ctx, &t->f, block, &t->x));
+    if (m->kind == LODE_MISSING_VALUE) {
+        LODE_TRY(lode_i_missing_find(ctx, &t->x, false, m->value, &t->missing, &missing));
+        if (missing)
+            LODE_TRY(lode_i_missing_put(ctx, &t->x, &t->missing, NAN));
+    }
+    LODE_TRY(lode_i_stats(ctx, &t->x, &s));
+    if (s.first_infinite >= 0)
+        LODE_TRY(refuse(ctx, j, b, &t->f, s.first_infinite, "infinite; lode compress --method lossless keeps every bit"));
+    if (s.missing > missing && m->kind != LODE_MISSING_NAN)
+        LODE_TRY(refuse(ctx, j, b, &t->f, s.first_nan, "NaN, and missing values are not declared as NaN (--missing nan)"));
+    if (m->kind == LODE_MISSING_NAN && s.missing > 0)
+        LODE_TRY(lode_i_missing_find(ctx, &t->x, true, 0, &t->missing, &missing));
+    if (missing == 0)
+        lode_array_free(&t->missing);
+    t->norm2 = s.sumsq;
+done:
+    return st;
+}
+
+static lode_status survey(lode_ctx *ctx, job *j)
+{
+    lode_status st = LODE_OK;
+    lode_array block = { 0 };
+    block_task t = { 0 };
+    lode_i_stage(ctx, "reading", 0, 0.1);
+    for (int64_t b = 0; b < j->g.blocks; b++) {
+        lode_stats s;
+        LODE_TRY(lode_i_tick(ctx, b, j->g.blocks));
+        LODE_TRY(read_block(ctx, j, b, &block));
+        LODE_TRY(open_block(ctx, j, b, &block, &t));
+        LODE_TRY(lode_i_stats(ctx, &t.x, &s));
+        j->norm2 += s.sumsq;
+        if (s.count) {
+            j->low = j->count ? fmin(j->low, s.min) : s.min;
+            j->high = j->count ? fmax(j->high, s.max) : s.max;
+        }
+        j->maxabs = fmax(j->maxabs, s.maxabs);
+        j->count += s.count;
+        j->values += lode_array_size(&t.x);
+        block_free(&t);
+        lode_array_free(&block);
+    }
+    j->range = j->high - j->low;
+done:
+    block_free(&t);
+    LODE_FREE(&block);
+    return st;
+}
+
+/* The error asked as a squared sum or a pointwise bound; the size asked as bytes or numbers. */
+static lode_status set_goal(lode_ctx *ctx, job *j)
+{
+    const lode_compress_opts *o = j->o;
+    goal *g = &j->goal;
+    *g = (goal){ .sumsq = INFINITY, .rank = o->rank };
+    lode_error_spec e = o->error;
+    if (e.kind == LODE_ERROR_NONE && o->budget.kind == LODE_BUDGET_NONE && !o->rank.count)
+        e = lode_error_rel(DEFAULT_ERROR);
+    if (o->budget.kind != LODE_BUDGET_NONE && o->rank.count)
+        return lode_i_fail(ctx, LODE_EUSAGE, "compress: options budget and rank both decide the ranks; give one of them");
+    if (o->rank.count > 1 && o->rank.count != j->g.ndim)
+        return lode_i_fail(ctx, LODE_ESHAPE, "compress: option rank has %d numbers for %d modes", (int)o->rank.count, j->g.ndim);
+    if (lode_i_error_is_pointwise(&e)) {
+        if (o->rank.count || o->budget.kind == LODE_BUDGET_PARAMS)
+            return lode_i_fail(ctx, LODE_EUSAGE, "compress: a pointwise error (:max, :maxrel) decides the ranks itself; "
+                                                 "leave out rank and budget params");
+        g->bound = e.kind == LODE_ERROR_MAXREL ? e.value * j->range : e.value;
+    } else if (e.kind != LODE_ERROR_NONE) {
+        const double fro = lode_i_error_target_fro(&e, sqrt(j->norm2), j->range, j->count);
+        g->sumsq = fro * fro;
+    }
+    if (o->budget.kind == LODE_BUDGET_PARAMS)
+        g->params = o->budget.value < 0x1p62 ? (int64_t)o->budget.value : INT64_C(1) << 62;
+    const double bytes = o->budget.kind == LODE_BUDGET_BYTES  ? o->budget.value
+                         : o->budget.kind == LODE_BUDGET_BITS ? o->budget.value * (double)j->values / 8
+                                                              : 0;
+    if (bytes > 0) {
+        const double records = bytes - HEADER - (double)(j->g.blocks * MEMBER);
+        if (records < 64)
+            return lode_i_fail(ctx, LODE_EPARAM, "compress: a budget of %.0f bytes holds no file; its header alone takes %" PRId64,
+                               bytes, HEADER + j->g.blocks * MEMBER + 64);
+        g->bytes = records < 0x1p62 ? (int64_t)records : INT64_C(1) << 62;
+    }
+    j->both = e.kind != LODE_ERROR_NONE && (g->bytes > 0 || g->params > 0 || o->rank.count);
+    return LODE_OK;
+}
+
+/* What is left of the whole's goal, shared out by size: so the step stays about the same in all blocks. */
+static goal share(const job *j, const goal *left, int64_t values_left, const block_task *t)
+{
+    goal g = *left;
+    const double part = (double)t->f.size / (double)lode_i_max(values_left, 1);
+    g.sumsq *= part;
+    if (g.bytes)
+        g.bytes = lode_i_max(1, (int64_t)((double)g.bytes * part));
+    if (g.params)
+        g.params = (int64_t)((double)left->params * part);
+    (void)j;
+    return g;
+}
+
+/* One block, the error first; a budget asked with it is a cap. */
+static lode_status code_block(lode_ctx *ctx, const job *j, block_task *t, const lode_array *block, lode_array *coded,
+                              lode_diff *d)
+{
+    const goal wanted = t->goal;
+    const bool capped = wanted.bytes > 0 && (wanted.bound > 0 || isfinite(wanted.sumsq));
+    if (capped)
+        t->goal.bytes = 0;
+    LODE_FORWARD(compress_encode(ctx, t, block, coded, d));
+    (void)j;
+    if (!capped || coded->shape[0] <= wanted.bytes)
+        return LODE_OK;
+    t->goal = (goal){ .sumsq = INFINITY, .bytes = wanted.bytes };
+    return compress_encode(ctx, t, block, coded, d);
+}
+
+static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *total)
+{
+    lode_status st = LODE_OK;
+    lode_array block = { 0 }, coded = { 0 };
+    block_task t = { 0 };
+    goal left = j->goal;
+    int64_t values_left = j->values;
+    *total = (lode_diff){ 0 };
+    for (int64_t b = 0; b < j->g.blocks; b++) {
+        char name[32];
+        lode_diff d = { 0 };
+        lode_i_stage(ctx, "coding", 0.1 + 0.9 * (double)b / (double)j->g.blocks,
+                     0.1 + 0.9 * (double)(b + 1) / (double)j->g.blocks);
+        t = (block_task){ .o = j->o };
+        LODE_TRY(read_block(ctx, j, b, &block));
+        LODE_TRY(open_block(ctx, j, b, &block, &t));
+        t.goal = share(j, &left, values_left, &t);
+        LODE_TRY(code_block(ctx, j, &t, &block, &coded, &d));
+        values_left -= t.f.size;
+        left.sumsq = fmax(left.sumsq - d.sumsq, 0);
+        if (left.bytes)
+            left.bytes = lode_i_max(1, left.bytes - coded.shape[0]);
+        if (left.params)
+            left.params -= t.goal.params;
+        total->sumsq += d.sumsq;
+        total->maxabs = fmax(total->maxabs, d.maxabs);
+        total->count += d.count;
+        total->mismatched += d.mismatched;
+        snprintf(name, sizeof name, "coded.%" PRId64, b);
+        LODE_TRY(lode_bundle_add_array(ctx, model, name, &coded));
+        block_free(&t);
+        LODE_FREE(&block, &coded);
+    }
+done:
+    block_free(&t);
+    LODE_FREE(&block, &coded);
+    return st;
+}
+
+static lode_status code_exactly(lode_ctx *ctx, job *j, lode_bundle *model)
+{
+    lode_status st = LODE_OK;
+    lode_array block = { 0 }, coded = { 0 };
+    for (int64_t b = 0; b < j->g.blocks; b++) {
+        char name[32];
+        LODE_TRY(lode_i_tick(ctx, b, j->g.blocks));
+        LODE_TRY(read_block(ctx, j, b, &block));
+        LODE_TRY(compress_exact(ctx, j->o, &block, &coded));
+        snprintf(name, sizeof name, "coded.%" PRId64, b);
+        LODE_TRY(lode_bundle_add_array(ctx, model, name, &coded));
+        lode_array_free(&block);
+    }
+done:
+    LODE_FREE(&block, &coded);
+    return st;
+}
+
+/* ---- the certificate ---- */
+
+static void certify(const job *j, const lode_diff *d, lode_certificate *c)
+{
+    const lode_error_spec *e = &j->o->error;
+    const bool pointwise = lode_i_error_is_pointwise(e), psnr = e->kind == LODE_ERROR_PSNR;
+    *c = (lode_certificate){ .kind = LODE_CERT_MEASURED, .norm = pointwise ? LODE_NORM_MAX : LODE_NORM_FRO,
+                             .relative = e->kind != LODE_ERROR_FRO && e->kind != LODE_ERROR_MAX, .needs_original = true,
+                             .asked = NAN };
+    c->absolute = pointwise ? d->maxabs : sqrt(d->sumsq);
+    const double unit = pointwise ? j->range : sqrt(j->norm2);
+    c->value = !c->relative ? c->absolute : unit > 0 ? c->absolute / unit : c->absolute > 0 ? INFINITY : 0;
+    if (e->kind != LODE_ERROR_NONE && !psnr)
+        c->asked = e->value;
+    else if (psnr)
+        c->asked = unit > 0 ? lode_i_error_target_fro(e, sqrt(j->norm2), j->range, j->count) / unit : 0;
+    else if (!j->goal.bytes && !j->goal.params && !j->goal.rank.count)
+        c->asked = DEFAULT_ERROR;
+    snprintf(c->quantity, sizeof c->quantity, "X - decoded, over %s entries", j->count < j->values ? "observed" : "all");
+    const double peak = e->peak > 0 ? e->peak : j->range;
+    if (psnr && d->sumsq > 0)
+        snprintf(c->note, sizeof c->note, "PSNR %.2f dB", 20 * log10(peak / sqrt(d->sumsq / (double)lode_i_max(j->count, 1))));
+    else
+        snprintf(c->note, sizeof c->note, "%s", d->sumsq > 0 ? "decoded and compared" : "every observed value came back exactly");
+}
+
+static bool missed(const job *j, const lode_diff *d)
+{
+    return d->mismatched > 0 || (j->goal.bound > 0 ? d->maxabs > j->goal.bound
+                                                   : isfinite(j->goal.sumsq) && d->sumsq > j->goal.sumsq * (1 + 1e-12));
+}
+
+static void keep_shape(const job *j, lode_bundle *model)
+{
+    model->meta.has_shape = true;
+    model->meta.dtype = j->source.dtype;
+    model->meta.ndim = j->g.ndim;
+    memcpy(model->meta.shape, j->g.shape, sizeof model->meta.shape);
+    snprintf(model->meta.op, sizeof model->meta.op, "compress");
+    snprintf(model->meta.version, sizeof model->meta.version, "%s", lode_version());
+}
+
+/* Reconstructions in f32 are off by some 1e-7 of the norm: errors near that take f64. Whole numbers beyond 2^53 do
+ * not pass through it at all. */
+static lode_dtype working_type(const lode_compress_opts *o, lode_dtype stored)
+{
+    const lode_dtype arith = lode_i_real_of(lode_i_arith(stored));
+    const bool fine = (o->error.kind == LODE_ERROR_REL && o->error.value < 3e-6) ||
+                      (o->error.kind == LODE_ERROR_MAXREL && o->error.value < 1e-5) || o->error.kind == LODE_ERROR_MAX ||
+                      o->error.kind == LODE_ERROR_FRO || (o->error.kind == LODE_ERROR_PSNR && o->error.value > 100);
+    return fine ? LODE_F64 : arith;
+}
+
+lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value X, lode_bundle *model,
+                          lode_certificate *cert)
+{
+    lode_status st = LODE_OK;
+    lode_plan p = { 0 };
+    lode_bundle made = { 0 };
+    lode_diff d = { 0 };
+    lode_array loaded = { 0 };
+    job j = { .o = o };
+    bool owned = false;
+
+    LODE_ENTER(&lode_op_compress, o, &p, X);
+    LODE_TRY(lode_i_as_source(ctx, X, &j.source, &owned));
+    if (!j.source.rewindable) { /* a stream is kept whole */
+        LODE_TRY(lode_i_source_load(ctx, &j.source, &loaded));
+        if (owned)
+            LODE_FREE(&j.source);
+        owned = true;
+        LODE_TRY(lode_i_source_from_array(ctx, &loaded, &j.source));
+    }
+    compress_grid(j.source.dtype, j.source.ndim, j.source.shape, o->block.given ? o->block.value : 0, &j.g);
+    j.work = working_type(o, j.source.dtype);
+    if (o->method == LODE_COMPRESS_LOSSLESS) {
+        LODE_REQUIRE(o->budget.kind == LODE_BUDGET_NONE && o->error.kind == LODE_ERROR_NONE && !o->rank.count, LODE_EUSAGE,
+                     "compress: method lossless has no error, budget or rank to choose");
+        LODE_TRY(code_exactly(ctx, &j, &made));
+    } else {
+        LODE_TRY(survey(ctx, &j));
+        LODE_TRY(set_goal(ctx, &j));
+        if (j.maxabs > 0x1p53 && lode_dtype_size(j.source.dtype) == 8 && lode_dtype_class(j.source.dtype) != 'f')
+            LODE_TRY(code_exactly(ctx, &j, &made)); /* whole numbers that f64 does not hold */
+        else
+            LODE_TRY(code_blocks(ctx, &j, &made, &d));
+    }
+    certify(&j, &d, &made.certificate);
+    keep_shape(&j, &made);
+    p.output = 0;
+    for (int64_t i = 0; i < made.count; i++)
+        p.output += lode_array_bytes(lode_bundle_value(&made, i).as.array);
+    LODE_TRY(lode_i_refine(ctx, &lode_op_compress, &p));
+    if (missed(&j, &d))
+        st = lode_i_fail(ctx, LODE_MISSED, "compress: the error is %.3g, not the %.3g asked for: %s decided", made.certificate.value,
+                         made.certificate.asked, o->rank.count ? "the rank" : o->budget.kind ? "the budget" : "the type's precision");
+    if (cert)
+        *cert = made.certificate;
+    lode_bundle_swap(model, &made);
+done:
+    LODE_LEAVE();
+    if (owned)
+        LODE_FREE(&j.source);
+    LODE_FREE(&j.held, &loaded, &made);
+    return st;
+}
+
+static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
+{
+    return lode_compress(ctx, lode_call_opts(c), c->in[0], result, NULL);
+}
+
+const lode_op lode_op_compress = {
+    .name = "compress", .family = "compress", .job = LODE_SHRINK,
+    .brief = "compress an array to an error or a size, certified on what comes back",
+    .doi = "10.1109/TVCG.2019.2904063", .example = "lode compress bumps.npy --error 1e-3 -o bumps.lode",
+    .words = "lossy lossless array compression codec error bound rate distortion smaller files tthresh sz zfp nan",
+    .params = params, .opts_size = sizeof(lode_compress_opts), .in = in, .out = out, .certificate = LODE_CERT_MEASURED,
+    .plan = plan, .run = run, .invert = compress_invert, .verify = compress_verify, .plot = compress_plot,
+};

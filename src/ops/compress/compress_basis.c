@@ -1,0 +1,198 @@
+/* Bases of the modes: cosines, which cost nothing to store, and learned ones, of which each column is stored as
+ * finely as its energy over the step asks. What comes back from the code is made orthonormal again, so that the
+ * error of a block is that of its coefficients whatever the bases lost. */
+#include <math.h>
+
+#include "ops/compress/compress.h"
+
+void basis_free(basis *b)
+{
+    LODE_FREE(&b->matrix, &b->coded);
+    *b = (basis){ 0 };
+}
+
+lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns, lode_array *matrix)
+{
+    lode_status st = LODE_OK;
+    lode_array B = { 0 };
+    double *cosine = NULL; /* cos(pi t / 2n) over a period */
+    const double pi = 3.14159265358979323846;
+    LODE_TRY(lode_i_matrix_new(ctx, dtype, n, columns, &B));
+    LODE_TRY(LODE_NEW(ctx, 4 * n, &cosine));
+    for (int64_t t = 0; t < 4 * n; t++)
+        cosine[t] = cos(pi * (double)t / (double)(2 * n));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < columns; j++)
+            lode_i_set2(&B, i, j, sqrt((j ? 2.0 : 1.0) / (double)n) * cosine[(2 * i + 1) * j % (4 * n)]);
+    lode_array_swap(matrix, &B);
+done:
+    lode_i_free(cosine);
+    LODE_FREE(&B);
+    return st;
+}
+
+lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X, lode_array *Y)
+{
+    lode_status st = LODE_OK;
+    lode_array y = lode_array_ref(X), z = { 0 };
+    bool done[LODE_MAX_NDIM] = { false };
+    for (int pass = 0; pass < X->ndim; pass++) {
+        int next = -1; /* the mode that shrinks most first, or grows most last */
+        double best = 0;
+        for (int k = 0; k < X->ndim; k++) {
+            if (done[k] || b[k].kind == BASIS_NONE)
+                continue;
+            const double ratio = (double)b[k].matrix.shape[forward] / (double)b[k].matrix.shape[!forward];
+            if (next < 0 || ratio < best)
+                next = k, best = ratio;
+        }
+        if (next < 0)
+            break;
+        done[next] = true;
+        LODE_TRY(lode_i_ttm(ctx, &y, next, forward ? LODE_T : LODE_N, &b[next].matrix, &z));
+        lode_array_swap(&y, &z);
+        lode_array_free(&z);
+        LODE_TRY(lode_i_tick(ctx, pass + 1, X->ndim));
+    }
+    lode_array_swap(Y, &y);
+done:
+    LODE_FREE(&y, &z);
+    return st;
+}
+
+/* ---- learned bases ---- */
+
+/* Column scales are powers of 2^(1/4) of the step, at or above the column's energy. */
+static double scale_of(double step, int64_t level)
+{
+    return step * exp2((double)level / 4);
+}
+
+static lode_status scale_columns(lode_ctx *ctx, const lode_array *levels, double step, bool inverse, lode_array *F)
+{
+    lode_status st = LODE_OK;
+    lode_array d = { 0 };
+    const lode_dtype real = F->dtype;
+    LODE_TRY(lode_i_vector_new(ctx, real, F->shape[1], &d));
+    for (int64_t j = 0; j < F->shape[1]; j++) {
+        const double s = scale_of(step, (int64_t)lode_i_get1(levels, j));
+        lode_i_set1(&d, j, inverse ? 1 / s : s);
+    }
+    LODE_TRY(lode_i_scale_cols(ctx, F, &d));
+done:
+    LODE_FREE(&d);
+    return st;
+}
+
+/* Random directions replace columns that were lost altogether; they must not depend on the caller's seed. */
+static lode_status orthonormal(lode_ctx *ctx, lode_array *Q)
+{
+    const uint64_t seed = ctx->seed;
+    ctx->seed = 0;
+    const lode_status st = lode_i_orth(ctx, Q, NULL);
+    ctx->seed = seed;
+    return st;
+}
+
+static lode_status from_symbols(lode_ctx *ctx, const lode_array *q, const lode_array *levels, double step, bool cosines,
+                                lode_dtype dtype, lode_array *matrix)
+{
+    lode_status st = LODE_OK;
+    const lode_quantizer z = { .step = step, .zone = 0.5 };
+    lode_array F = { 0 }, B = { 0 }, U = { 0 };
+    LODE_TRY(lode_i_dequantize(ctx, q, &z, dtype, &F));
+    if (cosines) {
+        LODE_TRY(basis_dct(ctx, dtype, q->shape[0], q->shape[0], &B));
+        LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &B, &F, &U));
+    } else {
+        U = lode_array_ref(&F);
+    }
+    LODE_TRY(scale_columns(ctx, levels, step, true, &U));
+    LODE_TRY(orthonormal(ctx, &U));
+    lode_array_swap(matrix, &U);
+done:
+    LODE_FREE(&F, &B, &U);
+    return st;
+}
+
+lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
+                          basis *b)
+{
+    lode_status st = LODE_OK;
+    const lode_quantizer z = { .step = step, .zone = 0.5 };
+    lode_array F = { 0 }, B = { 0 }, G = { 0 }, levels = { 0 }, deltas = { 0 }, coded[2] = { { 0 }, { 0 } },
+               q[2] = { { 0 }, { 0 } }, coded_levels = { 0 }, view = { 0 };
+    lode_record r = { 0 };
+    basis made = { .kind = BASIS_LEARNED, .columns = columns };
+    int64_t before = 0;
+
+    LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, &levels));
+    LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, &deltas));
+    for (int64_t j = 0; j < columns; j++) {
+        const double ratio = energy[j] / step;
+        const int64_t level = ratio > 0x1p-8 ? (int64_t)ceil(4 * log2(fmin(ratio, 0x1p60))) : -32;
+        lode_i_set1(&levels, j, (double)level);
+        lode_i_set1(&deltas, j, (double)(level - before));
+        before = level;
+    }
+    view = lode_i_cols(U, 0, columns);
+    LODE_TRY(lode_array_cast(ctx, &view, U->dtype, &F)); /* a copy */
+    LODE_TRY(scale_columns(ctx, &levels, step, false, &F));
+    /* plain, or as cosines along the mode where its columns are smooth */
+    LODE_TRY(lode_i_quantize(ctx, &F, &z, &q[0]));
+    LODE_TRY(lode_i_encode(ctx, &q[0], &coded[0]));
+    if (F.shape[0] <= BASIS_LONGEST) {
+        LODE_TRY(basis_dct(ctx, F.dtype, F.shape[0], F.shape[0], &B));
+        LODE_TRY(lode_i_gemm(ctx, LODE_T, LODE_N, &B, &F, &G));
+        LODE_TRY(lode_i_quantize(ctx, &G, &z, &q[1]));
+        LODE_TRY(lode_i_encode(ctx, &q[1], &coded[1]));
+    }
+    const int cosines = coded[1].data && coded[1].shape[0] < coded[0].shape[0];
+    LODE_TRY(lode_i_encode(ctx, &deltas, &coded_levels));
+    LODE_TRY(lode_i_record_f64(ctx, &r, step));
+    LODE_TRY(lode_i_record_i64(ctx, &r, cosines));
+    LODE_TRY(lode_i_record_bytes(ctx, &r, &coded_levels));
+    LODE_TRY(lode_i_record_bytes(ctx, &r, &coded[cosines]));
+    LODE_TRY(lode_i_record_end(ctx, &r, &made.coded));
+    LODE_TRY(from_symbols(ctx, &q[cosines], &levels, step, cosines, U->dtype, &made.matrix));
+    basis_free(b);
+    *b = made;
+    made = (basis){ 0 };
+done:
+    lode_i_record_free(&r);
+    basis_free(&made);
+    LODE_FREE(&F, &B, &G, &levels, &deltas, &coded[0], &coded[1], &q[0], &q[1], &coded_levels, &view);
+    return st;
+}
+
+lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype, int64_t n, int64_t columns,
+                       lode_array *matrix)
+{
+    lode_status st = LODE_OK;
+    lode_record r = { 0 };
+    lode_array stream = { 0 }, levels = { 0 }, q = { 0 };
+    double step = 0;
+    int64_t cosines = 0, level = 0;
+
+    LODE_TRY(lode_i_record_open(ctx, coded, &r));
+    LODE_TRY(lode_i_record_read_f64(ctx, &r, &step));
+    LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, 1, &cosines));
+    LODE_REQUIRE(step > 0, LODE_EFORMAT, "a coded basis has step %g", step);
+    LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+    LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, &levels));
+    LODE_TRY(lode_i_decode(ctx, &stream, &levels));
+    for (int64_t j = 0; j < columns; j++) {
+        level += (int64_t)lode_i_get1(&levels, j);
+        LODE_REQUIRE(level >= -400 && level <= 400, LODE_EFORMAT, "a coded basis has a column of scale 2^(%" PRId64 "/4)",
+                     level);
+        lode_i_set1(&levels, j, (double)level);
+    }
+    LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+    LODE_TRY(lode_i_matrix_new(ctx, LODE_I32, n, columns, &q));
+    LODE_TRY(lode_i_decode(ctx, &stream, &q));
+    LODE_TRY(from_symbols(ctx, &q, &levels, step, cosines, dtype, matrix));
+done:
+    lode_i_record_free(&r);
+    LODE_FREE(&stream, &levels, &q);
+    return st;
+}

@@ -1,0 +1,203 @@
+/* Records back to blocks, and bundles of records back to arrays. Everything a record says is checked: it may come
+ * from a damaged or hostile file. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/compress/compress.h"
+
+typedef struct head {
+    int64_t limit, kind, wide, folds, missing;
+    double value;
+    lode_array mask;
+} head;
+
+static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
+{
+    int64_t version = 0;
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, INT64_MAX, &version));
+    if (version != RECORD_VERSION)
+        return lode_i_fail(ctx, LODE_EFORMAT, "compress: a record of version %" PRId64 "; this build reads %d", version,
+                           (int)RECORD_VERSION);
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, INT64_MAX, &h->limit));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, RECORD_EXACT, RECORD_TRANSFORM, &h->kind));
+    if (h->kind == RECORD_EXACT)
+        return LODE_OK;
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->wide));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->folds));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 2, &h->missing));
+    if (h->missing == 2)
+        LODE_FORWARD(lode_i_record_read_f64(ctx, r, &h->value));
+    return h->missing ? lode_i_record_read_bytes(ctx, r, &h->mask) : LODE_OK;
+}
+
+static lode_status read_quantizer(lode_ctx *ctx, lode_record *r, lode_quantizer *z)
+{
+    *z = (lode_quantizer){ .zone = 0.5 };
+    LODE_FORWARD(lode_i_record_read_f64(ctx, r, &z->step));
+    for (int i = 0; i < 2; i++) {
+        int64_t shift = 0;
+        LODE_FORWARD(lode_i_record_read_i64(ctx, r, -(1 << 12), 1 << 12, &shift));
+        z->shift[i] = ldexp((double)shift, -12);
+    }
+    return z->step > 0 ? LODE_OK : lode_i_fail(ctx, LODE_EFORMAT, "compress: a record has step %g", z->step);
+}
+
+/* The coefficients and bases of a record, then the field they stand for. */
+static lode_status expand(lode_ctx *ctx, lode_record *r, const frame *f, lode_array *x)
+{
+    lode_status st = LODE_OK;
+    basis b[LODE_MAX_NDIM] = { { 0 } };
+    lode_array stream = { 0 }, q = { 0 }, y = { 0 }, w = { 0 }, e = { 0 };
+    int64_t box[LODE_MAX_NDIM], kind = 0, corrected = 0;
+    lode_quantizer z;
+    double bound = 0;
+
+    LODE_TRY(read_quantizer(ctx, r, &z));
+    for (int k = 0; k < f->modes; k++) {
+        LODE_TRY(lode_i_record_read_i64(ctx, r, 0, BASIS_KINDS - 1, &kind));
+        LODE_TRY(lode_i_record_read_i64(ctx, r, kind == BASIS_NONE ? f->mode[k] : 1, f->mode[k], &box[k]));
+        b[k].kind = (basis_kind)kind;
+        b[k].columns = box[k];
+        if (kind == BASIS_DCT)
+            LODE_TRY(basis_dct(ctx, f->work, f->mode[k], box[k], &b[k].matrix));
+        if (kind == BASIS_LEARNED) {
+            LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
+            LODE_TRY(basis_read(ctx, &stream, f->work, f->mode[k], box[k], &b[k].matrix));
+        }
+    }
+    LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
+    LODE_TRY(lode_array_new(ctx, LODE_I32, f->modes, box, &q));
+    LODE_TRY(lode_i_decode(ctx, &stream, &q));
+    LODE_TRY(lode_i_dequantize(ctx, &q, &z, f->work, &y));
+    lode_array_free(&q);
+    LODE_TRY(basis_multiply(ctx, b, false, &y, &w));
+    lode_array_free(&y);
+    LODE_TRY(compress_unfold(ctx, f, &w, &y));
+    lode_array_free(&w);
+    LODE_TRY(lode_i_record_read_i64(ctx, r, 0, 1, &corrected));
+    if (corrected) {
+        LODE_TRY(lode_i_record_read_f64(ctx, r, &bound));
+        LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
+        LODE_TRY(lode_array_new(ctx, LODE_I32, y.ndim, y.shape, &e));
+        LODE_TRY(lode_i_decode(ctx, &stream, &e));
+        LODE_TRY(lode_i_correct_apply(ctx, &y, &e, bound));
+    }
+    lode_array_swap(x, &y);
+done:
+    for (int k = 0; k < f->modes; k++)
+        basis_free(&b[k]);
+    LODE_FREE(&stream, &q, &y, &w, &e);
+    return st;
+}
+
+lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim, const int64_t *shape,
+                            lode_array *block)
+{
+    lode_status st = LODE_OK;
+    lode_record r = { 0 };
+    head h = { 0 };
+    frame f;
+    lode_array x = { 0 }, y = { 0 }, stream = { 0 }, set = { 0 };
+
+    LODE_TRY(lode_i_record_open(ctx, coded, &r));
+    LODE_TRY(read_head(ctx, &r, &h));
+    if (h.kind == RECORD_EXACT) {
+        LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+        LODE_TRY(lode_array_new(ctx, stored, ndim, shape, &y));
+        LODE_TRY(lode_i_decode_exact(ctx, &stream, &y));
+        lode_array_swap(block, &y);
+        goto done;
+    }
+    LODE_TRY(compress_frame(ctx, stored, h.wide ? LODE_F64 : LODE_F32, ndim, shape, h.folds, &f));
+    LODE_TRY(expand(ctx, &r, &f, &x));
+    if (h.missing) {
+        LODE_TRY(lode_array_new(ctx, LODE_BOOL, x.ndim, x.shape, &set));
+        LODE_TRY(lode_i_decode_mask(ctx, &h.mask, &set));
+        LODE_TRY(lode_i_missing_put(ctx, &x, &set, h.missing == 2 ? h.value : (double)NAN));
+    }
+    LODE_TRY(compress_store(ctx, &f, &x, &y));
+    lode_array_swap(block, &y);
+done:
+    lode_i_record_free(&r);
+    LODE_FREE(&h.mask, &x, &y, &stream, &set);
+    return st;
+}
+
+lode_status compress_limit(lode_ctx *ctx, const lode_array *coded, int64_t *limit)
+{
+    lode_status st = LODE_OK;
+    lode_record r = { 0 };
+    head h = { 0 };
+    LODE_TRY(lode_i_record_open(ctx, coded, &r));
+    LODE_TRY(read_head(ctx, &r, &h));
+    *limit = h.limit;
+done:
+    lode_i_record_free(&r);
+    LODE_FREE(&h.mask);
+    return st;
+}
+
+lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x, lode_array *y)
+{
+    lode_status st = LODE_OK;
+    lode_record r = { 0 };
+    head h = { 0 };
+    lode_array set = { 0 };
+    LODE_TRY(lode_i_record_open(ctx, coded, &r));
+    LODE_TRY(read_head(ctx, &r, &h));
+    if (h.missing != 2)
+        goto done; /* none, or NaN already */
+    LODE_TRY(lode_array_new(ctx, LODE_BOOL, x->ndim, x->shape, &set));
+    LODE_TRY(lode_i_decode_mask(ctx, &h.mask, &set));
+    LODE_TRY(lode_i_missing_put(ctx, x, &set, NAN));
+    LODE_TRY(lode_i_missing_put(ctx, y, &set, NAN));
+done:
+    lode_i_record_free(&r);
+    LODE_FREE(&h.mask, &set);
+    return st;
+}
+
+lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim, const int64_t *shape,
+                          record_info *info)
+{
+    lode_status st = LODE_OK;
+    lode_record r = { 0 };
+    head h = { 0 };
+    frame f;
+    lode_quantizer z;
+    lode_array stream = { 0 };
+    int64_t kind = 0;
+
+    *info = (record_info){ 0 };
+    LODE_TRY(lode_i_record_open(ctx, coded, &r));
+    LODE_TRY(read_head(ctx, &r, &h));
+    info->exact = h.kind == RECORD_EXACT;
+    if (info->exact)
+        goto done;
+    info->mask_bytes = h.missing ? h.mask.shape[0] : 0;
+    LODE_TRY(compress_frame(ctx, stored, h.wide ? LODE_F64 : LODE_F32, ndim, shape, h.folds, &f));
+    LODE_TRY(read_quantizer(ctx, &r, &z));
+    info->step = z.step;
+    info->modes = f.modes;
+    for (int k = 0; k < f.modes; k++) {
+        LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, BASIS_KINDS - 1, &kind));
+        LODE_TRY(lode_i_record_read_i64(ctx, &r, 1, f.mode[k], &info->columns[k]));
+        info->kind[k] = (basis_kind)kind;
+        if (kind != BASIS_LEARNED)
+            continue;
+        LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+        info->basis_bytes += stream.shape[0];
+    }
+    LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+    info->core_bytes = stream.shape[0];
+    LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, 1, &kind));
+    if (kind) {
+        LODE_TRY(lode_i_record_read_f64(ctx, &r, &z.step));
+        LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+        info->correction_bytes = stream.shape[0];
+    }
+done:
+    lode_i_record_free(&r);
+    LODE_FREE(&h.mask, &stream);
+    return st;
+}

@@ -1,0 +1,197 @@
+/* Blocks of an array and the shape each is transformed in. */
+#include <string.h>
+
+#include "ops/compress/compress.h"
+
+/* Arrays up to 128 MiB are one block: structure is global. Larger ones are cut so that a block and what coding it
+ * takes stays a small part of the array, whatever the memory at hand. */
+enum { WHOLE = 1 << 27, SMALLEST = 1 << 22, LARGEST = 1 << 26, SHARE = 32 };
+
+void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g)
+{
+    const double size = (double)lode_dtype_size(dtype);
+    double bytes = size;
+    *g = (grid){ .ndim = ndim, .blocks = 1 };
+    for (int k = 0; k < ndim; k++) {
+        g->shape[k] = g->side[k] = shape[k];
+        g->parts[k] = 1;
+        bytes *= (double)shape[k];
+    }
+    if (bytes == 0)
+        return;
+    double most = limit > 0 ? (double)limit * size : bytes;
+    if (limit <= 0 && bytes > WHOLE)
+        most = bytes / SHARE < SMALLEST ? SMALLEST : bytes / SHARE > LARGEST ? LARGEST : bytes / SHARE;
+    for (int k = 0; k < ndim && bytes > most; k++) { /* leading axes first: a block is then one run of the file */
+        const double row = bytes / (double)g->side[k];
+        const int64_t rows = lode_i_max(1, (int64_t)(most / row));
+        g->parts[k] = lode_i_ceil_div(shape[k], lode_i_min(rows, shape[k]));
+        g->side[k] = lode_i_ceil_div(shape[k], g->parts[k]);
+        g->parts[k] = lode_i_ceil_div(shape[k], g->side[k]);
+        bytes = row * (double)g->side[k];
+    }
+    for (int k = 0; k < ndim; k++)
+        g->blocks *= g->parts[k];
+}
+
+void compress_block(const grid *g, int64_t b, int64_t *start, int64_t *count)
+{
+    for (int k = g->ndim - 1; k >= 0; k--) {
+        start[k] = b % g->parts[k] * g->side[k];
+        count[k] = lode_i_min(g->side[k], g->shape[k] - start[k]);
+        b /= g->parts[k];
+    }
+}
+
+/* ---- frames ---- */
+
+enum { LONG = 2048, FOLD = 256 };
+
+/* Axes into which n values fold: a divisor near FOLD and what is left, again folded. Returns the length. */
+static int64_t fold(int64_t n, int64_t *axis, int *axes)
+{
+    int64_t side[8], whole;
+    int count = 0;
+    while (n > LONG && count < 7) {
+        int64_t d = 0;
+        for (int64_t c = FOLD / 2; c <= 2 * FOLD; c++)
+            if (n % c == 0 && (d == 0 || (c > FOLD ? c - FOLD : FOLD - c) < (d > FOLD ? d - FOLD : FOLD - d)))
+                d = c;
+        side[count] = d ? d : FOLD;
+        n = lode_i_ceil_div(n, side[count++]);
+    }
+    whole = n;
+    axis[(*axes)++] = n;
+    while (count > 0) {
+        axis[(*axes)++] = side[--count];
+        whole *= side[count];
+    }
+    return whole;
+}
+
+lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim, const int64_t *shape, bool folds,
+                           frame *f)
+{
+    *f = (frame){ .stored = stored, .work = work, .ndim = ndim, .plain = ndim, .folds = folds, .size = 1 };
+    memcpy(f->shape, shape, (size_t)ndim * sizeof *shape);
+    if (lode_i_is_complex(stored)) {
+        if (ndim == LODE_MAX_NDIM)
+            return lode_i_fail(ctx, LODE_EUNSUPPORTED, "compress: complex arrays may have %d axes at most",
+                               LODE_MAX_NDIM - 1);
+        f->shape[f->plain++] = 2;
+    }
+    for (int k = 0; k < f->plain; k++) {
+        const int64_t n = f->shape[k];
+        int64_t axis[8];
+        int axes = 0;
+        f->size *= n;
+        f->whole[k] = n;
+        if (n == 1)
+            continue;
+        f->whole[k] = fold(n, axis, &axes);
+        if (!folds || f->modes + axes + (f->plain - k - 1) > LODE_MAX_NDIM)
+            axes = 1, axis[0] = f->whole[k] = n;
+        for (int a = 0; a < axes; a++) {
+            f->axis[f->modes] = k;
+            f->mode[f->modes++] = axis[a];
+        }
+    }
+    if (f->modes == 0)
+        f->mode[f->modes++] = 1;
+    return LODE_OK;
+}
+
+/* The same memory with pairs as an axis of 2, or the reverse; contiguous arrays. */
+static lode_array as_pairs(const lode_array *a)
+{
+    lode_array r = lode_array_ref(a);
+    if (!lode_i_is_complex(a->dtype))
+        return r;
+    r.dtype = lode_i_real_of(a->dtype);
+    for (int k = 0; k < r.ndim; k++)
+        r.strides[k] *= 2;
+    r.shape[r.ndim] = 2;
+    r.strides[r.ndim++] = 1;
+    return r;
+}
+
+static lode_array as_complex(const lode_array *a)
+{
+    lode_array r = lode_array_ref(a);
+    r.dtype = a->dtype == LODE_F32 ? LODE_C64 : LODE_C128;
+    r.ndim--;
+    for (int k = 0; k < r.ndim; k++)
+        r.strides[k] /= 2;
+    return r;
+}
+
+lode_status compress_plain(lode_ctx *ctx, const frame *f, const lode_array *block, lode_array *x)
+{
+    lode_status st = LODE_OK;
+    lode_array whole = { 0 }, pairs = { 0 }, y = { 0 };
+    LODE_TRY(lode_i_as(ctx, block, block->dtype, &whole)); /* contiguous */
+    pairs = as_pairs(&whole);
+    LODE_TRY(lode_array_cast(ctx, &pairs, f->work, &y));
+    lode_array_swap(x, &y);
+done:
+    LODE_FREE(&whole, &pairs, &y);
+    return st;
+}
+
+lode_status compress_fold(lode_ctx *ctx, const frame *f, const lode_array *x, lode_array *w)
+{
+    lode_status st = LODE_OK;
+    lode_array a = lode_array_ref(x), longer = { 0 }, part = { 0 }, last = { 0 };
+    for (int k = 0; k < f->plain; k++) {
+        const int64_t n = f->shape[k];
+        if (f->whole[k] == n)
+            continue;
+        int64_t shape[LODE_MAX_NDIM];
+        memcpy(shape, a.shape, sizeof shape);
+        shape[k] = f->whole[k];
+        LODE_TRY(lode_array_new(ctx, a.dtype, a.ndim, shape, &longer));
+        LODE_TRY(lode_array_slice(ctx, &longer, k, 0, n, 1, &part));
+        LODE_TRY(lode_array_copy_into(ctx, &a, &part));
+        LODE_TRY(lode_array_slice(ctx, &a, k, n - 1, n, 1, &last));
+        for (int64_t i = n; i < f->whole[k]; i++) {
+            LODE_TRY(lode_array_slice(ctx, &longer, k, i, i + 1, 1, &part));
+            LODE_TRY(lode_array_copy_into(ctx, &last, &part));
+        }
+        lode_array_swap(&a, &longer);
+        LODE_FREE(&longer, &part, &last);
+    }
+    LODE_TRY(lode_array_reshape(ctx, &a, f->modes, f->mode, &part));
+    lode_array_swap(w, &part);
+done:
+    LODE_FREE(&a, &longer, &part, &last);
+    return st;
+}
+
+lode_status compress_unfold(lode_ctx *ctx, const frame *f, const lode_array *w, lode_array *x)
+{
+    lode_status st = LODE_OK;
+    lode_array a = { 0 }, b = { 0 };
+    LODE_TRY(lode_array_reshape(ctx, w, f->plain, f->whole, &a));
+    for (int k = 0; k < f->plain; k++)
+        if (f->whole[k] != f->shape[k]) {
+            LODE_TRY(lode_array_slice(ctx, &a, k, 0, f->shape[k], 1, &b));
+            lode_array_swap(&a, &b);
+        }
+    LODE_TRY(lode_i_as(ctx, &a, a.dtype, &b)); /* contiguous */
+    lode_array_swap(x, &b);
+done:
+    LODE_FREE(&a, &b);
+    return st;
+}
+
+lode_status compress_store(lode_ctx *ctx, const frame *f, const lode_array *x, lode_array *block)
+{
+    lode_status st = LODE_OK;
+    lode_array a = { 0 }, b = { 0 };
+    a = lode_i_is_complex(f->stored) ? as_complex(x) : lode_array_ref(x);
+    LODE_TRY(lode_i_as(ctx, &a, f->stored, &b));
+    lode_array_swap(block, &b);
+done:
+    LODE_FREE(&a, &b);
+    return st;
+}

@@ -1,0 +1,189 @@
+/* What a compressed array gives back, and the check of its certificate. Only blocks that a part meets are decoded. */
+#include <math.h>
+#include <string.h>
+
+#include "ops/compress/compress.h"
+
+lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b, const lode_array **coded)
+{
+    char name[32];
+    snprintf(name, sizeof name, "coded.%" PRId64, b);
+    return lode_bundle_array(ctx, model, name, coded);
+}
+
+lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
+{
+    const lode_meta *m = &model->meta;
+    const lode_array *coded = NULL;
+    int64_t limit = 0;
+    if (!m->has_shape || m->ndim < 0 || m->ndim > LODE_MAX_NDIM)
+        return lode_i_fail(ctx, LODE_EFORMAT, "compress: the result does not say what shape it stands for");
+    int64_t size = 1;
+    for (int k = 0; k < m->ndim; k++)
+        if (m->shape[k] < 0 || !lode_i_mul(size, lode_i_max(m->shape[k], 1), &size))
+            return lode_i_fail(ctx, LODE_EFORMAT, "compress: axis %d of the result has %" PRId64 " values", k, m->shape[k]);
+    LODE_FORWARD(compress_record(ctx, model, 0, &coded));
+    LODE_FORWARD(compress_limit(ctx, coded, &limit));
+    compress_grid(m->dtype, m->ndim, m->shape, limit, g);
+    if (g->blocks != model->count)
+        return lode_i_fail(ctx, LODE_EFORMAT, "compress: %" PRId64 " records, where this shape has %" PRId64 " blocks",
+                           model->count, g->blocks);
+    return LODE_OK;
+}
+
+/* Where block b and the part meet, in the block's and the part's own places; false: nowhere. */
+static bool meet(const grid *g, int64_t b, const int64_t *start, const int64_t *count, int64_t *from, int64_t *to,
+                 int64_t *n)
+{
+    int64_t first[LODE_MAX_NDIM], length[LODE_MAX_NDIM];
+    bool some = true;
+    compress_block(g, b, first, length);
+    for (int k = 0; k < g->ndim; k++) {
+        const int64_t low = lode_i_max(first[k], start[k]);
+        const int64_t high = lode_i_min(first[k] + length[k], start[k] + count[k]);
+        from[k] = low - first[k];
+        to[k] = low - start[k];
+        n[k] = high - low;
+        some = some && n[k] > 0;
+    }
+    return some;
+}
+
+static lode_status cut(lode_ctx *ctx, const lode_array *a, const int64_t *start, const int64_t *count, lode_array *view)
+{
+    lode_status st = LODE_OK;
+    lode_array x = lode_array_ref(a), y = { 0 };
+    for (int k = 0; k < a->ndim; k++) {
+        LODE_TRY(lode_array_slice(ctx, &x, k, start[k], start[k] + count[k], 1, &y));
+        lode_array_swap(&x, &y);
+        lode_array_free(&y);
+    }
+    lode_array_swap(view, &x);
+done:
+    LODE_FREE(&x, &y);
+    return st;
+}
+
+lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
+                            lode_array *out)
+{
+    lode_status st = LODE_OK;
+    const lode_meta *m = &model->meta;
+    grid g;
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM], first[LODE_MAX_NDIM], length[LODE_MAX_NDIM],
+        from[LODE_MAX_NDIM], to[LODE_MAX_NDIM], n[LODE_MAX_NDIM];
+    lode_array x = { 0 }, block = { 0 }, here = { 0 }, there = { 0 };
+
+    LODE_REQUIRE(codes.kind == LODE_NONE, LODE_EUSAGE, "compress: expanding takes no codes; the file holds them");
+    LODE_TRY(compress_open(ctx, model, &g));
+    LODE_TRY(lode_i_part_resolve(ctx, part, m->ndim, m->shape, start, count));
+    LODE_TRY(lode_array_new(ctx, m->dtype, m->ndim, count, &x));
+    for (int64_t b = 0; b < g.blocks; b++) {
+        const lode_array *coded = NULL;
+        LODE_TRY(lode_i_tick(ctx, b, g.blocks));
+        if (!meet(&g, b, start, count, from, to, n))
+            continue;
+        compress_block(&g, b, first, length);
+        LODE_TRY(compress_record(ctx, model, b, &coded));
+        LODE_TRY(compress_decode(ctx, coded, m->dtype, m->ndim, length, &block));
+        if (lode_array_size(&block) == lode_array_size(&x) && g.blocks == 1) {
+            lode_array_swap(&x, &block); /* all of it */
+            break;
+        }
+        LODE_TRY(cut(ctx, &block, from, n, &here));
+        LODE_TRY(cut(ctx, &x, to, n, &there));
+        LODE_TRY(lode_array_copy_into(ctx, &here, &there));
+        LODE_FREE(&block, &here, &there);
+    }
+    lode_array_swap(out, &x);
+done:
+    LODE_FREE(&x, &block, &here, &there);
+    return st;
+}
+
+/* ---- verify ---- */
+
+/* The original against what is decoded, block by block, missing entries aside. */
+static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *g, const lode_source *s, lode_diff *total,
+                           double *low, double *high)
+{
+    lode_status st = LODE_OK;
+    const lode_meta *m = &model->meta;
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    lode_array want = { 0 }, got = { 0 }, x = { 0 }, y = { 0 };
+    *low = INFINITY, *high = -INFINITY;
+    for (int64_t b = 0; b < g->blocks; b++) {
+        const lode_array *coded = NULL;
+        frame f;
+        lode_diff d;
+        LODE_TRY(lode_i_tick(ctx, b, g->blocks));
+        compress_block(g, b, start, count);
+        LODE_TRY(compress_record(ctx, model, b, &coded));
+        LODE_TRY(compress_decode(ctx, coded, m->dtype, m->ndim, count, &got));
+        LODE_TRY(lode_i_source_read(ctx, s, start, count, m->dtype, &want));
+        LODE_TRY(compress_frame(ctx, m->dtype, lode_i_real_of(lode_i_arith(m->dtype)), m->ndim, count, false, &f));
+        LODE_TRY(compress_plain(ctx, &f, &want, &x));
+        LODE_TRY(compress_plain(ctx, &f, &got, &y));
+        LODE_TRY(compress_hide(ctx, coded, &x, &y));
+        LODE_TRY(lode_i_diff(ctx, &x, &y, &d));
+        total->sumsq += d.sumsq;
+        total->ref_sumsq += d.ref_sumsq;
+        total->maxabs = fmax(total->maxabs, d.maxabs);
+        total->mismatched += d.mismatched;
+        if (d.count)
+            *low = fmin(*low, d.ref_min), *high = fmax(*high, d.ref_max);
+        LODE_FREE(&want, &got, &x, &y);
+    }
+done:
+    LODE_FREE(&want, &got, &x, &y);
+    return st;
+}
+
+lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found)
+{
+    lode_status st = LODE_OK;
+    const lode_certificate *c = &model->certificate;
+    const lode_meta *m = &model->meta;
+    grid g;
+    lode_source s = { 0 };
+    lode_array block = { 0 };
+    lode_diff d = { 0 };
+    bool owned = false;
+    double low = 0, high = 0;
+
+    LODE_TRY(compress_open(ctx, model, &g));
+    *found = *c;
+    if (original.kind == LODE_NONE) { /* checksums and structure: every block must decode */
+        for (int64_t b = 0; b < g.blocks; b++) {
+            int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+            const lode_array *coded = NULL;
+            compress_block(&g, b, start, count);
+            LODE_TRY(lode_i_tick(ctx, b, g.blocks));
+            LODE_TRY(compress_record(ctx, model, b, &coded));
+            const lode_status decoded = compress_decode(ctx, coded, m->dtype, m->ndim, count, &block);
+            LODE_REQUIRE(decoded != LODE_EFORMAT, LODE_EVERIFY, "compress: block %" PRId64 " of %" PRId64 " is damaged", b,
+                         g.blocks);
+            LODE_TRY(decoded);
+            lode_array_free(&block);
+        }
+        goto done;
+    }
+    LODE_TRY(lode_i_as_source(ctx, original, &s, &owned));
+    LODE_REQUIRE(s.ndim == m->ndim && s.dtype == m->dtype && memcmp(s.shape, m->shape, (size_t)s.ndim * sizeof *s.shape) == 0,
+                 LODE_ESHAPE, "compress: the original is not of the type and shape that was compressed");
+    LODE_TRY(compare(ctx, model, &g, &s, &d, &low, &high));
+    LODE_REQUIRE(d.mismatched == 0, LODE_EVERIFY, "compress: %" PRId64 " entries are missing in one of the two only",
+                 d.mismatched);
+    found->absolute = c->norm == LODE_NORM_MAX ? d.maxabs : sqrt(d.sumsq);
+    const double unit = !c->relative ? 1 : c->norm == LODE_NORM_MAX ? high - low : sqrt(d.ref_sumsq);
+    found->value = unit > 0 ? found->absolute / unit : found->absolute > 0 ? INFINITY : 0;
+    /* another machine's arithmetic may move the last bits of each value */
+    const double slack = 64 * lode_i_epsilon(lode_i_arith(m->dtype)) * (c->relative ? 1 : fmax(fabs(low), fabs(high)));
+    LODE_REQUIRE(found->value <= c->value * (1 + 1e-6) + slack, LODE_EVERIFY,
+                 "compress: the error is %.9g, the certificate says %.9g", found->value, c->value);
+done:
+    if (owned)
+        LODE_FREE(&s);
+    LODE_FREE(&block);
+    return st;
+}

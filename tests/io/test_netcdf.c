@@ -1,0 +1,189 @@
+/* NetCDF: what is written comes back, by parts too, with names, units and missing values. */
+#include "files.h"
+
+/* Whether this build and machine have libnetcdf; if not, the one sentence that says so is checked. */
+static bool present(files *f)
+{
+    lode_bundle b = { 0 };
+    const int64_t one[] = { 1 };
+    files_add(f, &b, "x", LODE_F32, 1, one);
+    const lode_status st = lode_write(&f->ctx, files_path(f, "probe.nc"), &b, &(lode_write_opts){ .force = true });
+    lode_bundle_free(&b);
+    if (st == LODE_EUNSUPPORTED)
+        assert_says(&f->ctx, "libnetcdf");
+    else
+        assert_int_equal(st, LODE_OK);
+    return st == LODE_OK;
+}
+
+static lode_array ramp(files *f, lode_dtype dtype, int ndim, const int64_t *shape)
+{
+    lode_array a = { 0 }, t = { 0 };
+    assert_ok(&f->ctx, lode_array_new(&f->ctx, LODE_F64, ndim, shape, &a));
+    for (int64_t i = 0; i < lode_array_size(&a); i++)
+        ((double *)a.data)[i] = (double)(i % 100);
+    assert_ok(&f->ctx, lode_array_cast(&f->ctx, &a, dtype, &t));
+    lode_array_free(&a);
+    return t;
+}
+
+static void add_ramp(files *f, lode_bundle *b, const char *name, lode_dtype dtype, int ndim, const int64_t *shape)
+{
+    lode_array a = ramp(f, dtype, ndim, shape);
+    assert_ok(&f->ctx, lode_bundle_add_array(&f->ctx, b, name, &a));
+}
+
+static void types_and_shapes_come_back(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 3, 1, 4 };
+    static const lode_dtype types[] = { LODE_I8, LODE_I16, LODE_I32, LODE_I64, LODE_U8, LODE_U16, LODE_U32, LODE_U64,
+                                        LODE_F32, LODE_F64 };
+    if (!present(f))
+        return;
+    for (int k = 0; k < 2; k++) {
+        lode_bundle b = { 0 }, c = { 0 };
+        for (int t = 0; t < 10; t++)
+            add_ramp(f, &b, lode_dtype_name(types[t]), types[t], t % 4, shape);
+        assert_ok(&f->ctx, lode_bundle_add_i64(&f->ctx, &b, "n", -5));
+        assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, k ? "x.cdf" : "x.nc"), &b, NULL));
+        assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, k ? "x.cdf" : "x.nc"), NULL, &c));
+        assert_int_equal(c.count, 11);
+        for (int t = 0; t < 10; t++)
+            files_same_value(lode_bundle_value(&b, t), lode_bundle_value(&c, t));
+        assert_int_equal(*(int64_t *)lode_bundle_value(&c, 10).as.array->data, -5);
+        lode_bundle_free(&b), lode_bundle_free(&c);
+    }
+    /* Types that NetCDF lacks: what they are written as, or why not. */
+    static const lode_dtype others[] = { LODE_BOOL, LODE_F16, LODE_BF16, LODE_C64, LODE_Q8 };
+    static const lode_dtype as[] = { LODE_U8, LODE_F32, LODE_F32 };
+    const int64_t blocks[] = { 32 };
+    for (int t = 0; t < 5; t++) {
+        lode_bundle b = { 0 }, c = { 0 };
+        add_ramp(f, &b, "x", others[t], 1, blocks);
+        const lode_status st = lode_write(&f->ctx, files_path(f, "y.nc"), &b, &(lode_write_opts){ .force = true });
+        assert_int_equal(st, t < 3 ? LODE_OK : LODE_ETYPE);
+        if (t < 3) {
+            assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "y.nc"), NULL, &c));
+            assert_int_equal(lode_bundle_value(&c, 0).as.array->dtype, as[t]);
+        }
+        lode_bundle_free(&b), lode_bundle_free(&c);
+    }
+}
+
+static void names_units_and_missing_values_are_kept(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 2, 3 }, two[] = { 2 };
+    lode_bundle b = { 0 }, c = { 0 }, d = { 0 };
+    char spec[600];
+    if (!present(f))
+        return;
+    add_ramp(f, &b, "t", LODE_F32, 2, shape);
+    ((float *)lode_bundle_value(&b, 0).as.array->data)[4] = NAN;
+    add_ramp(f, &b, "lat", LODE_F64, 1, two);
+    b.meta.attributes = files_text(f, "{\"variables\":{\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"units\":\"K\","
+                                      "\"_FillValue\":-9.0,\"levels\":[1.0,2.5]}},\"lat\":{\"dims\":[\"lat\"],\"attributes\":"
+                                      "{\"units\":\"degrees_north\"}}},\"coordinates\":{\"lon\":{\"values\":[5.0,6.0,7.5],"
+                                      "\"attributes\":{\"units\":\"degrees_east\"}}},\"attributes\":{\"title\":\"test\"}}");
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.nc"), &b, NULL));
+    assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.nc"), NULL, &c));
+    assert_int_equal(c.count, 3);
+    files_same_value(lode_bundle_get(&b, "t"), lode_bundle_get(&c, "t"));
+    assert_true(((double *)lode_bundle_get(&c, "lon").as.array->data)[2] == 7.5);
+    assert_non_null(strstr(c.meta.attributes, "\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"_FillValue\":\"nan\","
+                                              "\"units\":\"K\",\"levels\":[1.0,2.5]}}"));
+    assert_non_null(strstr(c.meta.attributes, "\"title\":\"test\""));
+    /* One variable is the file's value, its coordinates are not; a slice cuts them alike. */
+    snprintf(spec, sizeof spec, "%s/x.nc[1,::-1]", f->folder);
+    assert_ok(&f->ctx, lode_read_value(&f->ctx, spec, NULL, false, "x", &d));
+    assert_string_equal(d.meta.attributes,
+                        "{\"variables\":{\"t\":{\"dims\":[\"lon\"],\"attributes\":{\"_FillValue\":\"nan\",\"units\":\"K\","
+                        "\"levels\":[1.0,2.5]}}},\"coordinates\":{\"lon\":{\"values\":[7.5,6.0,5.0],\"attributes\":"
+                        "{\"units\":\"degrees_east\"}}},\"attributes\":{\"title\":\"test\"}}");
+    lode_bundle_free(&c);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "y.nc"), &d, NULL)); /* reads one file while it writes another */
+    assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "y.nc"), NULL, &c));
+    const float *x = lode_bundle_get(&c, "x").as.array->data;
+    assert_true(x[0] == 5 && isnan(x[1]) && x[2] == 3);
+    assert_true(((double *)lode_bundle_get(&c, "lon").as.array->data)[0] == 7.5);
+    lode_bundle_free(&b), lode_bundle_free(&c), lode_bundle_free(&d);
+}
+
+static void rectangles(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 7, 8, 9 }, start[] = { 2, 3, 4 }, count[] = { 3, 1, 5 };
+    lode_bundle b = { 0 };
+    lode_file *file = NULL;
+    lode_source s = { 0 };
+    double got[15];
+    if (!present(f))
+        return;
+    add_ramp(f, &b, "x", LODE_F64, 3, shape);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.nc"), &b, NULL));
+    assert_ok(&f->ctx, lode_file_open(&f->ctx, files_path(f, "x.nc"), NULL, &file));
+    assert_ok(&f->ctx, lode_file_source(&f->ctx, file, 0, &s));
+    lode_file_close(&file);
+    assert_true(s.rewindable && !s.concurrent);
+    assert_ok(&f->ctx, s.read(&f->ctx, &s, start, count, got));
+    for (int i = 0; i < 3; i++)
+        for (int j = 0; j < 5; j++)
+            assert_true(got[5 * i + j] == (double)((((i + 2) * 8 + 3) * 9 + j + 4) % 100));
+    assert_status(&f->ctx, s.read(&f->ctx, &s, count, shape, got), LODE_ESHAPE);
+    lode_source_close(&s);
+    lode_bundle_free(&b);
+}
+
+static void files_that_are_none(void **state)
+{
+    files *f = *state;
+    static const char *const texts[] = { "", "CDF", "CDF\001", "CDF\001\0\0\0\0\0\0\0\012\177\377\377\377", "\211HDF\r\n\032\n",
+                                         "hello there, this is no NetCDF" };
+    static const size_t sizes[] = { 0, 3, 4, 16, 8, 30 };
+    lode_bundle b = { 0 };
+    if (!present(f))
+        return;
+    for (int i = 0; i < 6; i++) {
+        files_put(f, "x.nc", texts[i], sizes[i]);
+        const lode_status st = lode_read(&f->ctx, files_path(f, "x.nc"), NULL, &b);
+        assert_true(st == LODE_EFORMAT || st == LODE_EIO);
+        assert_says(&f->ctx, "x.nc");
+    }
+    assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "none.nc"), NULL, &b), LODE_ENOENT);
+}
+
+/* libnetcdf itself reads zeros where a classic file was cut off. */
+static void cut_classic_files_fail(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 3, 4 };
+    lode_bundle b = { 0 }, c = { 0 };
+    size_t n = 0;
+    if (!present(f))
+        return;
+    add_ramp(f, &b, "x", LODE_F64, 2, shape);
+    add_ramp(f, &b, "y", LODE_I32, 1, shape);
+    b.meta.attributes = files_text(f, "{\"attributes\":{\"title\":\"to be cut\",\"numbers\":[1.5,2.5]}}");
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.cdf"), &b, NULL));
+    assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.cdf"), NULL, &c));
+    lode_bundle_free(&c);
+    free(files_get(f, "x.cdf", &n));
+    while (n-- > 0) {
+        files_cut(f, "x.cdf", n);
+        assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.cdf"), NULL, &c), LODE_EFORMAT);
+    }
+    lode_bundle_free(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(types_and_shapes_come_back, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(names_units_and_missing_values_are_kept, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(rectangles, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(cut_classic_files_fail, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(files_that_are_none, files_setup, files_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
