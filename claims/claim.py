@@ -11,6 +11,7 @@ generator of that seed, `c.lode(...)` runs the command in a temporary folder and
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -55,6 +56,22 @@ class Run:
         self.checks.append((measured, bool(holds)))
 
 
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+
+
+def summary(texts):
+    """One text for all seeds: where texts differ in their numbers alone, the least and the largest of each."""
+    groups = {}
+    for text in texts:
+        groups.setdefault(NUMBER.sub("#", text), []).append(NUMBER.findall(text))
+    merged = []
+    for form, rows in groups.items():
+        ends = ((min(column, key=float), max(column, key=float)) for column in zip(*rows))
+        numbers = iter([low if float(low) == float(high) else f"{low}..{high}" for low, high in ends])
+        merged.append(re.sub("#", lambda _: next(numbers, "#"), form))
+    return "; ".join(merged)
+
+
 def main(claim, run):
     parser = argparse.ArgumentParser(description=claim["statement"])
     parser.add_argument("--seed", type=int, default=0)
@@ -73,7 +90,7 @@ def main(claim, run):
                 r = Run(folder, seed, o.full)
                 run(r)
                 checks += r.checks
-            result["measured"] = "; ".join(dict.fromkeys(m for m, _ in checks))
+            result["measured"] = summary(m for m, _ in checks)
             result["holds"] = bool(checks) and all(h for _, h in checks)
             result["failed"] = [m for m, h in checks if not h]
         except Exception as error:  # a claim that cannot run does not hold

@@ -1,5 +1,6 @@
-/* What the fuzz targets of file formats share: the input as a file, and everything that can be read of it.
- * A target may fail to read, but never crash, leak, hang, or take more memory than it was given. */
+/* What the fuzz targets of file formats share: the input as a file, and everything that can be read
+ * of it. A target may fail to read, but never crash, leak, hang, or take more memory than it was
+ * given. */
 #ifndef LODE_FUZZ_H
 #define LODE_FUZZ_H
 
@@ -12,23 +13,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define FUZZ_CHECK(condition)                                                                         \
-    do {                                                                                              \
-        if (!(condition)) {                                                                           \
-            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);             \
-            abort();                                                                                  \
-        }                                                                                             \
+#define FUZZ_CHECK(condition)                                                                      \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            fprintf(stderr, "%s:%d: %s does not hold\n", __FILE__, __LINE__, #condition);          \
+            abort();                                                                               \
+        }                                                                                          \
     } while (0)
 
 /* One file for the process, written anew for each input; its name is gone at exit. */
 static char fuzz_path[256];
 static int fuzz_file = -1;
-static void fuzz_remove(void) { unlink(fuzz_path); }
+static void fuzz_remove(void)
+{
+    unlink(fuzz_path);
+}
 static inline const char *fuzz_put(const uint8_t *data, size_t size)
 {
     if (fuzz_file < 0) {
         const char *place = getenv("TMPDIR");
-        snprintf(fuzz_path, sizeof fuzz_path, "%s/lode-fuzz-XXXXXX", place && *place ? place : "/tmp");
+        snprintf(fuzz_path, sizeof fuzz_path, "%s/lode-fuzz-XXXXXX",
+                 place && *place ? place : "/tmp");
         fuzz_file = mkstemp(fuzz_path);
         FUZZ_CHECK(fuzz_file >= 0);
         atexit(fuzz_remove);
@@ -62,7 +67,8 @@ static inline void fuzz_read(const uint8_t *data, size_t size, const lode_read_o
             FUZZ_CHECK(ndim >= 0 && ndim <= LODE_MAX_NDIM && dtype < LODE_DTYPE_COUNT);
             if (lode_file_source(&ctx, file, i, &s) != LODE_OK)
                 continue;
-            if (lode_i_source_load(&ctx, &s, &a) == LODE_OK && lode_hash(&ctx, lode_from_array(&a), whole) == LODE_OK &&
+            if (lode_i_source_load(&ctx, &s, &a) == LODE_OK &&
+                lode_hash(&ctx, lode_from_array(&a), whole) == LODE_OK &&
                 lode_hash(&ctx, lode_from_source(&s), lazy) == LODE_OK)
                 FUZZ_CHECK(strcmp(lazy, whole) == 0);
             lode_source_close(&s);
@@ -73,7 +79,8 @@ static inline void fuzz_read(const uint8_t *data, size_t size, const lode_read_o
         lode_read(&ctx, fuzz_path, o, &all);
         for (int64_t i = 0; i < all.count; i++)
             if (lode_bundle_value(&all, i).kind == LODE_SPARSE)
-                FUZZ_CHECK(lode_sparse_check(&ctx, lode_bundle_value(&all, i).as.sparse) == LODE_OK);
+                FUZZ_CHECK(lode_sparse_check(&ctx, lode_bundle_value(&all, i).as.sparse) ==
+                           LODE_OK);
         lode_bundle_free(&all);
     } else {
         FUZZ_CHECK(*lode_message(&ctx));

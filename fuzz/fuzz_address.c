@@ -16,9 +16,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (lode_i_slice_parse(&ctx, (const char *)data + 5, size - 5, &slice) == LODE_OK &&
         lode_i_slice_resolve(&ctx, &slice, ndim, shape, r) == LODE_OK)
         for (int k = 0; k < ndim; k++) {
-            const int64_t low = r[k].step < 0 ? -1 : 0, high = r[k].step < 0 ? shape[k] - 1 : shape[k];
+            const int64_t low = r[k].step < 0 ? -1 : 0,
+                          high = r[k].step < 0 ? shape[k] - 1 : shape[k];
             FUZZ_CHECK(r[k].step != 0);
-            FUZZ_CHECK(r[k].start >= low && r[k].start <= high && r[k].stop >= low && r[k].stop <= high);
+            FUZZ_CHECK(r[k].start >= low && r[k].start <= high && r[k].stop >= low &&
+                       r[k].stop <= high);
             FUZZ_CHECK(!r[k].dropped || r[k].stop == r[k].start + 1);
         }
     lode_ctx_free(&ctx);

@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(copy, data, size);
     for (int i = 7; i >= 0 && size >= 8; i--)
         n = n << 8 | data[i];
-    if (size >= at + 16 && n <= size - 8 && n >= at + 8 && memcmp(copy + 8, opening, sizeof opening - 1) == 0) {
+    if (size >= at + 16 && n <= size - 8 && n >= at + 8 &&
+        memcmp(copy + 8, opening, sizeof opening - 1) == 0) {
         char digits[17];
         memset(copy + at, '0', 16);
         snprintf(digits, sizeof digits, "%016" PRIx64, lode_i_checksum(copy + 8, (size_t)n, n));

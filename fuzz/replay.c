@@ -1,4 +1,5 @@
-/* Runs a fuzz target over files and folders of files: the kept corpus as a test, with any compiler. */
+/* Runs a fuzz target over files and folders of files: the kept corpus as a test, with any compiler.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -175,6 +175,9 @@ typedef struct lode_linop_head {
     int64_t rows, cols;
     lode_dtype dtype;
 } lode_linop_head;
+/** Y = A X (or A^H X) by the user's function; X and Y contiguous, of its type. */
+lode_status lode_i_callback_multiply(lode_ctx *ctx, const lode_callback *c, bool adjoint, const lode_array *X,
+                                     lode_array *Y);
 /** Type, rank and shape of a dense, sparse, linop or callback value; false when it has none. */
 bool lode_i_value_shape(lode_value v, lode_dtype *dtype, int *ndim, int64_t *shape);
 

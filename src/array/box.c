@@ -41,9 +41,11 @@ typedef struct box {
     const lode_array *const *phase;
     int64_t count[LODE_MAX_NDIM]; /* of the selection */
     int64_t stride[LODE_MAX_NDIM]; /* of a, or of the table */
+    int64_t *end;                 /* of the piece that begins at i: a run in one bin, or some short ones together */
     int64_t rows, chunks, width;  /* width: doubles a chunk sums into */
     double *sums;
     lode_array *out;
+    bool run;                     /* the selection of the last mode is one run of its indices */
     int ndim;
 } box;
 
@@ -70,6 +72,16 @@ static lode_status open_box(lode_ctx *ctx, const lode_array *a, const int64_t *c
         b->stride[k] = stride, stride *= a->shape[k];
     b->chunks = lode_i_max(lode_i_min(lode_i_min(CHUNKS, b->rows), values / CHUNK_VALUES), 1);
     return LODE_OK;
+}
+
+/* Whether the last mode's places follow one another, as they mostly do. */
+static bool is_run(const box *b)
+{
+    const int64_t *at = b->index[b->ndim - 1];
+    for (int64_t i = 1; i < b->count[b->ndim - 1]; i++)
+        if (at[i] != at[0] + i)
+            return false;
+    return true;
 }
 
 /* Position of row r, counted over the selection's leading axes. */
@@ -110,8 +122,9 @@ static lode_status slices(lode_ctx *ctx, int64_t chunk, void *data)
     locate(b, from, at);
     for (int64_t r = from; r < to; r++, step(b, at)) {
         const void *row = lode_i_at(b->a, offset(b, at));
-        const double e = b->index ? b->k->picked_energies(row, b->index[last], b->count[last], into[last])
-                                  : b->k->row_energies(row, b->count[last], into[last]);
+        const int64_t first = b->run && b->index && b->count[last] ? b->index[last][0] : 0;
+        const double e = b->run ? b->k->row_energies(lode_i_at(b->a, offset(b, at) + first), b->count[last], into[last])
+                                : b->k->picked_energies(row, b->index[last], b->count[last], into[last]);
         for (int k = 0; k < last; k++)
             into[k][at[k]] += e;
     }
@@ -124,6 +137,7 @@ lode_status lode_i_slice_energies(lode_ctx *ctx, const lode_array *a, const int6
     lode_status st = LODE_OK;
     box b = { .index = index };
     LODE_TRY(open_box(ctx, a, index ? count : NULL, &b));
+    b.run = !index || is_run(&b);
     for (int k = 0; k < b.ndim; k++)
         b.width += b.count[k];
     LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double), (void **)&b.sums));
@@ -147,24 +161,46 @@ static lode_status boxes(lode_ctx *ctx, int64_t chunk, void *data)
     const box *b = data;
     const int last = b->ndim - 1;
     const int64_t from = b->rows * chunk / b->chunks, to = b->rows * (chunk + 1) / b->chunks;
-    const int64_t n = b->count[last], first = n ? b->bin[last][0] : 0;
-    bool single = true; /* the whole row in one bin: the common case of a coarse look */
-    for (int64_t i = 1; i < n && single; i++)
-        single = b->bin[last][i] == first;
+    const int64_t n = b->count[last];
+    const int32_t *bin = b->bin[last];
     double *sum = b->sums + chunk * b->width;
     int64_t at[LODE_MAX_NDIM] = { 0 };
     locate(b, from, at);
     for (int64_t r = from; r < to; r++, step(b, at)) {
-        const void *row = lode_i_at(b->a, r * n);
         double *into = sum;
         for (int k = 0; k < last; k++)
             into += b->bin[k][at[k]] * b->stride[k];
-        if (single)
-            into[first] += b->k->run_energy(row, n);
-        else
-            b->k->binned_energies(row, b->bin[last], n, into);
+        for (int64_t i = 0, e; i < n; i = e) { /* long runs in one bin are the common case */
+            e = b->end[i];
+            if (e - i >= 8)
+                into[bin[i]] += b->k->run_energy(lode_i_at(b->a, r * n + i), e - i);
+            else
+                b->k->binned_energies(lode_i_at(b->a, r * n + i), bin + i, e - i, into);
+        }
     }
     return LODE_OK;
+}
+
+/* Pieces of the last mode: a run of 8 or more in one bin, or what lies between such runs. */
+static void cut_runs(const box *b)
+{
+    const int64_t n = b->count[b->ndim - 1];
+    const int32_t *bin = b->bin[b->ndim - 1];
+    for (int64_t i = 0, open = -1; i < n;) {
+        int64_t e = i + 1;
+        while (e < n && bin[e] == bin[i])
+            e++;
+        const bool run = e - i >= 8;
+        if (open >= 0 && run)
+            b->end[open] = i, open = -1;
+        if (run)
+            b->end[i] = e;
+        else if (open < 0)
+            open = i;
+        if (open >= 0)
+            b->end[open] = e;
+        i = e;
+    }
 }
 
 lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_t *const *bin, const int64_t *bins,
@@ -178,6 +214,8 @@ lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_
         b.stride[k] = b.width, b.width *= bins[k];
     b.chunks = lode_i_max(lode_i_min(b.chunks, SUMS / b.width), 1);
     LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double), (void **)&b.sums));
+    LODE_TRY(LODE_NEW(ctx, lode_i_max(b.count[b.ndim - 1], 1), &b.end));
+    cut_runs(&b);
     LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, boxes, &b));
     for (int64_t i = 0; i < b.width; i++) {
         double e = 0;
@@ -186,7 +224,7 @@ lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_
         table[i] = e;
     }
 done:
-    lode_i_free(b.sums);
+    lode_i_free(b.sums), lode_i_free(b.end);
     return st;
 }
 
@@ -203,7 +241,8 @@ static lode_status pick_rows(lode_ctx *ctx, int64_t chunk, void *data)
         b->k->one(scale);
         for (int k = 0; b->phase && k < last; k++)
             b->k->times(scale, lode_i_at(b->phase[k], at[k]));
-        b->k->pick_row(lode_i_at(b->a, offset(b, at)), b->index[last], n, scale,
+        const int64_t first = b->run && n ? b->index[last][0] : 0;
+        b->k->pick_row(lode_i_at(b->a, offset(b, at) + first), b->run ? NULL : b->index[last], n, scale,
                        b->phase ? lode_i_at(b->phase[last], 0) : NULL, lode_i_at(b->out, r * n));
     }
     return LODE_OK;
@@ -216,6 +255,7 @@ lode_status lode_i_pick(lode_ctx *ctx, const lode_array *a, const int64_t *const
     lode_array y = { 0 };
     box b = { .index = index, .phase = phase, .out = &y };
     LODE_TRY(open_box(ctx, a, count, &b));
+    b.run = is_run(&b);
     LODE_TRY(lode_array_new(ctx, a->dtype, a->ndim, count, &y));
     LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, pick_rows, &b));
     lode_array_swap(out, &y);

@@ -157,3 +157,15 @@ bool lode_i_value_shape(lode_value v, lode_dtype *dtype, int *ndim, int64_t *sha
     memcpy(shape, from, (size_t)*ndim * sizeof *shape);
     return true;
 }
+
+lode_status lode_i_callback_multiply(lode_ctx *ctx, const lode_callback *c, bool adjoint, const lode_array *X, lode_array *Y)
+{
+    const int64_t k = X->shape[1];
+    const int code = c->fn(c->data, adjoint, k, lode_i_at(X, 0), k, lode_i_at(Y, 0), k);
+    const char *product = adjoint ? "A^H x" : "A x";
+    if (code > 0)
+        return lode_i_fail(ctx, LODE_ECANCEL, "the callback asked to stop (it returned %d) in a product %s", code, product);
+    if (code < 0)
+        return lode_i_fail(ctx, (lode_status)code, "the callback failed with status %d in a product %s", code, product);
+    return LODE_OK;
+}

@@ -234,6 +234,14 @@ void lode_i_library_unlock(void);
 #define LODE_CLONES
 #endif
 
+/* A loop written for the 32 registers of AVX-512, to be called only where lode_i_has_avx512() says so. */
+#if defined(__x86_64__) && defined(__GNUC__)
+#define LODE_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
+#else
+#define LODE_AVX512
+#endif
+bool lode_i_has_avx512(void);
+
 /* ---- context internals ---- */
 
 struct lode_op;

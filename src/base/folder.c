@@ -14,8 +14,8 @@ lode_status lode_i_directory_make(lode_ctx *ctx, const char *path)
     const int error = errno;
     if (error == EEXIST && stat(path, &s) == 0 && S_ISDIR(s.st_mode))
         return LODE_OK;
-    return lode_i_fail(ctx, error == EEXIST ? LODE_EEXIST : LODE_EIO, "cannot make the directory %s: %s", path,
-                       lode_i_errno_text(error, text));
+    return lode_i_fail(ctx, error == EEXIST ? LODE_EEXIST : LODE_EIO,
+                       "cannot make the directory %s: %s", path, lode_i_errno_text(error, text));
 }
 
 /* libnetcdf and the HDF5 below it keep state of their own in the process. */

@@ -163,6 +163,16 @@ uint64_t lode_i_quota_memory(const char *root, double bytes)
     return (uint64_t)smallest(root, "memory", memory_v1, bytes);
 }
 
+bool lode_i_has_avx512(void)
+{
+#if defined(__x86_64__) && defined(__GNUC__)
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
 int lode_i_container_cores(void)
 {
     return lode_i_quota_cores("", allowed_processors());

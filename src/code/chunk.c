@@ -13,15 +13,18 @@ lode_status code_bench_new(lode_ctx *ctx, const code_grid *g, code_bench **bench
 {
     lode_status st = LODE_OK;
     code_bench *b = NULL;
-    int64_t padded = 0, row = 0;
+    int64_t padded = 0, row = 0, symbols = 1;
 
+    for (int k = 0; k < g->ndim; k++)
+        symbols *= lode_i_max(g->side[k], 1);
     code_walk_size(g, &padded, &row);
     LODE_TRY(lode_i_calloc(ctx, sizeof *b, (void **)&b));
     LODE_TRY(LODE_NEW(ctx, padded, &b->padded));
     LODE_TRY(LODE_NEW(ctx, row, &b->partial));
     LODE_TRY(LODE_NEW(ctx, row, &b->hint));
-    LODE_TRY(LODE_NEW(ctx, CODE_CHUNK, &b->events));
-    LODE_TRY(LODE_NEW(ctx, CODE_CHUNK_BYTES, &b->bytes));
+    LODE_TRY(LODE_NEW(ctx, symbols, &b->events));
+    b->room = code_chunk_bytes(symbols);
+    LODE_TRY(LODE_NEW(ctx, b->room, &b->bytes));
     *bench = b;
     b = NULL;
 done:
@@ -201,7 +204,7 @@ static uint32_t magnitude_of(int32_t s)
     return s < 0 ? 0 - (uint32_t)s : (uint32_t)s;
 }
 
-int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symbols, const code_hints *hints,
+LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symbols, const code_hints *hints,
                           const code_weights *weights, code_bench *bench)
 {
     int64_t start[CODE_AXES], count[CODE_AXES], box[CODE_AXES];
@@ -218,7 +221,7 @@ int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symb
         head += code_put_number(bench->bytes + head, (uint64_t)(count[k] - box[k]));
     /* Plain bits go straight behind the place where the words will be moved to: first into the upper
      * part of the buffer. Words take at most 15 bits a symbol, so half the buffer is ample for each. */
-    uint8_t *const plain = bench->bytes + CODE_CHUNK_BYTES / 4;
+    uint8_t *const plain = bench->bytes + bench->room / 4;
     bits b = { .to = plain };
 
     code_bench_reset(bench);
@@ -274,7 +277,7 @@ int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symb
     return to - bench->bytes + tail;
 }
 
-bool code_chunk_decode(const code_grid *g, int64_t block, const uint8_t *bytes, int64_t size, const code_hints *hints,
+LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint8_t *bytes, int64_t size, const code_hints *hints,
                        const code_weights *weights, code_bench *bench, int32_t *symbols)
 {
     int64_t start[CODE_AXES], count[CODE_AXES], box[CODE_AXES], index[CODE_AXES] = { 0 }, rows = 1;

@@ -63,9 +63,13 @@ typedef struct code_bench {
     uint32_t *hint;    /* of a row */
     uint32_t *events;  /* of a chunk: start and width of every coded interval, for the encoder */
     uint8_t *bytes;    /* of a chunk, coded */
+    int64_t room;      /* for them */
 } code_bench;
 /** Most bytes a chunk can take: 2 a symbol from the models, 9 of plain bits, and its frame. */
-enum { CODE_CHUNK_BYTES = CODE_CHUNK * 14 + 4096 };
+static inline int64_t code_chunk_bytes(int64_t symbols)
+{
+    return symbols * 14 + 4096;
+}
 lode_status code_bench_new(lode_ctx *ctx, const code_grid *g, code_bench **bench);
 void code_bench_free(code_bench *bench);
 void code_bench_reset(code_bench *bench);

@@ -4,30 +4,30 @@
 
 #include "code/code.h"
 
-enum { PIECE = 1 << 15 }; /* values a task; parts are joined in order */
+enum { LANES = 8, RUN = 32 * LANES, PIECE = 1 << 15 }; /* values a task; parts are joined in order */
 
 typedef struct fit_part {
-    double zero, bits;           /* in squared steps; in bits */
-    double sum[2], sumsq[2];     /* of |x|/step - |q| where |q| is 1, and where it is more */
+    double sumsq, bits;      /* of |x|/step - |q|, in squared steps; in bits */
+    double sum[2];           /* of |x|/step - |q| where |q| is 1, and where it is more */
     int64_t count[2];
 } fit_part;
 
-static uint32_t word_f32(float v)
+static inline int32_t word_f32(float v)
 {
-    uint32_t w;
+    int32_t w;
     memcpy(&w, &v, sizeof w);
     return w;
 }
 
-static uint64_t word_f64(double v)
+static inline int64_t word_f64(double v)
 {
-    uint64_t w;
+    int64_t w;
     memcpy(&w, &v, sizeof w);
     return w;
 }
 
 #define T float
-#define WORD uint32_t
+#define WORD int32_t
 #define BITS 23
 #define NAME(x) x##_f32
 #include "code/quantize_kernel.inc"
@@ -36,7 +36,7 @@ static uint64_t word_f64(double v)
 #undef BITS
 #undef NAME
 #define T double
-#define WORD uint64_t
+#define WORD int64_t
 #define BITS 52
 #define NAME(x) x##_f64
 #include "code/quantize_kernel.inc"
@@ -109,20 +109,19 @@ lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quanti
     LODE_TRY(lode_i_parallel(ctx, pieces, fit_task, &w));
     for (int64_t i = 0; i < pieces; i++) {
         const fit_part *p = &w.part[i];
-        total.zero += p->zero;
+        total.sumsq += p->sumsq;
         total.bits += p->bits;
         for (int k = 0; k < 2; k++) {
             total.sum[k] += p->sum[k];
-            total.sumsq[k] += p->sumsq[k];
             total.count[k] += p->count[k];
         }
     }
-    double error = total.zero;
+    double error = total.sumsq;
     for (int k = 0; k < 2; k++) {
         const double n = (double)total.count[k];
         /* a multiple of 2^-12, so that the stored quantizer is this one */
         z->shift[k] = n > 0 ? ldexp(rint(ldexp(total.sum[k] / n, 12)), -12) : 0;
-        error += total.sumsq[k] - 2 * z->shift[k] * total.sum[k] + n * z->shift[k] * z->shift[k];
+        error += z->shift[k] * (n * z->shift[k] - 2 * total.sum[k]);
     }
     if (sumsq)
         *sumsq = fmax(error, 0) * z->step * z->step;

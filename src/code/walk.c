@@ -130,7 +130,7 @@ void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *co
     }
 }
 
-bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights, code_bench *bench)
+LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights, code_bench *bench)
 {
     const int last = w->ndim - 1;
     const int64_t n = w->count[last];

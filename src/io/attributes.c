@@ -1,5 +1,5 @@
-/* What a NetCDF variable takes along when it is read alone: its dimensions' names, its attributes, and
- * the values of its coordinates, cut as the variable is. The same JSON that ncwrite.c reads. */
+/* What a NetCDF variable takes along when it is read alone: its dimensions' names, its attributes,
+ * and the values of its coordinates, cut as the variable is. The same JSON that ncwrite.c reads. */
 #include "io/io.h"
 
 #include <string.h>
@@ -22,8 +22,8 @@ done:
     return st;
 }
 
-static lode_status coordinate(lode_ctx *ctx, lode_file *f, const lode_json *variables, const char *name,
-                              const lode_i_range *r, lode_json *all)
+static lode_status coordinate(lode_ctx *ctx, lode_file *f, const lode_json *variables,
+                              const char *name, const lode_i_range *r, lode_json *all)
 {
     lode_status st = LODE_OK;
     lode_i_member *m = lode_i_member_find(f, name);
@@ -43,7 +43,8 @@ static lode_status coordinate(lode_ctx *ctx, lode_file *f, const lode_json *vari
     lode_json *const given = list;
     list = NULL;
     LODE_TRY(lode_i_json_set(ctx, o, "values", given));
-    LODE_TRY(set_copy(ctx, o, "attributes", lode_i_json_get(lode_i_json_get(variables, name), "attributes")));
+    LODE_TRY(set_copy(ctx, o, "attributes",
+                      lode_i_json_get(lode_i_json_get(variables, name), "attributes")));
     lode_json *const done = o;
     o = NULL;
     LODE_TRY(lode_i_json_set(ctx, all, name, done));
@@ -55,12 +56,14 @@ done:
     return st;
 }
 
-static lode_status of_variable(lode_ctx *ctx, lode_file *f, const lode_i_member *m, const lode_json *variables,
-                               const lode_i_range *ranges, lode_json *root)
+static lode_status of_variable(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
+                               const lode_json *variables, const lode_i_range *ranges,
+                               lode_json *root)
 {
     lode_status st = LODE_OK;
     const lode_json *v = lode_i_json_get(variables, m->name), *dims = lode_i_json_get(v, "dims");
-    lode_json *o = lode_i_json_object(), *kept = lode_i_json_array(), *coordinates = lode_i_json_object();
+    lode_json *o = lode_i_json_object(), *kept = lode_i_json_array(),
+              *coordinates = lode_i_json_object();
     lode_json *list = lode_i_json_object(), *given = NULL;
     for (int k = 0; k < m->ndim; k++) {
         const char *name = lode_i_json_as_text(lode_i_json_at(dims, k));
@@ -86,8 +89,8 @@ done:
     return st;
 }
 
-lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_member *m, const lode_i_range *ranges,
-                                 char **text)
+lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
+                                 const lode_i_range *ranges, char **text)
 {
     lode_status st = LODE_OK;
     const char *whole = f->head.meta.attributes;

@@ -1,5 +1,5 @@
-/* Tables of numbers as text: one row a line, fields by comma or tab, an optional first line of names,
- * comment lines with #. Empty fields, NA and nan are NaN. */
+/* Tables of numbers as text: one row a line, fields by comma or tab, an optional first line of
+ * names, comment lines with #. Empty fields, NA and nan are NaN. */
 #include "io/text.h"
 
 #include <math.h>
@@ -113,7 +113,8 @@ static void close_csv(lode_file *f)
     lode_i_free(f->state);
 }
 
-static lode_status load_csv(lode_ctx *ctx, const lode_file *f, const lode_i_member *m, lode_array *out, lode_sparse *s)
+static lode_status load_csv(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                            lode_array *out, lode_sparse *s)
 {
     lode_status st = LODE_OK;
     const table *t = f->state;
@@ -131,13 +132,15 @@ static lode_status load_csv(lode_ctx *ctx, const lode_file *f, const lode_i_memb
         LODE_TRY(next_row(ctx, &l, &line));
         LODE_REQUIRE(line, LODE_EIO, "%s became shorter while it was read", f->path);
         for (char *field; (field = next_field(&line, separator(f))); j++) {
-            LODE_REQUIRE(j < t->cols, LODE_EFORMAT, "%s, line %" PRId64 ": more than %" PRId64 " fields", f->path, l.number,
+            LODE_REQUIRE(j < t->cols, LODE_EFORMAT,
+                         "%s, line %" PRId64 ": more than %" PRId64 " fields", f->path, l.number,
                          t->cols);
-            LODE_REQUIRE(number(field, &to[i * t->cols + j]), LODE_EFORMAT, "%s, line %" PRId64 ": '%.40s' is no number",
-                         f->path, l.number, field);
+            LODE_REQUIRE(number(field, &to[i * t->cols + j]), LODE_EFORMAT,
+                         "%s, line %" PRId64 ": '%.40s' is no number", f->path, l.number, field);
         }
-        LODE_REQUIRE(j == t->cols, LODE_EFORMAT, "%s, line %" PRId64 ": %" PRId64 " fields, not %" PRId64, f->path, l.number,
-                     j, t->cols);
+        LODE_REQUIRE(j == t->cols, LODE_EFORMAT,
+                     "%s, line %" PRId64 ": %" PRId64 " fields, not %" PRId64, f->path, l.number, j,
+                     t->cols);
     }
     lode_array_swap(out, &a);
 done:
@@ -163,9 +166,11 @@ static lode_status print_values(lode_ctx *ctx, void *data, const void *bytes, si
     for (size_t i = 0; i < size / 8; i++) {
         const char end = ++p->at % p->cols ? p->by : '\n';
         if (p->dtype == LODE_I64) {
-            LODE_FORWARD(lode_i_text_add(ctx, &p->text, "%" PRId64 "%c", ((const int64_t *)bytes)[i], end));
+            LODE_FORWARD(
+                lode_i_text_add(ctx, &p->text, "%" PRId64 "%c", ((const int64_t *)bytes)[i], end));
         } else if (p->dtype == LODE_U64) {
-            LODE_FORWARD(lode_i_text_add(ctx, &p->text, "%" PRIu64 "%c", ((const uint64_t *)bytes)[i], end));
+            LODE_FORWARD(
+                lode_i_text_add(ctx, &p->text, "%" PRIu64 "%c", ((const uint64_t *)bytes)[i], end));
         } else {
             lode_i_print_f64(((const double *)bytes)[i], word);
             LODE_FORWARD(lode_i_text_add(ctx, &p->text, "%s%c", word, end));
@@ -178,14 +183,17 @@ static lode_status print_values(lode_ctx *ctx, void *data, const void *bytes, si
     return LODE_OK;
 }
 
-static lode_status write_table(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force, char by)
+static lode_status write_table(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                               bool force, char by)
 {
     lode_status st = LODE_OK;
     lode_i_tensor t = { 0 };
     printer p = { .by = by };
     LODE_TRY(lode_i_choose(ctx, out, by == ',' ? "csv" : "tsv", &t));
-    LODE_REQUIRE(t.ndim <= 2, LODE_ESHAPE, "%s has %d axes, and a table has two; write .npy", t.name, (int)t.ndim);
-    LODE_REQUIRE(!lode_i_is_complex(t.dtype), LODE_ETYPE, "%s is complex, which tables do not hold; write .npy", t.name);
+    LODE_REQUIRE(t.ndim <= 2, LODE_ESHAPE, "%s has %d axes, and a table has two; write .npy",
+                 t.name, (int)t.ndim);
+    LODE_REQUIRE(!lode_i_is_complex(t.dtype), LODE_ETYPE,
+                 "%s is complex, which tables do not hold; write .npy", t.name);
     const char class = lode_dtype_class(t.dtype);
     p.dtype = t.dtype == LODE_U64 ? LODE_U64 : class == 'f' ? LODE_F64 : LODE_I64;
     p.cols = t.ndim == 2 ? t.shape[1] : 1;
@@ -211,8 +219,18 @@ static lode_status write_tsv(lode_ctx *ctx, const char *path, const lode_i_outpu
 }
 
 const lode_i_format lode_i_format_csv = {
-    .name = "csv", .suffixes = ".csv", .open = open_csv, .load = load_csv, .close = close_csv, .write = write_csv,
+    .name = "csv",
+    .suffixes = ".csv",
+    .open = open_csv,
+    .load = load_csv,
+    .close = close_csv,
+    .write = write_csv,
 };
 const lode_i_format lode_i_format_tsv = {
-    .name = "tsv", .suffixes = ".tsv", .open = open_csv, .load = load_csv, .close = close_csv, .write = write_tsv,
+    .name = "tsv",
+    .suffixes = ".tsv",
+    .open = open_csv,
+    .load = load_csv,
+    .close = close_csv,
+    .write = write_tsv,
 };

@@ -1,5 +1,6 @@
-/* The one reader of dense members that are plain bytes: rectangles by positional reads, C or Fortran
- * order, either byte order, checksums of the chunks that a read touches, CRC of whole zip entries. */
+/* The one reader of dense members that are plain bytes: rectangles by positional reads, C or
+ * Fortran order, either byte order, checksums of the chunks that a read touches, CRC of whole zip
+ * entries. */
 #include "io/io.h"
 
 #include <string.h>
@@ -25,14 +26,17 @@ static lode_status buffer_of(reader *r)
 {
     if (r->buffer)
         return LODE_OK;
-    return lode_i_alloc(r->ctx, r->m->sums ? (size_t)LODE_I_SUM_CHUNK : WINDOW, (void **)&r->buffer);
+    return lode_i_alloc(r->ctx, r->m->sums ? (size_t)LODE_I_SUM_CHUNK : WINDOW,
+                        (void **)&r->buffer);
 }
 
 static lode_status check_chunk(reader *r, uint64_t chunk, const void *bytes, size_t size)
 {
     if (lode_i_checksum(bytes, size, chunk) != r->m->sums[chunk])
-        return lode_i_fail(r->ctx, LODE_EFORMAT, "%s: member %s, chunk %" PRIu64 " is damaged (bytes %" PRIu64 " to %"
-                           PRIu64 " of the file); restore the file", lode_i_infile_path(r->m->in), r->m->name, chunk,
+        return lode_i_fail(r->ctx, LODE_EFORMAT,
+                           "%s: member %s, chunk %" PRIu64 " is damaged (bytes %" PRIu64
+                           " to %" PRIu64 " of the file); restore the file",
+                           lode_i_infile_path(r->m->in), r->m->name, chunk,
                            r->m->offset + chunk * LODE_I_SUM_CHUNK,
                            r->m->offset + chunk * LODE_I_SUM_CHUNK + size - 1);
     atomic_store_explicit(&r->m->passed[chunk], 1, memory_order_relaxed);
@@ -93,8 +97,8 @@ static lode_status fetch(reader *r, uint64_t at, unsigned char *dst, size_t size
 }
 
 /* A rectangle of an array of `unit`-byte elements in C order; dst is contiguous. */
-static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const int64_t *start, const int64_t *count,
-                             uint64_t unit, unsigned char *dst)
+static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const int64_t *start,
+                             const int64_t *count, uint64_t unit, unsigned char *dst)
 {
     uint64_t stride[LODE_MAX_NDIM], run = unit, at = 0;
     int64_t index[LODE_MAX_NDIM] = { 0 };
@@ -117,7 +121,8 @@ static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const in
         if ((n & 255) == 0)
             LODE_FORWARD(lode_i_cancelled(r->ctx));
         for (uint64_t done = 0; done < run;) { /* long runs in pieces, so that a cancel is seen */
-            const size_t piece = run - done > ((uint64_t)1 << 26) ? (size_t)1 << 26 : (size_t)(run - done);
+            const size_t piece =
+                run - done > ((uint64_t)1 << 26) ? (size_t)1 << 26 : (size_t)(run - done);
             LODE_FORWARD(fetch(r, at + done, dst, piece));
             if (r->whole)
                 r->crc = lode_i_crc32(r->crc, dst, piece);
@@ -160,8 +165,10 @@ static void settle(const lode_i_member *m, unsigned char *dst, size_t bytes)
             dst[i] = dst[i] != 0;
 }
 
-/* Fortran order: pieces of the file's slowest axis, which is our last, read as they lie and copied over. */
-static lode_status fortran(reader *r, const int64_t *start, const int64_t *count, unsigned char *dst)
+/* Fortran order: pieces of the file's slowest axis, which is our last, read as they lie and copied
+ * over. */
+static lode_status fortran(reader *r, const int64_t *start, const int64_t *count,
+                           unsigned char *dst)
 {
     lode_status st = LODE_OK;
     lode_ctx *const ctx = r->ctx;
@@ -177,7 +184,8 @@ static lode_status fortran(reader *r, const int64_t *start, const int64_t *count
     }
     for (int k = 0; k < last; k++)
         each *= count[k]; /* no overflow: a member without empty axes fits its file */
-    const int64_t step = lode_i_max(1, lode_i_min(count[last], ((int64_t)4 << 20) / (each * (int64_t)size)));
+    const int64_t step =
+        lode_i_max(1, lode_i_min(count[last], ((int64_t)4 << 20) / (each * (int64_t)size)));
     LODE_TRY(lode_i_new(ctx, step * each, size, (void **)&piece));
     lode_array to = lode_array_wrap(dst, m->dtype, n, count);
     for (int64_t j = 0; j < count[last]; j += step) {
@@ -198,8 +206,8 @@ done:
     return st;
 }
 
-lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void *memory, const int64_t *start,
-                              const int64_t *count, void *dst)
+lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void *memory,
+                              const int64_t *start, const int64_t *count, void *dst)
 {
     lode_status st = LODE_OK;
     reader r = { .ctx = ctx, .m = m, .memory = memory, .crc = m->crc_head };
@@ -211,14 +219,15 @@ lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void 
     for (int k = 0; k < m->ndim; k++) {
         shape[k] = m->shape[k], from[k] = start[k], many[k] = count[k];
         LODE_REQUIRE(from[k] >= 0 && many[k] >= 0 && from[k] <= shape[k] - many[k], LODE_ESHAPE,
-                     "%s: values %" PRId64 " to %" PRId64 " of axis %d do not lie in its %" PRId64, m->name, from[k],
-                     from[k] + many[k] - 1, k, shape[k]);
+                     "%s: values %" PRId64 " to %" PRId64 " of axis %d do not lie in its %" PRId64,
+                     m->name, from[k], from[k] + many[k] - 1, k, shape[k]);
         r.whole = r.whole && many[k] == shape[k];
         if (k == m->ndim - 1 && block > 1) {
             /* Packed values come and go in whole blocks. */
             LODE_REQUIRE(from[k] % block == 0 && many[k] % block == 0, LODE_ESHAPE,
-                         "%s: packed values are read in blocks of %" PRId64 ", not %" PRId64 " at %" PRId64, m->name,
-                         block, many[k], from[k]);
+                         "%s: packed values are read in blocks of %" PRId64 ", not %" PRId64
+                         " at %" PRId64,
+                         m->name, block, many[k], from[k]);
             shape[k] /= block, from[k] /= block, many[k] /= block;
         }
         bytes *= (size_t)many[k];
@@ -227,8 +236,9 @@ lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void 
         LODE_TRY(fortran(&r, start, count, dst));
     else
         LODE_TRY(rectangle(&r, m->ndim, shape, from, many, lode_dtype_size(m->dtype), dst));
-    LODE_REQUIRE(!r.whole || r.crc == m->crc, LODE_EFORMAT, "%s: member %s is damaged: its CRC is %08x, not %08x",
-                 lode_i_infile_path(m->in), m->name, (unsigned)r.crc, (unsigned)m->crc);
+    LODE_REQUIRE(!r.whole || r.crc == m->crc, LODE_EFORMAT,
+                 "%s: member %s is damaged: its CRC is %08x, not %08x", lode_i_infile_path(m->in),
+                 m->name, (unsigned)r.crc, (unsigned)m->crc);
     settle(m, dst, bytes);
 done:
     lode_i_free(r.buffer);

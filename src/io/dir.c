@@ -6,18 +6,22 @@
 
 enum { DESCRIPTION_MAX = 1 << 28 };
 
-static lode_status join(lode_ctx *ctx, const char *folder, const char *name, const char *suffix, lode_text *path)
+static lode_status join(lode_ctx *ctx, const char *folder, const char *name, const char *suffix,
+                        lode_text *path)
 {
     const size_t n = strlen(folder);
     path->size = 0;
-    return lode_i_text_add(ctx, path, "%s%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/", name, suffix);
+    return lode_i_text_add(ctx, path, "%s%s%s%s", folder, n && folder[n - 1] == '/' ? "" : "/",
+                           name, suffix);
 }
 
 /* Names become file names: nothing that leaves the directory or hides in it. */
-static lode_status check_name(lode_ctx *ctx, lode_status status, const char *folder, const char *name)
+static lode_status check_name(lode_ctx *ctx, lode_status status, const char *folder,
+                              const char *name)
 {
     if (!*name || *name == '.' || strchr(name, '/') || strlen(name) > 200)
-        return lode_i_fail(ctx, status, "%s: '%.80s' cannot be the name of a file in a directory", folder, name);
+        return lode_i_fail(ctx, status, "%s: '%.80s' cannot be the name of a file in a directory",
+                           folder, name);
     return LODE_OK;
 }
 
@@ -47,10 +51,12 @@ static lode_status open_dir(lode_ctx *ctx, lode_file *f, const lode_read_opts *o
     void *text = NULL;
     (void)o;
     LODE_TRY(join(ctx, f->path, "lode.json", "", &path));
-    LODE_REQUIRE(lode_i_path_exists(path.text), LODE_ENOENT, "%s: no lode.json in it, which lists its members", f->path);
+    LODE_REQUIRE(lode_i_path_exists(path.text), LODE_ENOENT,
+                 "%s: no lode.json in it, which lists its members", f->path);
     LODE_TRY(lode_i_infile_open(ctx, path.text, &in));
     const uint64_t size = lode_i_infile_size(in);
-    LODE_REQUIRE(size <= DESCRIPTION_MAX, LODE_EFORMAT, "%s of %" PRIu64 " bytes is no description", path.text, size);
+    LODE_REQUIRE(size <= DESCRIPTION_MAX, LODE_EFORMAT, "%s of %" PRIu64 " bytes is no description",
+                 path.text, size);
     LODE_TRY(lode_i_alloc(ctx, (size_t)size + 1, &text));
     LODE_TRY(lode_i_infile_read(ctx, in, 0, text, (size_t)size));
     LODE_TRY(lode_i_json_parse(ctx, text, (size_t)size, &root));
@@ -59,7 +65,8 @@ static lode_status open_dir(lode_ctx *ctx, lode_file *f, const lode_read_opts *o
         const lode_json *one = lode_i_json_at(list, i), *parts = lode_i_json_get(one, "parts");
         const int64_t count = lode_i_json_count(parts);
         for (int64_t k = 0; k < lode_i_max(count, 1); k++) {
-            const char *name = lode_i_json_as_text(lode_i_json_get(count > 0 ? lode_i_json_at(parts, k) : one, "name"));
+            const char *name = lode_i_json_as_text(
+                lode_i_json_get(count > 0 ? lode_i_json_at(parts, k) : one, "name"));
             LODE_TRY(add_file(ctx, f, name ? name : ""));
         }
     }
@@ -72,8 +79,8 @@ done:
     return st;
 }
 
-static lode_status write_file(lode_ctx *ctx, const char *path, const lode_i_output *out, const lode_i_tensor *t,
-                              bool force)
+static lode_status write_file(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                              const lode_i_tensor *t, bool force)
 {
     lode_status st = LODE_OK;
     lode_outfile *file = NULL;
@@ -98,7 +105,8 @@ done:
     return st;
 }
 
-static lode_status write_dir(lode_ctx *ctx, const char *folder, const lode_i_output *out, bool force)
+static lode_status write_dir(lode_ctx *ctx, const char *folder, const lode_i_output *out,
+                             bool force)
 {
     lode_status st = LODE_OK;
     lode_i_tensors t = { 0 };
@@ -109,7 +117,8 @@ static lode_status write_dir(lode_ctx *ctx, const char *folder, const lode_i_out
     LODE_TRY(lode_i_flatten(ctx, out, false, &t));
     for (int64_t i = 0; i < t.count; i++)
         LODE_TRY(check_name(ctx, LODE_EUSAGE, folder, t.at[i].name));
-    LODE_REQUIRE(force || !lode_i_path_exists(folder), LODE_EEXIST, "%s exists; --force replaces its files", folder);
+    LODE_REQUIRE(force || !lode_i_path_exists(folder), LODE_EEXIST,
+                 "%s exists; --force replaces its files", folder);
     LODE_TRY(lode_i_describe(ctx, out, &t, &text));
     LODE_TRY(lode_i_directory_make(ctx, folder));
     for (int64_t i = 0; i < t.count; i++) {
@@ -129,5 +138,9 @@ done:
 }
 
 const lode_i_format lode_i_format_dir = {
-    .name = "dir", .suffixes = "/", .by_path = true, .open = open_dir, .write = write_dir,
+    .name = "dir",
+    .suffixes = "/",
+    .by_path = true,
+    .open = open_dir,
+    .write = write_dir,
 };

@@ -1,10 +1,11 @@
-/* Values on their way out: a dense value's bytes in C order, slab by slab, and the flattening of named
- * values into the plain tensors that a container holds. */
+/* Values on their way out: a dense value's bytes in C order, slab by slab, and the flattening of
+ * named values into the plain tensors that a container holds. */
 #include "io/io.h"
 
 #include <string.h>
 
-/* Pieces of about 8 MiB keep the disk and the checksums busy; a source's own chunk may be larger. */
+/* Pieces of about 8 MiB keep the disk and the checksums busy; a source's own chunk may be larger.
+ */
 enum { PIECE = 8 << 20, CHUNK_MAX = 128 << 20 };
 
 /* Where pieces go: bytes in a row, or rectangles. */
@@ -17,14 +18,16 @@ typedef struct outlet {
 
 static lode_status give(lode_ctx *ctx, const outlet *o, const void *bytes, size_t size)
 {
-    return o->box ? o->box(ctx, o->data, o->start, o->count, bytes) : o->sink(ctx, o->data, bytes, size);
+    return o->box ? o->box(ctx, o->data, o->start, o->count, bytes)
+                  : o->sink(ctx, o->data, bytes, size);
 }
 
-static lode_status send(lode_ctx *ctx, const void *bytes, lode_dtype have, lode_dtype want, int64_t count,
-                        const outlet *o)
+static lode_status send(lode_ctx *ctx, const void *bytes, lode_dtype have, lode_dtype want,
+                        int64_t count, const outlet *o)
 {
     if (have == want)
-        return give(ctx, o, bytes, (size_t)(count / lode_dtype_block(have)) * lode_dtype_size(have));
+        return give(ctx, o, bytes,
+                    (size_t)(count / lode_dtype_block(have)) * lode_dtype_size(have));
     lode_status st = LODE_OK;
     lode_array cast = { 0 };
     const lode_array a = lode_array_wrap((void *)(uintptr_t)bytes, have, 1, &count);
@@ -41,7 +44,8 @@ static lode_status emit_source(lode_ctx *ctx, const lode_source *s, lode_dtype d
     const int n = s->ndim;
     const int64_t block = lode_dtype_block(s->dtype);
     const size_t unit = lode_dtype_size(s->dtype);
-    int64_t start[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM] = { 0 }, total = 1, inner = 1, step = 1;
+    int64_t start[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM] = { 0 }, total = 1, inner = 1,
+            step = 1;
     void *buffer = NULL;
     int axis = 0;
 
@@ -50,8 +54,10 @@ static lode_status emit_source(lode_ctx *ctx, const lode_source *s, lode_dtype d
         if (s->shape[k] == 0)
             return LODE_OK;
     for (int k = 0; k < n; k++)
-        LODE_REQUIRE(lode_i_mul(total, s->shape[k], &total), LODE_ESHAPE, "a source of more than 2^63-1 values");
-    /* The outermost axis along which one index fits a piece; axes before it are walked one by one. */
+        LODE_REQUIRE(lode_i_mul(total, s->shape[k], &total), LODE_ESHAPE,
+                     "a source of more than 2^63-1 values");
+    /* The outermost axis along which one index fits a piece; axes before it are walked one by one.
+     */
     inner = total;
     for (axis = 0; axis < n; axis++) {
         inner /= s->shape[axis];
@@ -119,7 +125,8 @@ done:
     return st;
 }
 
-lode_status lode_i_emit_boxes(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_i_box_sink sink, void *data)
+lode_status lode_i_emit_boxes(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_i_box_sink sink,
+                              void *data)
 {
     lode_status st = LODE_OK;
     lode_source s = { 0 };
@@ -132,8 +139,8 @@ done:
     return st;
 }
 
-lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lode_dtype *dtype, int32_t *ndim,
-                              int64_t *shape)
+lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lode_dtype *dtype,
+                              int32_t *ndim, int64_t *shape)
 {
     if (v.kind == LODE_ARRAY && v.as.array->data) {
         *dtype = v.as.array->dtype, *ndim = v.as.array->ndim;
@@ -151,10 +158,13 @@ lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lod
 lode_status lode_i_tensor_emit(lode_ctx *ctx, const lode_i_tensor *t, lode_i_sink sink, void *data)
 {
     if (t->value.kind == LODE_NONE)
-        return t->bytes ? sink(ctx, data, t->plain ? t->plain : t->small, (size_t)t->bytes) : LODE_OK;
+        return t->bytes ? sink(ctx, data, t->plain ? t->plain : t->small, (size_t)t->bytes)
+                        : LODE_OK;
     /* Complex as pairs and packed blocks as bytes are the same bytes as the value's own. */
-    const lode_dtype own = t->value.kind == LODE_ARRAY ? t->value.as.array->dtype : t->value.as.source->dtype;
-    const bool same = lode_i_is_complex(own) || lode_dtype_class(own) == 'q' || (own == LODE_BF16 && t->dtype == LODE_U16);
+    const lode_dtype own =
+        t->value.kind == LODE_ARRAY ? t->value.as.array->dtype : t->value.as.source->dtype;
+    const bool same = lode_i_is_complex(own) || lode_dtype_class(own) == 'q' ||
+                      (own == LODE_BF16 && t->dtype == LODE_U16);
     return lode_i_emit(ctx, t->value, same ? own : t->dtype, sink, data);
 }
 
@@ -165,8 +175,9 @@ lode_status lode_i_sink_outfile(lode_ctx *ctx, void *outfile, const void *bytes,
 
 /* ---- flattening ---- */
 
-lode_status lode_i_stored_form(lode_ctx *ctx, const char *name, bool pairs, lode_dtype dtype, int ndim,
-                               const int64_t *shape, lode_dtype *stored, int32_t *stored_ndim, int64_t *stored_shape)
+lode_status lode_i_stored_form(lode_ctx *ctx, const char *name, bool pairs, lode_dtype dtype,
+                               int ndim, const int64_t *shape, lode_dtype *stored,
+                               int32_t *stored_ndim, int64_t *stored_shape)
 {
     *stored = dtype, *stored_ndim = ndim;
     if (ndim > 0)
@@ -175,10 +186,13 @@ lode_status lode_i_stored_form(lode_ctx *ctx, const char *name, bool pairs, lode
         *stored = LODE_U8;
         if (ndim < 1)
             return lode_i_fail(ctx, LODE_EFORMAT, "%s: packed values need at least one axis", name);
-        stored_shape[ndim - 1] = shape[ndim - 1] / lode_dtype_block(dtype) * (int64_t)lode_dtype_size(dtype);
+        stored_shape[ndim - 1] =
+            shape[ndim - 1] / lode_dtype_block(dtype) * (int64_t)lode_dtype_size(dtype);
     } else if (pairs && lode_i_is_complex(dtype)) {
         if (ndim == LODE_MAX_NDIM)
-            return lode_i_fail(ctx, LODE_ESHAPE, "%s: a complex array of %d axes has no room for the pair", name, ndim);
+            return lode_i_fail(ctx, LODE_ESHAPE,
+                               "%s: a complex array of %d axes has no room for the pair", name,
+                               ndim);
         *stored = lode_i_real_of(dtype);
         stored_shape[(*stored_ndim)++] = 2;
     } else if (!pairs && dtype == LODE_BF16) {
@@ -200,13 +214,15 @@ done:
     return st;
 }
 
-static lode_status dense_tensor(lode_ctx *ctx, const char *name, lode_value v, bool pairs, lode_i_tensor *t)
+static lode_status dense_tensor(lode_ctx *ctx, const char *name, lode_value v, bool pairs,
+                                lode_i_tensor *t)
 {
     lode_dtype dtype = LODE_F32;
     int32_t ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
     LODE_FORWARD(lode_i_dense_form(ctx, name, v, &dtype, &ndim, shape));
-    LODE_FORWARD(lode_i_stored_form(ctx, name, pairs, dtype, ndim, shape, &t->dtype, &t->ndim, t->shape));
+    LODE_FORWARD(
+        lode_i_stored_form(ctx, name, pairs, dtype, ndim, shape, &t->dtype, &t->ndim, t->shape));
     t->value = v;
     return lode_i_shape_bytes(ctx, name, t->dtype, t->ndim, t->shape, &t->bytes);
 }
@@ -261,7 +277,8 @@ lode_status lode_i_flatten(lode_ctx *ctx, const lode_i_output *out, bool pairs, 
             a->bytes = strlen(v.as.text), a->shape[0] = (int64_t)a->bytes;
             break;
         default:
-            LODE_REQUIRE(false, LODE_ETYPE, "%s is a %s, which no file holds", item->name, lode_kind_name(v.kind));
+            LODE_REQUIRE(false, LODE_ETYPE, "%s is a %s, which no file holds", item->name,
+                         lode_kind_name(v.kind));
         }
     }
     for (int64_t i = 1; i < t->count; i++)
@@ -282,7 +299,8 @@ void lode_i_tensors_free(lode_i_tensors *t)
     *t = (lode_i_tensors){ 0 };
 }
 
-lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t kinds, const lode_i_item **item)
+lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t kinds,
+                               const lode_i_item **item)
 {
     if (out->count == 0)
         return lode_i_fail(ctx, LODE_EUSAGE, "there is nothing to write");
@@ -292,14 +310,15 @@ lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t
                       : (LODE_KIND_BIT(out->items[i].value.kind) & kinds) != 0)
             *item = &out->items[i];
     if (!*item && out->only)
-        return lode_i_fail(ctx, LODE_ENOENT, "the result has no member %s; its first is %s", out->only,
-                           out->items[0].name);
+        return lode_i_fail(ctx, LODE_ENOENT, "the result has no member %s; its first is %s",
+                           out->only, out->items[0].name);
     if (!*item)
         *item = &out->items[0];
     return LODE_OK;
 }
 
-lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *format, lode_i_tensor *t)
+lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *format,
+                          lode_i_tensor *t)
 {
     const lode_i_item *item = NULL;
     LODE_FORWARD(lode_i_choose_item(ctx, out, LODE_DENSE | LODE_KIND_BIT(LODE_SCALAR), &item));
@@ -311,12 +330,14 @@ lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *f
         return LODE_OK;
     }
     if (!(LODE_KIND_BIT(v.kind) & LODE_DENSE))
-        return lode_i_fail(ctx, LODE_ETYPE, "%s is a %s, and %s holds one dense array; write .lode or .npz", item->name,
-                           lode_kind_name(v.kind), format);
+        return lode_i_fail(ctx, LODE_ETYPE,
+                           "%s is a %s, and %s holds one dense array; write .lode or .npz",
+                           item->name, lode_kind_name(v.kind), format);
     t->value = v;
     LODE_FORWARD(lode_i_dense_form(ctx, item->name, v, &t->dtype, &t->ndim, t->shape));
     if (lode_dtype_class(t->dtype) == 'q')
-        return lode_i_fail(ctx, LODE_ETYPE, "%s: %s does not hold packed %s; write .lode, or cast to f32 first",
+        return lode_i_fail(ctx, LODE_ETYPE,
+                           "%s: %s does not hold packed %s; write .lode, or cast to f32 first",
                            item->name, format, lode_dtype_name(t->dtype));
     return lode_i_shape_bytes(ctx, item->name, t->dtype, t->ndim, t->shape, &t->bytes);
 }

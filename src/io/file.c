@@ -1,124 +1,8 @@
-/* Open files: members by name, lazily read, reference counted so that sources outlive the handle. */
+/* Open files: members by name, lazily read, reference counted so that sources outlive the handle.
+ */
 #include "io/io.h"
 
 #include <string.h>
-
-/* ---- members ---- */
-
-static void member_clear(lode_i_member *m)
-{
-    lode_i_free(m->name);
-    lode_i_free(m->note);
-    lode_i_free(m->sums);
-    lode_i_free(m->passed);
-    lode_i_free(m->chunk);
-    lode_i_infile_close(m->in);
-}
-
-/* Where a name is in the table, or where it would go. */
-static int64_t place(const lode_file *f, const char *name, size_t length)
-{
-    uint64_t at = lode_i_checksum(name, length, 0);
-    for (;; at++) {
-        const int64_t i = f->slot[at & (uint64_t)(f->slots - 1)];
-        if (i < 0 || (strncmp(f->members[i].name, name, length) == 0 && f->members[i].name[length] == '\0'))
-            return (int64_t)(at & (uint64_t)(f->slots - 1));
-    }
-}
-
-lode_i_member *lode_i_member_find(const lode_file *f, const char *name)
-{
-    const int64_t i = f->slots ? f->slot[place(f, name, strlen(name))] : -1;
-    return i < 0 ? NULL : &f->members[i];
-}
-
-lode_status lode_i_file_index(lode_ctx *ctx, lode_file *f)
-{
-    int64_t slots = 16, *slot = NULL;
-    while (slots < 2 * f->capacity)
-        slots *= 2;
-    LODE_FORWARD(LODE_NEW(ctx, slots, &slot));
-    for (int64_t i = 0; i < slots; i++)
-        slot[i] = -1;
-    lode_i_free(f->slot);
-    f->slot = slot, f->slots = slots;
-    for (int64_t i = 0; i < f->count; i++)
-        slot[place(f, f->members[i].name, strlen(f->members[i].name))] = i;
-    return LODE_OK;
-}
-
-lode_status lode_i_member_add(lode_ctx *ctx, lode_file *f, const char *name, size_t length, lode_i_member **m)
-{
-    char *copy = NULL;
-    if (memchr(name, '\0', length))
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: the name of member %" PRId64 " holds a zero byte", f->path, f->count);
-    if (f->count == f->capacity) {
-        const int64_t capacity = f->capacity ? f->capacity * 2 : 8;
-        void *p = f->members;
-        LODE_FORWARD(lode_i_realloc(ctx, (size_t)capacity * sizeof *f->members, &p));
-        f->members = p;
-        f->capacity = capacity;
-    }
-    if (f->slots < 2 * f->capacity)
-        LODE_FORWARD(lode_i_file_index(ctx, f));
-    const int64_t at = place(f, name, length);
-    if (f->slot[at] >= 0)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: two members are named %s", f->path, f->members[f->slot[at]].name);
-    LODE_FORWARD(lode_i_alloc(ctx, length + 1, (void **)&copy));
-    memcpy(copy, name, length);
-    copy[length] = '\0';
-    f->slot[at] = f->count;
-    *m = &f->members[f->count++];
-    memset(*m, 0, sizeof **m);
-    (*m)->name = copy;
-    (*m)->kind = LODE_ARRAY;
-    (*m)->part[0] = (*m)->part[1] = (*m)->part[2] = -1;
-    return LODE_OK;
-}
-
-lode_status lode_i_member_refuse(lode_ctx *ctx, lode_i_member *m, lode_dtype stands_for, const char *format, ...)
-{
-    char text[320];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    m->kind = LODE_NONE;
-    m->dtype = stands_for;
-    return lode_i_strdup(ctx, text, &m->note);
-}
-
-lode_status lode_i_shape_bytes(lode_ctx *ctx, const char *what, lode_dtype dtype, int ndim, const int64_t *shape,
-                               uint64_t *bytes)
-{
-    const int64_t block = lode_dtype_block(dtype);
-    int64_t n = (int64_t)lode_dtype_size(dtype);
-    bool empty = false;
-    for (int k = 0; k < ndim; k++) {
-        if (shape[k] < 0)
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: axis %d has %" PRId64 " values", what, k, shape[k]);
-        empty = empty || shape[k] == 0;
-    }
-    if (block > 1 && (ndim == 0 || shape[ndim - 1] % block))
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: %s needs a last axis in blocks of %" PRId64, what,
-                           lode_dtype_name(dtype), block);
-    for (int k = 0; k < ndim && !empty; k++)
-        if (!lode_i_mul(n, k == ndim - 1 ? shape[k] / block : shape[k], &n))
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: its shape, with %" PRId64 " in axis %d, is larger than any file",
-                               what, shape[k], k);
-    *bytes = empty ? 0 : (uint64_t)n;
-    return LODE_OK;
-}
-
-lode_status lode_i_file_show(lode_ctx *ctx, lode_file *f)
-{
-    LODE_FORWARD(LODE_NEW(ctx, f->count, &f->show));
-    f->shown = 0;
-    for (int64_t i = 0; i < f->count; i++)
-        if (!f->members[i].hidden)
-            f->show[f->shown++] = i;
-    return LODE_OK;
-}
 
 /* ---- opening and closing ---- */
 
@@ -139,7 +23,7 @@ void lode_file_close(lode_file **file)
     if (f->format && f->format->close)
         f->format->close(f);
     for (int64_t i = 0; i < f->count; i++)
-        member_clear(&f->members[i]);
+        lode_i_member_clear(&f->members[i]);
     lode_i_free(f->members);
     lode_i_free(f->show);
     lode_i_free(f->slot);
@@ -162,7 +46,8 @@ static bool is_directory(lode_ctx *ctx, const char *path, lode_status *st)
     return found;
 }
 
-lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_file **file)
+lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts *o,
+                           lode_file **file)
 {
     lode_status st = LODE_OK;
     const lode_read_opts none = { 0 };
@@ -191,7 +76,9 @@ lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts
         LODE_TRY(lode_i_infile_read(ctx, f->in, 0, head, n));
         format = lode_i_format_sniff(head, n);
         LODE_REQUIRE(format, LODE_EFORMAT,
-                     "%s has no known suffix and does not begin as any format that is read; name one with --from", path);
+                     "%s has no known suffix and does not begin as any format that is read; name "
+                     "one with --from",
+                     path);
         if (format->by_path) {
             lode_i_infile_close(f->in);
             f->in = NULL;
@@ -210,8 +97,14 @@ done:
 
 /* ---- what is in it ---- */
 
-const char *lode_file_format(const lode_file *file) { return file->format->name; }
-int64_t lode_file_count(const lode_file *file) { return file->shown; }
+const char *lode_file_format(const lode_file *file)
+{
+    return file->format->name;
+}
+int64_t lode_file_count(const lode_file *file)
+{
+    return file->shown;
+}
 
 static lode_i_member *shown(const lode_file *f, int64_t i)
 {
@@ -226,11 +119,12 @@ const char *lode_file_name(const lode_file *file, int64_t i)
 
 static lode_status no_member(lode_ctx *ctx, const lode_file *f, int64_t i)
 {
-    return lode_i_fail(ctx, LODE_ENOENT, "%s has %" PRId64 " members, and no number %" PRId64, f->path, f->shown, i);
+    return lode_i_fail(ctx, LODE_ENOENT, "%s has %" PRId64 " members, and no number %" PRId64,
+                       f->path, f->shown, i);
 }
 
-lode_status lode_file_info(lode_ctx *ctx, const lode_file *file, int64_t i, lode_kind *kind, lode_dtype *dtype,
-                           int *ndim, int64_t *shape)
+lode_status lode_file_info(lode_ctx *ctx, const lode_file *file, int64_t i, lode_kind *kind,
+                           lode_dtype *dtype, int *ndim, int64_t *shape)
 {
     const lode_i_member *m = shown(file, i);
     if (!m)
@@ -254,7 +148,8 @@ typedef struct held {
     void *memory;
 } held;
 
-static lode_status held_read(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count, void *dst)
+static lode_status held_read(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                             const int64_t *count, void *dst)
 {
     const held *h = s->data;
     if (h->file->format->read)
@@ -274,7 +169,8 @@ static void held_close(void *data)
 static lode_status inflated(lode_ctx *ctx, const lode_i_member *m, void **bytes)
 {
     uint32_t crc = 0;
-    LODE_FORWARD(lode_i_zip_inflate(ctx, m->in, m->name, m->offset, m->deflated, m->skip, m->bytes, true, bytes, &crc));
+    LODE_FORWARD(lode_i_zip_inflate(ctx, m->in, m->name, m->offset, m->deflated, m->skip, m->bytes,
+                                    true, bytes, &crc));
     if (m->checked && crc != m->crc) {
         lode_i_free(*bytes);
         *bytes = NULL;
@@ -289,9 +185,11 @@ lode_status lode_i_file_source_of(lode_ctx *ctx, lode_file *f, lode_i_member *m,
     lode_status st = LODE_OK;
     held *h = NULL;
     lode_array a = { 0 };
-    LODE_REQUIRE(m->kind != LODE_NONE, LODE_EUNSUPPORTED, "%s: %s", f->path, m->note ? m->note : m->name);
+    LODE_REQUIRE(m->kind != LODE_NONE, LODE_EUNSUPPORTED, "%s: %s", f->path,
+                 m->note ? m->note : m->name);
     LODE_REQUIRE(m->kind == LODE_ARRAY || m->kind == LODE_SCALAR, LODE_ETYPE,
-                 "%s: member %s is %s, not a dense array", f->path, m->name, lode_kind_name(m->kind));
+                 "%s: member %s is %s, not a dense array", f->path, m->name,
+                 lode_kind_name(m->kind));
     if (f->format->load) {
         LODE_TRY(f->format->load(ctx, f, m, &a, NULL));
         LODE_TRY(lode_i_source_from_array(ctx, &a, out));
@@ -302,7 +200,9 @@ lode_status lode_i_file_source_of(lode_ctx *ctx, lode_file *f, lode_i_member *m,
         LODE_TRY(inflated(ctx, m, &h->memory));
     h->file = lode_i_file_ref(f);
     h->m = m;
-    lode_source s = { .dtype = m->dtype, .ndim = m->ndim, .rewindable = true, .concurrent = !f->format->read };
+    lode_source s = {
+        .dtype = m->dtype, .ndim = m->ndim, .rewindable = true, .concurrent = !f->format->read
+    };
     memcpy(s.shape, m->shape, sizeof s.shape);
     if (m->chunk)
         memcpy(s.chunk, m->chunk, (size_t)m->ndim * sizeof *s.chunk);
@@ -363,13 +263,15 @@ static lode_status member_text(lode_ctx *ctx, const lode_i_member *m, lode_text 
     LODE_TRY(lode_i_member_bytes(ctx, m, &bytes));
     if (!m->wide) {
         const char *end = memchr(bytes, '\0', (size_t)m->bytes);
-        LODE_TRY(lode_i_text_bytes(ctx, t, bytes, end ? (size_t)(end - (char *)bytes) : (size_t)m->bytes));
+        LODE_TRY(lode_i_text_bytes(ctx, t, bytes,
+                                   end ? (size_t)(end - (char *)bytes) : (size_t)m->bytes));
         goto done;
     }
     for (size_t i = 0; i + 4 <= m->bytes; i += 4) {
         const unsigned char *b = (const unsigned char *)bytes + i;
-        uint32_t c = m->swapped ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]
-                                : (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
+        uint32_t c = m->swapped
+                         ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]
+                         : (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
         char utf[4];
         size_t n = 1;
         if (c == 0)
@@ -381,7 +283,8 @@ static lode_status member_text(lode_ctx *ctx, const lode_i_member *m, lode_text 
         } else if (c < 0x800) {
             utf[0] = (char)(0xC0 | c >> 6), utf[1] = (char)(0x80 | (c & 63)), n = 2;
         } else if (c < 0x10000) {
-            utf[0] = (char)(0xE0 | c >> 12), utf[1] = (char)(0x80 | (c >> 6 & 63)), utf[2] = (char)(0x80 | (c & 63)), n = 3;
+            utf[0] = (char)(0xE0 | c >> 12), utf[1] = (char)(0x80 | (c >> 6 & 63)),
+            utf[2] = (char)(0x80 | (c & 63)), n = 3;
         } else {
             utf[0] = (char)(0xF0 | c >> 18), utf[1] = (char)(0x80 | (c >> 12 & 63));
             utf[2] = (char)(0x80 | (c >> 6 & 63)), utf[3] = (char)(0x80 | (c & 63)), n = 4;
@@ -394,7 +297,8 @@ done:
     return st;
 }
 
-static lode_status add_scalar(lode_ctx *ctx, lode_file *f, lode_i_member *m, const char *name, lode_bundle *into)
+static lode_status add_scalar(lode_ctx *ctx, lode_file *f, lode_i_member *m, const char *name,
+                              lode_bundle *into)
 {
     lode_status st = LODE_OK;
     lode_array a = { 0 };
@@ -410,7 +314,8 @@ done:
     return st;
 }
 
-static lode_status add_sparse(lode_ctx *ctx, lode_file *f, lode_i_member *m, const char *name, lode_bundle *into)
+static lode_status add_sparse(lode_ctx *ctx, lode_file *f, lode_i_member *m, const char *name,
+                              lode_bundle *into)
 {
     lode_status st = LODE_OK;
     lode_sparse s = { 0 };
@@ -423,8 +328,8 @@ static lode_status add_sparse(lode_ctx *ctx, lode_file *f, lode_i_member *m, con
                 LODE_TRY(lode_i_member_array(ctx, f, &f->members[m->part[k]], &part[k]));
         if (m->paired)
             LODE_TRY(lode_i_sparse_pair(ctx, m->name, &part[0], &part[1], &part[1]));
-        LODE_TRY(lode_i_sparse_from_parts(ctx, m->layout, m->csc, m->shape, m->ndim, &part[0], &part[1], &part[2],
-                                          m->name, &s));
+        LODE_TRY(lode_i_sparse_from_parts(ctx, m->layout, m->csc, m->shape, m->ndim, &part[0],
+                                          &part[1], &part[2], m->name, &s));
     }
     LODE_TRY(lode_bundle_add_sparse(ctx, into, name, &s));
 done:
@@ -434,8 +339,8 @@ done:
     return st;
 }
 
-lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool load, const char *name,
-                            lode_bundle *into)
+lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool load,
+                            const char *name, lode_bundle *into)
 {
     lode_status st = LODE_OK;
     lode_array a = { 0 };
@@ -480,13 +385,17 @@ lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o, 
     lode_status st = LODE_OK;
     lode_file *f = NULL;
     lode_bundle b = { 0 };
+    lode_i_begin(ctx, "read");
     LODE_TRY(lode_file_open(ctx, path, o, &f));
-    for (int64_t i = 0; i < f->shown; i++)
+    for (int64_t i = 0; i < f->shown; i++) {
+        LODE_TRY(lode_i_tick(ctx, i, f->shown));
         LODE_TRY(lode_i_file_add(ctx, f, shown(f, i), true, shown(f, i)->name, &b));
+    }
     LODE_TRY(lode_file_meta(ctx, f, &b));
     lode_bundle_swap(out, &b);
 done:
     lode_bundle_free(&b);
     lode_file_close(&f);
+    lode_i_end(ctx);
     return st;
 }

@@ -47,7 +47,8 @@ static bool matches(const lode_i_format *f, const char *path)
     return false;
 }
 
-lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path, const lode_i_format **format)
+lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path,
+                               const lode_i_format **format)
 {
     const lode_i_format *nearest = formats[0];
     *format = NULL;
@@ -60,7 +61,8 @@ lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path
             if (lode_i_distance(name, formats[i]->name) < lode_i_distance(name, nearest->name))
                 nearest = formats[i];
         }
-        return lode_i_fail(ctx, LODE_EUSAGE, "unknown file format %s; did you mean %s?", name, nearest->name);
+        return lode_i_fail(ctx, LODE_EUSAGE, "unknown file format %s; did you mean %s?", name,
+                           nearest->name);
     }
     for (int i = 0; i < FORMATS && !*format; i++)
         if (matches(formats[i], path))

@@ -1,5 +1,5 @@
-/* Tree hash of a dense value: leaves of 2^20 bytes of the values in C order, joined with a leaf that
- * says type and shape. The same for an array, a source, any slabs and any threads. */
+/* Tree hash of a dense value: leaves of 2^20 bytes of the values in C order, joined with a leaf
+ * that says type and shape. The same for an array, a source, any slabs and any threads. */
 #include "io/io.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
-/* Internals of the io layer: the one interface behind which every file format lives. A format fills a
- * lode_file with members; dense members that are plain bytes share one positional reader (dense.c),
- * whatever their order, byte order and container. Writers take a lode_i_output, which is a bundle or a
- * single source seen as named values, and pull bytes through lode_i_emit. */
+/* Internals of the io layer: the one interface behind which every file format lives. A format fills
+ * a lode_file with members; dense members that are plain bytes share one positional reader
+ * (dense.c), whatever their order, byte order and container. Writers take a lode_i_output, which is
+ * a bundle or a single source seen as named values, and pull bytes through lode_i_emit. */
 #ifndef LODE_IO_INTERNAL_H
 #define LODE_IO_INTERNAL_H
 
@@ -20,7 +20,8 @@
 /** One named value of an open file. */
 typedef struct lode_i_member {
     char *name;
-    lode_kind kind; /* ARRAY, SPARSE, TEXT, SCALAR; NONE: it is there but cannot be read, see note */
+    lode_kind
+        kind; /* ARRAY, SPARSE, TEXT, SCALAR; NONE: it is there but cannot be read, see note */
     lode_dtype dtype;
     lode_layout layout; /* sparse only */
     bool csc;           /* sparse only: indptr runs over columns */
@@ -53,15 +54,15 @@ struct lode_file {
     atomic_int refs;
     const struct lode_i_format *format;
     char *path;
-    lode_infile *in;   /* NULL: the format opens the path by itself */
+    lode_infile *in; /* NULL: the format opens the path by itself */
     int64_t count, capacity;
     lode_i_member *members;
-    int64_t slots;     /* of the hash table of names, a power of 2 */
-    int64_t *slot;     /* member number, or -1 */
-    int64_t shown;     /* members that are not hidden, in order */
+    int64_t slots; /* of the hash table of names, a power of 2 */
+    int64_t *slot; /* member number, or -1 */
+    int64_t shown; /* members that are not hidden, in order */
     int64_t *show;
-    lode_bundle head;  /* meta and certificate only */
-    void *state;       /* the format's own */
+    lode_bundle head; /* meta and certificate only */
+    void *state;      /* the format's own */
 };
 
 /** A value on its way out. */
@@ -86,8 +87,8 @@ typedef struct lode_i_format {
     /** Fills members from f->in; nothing else of f is cleaned by it on failure. */
     lode_status (*open)(lode_ctx *ctx, lode_file *f, const lode_read_opts *o);
     /** Reads a rectangle of a dense member that is not plain bytes, one call at a time. */
-    lode_status (*read)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m, const int64_t *start,
-                        const int64_t *count, void *dst);
+    lode_status (*read)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                        const int64_t *start, const int64_t *count, void *dst);
     /** Reads a whole member into memory: formats of text. The one that fits the member is given. */
     lode_status (*load)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m, lode_array *a,
                         lode_sparse *s);
@@ -101,80 +102,93 @@ extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_
 
 /** The format of a path: `name` when given, else by suffix, else (reading) NULL. Unknown names are
  *  LODE_EUSAGE with the nearest one. */
-lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path, const lode_i_format **format);
+lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path,
+                               const lode_i_format **format);
 const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size);
 bool lode_i_has_suffix(const char *path, const char *suffix); /* ignoring case */
 
 /* ---- members ---- */
 
-/** Adds an empty member (kind ARRAY, parts -1) with a copy of the name; a name in use is LODE_EFORMAT. */
-lode_status lode_i_member_add(lode_ctx *ctx, lode_file *f, const char *name, size_t length, lode_i_member **m);
+/** Adds an empty member (kind ARRAY, parts -1) with a copy of the name; a name in use is
+ * LODE_EFORMAT. */
+lode_status lode_i_member_add(lode_ctx *ctx, lode_file *f, const char *name, size_t length,
+                              lode_i_member **m);
 /** Rebuilds the table of names after members moved. */
 lode_status lode_i_file_index(lode_ctx *ctx, lode_file *f);
+void lode_i_member_clear(lode_i_member *m);
 lode_i_member *lode_i_member_find(const lode_file *f, const char *name);
 /** Marks a member as there but unreadable, with the sentence that says why. */
 LODE_PRINTF(4, 5)
-lode_status lode_i_member_refuse(lode_ctx *ctx, lode_i_member *m, lode_dtype stands_for, const char *format, ...);
-/** Bytes of shape x dtype; LODE_EFORMAT, with `what` in the sentence, when it overflows, is negative or
- *  a packed last axis is not whole blocks. */
-lode_status lode_i_shape_bytes(lode_ctx *ctx, const char *what, lode_dtype dtype, int ndim, const int64_t *shape,
-                               uint64_t *bytes);
+lode_status lode_i_member_refuse(lode_ctx *ctx, lode_i_member *m, lode_dtype stands_for,
+                                 const char *format, ...);
+/** Bytes of shape x dtype; LODE_EFORMAT, with `what` in the sentence, when it overflows, is
+ * negative or a packed last axis is not whole blocks. */
+lode_status lode_i_shape_bytes(lode_ctx *ctx, const char *what, lode_dtype dtype, int ndim,
+                               const int64_t *shape, uint64_t *bytes);
 /** Makes f->show from the hidden flags; the opener calls it once after format->open. */
 lode_status lode_i_file_show(lode_ctx *ctx, lode_file *f);
 /** All bytes of a stored or deflated member as they are in the file, into a new block. */
 lode_status lode_i_member_bytes(lode_ctx *ctx, const lode_i_member *m, void **bytes);
-/** A rectangle of a dense member of plain bytes: any order, byte order, checksums. memory: the inflated
- *  values, or NULL to read from the file. */
-lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void *memory, const int64_t *start,
-                              const int64_t *count, void *dst);
+/** A rectangle of a dense member of plain bytes: any order, byte order, checksums. memory: the
+ * inflated values, or NULL to read from the file. */
+lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void *memory,
+                              const int64_t *start, const int64_t *count, void *dst);
 /** A whole dense member, hidden or not, as an array. */
 lode_status lode_i_member_array(lode_ctx *ctx, lode_file *f, lode_i_member *m, lode_array *out);
 /** A sparse member from its parts; csc: indptr runs over columns. */
-lode_status lode_i_sparse_from_parts(lode_ctx *ctx, lode_layout layout, bool csc, const int64_t *shape, int ndim,
-                                     lode_array *indptr, lode_array *indices, lode_array *values,
-                                     const char *what, lode_sparse *out);
+lode_status lode_i_sparse_from_parts(lode_ctx *ctx, lode_layout layout, bool csc,
+                                     const int64_t *shape, int ndim, lode_array *indptr,
+                                     lode_array *indices, lode_array *values, const char *what,
+                                     lode_sparse *out);
 /** n x 2 coordinates from rows and columns. */
-lode_status lode_i_sparse_pair(lode_ctx *ctx, const char *what, const lode_array *row, const lode_array *col,
-                               lode_array *indices);
+lode_status lode_i_sparse_pair(lode_ctx *ctx, const char *what, const lode_array *row,
+                               const lode_array *col, lode_array *indices);
 lode_status lode_i_file_source_of(lode_ctx *ctx, lode_file *f, lode_i_member *m, lode_source *out);
 /** Adds member m to a bundle under `name`: sources stay lazy unless load. */
-lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool load, const char *name,
-                            lode_bundle *into);
+lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool load,
+                            const char *name, lode_bundle *into);
 lode_file *lode_i_file_ref(lode_file *f);
 
-/* ---- JSON description of members, meta and certificate, shared by .lode, .npz and directories ---- */
+/* ---- JSON description of members, meta and certificate, shared by .lode, .npz and directories
+ * ---- */
 
-/** How a value lies in a container of plain tensors: what `flatten` makes and the description names. */
+enum { LODE_I_FORMAT_VERSION = 1 };
+/** "array", "sparse", "text", "scalar"; NULL for kinds that no file holds. */
+const char *lode_i_described_kind(lode_kind kind);
+/** How a value lies in a container of plain tensors: what `flatten` makes and the description
+ * names. */
 typedef struct lode_i_tensor {
     char *name;
-    int64_t item;      /* of the output; -1: padding */
-    lode_dtype dtype;  /* as stored: complex pairs and packed blocks are already plain */
+    int64_t item;     /* of the output; -1: padding */
+    lode_dtype dtype; /* as stored: complex pairs and packed blocks are already plain */
     int32_t ndim;
     int64_t shape[LODE_MAX_NDIM];
     uint64_t bytes;
     lode_value value;  /* dense; or NONE: */
     const void *plain; /* bytes of a text; NULL with kind NONE: `small` */
     unsigned char small[16];
-    uint64_t offset;   /* in the container, set by the writer */
-    uint64_t *sums;    /* set by the writer, or NULL */
+    uint64_t offset; /* in the container, set by the writer */
+    uint64_t *sums;  /* set by the writer, or NULL */
 } lode_i_tensor;
 typedef struct lode_i_tensors {
     int64_t count;
     lode_i_tensor *at;
 } lode_i_tensors;
-/** Splits every item into tensors. pairs: complex as a last axis of 2. Items of kinds that no file holds
- *  are LODE_ETYPE. */
+/** Splits every item into tensors. pairs: complex as a last axis of 2. Items of kinds that no file
+ * holds are LODE_ETYPE. */
 lode_status lode_i_flatten(lode_ctx *ctx, const lode_i_output *out, bool pairs, lode_i_tensors *t);
 void lode_i_tensors_free(lode_i_tensors *t);
 /** Stored type and shape of a dense value. */
-lode_status lode_i_stored_form(lode_ctx *ctx, const char *name, bool pairs, lode_dtype dtype, int ndim,
-                               const int64_t *shape, lode_dtype *stored, int32_t *stored_ndim,
-                               int64_t *stored_shape);
+lode_status lode_i_stored_form(lode_ctx *ctx, const char *name, bool pairs, lode_dtype dtype,
+                               int ndim, const int64_t *shape, lode_dtype *stored,
+                               int32_t *stored_ndim, int64_t *stored_shape);
 /** The description as JSON text, freed with lode_i_free. */
-lode_status lode_i_describe(lode_ctx *ctx, const lode_i_output *out, const lode_i_tensors *t, char **text);
-/** Reads a description into f: kinds, true types and shapes of the members that the container listed,
- *  meta and certificate. Strict: every member that is not hidden must be described. */
-lode_status lode_i_undescribe(lode_ctx *ctx, lode_file *f, const char *text, size_t size, bool pairs, bool strict);
+lode_status lode_i_describe(lode_ctx *ctx, const lode_i_output *out, const lode_i_tensors *t,
+                            char **text);
+/** Reads a description into f: kinds, true types and shapes of the members that the container
+ * listed, meta and certificate. Strict: every member that is not hidden must be described. */
+lode_status lode_i_undescribe(lode_ctx *ctx, lode_file *f, const char *text, size_t size,
+                              bool pairs, bool strict);
 lode_status lode_i_meta_copy(lode_ctx *ctx, const lode_meta *from, lode_meta *to);
 
 /* ---- writing ---- */
@@ -182,20 +196,26 @@ lode_status lode_i_meta_copy(lode_ctx *ctx, const lode_meta *from, lode_meta *to
 typedef lode_status (*lode_i_sink)(lode_ctx *ctx, void *data, const void *bytes, size_t size);
 /** Gives a dense value's bytes in C order, converted to dtype, to a sink, in pieces that follow the
  *  source's chunks. Ticks. */
-lode_status lode_i_emit(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_i_sink sink, void *data);
+lode_status lode_i_emit(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_i_sink sink,
+                        void *data);
 /** The same by rectangles, for libraries that take those. */
-typedef lode_status (*lode_i_box_sink)(lode_ctx *ctx, void *data, const int64_t *start, const int64_t *count,
-                                       const void *values);
-lode_status lode_i_emit_boxes(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_i_box_sink sink, void *data);
+typedef lode_status (*lode_i_box_sink)(lode_ctx *ctx, void *data, const int64_t *start,
+                                       const int64_t *count, const void *values);
+lode_status lode_i_emit_boxes(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_i_box_sink sink,
+                              void *data);
 /** The bytes of a tensor. */
 lode_status lode_i_tensor_emit(lode_ctx *ctx, const lode_i_tensor *t, lode_i_sink sink, void *data);
 /** Type, rank and shape of a dense value; LODE_ETYPE for any other kind. */
-lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lode_dtype *dtype, int32_t *ndim,
-                              int64_t *shape);
-/** What a single-array format takes, in its own type: a dense value or a scalar. Its name is borrowed. */
-lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *format, lode_i_tensor *t);
-/** The item named `only`, else the first whose kind is in `kinds` (LODE_KIND_BIT), else the first. */
-lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t kinds, const lode_i_item **item);
+lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lode_dtype *dtype,
+                              int32_t *ndim, int64_t *shape);
+/** What a single-array format takes, in its own type: a dense value or a scalar. Its name is
+ * borrowed. */
+lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *format,
+                          lode_i_tensor *t);
+/** The item named `only`, else the first whose kind is in `kinds` (LODE_KIND_BIT), else the first.
+ */
+lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t kinds,
+                               const lode_i_item **item);
 lode_status lode_i_sink_outfile(lode_ctx *ctx, void *outfile, const void *bytes, size_t size);
 
 /* ---- .npy headers and zip entries, shared by npy, npz and directories ---- */
@@ -203,28 +223,29 @@ lode_status lode_i_sink_outfile(lode_ctx *ctx, void *outfile, const void *bytes,
 typedef struct lode_i_npy_head {
     lode_dtype dtype;
     bool fortran, swapped;
-    bool text;        /* a 0-d string of `bytes` bytes; wide: UTF-32 */
+    bool text; /* a 0-d string of `bytes` bytes; wide: UTF-32 */
     bool wide;
     char refused[96]; /* why it cannot be read; "" */
     int32_t ndim;
     int64_t shape[LODE_MAX_NDIM];
-    uint64_t bytes;   /* of the values */
-    uint64_t size;    /* of the header */
+    uint64_t bytes; /* of the values */
+    uint64_t size;  /* of the header */
 } lode_i_npy_head;
-/** Bytes of the whole header, from its first 12; LODE_EFORMAT when it is none or longer than `available`. */
+/** Bytes of the whole header, from its first 12; LODE_EFORMAT when it is none or longer than
+ * `available`. */
 lode_status lode_i_npy_size(lode_ctx *ctx, const char *what, const unsigned char *head, size_t size,
                             uint64_t available, uint64_t *whole);
-lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned char *head, size_t size,
-                             lode_i_npy_head *h);
+lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned char *head,
+                             size_t size, lode_i_npy_head *h);
 /** descr NULL: from dtype. */
-lode_status lode_i_npy_print(lode_ctx *ctx, const char *descr, lode_dtype dtype, int ndim, const int64_t *shape,
-                             lode_text *t);
+lode_status lode_i_npy_print(lode_ctx *ctx, const char *descr, lode_dtype dtype, int ndim,
+                             const int64_t *shape, lode_text *t);
 /** Fills a member from a parsed header; size: of header and values. */
-lode_status lode_i_npy_apply(lode_ctx *ctx, lode_infile *in, const char *what, const lode_i_npy_head *h,
-                             uint64_t size, lode_i_member *m);
+lode_status lode_i_npy_apply(lode_ctx *ctx, lode_infile *in, const char *what,
+                             const lode_i_npy_head *h, uint64_t size, lode_i_member *m);
 /** The same from stored bytes; offset: of the .npy bytes in `in`, size: how many there are. */
-lode_status lode_i_npy_member(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset, uint64_t size,
-                              lode_i_member *m);
+lode_status lode_i_npy_member(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset,
+                              uint64_t size, lode_i_member *m);
 
 typedef struct lode_i_zip_entry {
     char *name;
@@ -239,17 +260,18 @@ typedef struct lode_i_zip {
 } lode_i_zip;
 lode_status lode_i_zip_list(lode_ctx *ctx, lode_infile *in, lode_i_zip *zip);
 void lode_i_zip_free(lode_i_zip *zip);
-/** Inflates `want` bytes of an entry after skipping `skip`; whole: the entry must end there. The running
- *  CRC over everything inflated is returned. */
-lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset, uint64_t packed,
-                               uint64_t skip, uint64_t want, bool whole, void **bytes, uint32_t *crc);
+/** Inflates `want` bytes of an entry after skipping `skip`; whole: the entry must end there. The
+ * running CRC over everything inflated is returned. */
+lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset,
+                               uint64_t packed, uint64_t skip, uint64_t want, bool whole,
+                               void **bytes, uint32_t *crc);
 uint32_t lode_i_crc32(uint32_t crc, const void *bytes, size_t size);
 
 typedef struct lode_i_zip_writer {
     lode_outfile *out; /* owned by the caller */
     uint64_t limit;    /* sizes and offsets from here on take zip64 fields: 2^32 - 1 */
     int64_t count;
-    uint64_t start;    /* of the entry being written */
+    uint64_t start; /* of the entry being written */
     uint64_t size;
     uint64_t written;
     uint32_t crc;
@@ -263,16 +285,20 @@ lode_status lode_i_zip_finish(lode_ctx *ctx, lode_i_zip_writer *w);
 void lode_i_zip_writer_free(lode_i_zip_writer *w);
 
 /** The writer of .npz; limit as in lode_i_zip_writer. */
-lode_status lode_i_npz_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force, uint64_t limit);
+lode_status lode_i_npz_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force,
+                             uint64_t limit);
 
 /* ---- safetensors, shared with .lode ---- */
 
-/** Lists the tensors as members; header and its text (size bytes and a zero) are freed by the caller. */
-lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **header, char **text, uint64_t *size);
+/** Lists the tensors as members; header and its text (size bytes and a zero) are freed by the
+ * caller. */
+lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **header, char **text,
+                                    uint64_t *size);
 /** {"dtype", "shape", "data_offsets"} of a tensor. */
 lode_status lode_i_safetensors_entry(lode_ctx *ctx, const lode_i_tensor *t, lode_json **entry);
 /** Checks the header's checksum and reads the description in it. */
-lode_status lode_i_lode_describe(lode_ctx *ctx, lode_file *f, const lode_json *header, char *text, uint64_t size);
+lode_status lode_i_lode_describe(lode_ctx *ctx, lode_file *f, const lode_json *header, char *text,
+                                 uint64_t size);
 const char *lode_i_safetensors_type(lode_dtype dtype); /* NULL: it has none */
 
 /* ---- NetCDF ---- */
@@ -295,10 +321,10 @@ typedef struct lode_i_range {
     bool dropped;
 } lode_i_range;
 /** Makes ranges whole for a shape, as NumPy does; s NULL: everything. */
-lode_status lode_i_slice_resolve(lode_ctx *ctx, const lode_i_slice *s, int ndim, const int64_t *shape,
-                                 lode_i_range *ranges);
+lode_status lode_i_slice_resolve(lode_ctx *ctx, const lode_i_slice *s, int ndim,
+                                 const int64_t *shape, lode_i_range *ranges);
 /** JSON attributes of one variable of a NetCDF file, cut by ranges. */
-lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_member *m, const lode_i_range *ranges,
-                                 char **text);
+lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
+                                 const lode_i_range *ranges, char **text);
 
 #endif

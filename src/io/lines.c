@@ -31,7 +31,8 @@ lode_status lode_i_lines_next(lode_ctx *ctx, lode_i_lines *l, char **line)
             l->number++;
             *line = p;
             if (memchr(p, '\0', (size_t)(end - p)))
-                return lode_i_fail(ctx, LODE_EFORMAT, "%s: line %" PRId64 " holds a zero byte; it is no text file",
+                return lode_i_fail(ctx, LODE_EFORMAT,
+                                   "%s: line %" PRId64 " holds a zero byte; it is no text file",
                                    lode_i_infile_path(l->in), l->number);
             return LODE_OK;
         }
@@ -42,8 +43,8 @@ lode_status lode_i_lines_next(lode_ctx *ctx, lode_i_lines *l, char **line)
         memmove(l->buffer, l->buffer + l->from, l->to - l->from);
         l->to -= l->from, l->from = 0;
         if (l->to == LODE_I_LINE)
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: line %" PRId64 " is longer than %d bytes", lode_i_infile_path(l->in),
-                               l->number + 1, LODE_I_LINE);
+            return lode_i_fail(ctx, LODE_EFORMAT, "%s: line %" PRId64 " is longer than %d bytes",
+                               lode_i_infile_path(l->in), l->number + 1, LODE_I_LINE);
         size_t n = LODE_I_LINE - l->to;
         n = l->size - l->read < n ? (size_t)(l->size - l->read) : n;
         LODE_FORWARD(lode_i_infile_read(ctx, l->in, l->read, l->buffer + l->to, n));

@@ -1,5 +1,5 @@
-/* .lode: a safetensors file whose metadata says what the tensors mean. docs/format.md gives it byte by
- * byte. A checksum over the header and one over every 2^20 bytes of each member catch damage. */
+/* .lode: a safetensors file whose metadata says what the tensors mean. docs/format.md gives it byte
+ * by byte. A checksum over the header and one over every 2^20 bytes of each member catch damage. */
 #include "io/io.h"
 
 #include <string.h>
@@ -20,19 +20,23 @@ static uint64_t header_checksum(char *header, uint64_t size)
     return sum;
 }
 
-lode_status lode_i_lode_describe(lode_ctx *ctx, lode_file *f, const lode_json *header, char *text, uint64_t size)
+lode_status lode_i_lode_describe(lode_ctx *ctx, lode_file *f, const lode_json *header, char *text,
+                                 uint64_t size)
 {
     char digits[17];
     const lode_json *meta = lode_i_json_get(header, "__metadata__");
     const char *description = lode_i_json_as_text(lode_i_json_get(meta, "lode"));
     if (!description)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s is safetensors, but its metadata holds no \"lode\"", f->path);
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s is safetensors, but its metadata holds no \"lode\"", f->path);
     if (size < OPENING + 16 || memcmp(text, opening, OPENING) != 0)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: its header is damaged: it does not begin with its checksum", f->path);
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s: its header is damaged: it does not begin with its checksum",
+                           f->path);
     snprintf(digits, sizeof digits, "%016" PRIx64, header_checksum(text, size));
     if (memcmp(digits, text + OPENING, 16) != 0)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: its header is damaged: checksum %s, not %.16s", f->path, digits,
-                           text + OPENING);
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: its header is damaged: checksum %s, not %.16s",
+                           f->path, digits, text + OPENING);
     return lode_i_undescribe(ctx, f, description, strlen(description), true, true);
 }
 
@@ -53,12 +57,15 @@ done:
 
 /* ---- writing ---- */
 
-/* Header as it is written, length field not included, padded so that the data begins at a multiple of 64. */
-static lode_status header_text(lode_ctx *ctx, const lode_i_output *out, const lode_i_tensors *t, lode_text *text)
+/* Header as it is written, length field not included, padded so that the data begins at a multiple
+ * of 64. */
+static lode_status header_text(lode_ctx *ctx, const lode_i_output *out, const lode_i_tensors *t,
+                               lode_text *text)
 {
     lode_status st = LODE_OK;
     char *description = NULL, *all = NULL;
-    lode_json *root = lode_i_json_object(), *meta = lode_i_json_object(), *entry = NULL, *given = NULL;
+    lode_json *root = lode_i_json_object(), *meta = lode_i_json_object(), *entry = NULL,
+              *given = NULL;
     char name[40];
     uint64_t at = 0;
     int64_t pads = 0;
@@ -70,8 +77,11 @@ static lode_status header_text(lode_ctx *ctx, const lode_i_output *out, const lo
     LODE_TRY(lode_i_json_set(ctx, root, "__metadata__", given));
     for (int64_t i = 0; i < t->count; i++) {
         if (t->at[i].offset > at) {
-            const lode_i_tensor pad = { .dtype = LODE_U8, .ndim = 1, .shape = { (int64_t)(t->at[i].offset - at) },
-                                        .offset = at, .bytes = t->at[i].offset - at };
+            const lode_i_tensor pad = { .dtype = LODE_U8,
+                                        .ndim = 1,
+                                        .shape = { (int64_t)(t->at[i].offset - at) },
+                                        .offset = at,
+                                        .bytes = t->at[i].offset - at };
             snprintf(name, sizeof name, "__pad.%" PRId64, pads++);
             LODE_TRY(lode_i_safetensors_entry(ctx, &pad, &entry));
             given = entry, entry = NULL;
@@ -83,13 +93,15 @@ static lode_status header_text(lode_ctx *ctx, const lode_i_output *out, const lo
         at = t->at[i].offset + t->at[i].bytes;
     }
     LODE_TRY(lode_i_json_print(ctx, root, 0, &all));
-    LODE_REQUIRE(memcmp(all, opening, OPENING) == 0, LODE_EINTERNAL, "the header does not begin with its checksum");
+    LODE_REQUIRE(memcmp(all, opening, OPENING) == 0, LODE_EINTERNAL,
+                 "the header does not begin with its checksum");
     text->size = 0;
     LODE_TRY(lode_i_text_bytes(ctx, text, all, strlen(all)));
     while ((text->size + 8) % ALIGN)
         LODE_TRY(lode_i_text_bytes(ctx, text, " ", 1));
     LODE_REQUIRE(text->size <= 100000000, LODE_EUNSUPPORTED,
-                 "the header would take %zu bytes; safetensors readers end at 100000000", text->size);
+                 "the header would take %zu bytes; safetensors readers end at 100000000",
+                 text->size);
 done:
     lode_i_json_free(root);
     lode_i_json_free(meta);
@@ -105,7 +117,7 @@ typedef struct summer {
     lode_i_tensor *t;
     unsigned char *chunk; /* one that came in parts */
     size_t filled;
-    uint64_t done;        /* chunks */
+    uint64_t done; /* chunks */
 } summer;
 
 static lode_status sum_sink(lode_ctx *ctx, void *data, const void *bytes, size_t size)
@@ -139,8 +151,10 @@ static lode_status place(lode_ctx *ctx, lode_i_tensors *t)
         lode_i_tensor *a = &t->at[i];
         const uint64_t chunks = (a->bytes + LODE_I_SUM_CHUNK - 1) / LODE_I_SUM_CHUNK;
         if (strcmp(a->name, "__metadata__") == 0 || strncmp(a->name, "__pad.", 6) == 0)
-            return lode_i_fail(ctx, LODE_EUSAGE, "a member cannot be named %s in a .lode file; rename it", a->name);
-        a->offset = a->bytes ? (at + ALIGN - 1) / ALIGN * ALIGN : at; /* an empty one lies anywhere */
+            return lode_i_fail(ctx, LODE_EUSAGE,
+                               "a member cannot be named %s in a .lode file; rename it", a->name);
+        a->offset =
+            a->bytes ? (at + ALIGN - 1) / ALIGN * ALIGN : at; /* an empty one lies anywhere */
         at = a->offset + a->bytes;
         LODE_FORWARD(lode_i_calloc(ctx, (size_t)(chunks + 1) * sizeof *a->sums, (void **)&a->sums));
     }
@@ -194,5 +208,8 @@ done:
 }
 
 const lode_i_format lode_i_format_lode = {
-    .name = "lode", .suffixes = ".lode", .open = open_lode, .write = write_lode,
+    .name = "lode",
+    .suffixes = ".lode",
+    .open = open_lode,
+    .write = write_lode,
 };

@@ -44,7 +44,8 @@ static bool one_of(const char *text, const char *const *names, int count, int *w
 
 static lode_status bad_line(lode_ctx *ctx, const lode_i_lines *l, const char *why)
 {
-    return lode_i_fail(ctx, LODE_EFORMAT, "%s, line %" PRId64 ": %s", lode_i_infile_path(l->in), l->number, why);
+    return lode_i_fail(ctx, LODE_EFORMAT, "%s, line %" PRId64 ": %s", lode_i_infile_path(l->in),
+                       l->number, why);
 }
 
 /* The next line that is neither a comment nor blank. */
@@ -71,19 +72,26 @@ static lode_status read_banner(lode_ctx *ctx, lode_i_lines *l, banner *b)
     if (!b->sparse && (!layout || strcasecmp(layout, "array") != 0))
         return bad_line(ctx, l, "the layout is neither 'coordinate' nor 'array'");
     if (!one_of(kind, fields, 4, &which) || (which == PATTERN && !b->sparse))
-        return bad_line(ctx, l, "the values are none of real, integer, complex, pattern (coordinate only)");
+        return bad_line(ctx, l,
+                        "the values are none of real, integer, complex, pattern (coordinate only)");
     b->field = (field)which;
     if (!one_of(form, symmetries, 4, &which) || (which == HERMITIAN && b->field != COMPLEX) ||
         (which == SKEW && b->field == PATTERN))
-        return bad_line(ctx, l, "the symmetry is none of general, symmetric, skew-symmetric, hermitian (complex only)");
+        return bad_line(
+            ctx, l,
+            "the symmetry is none of general, symmetric, skew-symmetric, hermitian (complex only)");
     b->symmetry = (symmetry)which;
     LODE_FORWARD(next(ctx, l, &line));
     at = line;
     const char *rows = line ? word(&at) : NULL, *cols = line ? word(&at) : NULL;
     const char *entries = b->sparse && line ? word(&at) : NULL;
-    if (!rows || !cols || !lode_i_parse_i64(rows, &b->rows) || !lode_i_parse_i64(cols, &b->cols) || b->rows < 0 ||
-        b->cols < 0 || (b->sparse && (!entries || !lode_i_parse_i64(entries, &b->entries) || b->entries < 0)) || word(&at))
-        return bad_line(ctx, l, b->sparse ? "the sizes are not 'rows columns entries'" : "the sizes are not 'rows columns'");
+    if (!rows || !cols || !lode_i_parse_i64(rows, &b->rows) || !lode_i_parse_i64(cols, &b->cols) ||
+        b->rows < 0 || b->cols < 0 ||
+        (b->sparse && (!entries || !lode_i_parse_i64(entries, &b->entries) || b->entries < 0)) ||
+        word(&at))
+        return bad_line(ctx, l,
+                        b->sparse ? "the sizes are not 'rows columns entries'"
+                                  : "the sizes are not 'rows columns'");
     if (b->symmetry != GENERAL && b->rows != b->cols)
         return bad_line(ctx, l, "a symmetric matrix is square");
     if (!b->sparse) {
@@ -183,19 +191,23 @@ static lode_status load_sparse(lode_ctx *ctx, lode_i_lines *l, const banner *b, 
     for (int64_t k = 0; k < b->entries; k++) {
         LODE_TRY(next(ctx, l, &line));
         if (!line) {
-            st = lode_i_fail(ctx, LODE_EFORMAT, "%s ends after %" PRId64 " of its %" PRId64 " entries",
+            st = lode_i_fail(ctx, LODE_EFORMAT,
+                             "%s ends after %" PRId64 " of its %" PRId64 " entries",
                              lode_i_infile_path(l->in), k, b->entries);
             goto done;
         }
         char *p = line;
         const char *row = word(&p), *col = word(&p);
-        if (!row || !col || !lode_i_parse_i64(row, &i) || !lode_i_parse_i64(col, &j) || !take(&p, b->field, &v) || word(&p)) {
+        if (!row || !col || !lode_i_parse_i64(row, &i) || !lode_i_parse_i64(col, &j) ||
+            !take(&p, b->field, &v) || word(&p)) {
             st = bad_line(ctx, l, "it is no entry 'row column value'");
             goto done;
         }
         if (i < 1 || i > b->rows || j < 1 || j > b->cols) {
-            st = lode_i_fail(ctx, LODE_EFORMAT, "%s, line %" PRId64 ": entry (%" PRId64 ", %" PRId64 ") lies outside %" PRId64
-                             " x %" PRId64, lode_i_infile_path(l->in), l->number, i, j, b->rows, b->cols);
+            st = lode_i_fail(ctx, LODE_EFORMAT,
+                             "%s, line %" PRId64 ": entry (%" PRId64 ", %" PRId64
+                             ") lies outside %" PRId64 " x %" PRId64,
+                             lode_i_infile_path(l->in), l->number, i, j, b->rows, b->cols);
             goto done;
         }
         if (b->symmetry != GENERAL && (j > i || (j == i && b->symmetry == SKEW))) {
@@ -239,7 +251,8 @@ static lode_status load_dense(lode_ctx *ctx, lode_i_lines *l, const banner *b, l
             char *p = line;
             if (!line || !take(&p, b->field, &v) || word(&p)) {
                 st = line ? bad_line(ctx, l, "it is no single value")
-                          : lode_i_fail(ctx, LODE_EFORMAT, "%s ends before value (%" PRId64 ", %" PRId64 ")",
+                          : lode_i_fail(ctx, LODE_EFORMAT,
+                                        "%s ends before value (%" PRId64 ", %" PRId64 ")",
                                         lode_i_infile_path(l->in), i + 1, j + 1);
                 goto done;
             }
@@ -259,7 +272,8 @@ done:
     return st;
 }
 
-static lode_status load_mtx(lode_ctx *ctx, const lode_file *f, const lode_i_member *m, lode_array *a, lode_sparse *s)
+static lode_status load_mtx(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                            lode_array *a, lode_sparse *s)
 {
     lode_status st = LODE_OK;
     lode_i_lines l = { 0 };
@@ -277,7 +291,9 @@ done:
 
 static field field_of(lode_dtype dtype)
 {
-    return lode_i_is_complex(dtype) ? COMPLEX : strchr("biu", lode_dtype_class(dtype)) ? INTEGER : REAL;
+    return lode_i_is_complex(dtype)                 ? COMPLEX
+           : strchr("biu", lode_dtype_class(dtype)) ? INTEGER
+                                                    : REAL;
 }
 
 static lode_status print(lode_ctx *ctx, lode_text *t, field f, const void *values, int64_t at)
@@ -301,17 +317,21 @@ static lode_status flush(lode_ctx *ctx, lode_text *t, lode_outfile *file, size_t
     return lode_i_cancelled(ctx);
 }
 
-static lode_status write_sparse(lode_ctx *ctx, const lode_sparse *s, lode_outfile *file, lode_text *t)
+static lode_status write_sparse(lode_ctx *ctx, const lode_sparse *s, lode_outfile *file,
+                                lode_text *t)
 {
     lode_status st = LODE_OK;
     lode_sparse csr = { 0 };
     lode_array values = { 0 };
     const field f = field_of(s->values.dtype);
-    LODE_REQUIRE(s->ndim == 2, LODE_ESHAPE, "Matrix Market holds matrices, and this sparse array has %d axes", (int)s->ndim);
+    LODE_REQUIRE(s->ndim == 2, LODE_ESHAPE,
+                 "Matrix Market holds matrices, and this sparse array has %d axes", (int)s->ndim);
     LODE_TRY(lode_sparse_to_csr(ctx, s, &csr));
     LODE_TRY(lode_i_as(ctx, &csr.values, type_of(f), &values));
     const int64_t *p = csr.indptr.data, *c = csr.indices.data;
-    LODE_TRY(lode_i_text_add(ctx, t, "%%%%MatrixMarket matrix coordinate %s general\n%" PRId64 " %" PRId64 " %" PRId64 "\n",
+    LODE_TRY(lode_i_text_add(ctx, t,
+                             "%%%%MatrixMarket matrix coordinate %s general\n%" PRId64 " %" PRId64
+                             " %" PRId64 "\n",
                              fields[f], s->shape[0], s->shape[1], lode_sparse_nnz(&csr)));
     for (int64_t i = 0; i < s->shape[0]; i++)
         for (int64_t k = p[i]; k < p[i + 1]; k++) {
@@ -324,7 +344,8 @@ done:
     return st;
 }
 
-static lode_status write_dense(lode_ctx *ctx, const char *name, lode_value v, lode_outfile *file, lode_text *t)
+static lode_status write_dense(lode_ctx *ctx, const char *name, lode_value v, lode_outfile *file,
+                               lode_text *t)
 {
     lode_status st = LODE_OK;
     lode_array a = { 0 };
@@ -332,12 +353,14 @@ static lode_status write_dense(lode_ctx *ctx, const char *name, lode_value v, lo
     int32_t ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
     LODE_TRY(lode_i_dense_form(ctx, name, v, &dtype, &ndim, shape));
-    LODE_REQUIRE(ndim == 1 || ndim == 2, LODE_ESHAPE, "Matrix Market holds matrices, and %s has %d axes", name, (int)ndim);
+    LODE_REQUIRE(ndim == 1 || ndim == 2, LODE_ESHAPE,
+                 "Matrix Market holds matrices, and %s has %d axes", name, (int)ndim);
     const field f = field_of(dtype);
     const int64_t rows = shape[0], cols = ndim == 2 ? shape[1] : 1;
     LODE_TRY(lode_i_as_array(ctx, v, type_of(f), &a));
-    LODE_TRY(lode_i_text_add(ctx, t, "%%%%MatrixMarket matrix array %s general\n%" PRId64 " %" PRId64 "\n", fields[f], rows,
-                             cols));
+    LODE_TRY(lode_i_text_add(ctx, t,
+                             "%%%%MatrixMarket matrix array %s general\n%" PRId64 " %" PRId64 "\n",
+                             fields[f], rows, cols));
     for (int64_t j = 0; j < cols; j++)
         for (int64_t i = 0; i < rows; i++) {
             LODE_TRY(print(ctx, t, f, a.data, i * cols + j));
@@ -369,5 +392,10 @@ done:
 }
 
 const lode_i_format lode_i_format_mtx = {
-    .name = "mtx", .suffixes = ".mtx", .sniff = sniff, .open = open_mtx, .load = load_mtx, .write = write_mtx,
+    .name = "mtx",
+    .suffixes = ".mtx",
+    .sniff = sniff,
+    .open = open_mtx,
+    .load = load_mtx,
+    .write = write_mtx,
 };

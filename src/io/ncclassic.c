@@ -1,5 +1,5 @@
-/* The header of a classic NetCDF file, walked before libnetcdf is trusted with it: libnetcdf believes
- * counts that no file could hold, and reads zeros where a file was cut off. */
+/* The header of a classic NetCDF file, walked before libnetcdf is trusted with it: libnetcdf
+ * believes counts that no file could hold, and reads zeros where a file was cut off. */
 #include "io/io.h"
 
 enum { WINDOW = 1 << 16 };
@@ -8,18 +8,19 @@ typedef struct walk {
     lode_ctx *ctx;
     lode_infile *in;
     uint64_t at, size;
-    bool wide;               /* version 5: counts take 8 bytes */
-    bool far;                /* versions 2 and 5: offsets take 8 bytes */
+    bool wide; /* version 5: counts take 8 bytes */
+    bool far;  /* versions 2 and 5: offsets take 8 bytes */
     unsigned char *buffer;
     uint64_t from, to;
     uint64_t records;
-    uint64_t *dims;          /* lengths; 0: the record dimension */
+    uint64_t *dims; /* lengths; 0: the record dimension */
     uint64_t dim_count;
 } walk;
 
 static lode_status broken(walk *w, const char *why)
 {
-    return lode_i_fail(w->ctx, LODE_EFORMAT, "%s: its NetCDF header is damaged near byte %" PRIu64 ": %s",
+    return lode_i_fail(w->ctx, LODE_EFORMAT,
+                       "%s: its NetCDF header is damaged near byte %" PRIu64 ": %s",
                        lode_i_infile_path(w->in), w->at, why);
 }
 
@@ -44,7 +45,8 @@ static lode_status number(walk *w, int bytes, uint64_t *v)
 static lode_status counted(walk *w, uint64_t least, uint64_t *count)
 {
     LODE_FORWARD(number(w, w->wide ? 8 : 4, count));
-    return *count > (w->size - w->at) / least ? broken(w, "it counts more than the file holds") : LODE_OK;
+    return *count > (w->size - w->at) / least ? broken(w, "it counts more than the file holds")
+                                              : LODE_OK;
 }
 
 static lode_status skip(walk *w, uint64_t bytes)
@@ -74,7 +76,8 @@ static lode_status list(walk *w, uint64_t tag, uint64_t least, uint64_t *count)
     uint64_t found = 0;
     LODE_FORWARD(number(w, 4, &found));
     LODE_FORWARD(counted(w, least, count));
-    return found != tag && (found != 0 || *count != 0) ? broken(w, "a list has an unknown tag") : LODE_OK;
+    return found != tag && (found != 0 || *count != 0) ? broken(w, "a list has an unknown tag")
+                                                       : LODE_OK;
 }
 
 static lode_status attributes(walk *w)
@@ -122,14 +125,16 @@ static lode_status variable(walk *w, uint64_t *begin, int64_t *bytes, bool *reco
         if (w->dims[id] == 0 && k > 0)
             return broken(w, "a record dimension comes second");
         *record = *record || w->dims[id] == 0;
-        if (w->dims[id] && (w->dims[id] > INT64_MAX || !lode_i_mul(*bytes, (int64_t)w->dims[id], bytes)))
+        if (w->dims[id] &&
+            (w->dims[id] > INT64_MAX || !lode_i_mul(*bytes, (int64_t)w->dims[id], bytes)))
             return broken(w, "a variable is larger than any file");
     }
     LODE_FORWARD(attributes(w));
     LODE_FORWARD(number(w, 4, &type));
     if (type_size(type) == 0 || !lode_i_mul(*bytes, (int64_t)type_size(type), bytes))
         return broken(w, "a variable has an unknown type or is larger than any file");
-    LODE_FORWARD(number(w, w->wide ? 8 : 4, &ignored)); /* the size again, wrong where it does not fit */
+    LODE_FORWARD(
+        number(w, w->wide ? 8 : 4, &ignored)); /* the size again, wrong where it does not fit */
     return number(w, w->far ? 8 : 4, begin);
 }
 
@@ -156,16 +161,22 @@ static lode_status variables(walk *w)
                     return broken(w, "its records are larger than any file");
                 continue;
             }
-            const uint64_t each = records == 1 ? alone : stride; /* a lone record variable is not padded */
+            const uint64_t each =
+                records == 1 ? alone : stride; /* a lone record variable is not padded */
             int64_t before = 0;
-            const bool counts = record && w->records != UINT64_MAX; /* else the file's length says how many */
+            const bool counts =
+                record && w->records != UINT64_MAX; /* else the file's length says how many */
             if (counts && w->records > 0 &&
-                (w->records > INT64_MAX || !lode_i_mul((int64_t)(w->records - 1), (int64_t)each, &before)))
+                (w->records > INT64_MAX ||
+                 !lode_i_mul((int64_t)(w->records - 1), (int64_t)each, &before)))
                 return broken(w, "its records are larger than any file");
             if (record && (!counts || w->records == 0))
                 continue;
-            if (begin > w->size || (uint64_t)before > w->size - begin || size > w->size - begin - (uint64_t)before)
-                return broken(w, "the values of a variable do not lie in the file, which may have been cut off");
+            if (begin > w->size || (uint64_t)before > w->size - begin ||
+                size > w->size - begin - (uint64_t)before)
+                return broken(
+                    w,
+                    "the values of a variable do not lie in the file, which may have been cut off");
         }
     }
     return LODE_OK;
@@ -174,7 +185,12 @@ static lode_status variables(walk *w)
 lode_status lode_i_nc_check_classic(lode_ctx *ctx, lode_infile *in, int version)
 {
     lode_status st = LODE_OK;
-    walk w = { .ctx = ctx, .in = in, .at = 4, .size = lode_i_infile_size(in), .wide = version == 5, .far = version > 1 };
+    walk w = { .ctx = ctx,
+               .in = in,
+               .at = 4,
+               .size = lode_i_infile_size(in),
+               .wide = version == 5,
+               .far = version > 1 };
     LODE_TRY(lode_i_alloc(ctx, WINDOW, (void **)&w.buffer));
     LODE_TRY(number(&w, w.wide ? 8 : 4, &w.records));
     if (!w.wide && w.records == UINT32_MAX)

@@ -19,7 +19,8 @@ lode_status lode_i_npy_size(lode_ctx *ctx, const char *what, const unsigned char
         return lode_i_fail(ctx, LODE_EFORMAT, "%s does not begin as a .npy file", what);
     const unsigned version = head[6];
     if (version < 1 || version > 3)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s has .npy version %u; versions 1 to 3 are known", what, version);
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s has .npy version %u; versions 1 to 3 are known",
+                           what, version);
     uint64_t n = (uint64_t)head[8] | (uint64_t)head[9] << 8, fixed = 10;
     if (version > 1) {
         if (size < 12)
@@ -28,7 +29,8 @@ lode_status lode_i_npy_size(lode_ctx *ctx, const char *what, const unsigned char
         fixed = 12;
     }
     if (n > HEAD_MAX || n + fixed > available)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s gives a header of %" PRIu64 " bytes, more than the %s", what, n,
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s gives a header of %" PRIu64 " bytes, more than the %s", what, n,
                            n > HEAD_MAX ? "65536 that are accepted" : "file holds");
     *whole = n + fixed;
     return LODE_OK;
@@ -106,7 +108,8 @@ static lode_status shape_of(lode_ctx *ctx, const char *what, reader *r, lode_i_n
     while (!take(r, ')')) {
         int64_t n = 0;
         if (!number(r, &n))
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: axis %d of the shape is not a size of at most 2^63-1", what,
+            return lode_i_fail(ctx, LODE_EFORMAT,
+                               "%s: axis %d of the shape is not a size of at most 2^63-1", what,
                                (int)h->ndim);
         if (h->ndim == LODE_MAX_NDIM)
             return lode_i_fail(ctx, LODE_EFORMAT, "%s has more than %d axes", what, LODE_MAX_NDIM);
@@ -140,7 +143,8 @@ static lode_status descr_of(lode_ctx *ctx, const char *what, const char *d, lode
         order = *s++;
     const char kind = *s ? *s++ : '\0';
     if (*s && (!lode_i_parse_i64(s, &size) || size < 0))
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s has type '%s', which is not a NumPy type", what, d);
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s has type '%s', which is not a NumPy type", what,
+                           d);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].kind == kind && known[i].size == size) {
             h->dtype = known[i].dtype;
@@ -156,14 +160,15 @@ static lode_status descr_of(lode_ctx *ctx, const char *what, const char *d, lode
         return LODE_OK;
     }
     if (!kind || !strchr("SUOVMmfciubat", kind))
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s has type '%s', which is not a NumPy type", what, d);
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s has type '%s', which is not a NumPy type", what,
+                           d);
     snprintf(h->refused, sizeof h->refused, "values of NumPy type '%.40s'%s", d,
              kind == 'O' ? " (Python objects)" : "");
     return LODE_OK;
 }
 
-lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned char *head, size_t size,
-                             lode_i_npy_head *h)
+lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned char *head,
+                             size_t size, lode_i_npy_head *h)
 {
     uint64_t whole = 0;
     char descr[64] = "", key[32];
@@ -178,8 +183,8 @@ lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned cha
     while (!take(&r, '}')) {
         bool *seen = NULL;
         if (!quoted(&r, key, sizeof key) || !take(&r, ':'))
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: the .npy header breaks off at byte %zu", what,
-                               (size_t)(r.at - (const char *)head));
+            return lode_i_fail(ctx, LODE_EFORMAT, "%s: the .npy header breaks off at byte %zu",
+                               what, (size_t)(r.at - (const char *)head));
         if (strcmp(key, "descr") == 0) {
             seen = &has_descr;
             space(&r);
@@ -188,17 +193,21 @@ lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned cha
                 int depth = 0;
                 compound = true;
                 do {
-                    depth += *r.at == '[' || *r.at == '(' ? 1 : *r.at == ']' || *r.at == ')' ? -1 : 0;
+                    depth += *r.at == '[' || *r.at == '('   ? 1
+                             : *r.at == ']' || *r.at == ')' ? -1
+                                                            : 0;
                     r.at++;
                 } while (r.at < r.end && depth > 0);
             } else if (!quoted(&r, descr, sizeof descr)) {
-                return lode_i_fail(ctx, LODE_EFORMAT, "%s: the type in the .npy header is not text", what);
+                return lode_i_fail(ctx, LODE_EFORMAT, "%s: the type in the .npy header is not text",
+                                   what);
             }
         } else if (strcmp(key, "fortran_order") == 0) {
             seen = &has_order;
             h->fortran = word(&r, "True");
             if (!h->fortran && !word(&r, "False"))
-                return lode_i_fail(ctx, LODE_EFORMAT, "%s: fortran_order is neither True nor False", what);
+                return lode_i_fail(ctx, LODE_EFORMAT, "%s: fortran_order is neither True nor False",
+                                   what);
         } else if (strcmp(key, "shape") == 0) {
             seen = &has_shape;
             LODE_FORWARD(shape_of(ctx, what, &r, h));
@@ -210,13 +219,15 @@ lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned cha
         if (!take(&r, ',')) {
             if (take(&r, '}'))
                 break;
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: the .npy header breaks off at byte %zu", what,
-                               (size_t)(r.at - (const char *)head));
+            return lode_i_fail(ctx, LODE_EFORMAT, "%s: the .npy header breaks off at byte %zu",
+                               what, (size_t)(r.at - (const char *)head));
         }
     }
     if (!has_descr || !has_order || !has_shape)
         return lode_i_fail(ctx, LODE_EFORMAT, "%s: the .npy header lacks %s", what,
-                           !has_descr ? "descr" : !has_order ? "fortran_order" : "shape");
+                           !has_descr   ? "descr"
+                           : !has_order ? "fortran_order"
+                                        : "shape");
     if (compound) {
         snprintf(h->refused, sizeof h->refused, "records of several NumPy types");
         return LODE_OK;
@@ -230,43 +241,68 @@ lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned cha
 static const char *descr_for(lode_dtype dtype)
 {
     switch (dtype) {
-    case LODE_BOOL: return "|b1";
-    case LODE_I8: return "|i1";
-    case LODE_I16: return "<i2";
-    case LODE_I32: return "<i4";
-    case LODE_I64: return "<i8";
-    case LODE_U8: return "|u1";
-    case LODE_U16: return "<u2";
-    case LODE_U32: return "<u4";
-    case LODE_U64: return "<u8";
-    case LODE_F16: return "<f2";
-    case LODE_F32: return "<f4";
-    case LODE_F64: return "<f8";
-    case LODE_C64: return "<c8";
-    case LODE_C128: return "<c16";
-    default: return NULL;
+    case LODE_BOOL:
+        return "|b1";
+    case LODE_I8:
+        return "|i1";
+    case LODE_I16:
+        return "<i2";
+    case LODE_I32:
+        return "<i4";
+    case LODE_I64:
+        return "<i8";
+    case LODE_U8:
+        return "|u1";
+    case LODE_U16:
+        return "<u2";
+    case LODE_U32:
+        return "<u4";
+    case LODE_U64:
+        return "<u8";
+    case LODE_F16:
+        return "<f2";
+    case LODE_F32:
+        return "<f4";
+    case LODE_F64:
+        return "<f8";
+    case LODE_C64:
+        return "<c8";
+    case LODE_C128:
+        return "<c16";
+    default:
+        return NULL;
     }
 }
 
-lode_status lode_i_npy_print(lode_ctx *ctx, const char *descr, lode_dtype dtype, int ndim, const int64_t *shape,
-                             lode_text *t)
+lode_status lode_i_npy_print(lode_ctx *ctx, const char *descr, lode_dtype dtype, int ndim,
+                             const int64_t *shape, lode_text *t)
 {
     lode_status st = LODE_OK;
     lode_text d = { 0 };
     if (!descr)
         descr = descr_for(dtype);
-    LODE_REQUIRE(descr, LODE_ETYPE, ".npy has no type for %s; cast to f32 first", lode_dtype_name(dtype));
+    LODE_REQUIRE(descr, LODE_ETYPE, ".npy has no type for %s; cast to f32 first",
+                 lode_dtype_name(dtype));
     LODE_TRY(lode_i_text_add(ctx, &d, "{'descr': '%s', 'fortran_order': False, 'shape': (", descr));
     for (int k = 0; k < ndim; k++)
         LODE_TRY(lode_i_text_add(ctx, &d, k ? ", %" PRId64 : "%" PRId64, shape[k]));
     LODE_TRY(lode_i_text_add(ctx, &d, ndim == 1 ? ",), }" : "), }"));
-    /* Values begin at a multiple of 64 bytes; the header ends in a newline. 32 axes stay under 2^16. */
+    /* Values begin at a multiple of 64 bytes; the header ends in a newline. 32 axes stay under
+     * 2^16. */
     const size_t whole = (10 + d.size + 1 + 63) / 64 * 64;
     while (d.size + 11 < whole)
         LODE_TRY(lode_i_text_bytes(ctx, &d, " ", 1));
     LODE_TRY(lode_i_text_bytes(ctx, &d, "\n", 1));
-    const unsigned char first[10] = { magic[0], magic[1], magic[2], magic[3], magic[4], magic[5], 1, 0,
-                                      (unsigned char)(d.size & 255), (unsigned char)(d.size >> 8) };
+    const unsigned char first[10] = { magic[0],
+                                      magic[1],
+                                      magic[2],
+                                      magic[3],
+                                      magic[4],
+                                      magic[5],
+                                      1,
+                                      0,
+                                      (unsigned char)(d.size & 255),
+                                      (unsigned char)(d.size >> 8) };
     LODE_TRY(lode_i_text_bytes(ctx, t, (const char *)first, sizeof first));
     LODE_TRY(lode_i_text_bytes(ctx, t, d.text, d.size));
 done:
@@ -274,8 +310,8 @@ done:
     return st;
 }
 
-lode_status lode_i_npy_member(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset, uint64_t size,
-                              lode_i_member *m)
+lode_status lode_i_npy_member(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset,
+                              uint64_t size, lode_i_member *m)
 {
     lode_status st = LODE_OK;
     unsigned char first[12] = { 0 };
@@ -297,19 +333,21 @@ done:
     return st;
 }
 
-lode_status lode_i_npy_apply(lode_ctx *ctx, lode_infile *in, const char *what, const lode_i_npy_head *h,
-                             uint64_t size, lode_i_member *m)
+lode_status lode_i_npy_apply(lode_ctx *ctx, lode_infile *in, const char *what,
+                             const lode_i_npy_head *h, uint64_t size, lode_i_member *m)
 {
     m->dtype = h->dtype;
     m->ndim = h->ndim;
     memcpy(m->shape, h->shape, sizeof m->shape);
     m->in = lode_i_infile_ref(in);
     if (h->refused[0])
-        return lode_i_member_refuse(ctx, m, LODE_U8, "%s holds %s, which Lode does not read", what, h->refused);
+        return lode_i_member_refuse(ctx, m, LODE_U8, "%s holds %s, which Lode does not read", what,
+                                    h->refused);
     if (h->bytes != size - h->size)
         return lode_i_fail(ctx, LODE_EFORMAT,
-                           "%s: its header says %" PRIu64 " bytes of values, but %" PRIu64 " follow it", what,
-                           h->bytes, size - h->size);
+                           "%s: its header says %" PRIu64 " bytes of values, but %" PRIu64
+                           " follow it",
+                           what, h->bytes, size - h->size);
     m->bytes = h->bytes;
     m->fortran = h->fortran && h->ndim > 1;
     m->swapped = h->swapped;
@@ -351,5 +389,9 @@ done:
 }
 
 const lode_i_format lode_i_format_npy = {
-    .name = "npy", .suffixes = ".npy", .sniff = sniff, .open = open_npy, .write = write_npy,
+    .name = "npy",
+    .suffixes = ".npy",
+    .sniff = sniff,
+    .open = open_npy,
+    .write = write_npy,
 };

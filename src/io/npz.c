@@ -13,7 +13,8 @@ static bool sniff(const unsigned char *head, size_t size)
 
 /* ---- reading ---- */
 
-static lode_status inflated_member(lode_ctx *ctx, lode_infile *in, const lode_i_zip_entry *e, lode_i_member *m)
+static lode_status inflated_member(lode_ctx *ctx, lode_infile *in, const lode_i_zip_entry *e,
+                                   lode_i_member *m)
 {
     lode_status st = LODE_OK;
     void *head = NULL;
@@ -25,7 +26,8 @@ static lode_status inflated_member(lode_ctx *ctx, lode_infile *in, const lode_i_
     LODE_TRY(lode_i_npy_size(ctx, e->name, head, n, e->size, &whole));
     lode_i_free(head);
     head = NULL;
-    LODE_TRY(lode_i_zip_inflate(ctx, in, e->name, e->offset, e->packed, 0, whole, false, &head, &crc));
+    LODE_TRY(
+        lode_i_zip_inflate(ctx, in, e->name, e->offset, e->packed, 0, whole, false, &head, &crc));
     LODE_TRY(lode_i_npy_parse(ctx, e->name, head, (size_t)whole, &h));
     LODE_TRY(lode_i_npy_apply(ctx, in, e->name, &h, e->size, m));
     m->offset = e->offset, m->deflated = e->packed, m->skip = whole;
@@ -34,22 +36,24 @@ done:
     return st;
 }
 
-static lode_status read_entry(lode_ctx *ctx, const lode_file *f, const lode_i_zip_entry *e, void **bytes)
+static lode_status read_entry(lode_ctx *ctx, const lode_file *f, const lode_i_zip_entry *e,
+                              void **bytes)
 {
     lode_status st = LODE_OK;
     void *p = NULL;
     uint32_t crc = 0;
-    LODE_REQUIRE(e->size <= DESCRIPTION_MAX, LODE_EFORMAT, "%s: %s of %" PRIu64 " bytes is no description", f->path,
-                 e->name, e->size);
+    LODE_REQUIRE(e->size <= DESCRIPTION_MAX, LODE_EFORMAT,
+                 "%s: %s of %" PRIu64 " bytes is no description", f->path, e->name, e->size);
     if (e->method) {
-        LODE_TRY(lode_i_zip_inflate(ctx, f->in, e->name, e->offset, e->packed, 0, e->size, true, &p, &crc));
+        LODE_TRY(lode_i_zip_inflate(ctx, f->in, e->name, e->offset, e->packed, 0, e->size, true, &p,
+                                    &crc));
     } else {
         LODE_TRY(lode_i_alloc(ctx, (size_t)e->size, &p));
         LODE_TRY(lode_i_infile_read(ctx, f->in, e->offset, p, (size_t)e->size));
         crc = lode_i_crc32(0, p, (size_t)e->size);
     }
-    LODE_REQUIRE(crc == e->crc, LODE_EFORMAT, "%s: %s is damaged: its CRC is %08x, not %08x", f->path, e->name,
-                 (unsigned)crc, (unsigned)e->crc);
+    LODE_REQUIRE(crc == e->crc, LODE_EFORMAT, "%s: %s is damaged: its CRC is %08x, not %08x",
+                 f->path, e->name, (unsigned)crc, (unsigned)e->crc);
     *bytes = p;
     p = NULL;
 done:
@@ -63,19 +67,22 @@ static int64_t index_of(const lode_file *f, const char *name)
     return m && !m->owned ? m - f->members : -1;
 }
 
-/* format, shape, data and indices, indptr (csr, csc) or row, col (coo). Anything else stays as it is. */
+/* format, shape, data and indices, indptr (csr, csc) or row, col (coo). Anything else stays as it
+ * is. */
 static lode_status recognise_sparse(lode_ctx *ctx, lode_file *f)
 {
     lode_status st = LODE_OK;
     void *kind = NULL;
     lode_array shape = { 0 }, sizes = { 0 };
     lode_i_member *m = NULL;
-    const int64_t format = index_of(f, "format"), size = index_of(f, "shape"), data = index_of(f, "data");
+    const int64_t format = index_of(f, "format"), size = index_of(f, "shape"),
+                  data = index_of(f, "data");
     const int64_t row = index_of(f, "row"), col = index_of(f, "col");
     const int64_t indices = index_of(f, "indices"), indptr = index_of(f, "indptr");
 
-    if (format < 0 || size < 0 || data < 0 || f->members[format].kind != LODE_TEXT || f->members[size].ndim != 1 ||
-        f->members[size].shape[0] != 2 || f->members[size].kind != LODE_ARRAY || f->members[format].bytes > 16)
+    if (format < 0 || size < 0 || data < 0 || f->members[format].kind != LODE_TEXT ||
+        f->members[size].ndim != 1 || f->members[size].shape[0] != 2 ||
+        f->members[size].kind != LODE_ARRAY || f->members[format].bytes > 16)
         goto done;
     const lode_i_member *const text = &f->members[format];
     LODE_TRY(lode_i_member_bytes(ctx, text, &kind));
@@ -83,7 +90,8 @@ static lode_status recognise_sparse(lode_ctx *ctx, lode_file *f)
     const size_t step = text->wide ? 4 : 1, first = text->wide && text->swapped ? 3 : 0;
     for (size_t k = 0; k < 3 && first + k * step < text->bytes; k++)
         word[k] = ((const char *)kind)[first + k * step];
-    const bool coo = strcmp(word, "coo") == 0, csr = strcmp(word, "csr") == 0, csc = strcmp(word, "csc") == 0;
+    const bool coo = strcmp(word, "coo") == 0, csr = strcmp(word, "csr") == 0,
+               csc = strcmp(word, "csc") == 0;
     if (!((csr || csc) && indices >= 0 && indptr >= 0) && !(coo && row >= 0 && col >= 0))
         goto done;
     LODE_TRY(lode_i_member_array(ctx, f, &f->members[size], &shape));
@@ -96,8 +104,8 @@ static lode_status recognise_sparse(lode_ctx *ctx, lode_file *f)
     m->ndim = 2;
     for (int k = 0; k < 2; k++) {
         m->shape[k] = ((const int64_t *)sizes.data)[k];
-        LODE_REQUIRE(m->shape[k] >= 0, LODE_EFORMAT, "%s: the sparse shape has %" PRId64 " in axis %d", f->path,
-                     m->shape[k], k);
+        LODE_REQUIRE(m->shape[k] >= 0, LODE_EFORMAT,
+                     "%s: the sparse shape has %" PRId64 " in axis %d", f->path, m->shape[k], k);
     }
     m->part[0] = coo ? row : indptr, m->part[1] = coo ? col : indices, m->part[2] = data;
     m->dtype = f->members[data].dtype;
@@ -164,11 +172,14 @@ done:
 }
 
 /* Names and contents as scipy.sparse.save_npz gives them. */
-static lode_status add_scipy(lode_ctx *ctx, lode_i_zip_writer *w, const lode_sparse *s, const lode_i_tensor *t)
+static lode_status add_scipy(lode_ctx *ctx, lode_i_zip_writer *w, const lode_sparse *s,
+                             const lode_i_tensor *t)
 {
     const bool csr = s->layout == LODE_CSR;
     const lode_i_tensor format = { .dtype = LODE_U8, .bytes = 3, .plain = csr ? "csr" : "coo" };
-    lode_i_tensor shape = { .dtype = LODE_I64, .ndim = 1, .shape = { 2 }, .bytes = 2 * sizeof(int64_t) };
+    lode_i_tensor shape = {
+        .dtype = LODE_I64, .ndim = 1, .shape = { 2 }, .bytes = 2 * sizeof(int64_t)
+    };
     memcpy(shape.small, s->shape, sizeof shape.small);
     if (csr) {
         LODE_FORWARD(add_npy(ctx, w, "indices", NULL, &t[1]));
@@ -188,7 +199,8 @@ static lode_status add_scipy(lode_ctx *ctx, lode_i_zip_writer *w, const lode_spa
     return add_npy(ctx, w, "data", NULL, &t[csr ? 2 : 1]);
 }
 
-static lode_status add_member(lode_ctx *ctx, lode_i_zip_writer *w, const lode_i_output *out, lode_i_tensor *t)
+static lode_status add_member(lode_ctx *ctx, lode_i_zip_writer *w, const lode_i_output *out,
+                              lode_i_tensor *t)
 {
     char descr[24];
     if (out->items[t->item].value.kind != LODE_TEXT)
@@ -202,7 +214,8 @@ static lode_status add_member(lode_ctx *ctx, lode_i_zip_writer *w, const lode_i_
     return add_npy(ctx, w, t->name, descr, &text);
 }
 
-lode_status lode_i_npz_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force, uint64_t limit)
+lode_status lode_i_npz_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force,
+                             uint64_t limit)
 {
     lode_status st = LODE_OK;
     lode_i_tensors t = { 0 };
@@ -211,7 +224,8 @@ lode_status lode_i_npz_write(lode_ctx *ctx, const char *path, const lode_i_outpu
     const lode_value first = out->count ? out->items[0].value : lode_none();
     /* SciPy's form has no place for what a result carries with it. */
     const bool plain = !out->meta || (!out->meta->op[0] && !out->meta->attributes);
-    const bool lone = out->count == 1 && plain && first.kind == LODE_SPARSE && first.as.sparse->ndim == 2;
+    const bool lone =
+        out->count == 1 && plain && first.kind == LODE_SPARSE && first.as.sparse->ndim == 2;
 
     LODE_TRY(lode_i_flatten(ctx, out, false, &t));
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &w.out));
@@ -242,5 +256,9 @@ static lode_status write_npz(lode_ctx *ctx, const char *path, const lode_i_outpu
 }
 
 const lode_i_format lode_i_format_npz = {
-    .name = "npz", .suffixes = ".npz", .sniff = sniff, .open = open_npz, .write = write_npz,
+    .name = "npz",
+    .suffixes = ".npz",
+    .sniff = sniff,
+    .open = open_npz,
+    .write = write_npz,
 };

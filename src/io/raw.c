@@ -1,4 +1,5 @@
-/* Raw values without a header, in C order and this machine's byte order; type and shape are told. */
+/* Raw values without a header, in C order and this machine's byte order; type and shape are told.
+ */
 #include "io/io.h"
 
 #include <string.h>
@@ -10,12 +11,16 @@ static lode_status open_raw(lode_ctx *ctx, lode_file *f, const lode_read_opts *o
     int unknown = -1;
     uint64_t bytes = 0;
     if (!o->dtype)
-        return lode_i_fail(ctx, LODE_EUSAGE, "%s: raw files say nothing of themselves; give --dtype and --shape", f->path);
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "%s: raw files say nothing of themselves; give --dtype and --shape",
+                           f->path);
     LODE_FORWARD(lode_i_member_add(ctx, f, "array", 5, &m));
     if (!lode_dtype_parse(o->dtype, &m->dtype))
-        return lode_i_fail(ctx, LODE_EUSAGE, "unknown type %s; f32, f64, i16, u8 and so on are known", o->dtype);
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "unknown type %s; f32, f64, i16, u8 and so on are known", o->dtype);
     if (o->ndim < 0 || o->ndim > LODE_MAX_NDIM)
-        return lode_i_fail(ctx, LODE_EUSAGE, "a shape of %d axes; at most %d", (int)o->ndim, LODE_MAX_NDIM);
+        return lode_i_fail(ctx, LODE_EUSAGE, "a shape of %d axes; at most %d", (int)o->ndim,
+                           LODE_MAX_NDIM);
     m->ndim = o->ndim ? o->ndim : 1; /* without a shape: one vector */
     m->shape[0] = -1;
     if (o->ndim)
@@ -34,8 +39,9 @@ static lode_status open_raw(lode_ctx *ctx, lode_file *f, const lode_read_opts *o
         bytes *= size / bytes;
     }
     if (bytes != size)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s has %" PRIu64 " bytes; that type and shape take %" PRIu64, f->path, size,
-                           bytes);
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s has %" PRIu64 " bytes; that type and shape take %" PRIu64, f->path,
+                           size, bytes);
     m->bytes = bytes;
     m->in = lode_i_infile_ref(f->in);
     return LODE_OK;
@@ -56,5 +62,8 @@ done:
 }
 
 const lode_i_format lode_i_format_raw = {
-    .name = "raw", .suffixes = ".raw .bin .dat", .open = open_raw, .write = write_raw,
+    .name = "raw",
+    .suffixes = ".raw .bin .dat",
+    .open = open_raw,
+    .write = write_raw,
 };

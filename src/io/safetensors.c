@@ -10,9 +10,10 @@ static const struct {
     const char *name;
     lode_dtype dtype;
 } types[] = {
-    { "BOOL", LODE_BOOL }, { "U8", LODE_U8 },   { "I8", LODE_I8 },   { "I16", LODE_I16 }, { "U16", LODE_U16 },
-    { "F16", LODE_F16 },   { "BF16", LODE_BF16 }, { "I32", LODE_I32 }, { "U32", LODE_U32 }, { "F32", LODE_F32 },
-    { "F64", LODE_F64 },   { "I64", LODE_I64 }, { "U64", LODE_U64 }, { "C64", LODE_C64 },
+    { "BOOL", LODE_BOOL }, { "U8", LODE_U8 },   { "I8", LODE_I8 },     { "I16", LODE_I16 },
+    { "U16", LODE_U16 },   { "F16", LODE_F16 }, { "BF16", LODE_BF16 }, { "I32", LODE_I32 },
+    { "U32", LODE_U32 },   { "F32", LODE_F32 }, { "F64", LODE_F64 },   { "I64", LODE_I64 },
+    { "U64", LODE_U64 },   { "C64", LODE_C64 },
 };
 
 const char *lode_i_safetensors_type(lode_dtype dtype)
@@ -31,13 +32,14 @@ static bool sniff(const unsigned char *head, size_t size)
     return size > 8 && head[8] == '{' && n <= HEADER_MAX;
 }
 
-static lode_status tensor(lode_ctx *ctx, lode_file *f, const char *name, const lode_json *o, uint64_t data,
-                          lode_i_member **found)
+static lode_status tensor(lode_ctx *ctx, lode_file *f, const char *name, const lode_json *o,
+                          uint64_t data, lode_i_member **found)
 {
     lode_i_member *m = NULL;
     const uint64_t size = lode_i_infile_size(f->in) - data;
     const char *type = lode_i_json_as_text(lode_i_json_get(o, "dtype"));
-    const lode_json *shape = lode_i_json_get(o, "shape"), *offsets = lode_i_json_get(o, "data_offsets");
+    const lode_json *shape = lode_i_json_get(o, "shape"),
+                    *offsets = lode_i_json_get(o, "data_offsets");
     const int64_t ndim = lode_i_json_count(shape);
     int64_t from = 0, to = 0;
     size_t t = 0;
@@ -45,35 +47,42 @@ static lode_status tensor(lode_ctx *ctx, lode_file *f, const char *name, const l
     *found = m;
     m->in = lode_i_infile_ref(f->in);
     if (!type || ndim < 0 || lode_i_json_count(offsets) != 2)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: tensor %s lacks dtype, shape or data_offsets", f->path, name);
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: tensor %s lacks dtype, shape or data_offsets",
+                           f->path, name);
     if (ndim > LODE_MAX_NDIM)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: tensor %s has %" PRId64 " axes; at most %d are read", f->path, name,
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s: tensor %s has %" PRId64 " axes; at most %d are read", f->path, name,
                            ndim, LODE_MAX_NDIM);
     m->ndim = (int32_t)ndim;
     for (int64_t k = 0; k < ndim; k++)
         if (!lode_i_json_as_i64(lode_i_json_at(shape, k), &m->shape[k]) || m->shape[k] < 0)
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: axis %" PRId64 " of tensor %s is not a size", f->path, k, name);
-    if (!lode_i_json_as_i64(lode_i_json_at(offsets, 0), &from) || !lode_i_json_as_i64(lode_i_json_at(offsets, 1), &to) ||
-        from < 0 || to < from || (uint64_t)to > size)
+            return lode_i_fail(ctx, LODE_EFORMAT, "%s: axis %" PRId64 " of tensor %s is not a size",
+                               f->path, k, name);
+    if (!lode_i_json_as_i64(lode_i_json_at(offsets, 0), &from) ||
+        !lode_i_json_as_i64(lode_i_json_at(offsets, 1), &to) || from < 0 || to < from ||
+        (uint64_t)to > size)
         return lode_i_fail(ctx, LODE_EFORMAT,
-                           "%s: tensor %s lies at %" PRId64 " to %" PRId64 " of %" PRIu64 " bytes of data", f->path, name,
-                           from, to, size);
+                           "%s: tensor %s lies at %" PRId64 " to %" PRId64 " of %" PRIu64
+                           " bytes of data",
+                           f->path, name, from, to, size);
     m->offset = data + (uint64_t)from;
     m->bytes = (uint64_t)(to - from);
     while (t < sizeof types / sizeof *types && strcmp(types[t].name, type) != 0)
         t++;
     if (t == sizeof types / sizeof *types)
-        return lode_i_member_refuse(ctx, m, LODE_U8, "tensor %s has type %.40s, which Lode does not read", name, type);
+        return lode_i_member_refuse(
+            ctx, m, LODE_U8, "tensor %s has type %.40s, which Lode does not read", name, type);
     m->dtype = types[t].dtype;
     uint64_t bytes = 0;
     LODE_FORWARD(lode_i_shape_bytes(ctx, name, m->dtype, m->ndim, m->shape, &bytes));
     if (bytes != m->bytes)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: tensor %s of %" PRIu64 " bytes lies on %" PRIu64, f->path, name, bytes,
-                           m->bytes);
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: tensor %s of %" PRIu64 " bytes lies on %" PRIu64,
+                           f->path, name, bytes, m->bytes);
     return LODE_OK;
 }
 
-/* Tensors cover the data without holes or overlap. Sorted by a heap: qsort of the C library may allocate. */
+/* Tensors cover the data without holes or overlap. Sorted by a heap: qsort of the C library may
+ * allocate. */
 static lode_status check_cover(lode_ctx *ctx, lode_file *f, uint64_t data)
 {
     lode_status st = LODE_OK;
@@ -83,7 +92,8 @@ static lode_status check_cover(lode_ctx *ctx, lode_file *f, uint64_t data)
     LODE_TRY(LODE_NEW(ctx, n, &a));
     for (int64_t i = 0; i < n; i++)
         a[i] = &f->members[i];
-#define LATER(x, y) ((x)->offset > (y)->offset || ((x)->offset == (y)->offset && (x)->bytes > (y)->bytes))
+#define LATER(x, y)                                                                                \
+    ((x)->offset > (y)->offset || ((x)->offset == (y)->offset && (x)->bytes > (y)->bytes))
     for (int64_t size = n, root = n / 2; size > 1;) {
         if (root > 0) {
             root--;
@@ -102,19 +112,22 @@ static lode_status check_cover(lode_ctx *ctx, lode_file *f, uint64_t data)
     }
 #undef LATER
     for (int64_t i = 0; i < n; i++) {
-        LODE_REQUIRE(a[i]->offset == at, LODE_EFORMAT, "%s: tensor %s %s at byte %" PRIu64 " of the data", f->path,
-                     a[i]->name, a[i]->offset < at ? "overlaps another" : "leaves a hole before it",
+        LODE_REQUIRE(a[i]->offset == at, LODE_EFORMAT,
+                     "%s: tensor %s %s at byte %" PRIu64 " of the data", f->path, a[i]->name,
+                     a[i]->offset < at ? "overlaps another" : "leaves a hole before it",
                      a[i]->offset - data);
         at += a[i]->bytes;
     }
     LODE_REQUIRE(at == lode_i_infile_size(f->in), LODE_EFORMAT,
-                 "%s: %" PRIu64 " bytes at its end belong to no tensor", f->path, lode_i_infile_size(f->in) - at);
+                 "%s: %" PRIu64 " bytes at its end belong to no tensor", f->path,
+                 lode_i_infile_size(f->in) - at);
 done:
     lode_i_free(a);
     return st;
 }
 
-lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **header, char **text, uint64_t *size)
+lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **header, char **text,
+                                    uint64_t *size)
 {
     lode_status st = LODE_OK;
     const uint64_t total = lode_i_infile_size(f->in);
@@ -123,23 +136,24 @@ lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **hea
     lode_json *value = NULL;
     lode_i_member *m = NULL;
 
-    LODE_REQUIRE(total >= sizeof first, LODE_EFORMAT, "%s has %" PRIu64 " bytes, fewer than a header", f->path, total);
+    LODE_REQUIRE(total >= sizeof first, LODE_EFORMAT,
+                 "%s has %" PRIu64 " bytes, fewer than a header", f->path, total);
     LODE_TRY(lode_i_infile_read(ctx, f->in, 0, first, sizeof first));
     for (int i = 7; i >= 0; i--)
         n = n << 8 | first[i];
-    LODE_REQUIRE(n <= total - 8 && n <= HEADER_MAX, LODE_EFORMAT, "%s gives a header of %" PRIu64 " bytes, more than %s",
-                 f->path, n, n > HEADER_MAX ? "the 100000000 that are accepted" : "it has");
+    LODE_REQUIRE(n <= total - 8 && n <= HEADER_MAX, LODE_EFORMAT,
+                 "%s gives a header of %" PRIu64 " bytes, more than %s", f->path, n,
+                 n > HEADER_MAX ? "the 100000000 that are accepted" : "it has");
     LODE_TRY(lode_i_alloc(ctx, (size_t)n + 1, (void **)text));
     LODE_TRY(lode_i_infile_read(ctx, f->in, 8, *text, (size_t)n));
     (*text)[n] = '\0';
     LODE_TRY(lode_i_json_parse(ctx, *text, (size_t)n, header));
-    LODE_REQUIRE(**text == '{' && lode_i_json_count(*header) >= 0, LODE_EFORMAT, "%s: its header is no JSON object",
-                 f->path);
-    for (int64_t i = 0; i < lode_i_json_count(*header); i++) {
-        const char *name = lode_i_json_key(*header, i, &value);
+    LODE_REQUIRE(**text == '{' && lode_i_json_count(*header) >= 0, LODE_EFORMAT,
+                 "%s: its header is no JSON object", f->path);
+    const char *name = lode_i_json_next(*header, NULL, &value);
+    for (; name; name = lode_i_json_next(*header, name, &value))
         if (strcmp(name, "__metadata__") != 0)
             LODE_TRY(tensor(ctx, f, name, value, 8 + n, &m));
-    }
     LODE_TRY(check_cover(ctx, f, 8 + n));
     *size = n;
 done:
@@ -165,7 +179,8 @@ done:
     return st;
 }
 
-static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force)
+static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                                     bool force)
 {
     lode_status st = LODE_OK;
     lode_i_tensors t = { 0 };
@@ -181,8 +196,9 @@ static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode
         int64_t shape[LODE_MAX_NDIM];
         if (v.kind != LODE_SCALAR)
             LODE_TRY(lode_i_dense_form(ctx, out->items[i].name, v, &dtype, &ndim, shape));
-        LODE_REQUIRE(lode_i_safetensors_type(dtype), LODE_ETYPE, "%s: safetensors has no type for %s; write .lode",
-                     out->items[i].name, lode_dtype_name(dtype));
+        LODE_REQUIRE(lode_i_safetensors_type(dtype), LODE_ETYPE,
+                     "%s: safetensors has no type for %s; write .lode", out->items[i].name,
+                     lode_dtype_name(dtype));
     }
     LODE_TRY(lode_i_flatten(ctx, out, false, &t));
     header = lode_i_json_object();
@@ -223,7 +239,8 @@ done:
 lode_status lode_i_safetensors_entry(lode_ctx *ctx, const lode_i_tensor *t, lode_json **entry)
 {
     lode_status st = LODE_OK;
-    lode_json *o = lode_i_json_object(), *shape = lode_i_json_array(), *offsets = lode_i_json_array(), *given = NULL;
+    lode_json *o = lode_i_json_object(), *shape = lode_i_json_array(),
+              *offsets = lode_i_json_array(), *given = NULL;
     LODE_TRY(lode_i_json_set(ctx, o, "dtype", lode_i_json_text(lode_i_safetensors_type(t->dtype))));
     for (int k = 0; k < t->ndim; k++)
         LODE_TRY(lode_i_json_push(ctx, shape, lode_i_json_i64(t->shape[k])));
@@ -243,6 +260,9 @@ done:
 }
 
 const lode_i_format lode_i_format_safetensors = {
-    .name = "safetensors", .suffixes = ".safetensors", .sniff = sniff, .open = open_safetensors,
+    .name = "safetensors",
+    .suffixes = ".safetensors",
+    .sniff = sniff,
+    .open = open_safetensors,
     .write = write_safetensors,
 };

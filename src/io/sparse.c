@@ -8,8 +8,8 @@ static lode_status as_index(lode_ctx *ctx, const char *what, const char *part, l
 {
     lode_status st = LODE_OK;
     lode_array t = { 0 };
-    LODE_REQUIRE(strchr("iu", lode_dtype_class(a->dtype)), LODE_EFORMAT, "%s: %s is %s, where whole numbers belong",
-                 what, part, lode_dtype_name(a->dtype));
+    LODE_REQUIRE(strchr("iu", lode_dtype_class(a->dtype)), LODE_EFORMAT,
+                 "%s: %s is %s, where whole numbers belong", what, part, lode_dtype_name(a->dtype));
     LODE_TRY(lode_i_as(ctx, a, LODE_I64, &t));
     lode_array_swap(a, &t);
 done:
@@ -18,24 +18,28 @@ done:
 }
 
 /* indptr rises from 0 to nnz in steps that never fall. */
-static lode_status check_pointer(lode_ctx *ctx, const char *what, const lode_array *indptr, int64_t lines, int64_t nnz)
+static lode_status check_pointer(lode_ctx *ctx, const char *what, const lode_array *indptr,
+                                 int64_t lines, int64_t nnz)
 {
     const int64_t *p = indptr->data;
     if (indptr->ndim != 1 || indptr->shape[0] != lines + 1)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: indptr has %" PRId64 " values, not %" PRId64, what,
-                           indptr->ndim ? indptr->shape[0] : 1, lines + 1);
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: indptr has %" PRId64 " values, not %" PRId64,
+                           what, indptr->ndim ? indptr->shape[0] : 1, lines + 1);
     if (p[0] != 0 || p[lines] != nnz)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: indptr runs from %" PRId64 " to %" PRId64 ", not from 0 to %" PRId64,
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s: indptr runs from %" PRId64 " to %" PRId64
+                           ", not from 0 to %" PRId64,
                            what, p[0], p[lines], nnz);
     for (int64_t i = 0; i < lines; i++)
         if (p[i] > p[i + 1])
-            return lode_i_fail(ctx, LODE_EFORMAT, "%s: indptr falls from %" PRId64 " to %" PRId64 " at %" PRId64, what,
+            return lode_i_fail(ctx, LODE_EFORMAT,
+                               "%s: indptr falls from %" PRId64 " to %" PRId64 " at %" PRId64, what,
                                p[i], p[i + 1], i);
     return LODE_OK;
 }
 
-lode_status lode_i_sparse_pair(lode_ctx *ctx, const char *what, const lode_array *row, const lode_array *col,
-                               lode_array *indices)
+lode_status lode_i_sparse_pair(lode_ctx *ctx, const char *what, const lode_array *row,
+                               const lode_array *col, lode_array *indices)
 {
     lode_status st = LODE_OK;
     lode_array r = lode_array_ref(row), c = lode_array_ref(col), both = { 0 };
@@ -55,8 +59,9 @@ done:
     return st;
 }
 
-lode_status lode_i_sparse_from_parts(lode_ctx *ctx, lode_layout layout, bool csc, const int64_t *shape, int ndim,
-                                     lode_array *indptr, lode_array *indices, lode_array *values, const char *what,
+lode_status lode_i_sparse_from_parts(lode_ctx *ctx, lode_layout layout, bool csc,
+                                     const int64_t *shape, int ndim, lode_array *indptr,
+                                     lode_array *indices, lode_array *values, const char *what,
                                      lode_sparse *out)
 {
     lode_status st = LODE_OK;
@@ -64,14 +69,16 @@ lode_status lode_i_sparse_from_parts(lode_ctx *ctx, lode_layout layout, bool csc
     bool sorted = true;
 
     memcpy(s.shape, shape, (size_t)ndim * sizeof *shape);
-    LODE_REQUIRE(values->ndim == 1, LODE_EFORMAT, "%s: its values have %d axes, not one", what, (int)values->ndim);
+    LODE_REQUIRE(values->ndim == 1, LODE_EFORMAT, "%s: its values have %d axes, not one", what,
+                 (int)values->ndim);
     const int64_t nnz = values->shape[0];
     LODE_TRY(as_index(ctx, what, "indices", indices));
     if (layout == LODE_COO) {
-        LODE_REQUIRE(indices->ndim == 2 && indices->shape[0] == nnz && indices->shape[1] == ndim, LODE_EFORMAT,
-                     "%s: its indices are not %" PRId64 " x %d", what, nnz, ndim);
+        LODE_REQUIRE(indices->ndim == 2 && indices->shape[0] == nnz && indices->shape[1] == ndim,
+                     LODE_EFORMAT, "%s: its indices are not %" PRId64 " x %d", what, nnz, ndim);
     } else {
-        LODE_REQUIRE(ndim == 2, LODE_EFORMAT, "%s: compressed rows with %d axes, not two", what, ndim);
+        LODE_REQUIRE(ndim == 2, LODE_EFORMAT, "%s: compressed rows with %d axes, not two", what,
+                     ndim);
         LODE_REQUIRE(indices->ndim == 1 && indices->shape[0] == nnz, LODE_EFORMAT,
                      "%s: its indices are not as many as its %" PRId64 " values", what, nnz);
         LODE_TRY(as_index(ctx, what, "indptr", indptr));

@@ -1,5 +1,5 @@
-/* Addresses: "file", "file:member", either with "[0:10,:,5]". Read from the right; what exists as a file
- * or a member by its whole text wins over the meaning of ':' and '['. */
+/* Addresses: "file", "file:member", either with "[0:10,:,5]". Read from the right; what exists as a
+ * file or a member by its whole text wins over the meaning of ':' and '['. */
 #include "io/io.h"
 
 #include <string.h>
@@ -32,7 +32,8 @@ lode_status lode_i_slice_parse(lode_ctx *ctx, const char *text, size_t size, lod
         const int k = s->ndim;
         bool ok = true, given = false;
         if (k == LODE_MAX_NDIM)
-            return lode_i_fail(ctx, LODE_EUSAGE, "slice [%.*s] has more than %d parts", (int)size, text, LODE_MAX_NDIM);
+            return lode_i_fail(ctx, LODE_EUSAGE, "slice [%.*s] has more than %d parts", (int)size,
+                               text, LODE_MAX_NDIM);
         s->step[k] = 1;
         const char *dots = at;
         while (dots < stop && *dots == ' ')
@@ -46,14 +47,16 @@ lode_status lode_i_slice_parse(lode_ctx *ctx, const char *text, size_t size, lod
             s->ndim++;
         } else {
             ok = part_i64(at, (size_t)(one - at), &s->has_start[k], &s->start[k]) &&
-                 part_i64(one + 1, (size_t)((two ? two : stop) - one - 1), &s->has_stop[k], &s->stop[k]);
+                 part_i64(one + 1, (size_t)((two ? two : stop) - one - 1), &s->has_stop[k],
+                          &s->stop[k]);
             if (two)
                 ok = ok && part_i64(two + 1, (size_t)(stop - two - 1), &given, &s->step[k]);
             ok = ok && s->step[k] != 0;
             s->ndim++;
         }
         if (!ok)
-            return lode_i_fail(ctx, LODE_EUSAGE, "'%.*s' in slice [%.*s] is none of 5, 0:10, 0:10:2, : or ...",
+            return lode_i_fail(ctx, LODE_EUSAGE,
+                               "'%.*s' in slice [%.*s] is none of 5, 0:10, 0:10:2, : or ...",
                                (int)(stop - at), at, (int)size, text);
         if (!comma)
             break;
@@ -70,15 +73,16 @@ static int64_t clip(int64_t v, int64_t n, int64_t low, int64_t high)
     return v < low ? low : v > high ? high : v;
 }
 
-lode_status lode_i_slice_resolve(lode_ctx *ctx, const lode_i_slice *s, int ndim, const int64_t *shape,
-                                 lode_i_range *ranges)
+lode_status lode_i_slice_resolve(lode_ctx *ctx, const lode_i_slice *s, int ndim,
+                                 const int64_t *shape, lode_i_range *ranges)
 {
     static const lode_i_slice everything = { .ellipsis = 0 };
     if (!s)
         s = &everything;
     const int gap = s->ellipsis < 0 ? s->ndim : s->ellipsis, hole = ndim - s->ndim;
     if (hole < 0)
-        return lode_i_fail(ctx, LODE_ESHAPE, "the slice has %d parts, the array %d axes", (int)s->ndim, ndim);
+        return lode_i_fail(ctx, LODE_ESHAPE, "the slice has %d parts, the array %d axes",
+                           (int)s->ndim, ndim);
     for (int i = 0; i < ndim; i++) {
         const int64_t n = shape[i];
         ranges[i] = (lode_i_range){ .start = 0, .stop = n, .step = 1 };
@@ -88,8 +92,9 @@ lode_status lode_i_slice_resolve(lode_ctx *ctx, const lode_i_slice *s, int ndim,
         if (s->dropped[k]) {
             const int64_t v = s->start[k];
             if (v < -n || v >= n)
-                return lode_i_fail(ctx, LODE_ESHAPE, "index %" PRId64 " is outside axis %d, which has %" PRId64 " values", v,
-                                   i, n);
+                return lode_i_fail(
+                    ctx, LODE_ESHAPE,
+                    "index %" PRId64 " is outside axis %d, which has %" PRId64 " values", v, i, n);
             ranges[i].start = v < 0 ? v + n : v;
             ranges[i].stop = ranges[i].start + 1;
             ranges[i].dropped = true;
@@ -109,7 +114,8 @@ typedef struct cut {
     lode_source whole, part;
 } cut;
 
-static lode_status cut_read(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count, void *dst)
+static lode_status cut_read(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                            const int64_t *count, void *dst)
 {
     const cut *c = s->data;
     return c->part.read(ctx, &c->part, start, count, dst);
@@ -131,7 +137,8 @@ static lode_status cut_source(lode_ctx *ctx, const lode_i_range *ranges, lode_so
     bool dropped[LODE_MAX_NDIM];
     cut *c = NULL;
     for (int k = 0; k < s->ndim; k++)
-        start[k] = ranges[k].start, stop[k] = ranges[k].stop, step[k] = ranges[k].step, dropped[k] = ranges[k].dropped;
+        start[k] = ranges[k].start, stop[k] = ranges[k].stop, step[k] = ranges[k].step,
+        dropped[k] = ranges[k].dropped;
     LODE_TRY(lode_i_calloc(ctx, sizeof *c, (void **)&c));
     c->whole = *s;
     LODE_TRY(lode_i_source_slice(ctx, &c->whole, s->ndim, start, stop, step, dropped, &c->part));
@@ -146,7 +153,7 @@ done:
 /* ---- the address ---- */
 
 typedef struct address {
-    char *text;         /* cut into pieces by zeros */
+    char *text; /* cut into pieces by zeros */
     const char *path;
     const char *member; /* NULL: none given */
     const char *slice;  /* inside the brackets, or NULL */
@@ -200,8 +207,9 @@ static lode_status find_file(lode_ctx *ctx, const char *spec, address *a)
     char *colon = strrchr(a->text, ':');
     if (colon && colon > a->text && strchr(colon, '/') == NULL)
         *colon = '\0';
-    return lode_i_fail(ctx, LODE_ENOENT, "no file %s%s%s%s", a->text, strcmp(a->text, spec) ? " (from " : "",
-                       strcmp(a->text, spec) ? spec : "", strcmp(a->text, spec) ? ")" : "");
+    return lode_i_fail(ctx, LODE_ENOENT, "no file %s%s%s%s", a->text,
+                       strcmp(a->text, spec) ? " (from " : "", strcmp(a->text, spec) ? spec : "",
+                       strcmp(a->text, spec) ? ")" : "");
 }
 
 static void list_members(const lode_file *f, char *text, size_t size)
@@ -209,14 +217,16 @@ static void list_members(const lode_file *f, char *text, size_t size)
     size_t at = 0;
     text[0] = '\0';
     for (int64_t i = 0; i < f->shown && at + 40 < size; i++) {
-        const int n = snprintf(text + at, size - at, "%s%.60s", i ? ", " : "", f->members[f->show[i]].name);
+        const int n =
+            snprintf(text + at, size - at, "%s%.60s", i ? ", " : "", f->members[f->show[i]].name);
         at += n > 0 ? (size_t)n : 0;
         if (at + 40 >= size && i + 1 < f->shown)
             snprintf(text + (at < size - 5 ? at : size - 5), 5, ", ..");
     }
 }
 
-static lode_status choose(lode_ctx *ctx, const lode_file *f, const char *name, lode_i_member **found)
+static lode_status choose(lode_ctx *ctx, const lode_file *f, const char *name,
+                          lode_i_member **found)
 {
     char list[400];
     list_members(f, list, sizeof list);
@@ -234,8 +244,9 @@ static lode_status choose(lode_ctx *ctx, const lode_file *f, const char *name, l
             *found = only;
             return LODE_OK;
         }
-        return lode_i_fail(ctx, f->shown ? LODE_EUSAGE : LODE_ENOENT, "%s holds %" PRId64 " values%s%s; name one as %s:NAME",
-                           f->path, f->shown, f->shown ? ": " : "", list, f->path);
+        return lode_i_fail(ctx, f->shown ? LODE_EUSAGE : LODE_ENOENT,
+                           "%s holds %" PRId64 " values%s%s; name one as %s:NAME", f->path,
+                           f->shown, f->shown ? ": " : "", list, f->path);
     }
     const char *near = NULL;
     int best = 0;
@@ -255,12 +266,15 @@ static lode_status choose(lode_ctx *ctx, const lode_file *f, const char *name, l
             near = other, best = d;
     }
     if (near && best <= 2 && (size_t)best < strlen(name))
-        return lode_i_fail(ctx, LODE_ENOENT, "%s has no member %s; did you mean %s?", f->path, name, near);
-    return lode_i_fail(ctx, LODE_ENOENT, "%s has no member %s; it holds %s", f->path, name, f->shown ? list : "none");
+        return lode_i_fail(ctx, LODE_ENOENT, "%s has no member %s; did you mean %s?", f->path, name,
+                           near);
+    return lode_i_fail(ctx, LODE_ENOENT, "%s has no member %s; it holds %s", f->path, name,
+                       f->shown ? list : "none");
 }
 
 /* A member whose name is the whole rest of the address, brackets included, wins over a slice. */
-static lode_status choose_whole(lode_ctx *ctx, const lode_file *f, address *a, lode_i_member **found)
+static lode_status choose_whole(lode_ctx *ctx, const lode_file *f, address *a,
+                                lode_i_member **found)
 {
     lode_status st = LODE_OK;
     lode_text whole = { 0 };
@@ -279,8 +293,8 @@ done:
     return st;
 }
 
-lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opts *o, bool load, const char *name,
-                            lode_bundle *into)
+lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opts *o, bool load,
+                            const char *name, lode_bundle *into)
 {
     lode_status st = LODE_OK;
     address a = { 0 };
@@ -297,7 +311,8 @@ lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opt
     LODE_TRY(lode_file_open(ctx, a.path, o, &f));
     LODE_TRY(choose_whole(ctx, f, &a, &m));
     LODE_REQUIRE(!a.slice || m->kind == LODE_ARRAY || m->kind == LODE_NONE, LODE_ETYPE,
-                 "%s: member %s is %s; only dense arrays are sliced", f->path, m->name, lode_kind_name(m->kind));
+                 "%s: member %s is %s; only dense arrays are sliced", f->path, m->name,
+                 lode_kind_name(m->kind));
     if (a.slice)
         LODE_TRY(lode_i_slice_parse(ctx, a.slice, strlen(a.slice) - 1, &slice));
     LODE_TRY(lode_i_slice_resolve(ctx, a.slice ? &slice : NULL, m->ndim, m->shape, ranges));

@@ -14,7 +14,8 @@ typedef struct lode_i_lines {
     int64_t number;
 } lode_i_lines;
 lode_status lode_i_lines_open(lode_ctx *ctx, lode_infile *in, lode_i_lines *l);
-/** The next line, ended by a zero and without its newline, valid until the next call; NULL at the end. */
+/** The next line, ended by a zero and without its newline, valid until the next call; NULL at the
+ * end. */
 lode_status lode_i_lines_next(lode_ctx *ctx, lode_i_lines *l, char **line);
 void lode_i_lines_close(lode_i_lines *l);
 

@@ -3,7 +3,8 @@
 
 #include <string.h>
 
-static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_output *out, const lode_write_opts *o)
+static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                                const lode_write_opts *o)
 {
     const lode_i_format *format = NULL;
     if (!o || !o->format) {
@@ -14,19 +15,24 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
     if (!format)
         LODE_FORWARD(lode_i_format_find(ctx, o ? o->format : NULL, path, &format));
     if (!format)
-        return lode_i_fail(ctx, LODE_EUSAGE, "%s: its suffix names no format; use .lode, .npy, .npz, .safetensors, .nc, "
-                           ".mtx, .csv, .raw, a directory/ or --to", path);
+        return lode_i_fail(
+            ctx, LODE_EUSAGE,
+            "%s: its suffix names no format; use .lode, .npy, .npz, .safetensors, .nc, "
+            ".mtx, .csv, .raw, a directory/ or --to",
+            path);
     if (!format->write)
         return lode_i_fail(ctx, LODE_EUNSUPPORTED, "%s files are read only", format->name);
     return format->write(ctx, path, out, o && o->force);
 }
 
-lode_status lode_write(lode_ctx *ctx, const char *path, const lode_bundle *b, const lode_write_opts *o)
+lode_status lode_write(lode_ctx *ctx, const char *path, const lode_bundle *b,
+                       const lode_write_opts *o)
 {
     lode_status st = LODE_OK;
     lode_i_output out = { .meta = &b->meta, .only = o ? o->only : NULL };
     lode_i_begin(ctx, "write");
-    if (b->certificate.kind != LODE_CERT_NONE || b->certificate.note[0] || b->certificate.quantity[0])
+    if (b->certificate.kind != LODE_CERT_NONE || b->certificate.note[0] ||
+        b->certificate.quantity[0])
         out.certificate = &b->certificate;
     LODE_TRY(lode_i_calloc(ctx, (size_t)b->count * sizeof *out.items + 1, (void **)&out.items));
     out.count = b->count;
@@ -41,8 +47,8 @@ done:
     return st;
 }
 
-lode_status lode_write_source(lode_ctx *ctx, const char *path, const char *name, const lode_source *s,
-                              const lode_write_opts *o)
+lode_status lode_write_source(lode_ctx *ctx, const char *path, const char *name,
+                              const lode_source *s, const lode_write_opts *o)
 {
     lode_i_item item = { .name = name ? name : "array", .value = lode_from_source(s) };
     const lode_i_output out = { .count = 1, .items = &item, .only = NULL };

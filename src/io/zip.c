@@ -1,5 +1,5 @@
-/* Reading zip archives: the central directory with its zip64 fields, and inflating entries. Sizes and
- * places are checked against the file before they are believed. */
+/* Reading zip archives: the central directory with its zip64 fields, and inflating entries. Sizes
+ * and places are checked against the file before they are believed. */
 #include "io/io.h"
 
 #include <string.h>
@@ -7,9 +7,18 @@
 
 enum { TAIL = 22, TAIL64 = 56, LOCATOR = 20, CENTRAL = 46, LOCAL = 30, COMMENT_MAX = 65535 };
 
-static uint16_t get16(const unsigned char *p) { return (uint16_t)(p[0] | p[1] << 8); }
-static uint32_t get32(const unsigned char *p) { return (uint32_t)get16(p) | (uint32_t)get16(p + 2) << 16; }
-static uint64_t get64(const unsigned char *p) { return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32; }
+static uint16_t get16(const unsigned char *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
+static uint32_t get32(const unsigned char *p)
+{
+    return (uint32_t)get16(p) | (uint32_t)get16(p + 2) << 16;
+}
+static uint64_t get64(const unsigned char *p)
+{
+    return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32;
+}
 
 uint32_t lode_i_crc32(uint32_t crc, const void *bytes, size_t size)
 {
@@ -26,11 +35,13 @@ void lode_i_zip_free(lode_i_zip *zip)
 
 static lode_status damaged(lode_ctx *ctx, lode_infile *in, const char *why)
 {
-    return lode_i_fail(ctx, LODE_EFORMAT, "%s is a damaged zip archive: %s", lode_i_infile_path(in), why);
+    return lode_i_fail(ctx, LODE_EFORMAT, "%s is a damaged zip archive: %s", lode_i_infile_path(in),
+                       why);
 }
 
 /* Where the central directory lies and how many entries it has. */
-static lode_status find_directory(lode_ctx *ctx, lode_infile *in, uint64_t *at, uint64_t *size, uint64_t *count)
+static lode_status find_directory(lode_ctx *ctx, lode_infile *in, uint64_t *at, uint64_t *size,
+                                  uint64_t *count)
 {
     lode_status st = LODE_OK;
     const uint64_t total = lode_i_infile_size(in);
@@ -45,7 +56,8 @@ static lode_status find_directory(lode_ctx *ctx, lode_infile *in, uint64_t *at, 
         if (get32(tail + i) == 0x06054b50 && i + TAIL + get16(tail + i + 20) == n)
             break;
     if (i == SIZE_MAX) {
-        st = damaged(ctx, in, "its end record is missing, so the file is cut off or has something after it");
+        st = damaged(ctx, in,
+                     "its end record is missing, so the file is cut off or has something after it");
         goto done;
     }
     const unsigned char *e = tail + i;
@@ -76,8 +88,10 @@ done:
     return st;
 }
 
-/* The zip64 extra field holds, in this order, those of size, packed size, offset that were all ones. */
-static bool wide_fields(const unsigned char *extra, size_t size, uint64_t *full, uint64_t *packed, uint64_t *offset)
+/* The zip64 extra field holds, in this order, those of size, packed size, offset that were all
+ * ones. */
+static bool wide_fields(const unsigned char *extra, size_t size, uint64_t *full, uint64_t *packed,
+                        uint64_t *offset)
 {
     uint64_t *const wide[3] = { full, packed, offset };
     bool need = false;
@@ -106,15 +120,19 @@ static lode_status locate(lode_ctx *ctx, lode_infile *in, uint64_t directory, lo
 {
     unsigned char local[LOCAL];
     if (e->offset > directory || directory - e->offset < LOCAL)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: entry %s lies outside the archive, at byte %" PRIu64,
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s: entry %s lies outside the archive, at byte %" PRIu64,
                            lode_i_infile_path(in), e->name, e->offset);
     LODE_FORWARD(lode_i_infile_read(ctx, in, e->offset, local, LOCAL));
     const uint64_t head = LOCAL + (uint64_t)get16(local + 26) + get16(local + 28);
     if (get32(local) != 0x04034b50 || get16(local + 8) != e->method)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: entry %s does not begin at byte %" PRIu64 ", where the directory says",
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s: entry %s does not begin at byte %" PRIu64
+                           ", where the directory says",
                            lode_i_infile_path(in), e->name, e->offset);
     if (head > directory - e->offset || e->packed > directory - e->offset - head)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: entry %s of %" PRIu64 " bytes does not fit in the archive",
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s: entry %s of %" PRIu64 " bytes does not fit in the archive",
                            lode_i_infile_path(in), e->name, e->packed);
     e->offset += head;
     return LODE_OK;
@@ -136,7 +154,8 @@ lode_status lode_i_zip_list(lode_ctx *ctx, lode_infile *in, lode_i_zip *zip)
             st = damaged(ctx, in, "its directory breaks off");
             goto done;
         }
-        const size_t name = get16(p + 28), extra = get16(p + 30), whole = CENTRAL + name + extra + get16(p + 32);
+        const size_t name = get16(p + 28), extra = get16(p + 30),
+                     whole = CENTRAL + name + extra + get16(p + 32);
         if (whole > left) {
             st = damaged(ctx, in, "its directory breaks off");
             goto done;
@@ -148,23 +167,28 @@ lode_status lode_i_zip_list(lode_ctx *ctx, lode_infile *in, lode_i_zip *zip)
         zip->count++;
         memcpy(e->name, p + CENTRAL, name);
         e->name[name] = '\0';
-        LODE_REQUIRE(strlen(e->name) == name, LODE_EFORMAT, "%s: the name of entry %" PRIu64 " holds a zero byte",
-                     lode_i_infile_path(in), i);
-        LODE_REQUIRE(wide_fields(p + CENTRAL + name, extra, &e->size, &e->packed, &e->offset), LODE_EFORMAT,
-                     "%s: entry %s has a damaged zip64 field", lode_i_infile_path(in), e->name);
-        LODE_REQUIRE(!(get16(p + 8) & 1), LODE_EUNSUPPORTED, "%s: entry %s is encrypted", lode_i_infile_path(in), e->name);
+        LODE_REQUIRE(strlen(e->name) == name, LODE_EFORMAT,
+                     "%s: the name of entry %" PRIu64 " holds a zero byte", lode_i_infile_path(in),
+                     i);
+        LODE_REQUIRE(wide_fields(p + CENTRAL + name, extra, &e->size, &e->packed, &e->offset),
+                     LODE_EFORMAT, "%s: entry %s has a damaged zip64 field", lode_i_infile_path(in),
+                     e->name);
+        LODE_REQUIRE(!(get16(p + 8) & 1), LODE_EUNSUPPORTED, "%s: entry %s is encrypted",
+                     lode_i_infile_path(in), e->name);
         LODE_REQUIRE(e->method == 0 || e->method == 8, LODE_EUNSUPPORTED,
-                     "%s: entry %s is packed by method %d; stored (0) and deflate (8) are read", lode_i_infile_path(in),
-                     e->name, e->method);
+                     "%s: entry %s is packed by method %d; stored (0) and deflate (8) are read",
+                     lode_i_infile_path(in), e->name, e->method);
         LODE_TRY(locate(ctx, in, at, e));
         LODE_REQUIRE(e->method != 0 || e->size == e->packed, LODE_EFORMAT,
-                     "%s: stored entry %s has %" PRIu64 " bytes and claims %" PRIu64, lode_i_infile_path(in), e->name,
-                     e->packed, e->size);
+                     "%s: stored entry %s has %" PRIu64 " bytes and claims %" PRIu64,
+                     lode_i_infile_path(in), e->name, e->packed, e->size);
         /* Deflate shrinks at most 1032 to 1. */
         LODE_REQUIRE(e->size / 1032 <= e->packed, LODE_EFORMAT,
-                     "%s: entry %s claims %" PRIu64 " bytes from %" PRIu64 ", more than deflate can do",
+                     "%s: entry %s claims %" PRIu64 " bytes from %" PRIu64
+                     ", more than deflate can do",
                      lode_i_infile_path(in), e->name, e->size, e->packed);
-        LODE_REQUIRE(total <= at - e->packed, LODE_EFORMAT, "%s: its entries overlap", lode_i_infile_path(in));
+        LODE_REQUIRE(total <= at - e->packed, LODE_EFORMAT, "%s: its entries overlap",
+                     lode_i_infile_path(in));
         total += e->packed;
         p += whole;
     }
@@ -184,8 +208,9 @@ static void z_free(voidpf ctx, voidpf p)
     lode_i_free(p);
 }
 
-lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset, uint64_t packed,
-                               uint64_t skip, uint64_t want, bool whole, void **bytes, uint32_t *crc)
+lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what, uint64_t offset,
+                               uint64_t packed, uint64_t skip, uint64_t want, bool whole,
+                               void **bytes, uint32_t *crc)
 {
     enum { INPUT = 1 << 16 };
     lode_status st = LODE_OK;
@@ -208,7 +233,9 @@ lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what,
             room = skip - skipped < room ? skip - skipped : room;
         } else if (have < want) {
             if (have == capacity) {
-                capacity = want - capacity < capacity ? want : 2 * capacity; /* grows as it fills: sizes may lie */
+                capacity = want - capacity < capacity
+                               ? want
+                               : 2 * capacity; /* grows as it fills: sizes may lie */
                 LODE_TRY(lode_i_realloc(ctx, (size_t)capacity + 1, &out));
             }
             to = (unsigned char *)out + have;
@@ -226,9 +253,12 @@ lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what,
         z.next_out = to, z.avail_out = (uInt)room;
         const int rc = inflate(&z, Z_NO_FLUSH);
         const uint64_t got = room - z.avail_out;
-        LODE_REQUIRE(rc == Z_OK || rc == Z_STREAM_END || (rc == Z_BUF_ERROR && got > 0) || rc == Z_MEM_ERROR, LODE_EFORMAT,
-                     "%s is damaged: its deflated bytes break off or are none, near byte %" PRIu64 " of the file", what,
-                     offset + read - z.avail_in);
+        LODE_REQUIRE(rc == Z_OK || rc == Z_STREAM_END || (rc == Z_BUF_ERROR && got > 0) ||
+                         rc == Z_MEM_ERROR,
+                     LODE_EFORMAT,
+                     "%s is damaged: its deflated bytes break off or are none, near byte %" PRIu64
+                     " of the file",
+                     what, offset + read - z.avail_in);
         LODE_REQUIRE(rc != Z_MEM_ERROR, LODE_ENOMEM, "no memory to inflate %s", what);
         *crc = lode_i_crc32(*crc, to, (size_t)got);
         LODE_REQUIRE(to != past || skipped < skip || got == 0, LODE_EFORMAT,
@@ -240,7 +270,8 @@ lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what,
         if (rc == Z_STREAM_END) {
             ended = true;
             LODE_REQUIRE(skipped == skip && have == want, LODE_EFORMAT,
-                         "%s inflates to %" PRIu64 " bytes, not the %" PRIu64 " it claims", what, skipped + have, skip + want);
+                         "%s inflates to %" PRIu64 " bytes, not the %" PRIu64 " it claims", what,
+                         skipped + have, skip + want);
         }
     }
     *bytes = out;

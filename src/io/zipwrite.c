@@ -42,8 +42,8 @@ lode_status lode_i_zip_begin(lode_ctx *ctx, lode_i_zip_writer *w, const char *na
 {
     lode_status st = LODE_OK;
     lode_text t = { 0 };
-    LODE_REQUIRE(strlen(name) < UINT16_MAX, LODE_EUSAGE, "a member name of %zu bytes is too long for a zip archive",
-                 strlen(name));
+    LODE_REQUIRE(strlen(name) < UINT16_MAX, LODE_EUSAGE,
+                 "a member name of %zu bytes is too long for a zip archive", strlen(name));
     lode_i_free(w->name);
     w->name = NULL;
     LODE_TRY(lode_i_strdup(ctx, name, &w->name));
@@ -69,8 +69,9 @@ lode_status lode_i_zip_end(lode_ctx *ctx, lode_i_zip_writer *w)
     lode_status st = LODE_OK;
     lode_text t = { 0 }, *const c = &w->central;
     const bool wide = w->size >= w->limit, far = w->start >= w->limit;
-    LODE_REQUIRE(w->written == w->size, LODE_EINTERNAL, "%s: %" PRIu64 " bytes written, %" PRIu64 " announced", w->name,
-                 w->written, w->size);
+    LODE_REQUIRE(w->written == w->size, LODE_EINTERNAL,
+                 "%s: %" PRIu64 " bytes written, %" PRIu64 " announced", w->name, w->written,
+                 w->size);
     LODE_TRY(local_header(ctx, w, &t));
     LODE_TRY(lode_i_outfile_pwrite(ctx, w->out, w->start, t.text, t.size));
     LODE_TRY(put(ctx, c, 4, 0x02014b50));
@@ -110,7 +111,8 @@ lode_status lode_i_zip_finish(lode_ctx *ctx, lode_i_zip_writer *w)
 {
     lode_status st = LODE_OK;
     lode_text t = { 0 };
-    const uint64_t at = lode_i_outfile_tell(w->out), size = w->central.size, count = (uint64_t)w->count;
+    const uint64_t at = lode_i_outfile_tell(w->out), size = w->central.size,
+                   count = (uint64_t)w->count;
     const bool wide = at >= w->limit || size >= w->limit || count >= UINT16_MAX;
     if (size)
         LODE_TRY(lode_i_outfile_write(ctx, w->out, w->central.text, size));

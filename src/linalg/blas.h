@@ -1,13 +1,14 @@
-/* Private to linalg: how its files hand matrices to BLAS and LAPACK. blas.c is the one file that calls
- * CBLAS and lapack.c the one that calls LAPACK; both narrow sizes to int, which callers keep below 2^31. */
+/* Private to linalg: how its files hand matrices to BLAS and LAPACK. blas.c is the one file that
+ * calls CBLAS and lapack.c the one that calls LAPACK; both narrow sizes to int, which callers keep
+ * below 2^31. */
 #ifndef LODE_LINALG_BLAS_H
 #define LODE_LINALG_BLAS_H
 
 #include "linalg/linalg.h"
 
-/** A matrix read as P(i,k), with op() already applied: element at p + i rs + (k mod kin) cs + (k div kin) ks,
- *  conjugated when conj is set. kin is the length of the inner run of columns: the whole width for a plain
- *  matrix, `right` for the mode unfolding of a left x n x right tensor. */
+/** A matrix read as P(i,k), with op() already applied: element at p + i rs + (k mod kin) cs + (k
+ * div kin) ks, conjugated when conj is set. kin is the length of the inner run of columns: the
+ * whole width for a plain matrix, `right` for the mode unfolding of a left x n x right tensor. */
 typedef struct lode_i_operand {
     const char *p;
     lode_dtype dtype;
@@ -17,23 +18,27 @@ typedef struct lode_i_operand {
 
 /** op(A) of a matrix, or of a vector seen as one column. */
 lode_i_operand lode_i_operand_of(lode_trans t, const lode_array *A);
-lode_i_operand lode_i_operand_transposed(const lode_i_operand *a); /* plain transpose; kin must be cols */
+lode_i_operand
+lode_i_operand_transposed(const lode_i_operand *a); /* plain transpose; kin must be cols */
 /** Rows [i, i + m), columns [k, k + n), which lie in one run or begin with one. */
-lode_i_operand lode_i_operand_part(const lode_i_operand *a, int64_t i, int64_t m, int64_t k, int64_t n);
-/** Whether BLAS takes it as it lies, row-major or column-major (as a transpose, conjugated or not), and with
- *  which leading dimension. */
+lode_i_operand lode_i_operand_part(const lode_i_operand *a, int64_t i, int64_t m, int64_t k,
+                                   int64_t n);
+/** Whether BLAS takes it as it lies, row-major or column-major (as a transpose, conjugated or not),
+ * and with which leading dimension. */
 bool lode_i_operand_by_rows(const lode_i_operand *a, int64_t *ld);
 bool lode_i_operand_by_cols(const lode_i_operand *a, int64_t *ld);
 bool lode_i_operand_direct(const lode_i_operand *a);
-/** Copies to contiguous row-major `to` of type `dtype` (its own, or f64 / c128 from f32 / c64), conjugating
- *  when asked; runs of columns are followed. */
+/** Copies to contiguous row-major `to` of type `dtype` (its own, or f64 / c128 from f32 / c64),
+ * conjugating when asked; runs of columns are followed. */
 void lode_i_operand_pack(const lode_i_operand *a, lode_dtype dtype, void *to);
 /** The packed copy as an operand. */
 lode_i_operand lode_i_operand_packed(const void *p, lode_dtype dtype, int64_t rows, int64_t cols);
 /** Part of a row-major matrix with leading dimension ld. */
-lode_i_operand lode_i_operand_within(const void *p, lode_dtype dtype, int64_t rows, int64_t cols, int64_t ld);
+lode_i_operand lode_i_operand_within(const void *p, lode_dtype dtype, int64_t rows, int64_t cols,
+                                     int64_t ld);
 
-/** Around every call of BLAS or LAPACK: makes the calls take turns with a BLAS that bears one caller only. */
+/** Around every call of BLAS or LAPACK: makes the calls take turns with a BLAS that bears one
+ * caller only. */
 bool lode_i_blas_enter(void);
 void lode_i_blas_leave(bool entered);
 /** A product that makes BLAS allocate, with nothing around it. */
@@ -42,10 +47,10 @@ void lode_i_blas_probe(void);
 /* ---- CBLAS on one thread; operands direct; c is row-major with leading dimension ldc ---- */
 
 /** C = alpha A B + beta C. */
-void lode_i_blas_gemm(double alpha, const lode_i_operand *a, const lode_i_operand *b, double beta, void *c,
-                      int64_t ldc);
-/** Upper triangle of C = A A^H + beta C (hermitian) or A A^T + beta C. A column-major complex A must
- *  carry conj for the first and not for the second. */
+void lode_i_blas_gemm(double alpha, const lode_i_operand *a, const lode_i_operand *b, double beta,
+                      void *c, int64_t ldc);
+/** Upper triangle of C = A A^H + beta C (hermitian) or A A^T + beta C. A column-major complex A
+ * must carry conj for the first and not for the second. */
 void lode_i_blas_rank_k(const lode_i_operand *a, bool hermitian, double beta, void *c, int64_t ldc);
 /** B = B op(T)^{-1} (right) or op(T)^{-1} B, T triangular, all row-major in place. */
 typedef struct lode_i_tri {
@@ -59,14 +64,16 @@ void lode_i_blas_trsm(const lode_i_tri *t, int64_t m, int64_t n, void *b, int64_
 /** B = B op(T) (right) or op(T) B. */
 void lode_i_blas_trmm(const lode_i_tri *t, int64_t m, int64_t n, void *b, int64_t ldb);
 
-/* ---- LAPACK on one thread, column-major as LAPACK has it. They return info. Scratch comes from ctx. ---- */
+/* ---- LAPACK on one thread, column-major as LAPACK has it. They return info. Scratch comes from
+ * ctx. ---- */
 
-/** a = L Q with m <= n: L in the lower triangle, reflectors in the rest. Seen by rows, that is a QR factorization
- *  of the transpose, so row-major blocks need no copy. */
-lode_status lode_i_lapack_gelqf(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, void *a, int64_t lda, void *tau);
+/** a = L Q with m <= n: L in the lower triangle, reflectors in the rest. Seen by rows, that is a QR
+ * factorization of the transpose, so row-major blocks need no copy. */
+lode_status lode_i_lapack_gelqf(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, void *a,
+                                int64_t lda, void *tau);
 /** c (m x n) = c Q, Q of order n from k rows of reflectors. */
-lode_status lode_i_lapack_unmlq(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, int64_t k, const void *a,
-                                int64_t lda, const void *tau, void *c, int64_t ldc);
+lode_status lode_i_lapack_unmlq(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, int64_t k,
+                                const void *a, int64_t lda, const void *tau, void *c, int64_t ldc);
 /** Cholesky; 0, or the order of the minor that is not positive. */
 int lode_i_lapack_potrf(lode_dtype t, bool upper, int64_t n, void *a, int64_t lda);
 /** Thin SVD: simple true: gesvd, else gesdd. a is destroyed, vt holds V^H. */
@@ -77,8 +84,8 @@ typedef struct lode_i_svd_work {
     bool vectors;
 } lode_i_svd_work;
 lode_status lode_i_lapack_svd(lode_ctx *ctx, const lode_i_svd_work *w, bool simple, int *info);
-/** Eigenvalues il..iu (1-based, ascending) of the upper triangle of a (destroyed), by relatively robust
- *  representations (range true) or divide and conquer (all; vectors left in a). */
+/** Eigenvalues il..iu (1-based, ascending) of the upper triangle of a (destroyed), one by one with
+ * syevr (range true) or all by divide and conquer (vectors left in a). */
 typedef struct lode_i_eig_work {
     lode_dtype dtype;
     int64_t n, il, iu;
@@ -97,7 +104,8 @@ lode_status lode_i_lapack_gelsy(lode_ctx *ctx, const lode_i_ls_work *l, int64_t 
 
 /* ---- shared by the files of this layer ---- */
 
-/** X = B R^-1 for an upper triangle R (row-major n x n, kept by the caller) and any number of rows at a time. */
+/** X = B R^-1 for an upper triangle R (row-major n x n, kept by the caller) and any number of rows
+ * at a time. */
 typedef struct lode_i_rows_solver {
     lode_dtype dtype;
     int64_t n, block, blocks;
@@ -105,45 +113,57 @@ typedef struct lode_i_rows_solver {
     void *inverse;
     int *how;
 } lode_i_rows_solver;
-lode_status lode_i_rows_prepare(lode_ctx *ctx, lode_dtype t, int64_t n, const void *r, lode_i_rows_solver *solver);
+lode_status lode_i_rows_prepare(lode_ctx *ctx, lode_dtype t, int64_t n, const void *r,
+                                lode_i_rows_solver *solver);
 void lode_i_rows_free(lode_i_rows_solver *solver); /* an empty one is legal */
 /** m contiguous rows in place; room: m x solver->block values. */
 void lode_i_rows_solve(const lode_i_rows_solver *solver, int64_t m, void *rows, void *room);
 
 /** Fails unless the types are one arithmetic type; A is 2-d. */
-lode_status lode_i_check_matrix(lode_ctx *ctx, const char *who, const char *name, const lode_array *A);
+lode_status lode_i_check_matrix(lode_ctx *ctx, const char *who, const char *name,
+                                const lode_array *A);
 /** Contiguous copy of op(A). */
 lode_status lode_i_copy_op(lode_ctx *ctx, lode_trans t, const lode_array *A, lode_array *out);
 /** Joins `count` parts of n values lying `gap` apart into the first, in a fixed pairwise tree. */
 void lode_i_join(lode_dtype dtype, void *parts, int64_t count, int64_t gap, int64_t n);
 /** c = alpha x + beta c on n values; c is not read when beta is 0, x not when it is NULL. */
 void lode_i_blend(lode_dtype dtype, double alpha, const void *x, double beta, void *c, int64_t n);
-/** Sums count partial results of `size` values each, lying one after the other, into the first, in a fixed
- *  pairwise tree. */
-lode_status lode_i_sum_parts(lode_ctx *ctx, lode_dtype dtype, void *parts, int64_t count, int64_t size);
-/** G = P P^H (hermitian) or P P^T with both halves, into row-major g of type `dtype` with leading dimension n. */
-lode_status lode_i_gram_of(lode_ctx *ctx, const lode_i_operand *P, bool hermitian, lode_dtype dtype, void *g);
+/** Sums count partial results of `size` values each, lying one after the other, into the first, in
+ * a fixed pairwise tree. */
+lode_status lode_i_sum_parts(lode_ctx *ctx, lode_dtype dtype, void *parts, int64_t count,
+                             int64_t size);
+/** G = P P^H (hermitian) or P P^T with both halves, into row-major g of type `dtype` with leading
+ * dimension n. */
+lode_status lode_i_gram_of(lode_ctx *ctx, const lode_i_operand *P, bool hermitian, lode_dtype dtype,
+                           void *g);
 /** C (row-major, leading dimension ldc) = alpha A B + beta C, tiled. */
-lode_status lode_i_gemm_of(lode_ctx *ctx, double alpha, const lode_i_operand *A, const lode_i_operand *B,
-                           double beta, void *c, int64_t ldc);
-/** Thin QR by a tree of Householder factorizations: always succeeds on finite input. Q may be NULL. */
+lode_status lode_i_gemm_of(lode_ctx *ctx, double alpha, const lode_i_operand *A,
+                           const lode_i_operand *B, double beta, void *c, int64_t ldc);
+/** C = A B for calls from within tasks: tiles as large as they may be. */
+lode_status lode_i_gemm_whole(lode_ctx *ctx, const lode_i_operand *A, const lode_i_operand *B,
+                              void *c, int64_t ldc);
+/** Thin QR by a tree of Householder factorizations: always succeeds on finite input. Q may be NULL.
+ */
 lode_status lode_i_tsqr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_array *R);
 /** The methods for a reduced matrix, in the order they are tried. */
 typedef enum lode_i_svd_route { LODE_I_GESDD, LODE_I_GESVD, LODE_I_JACOBI } lode_i_svd_route;
-/** All of the SVD of an m x n matrix, m >= n, finite and of moderate size, beginning with `first`. U and V both, or
- *  both NULL. */
-lode_status lode_i_svd_reduced(lode_ctx *ctx, lode_i_svd_route first, const lode_array *A, lode_array *U,
-                               lode_array *s, lode_array *V);
-lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U, lode_array *s, lode_array *V);
+/** All of the SVD of an m x n matrix, m >= n, finite and of moderate size, beginning with `first`.
+ * U and V both, or both NULL. */
+lode_status lode_i_svd_reduced(lode_ctx *ctx, lode_i_svd_route first, const lode_array *A,
+                               lode_array *U, lode_array *s, lode_array *V);
+lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U, lode_array *s,
+                              lode_array *V);
 typedef enum lode_i_eig_route { LODE_I_SYEVR, LODE_I_SYEVD, LODE_I_EIG_JACOBI } lode_i_eig_route;
 /** The k leading eigenvalues, beginning with a method. */
-lode_status lode_i_eigh_routed(lode_ctx *ctx, lode_i_eig_route first, const lode_array *A, int64_t k, lode_array *w,
-                               lode_array *V);
-/** Whether A = U diag(s) V^H (square or thin, all of it) with orthonormal U, V, by random probes. */
-lode_status lode_i_check_factors(lode_ctx *ctx, const lode_array *A, const lode_array *U, const lode_array *s,
-                                 const lode_array *V, bool *good);
-/** LODE_EDOMAIN unless A (called `who`) is finite. When its largest entry is so far from 1 that squares leave the
- *  type: copy = A / *factor; else *factor is 1 and copy untouched. */
-lode_status lode_i_moderate(lode_ctx *ctx, const char *who, const lode_array *A, lode_array *copy, double *factor);
+lode_status lode_i_eigh_routed(lode_ctx *ctx, lode_i_eig_route first, const lode_array *A,
+                               int64_t k, lode_array *w, lode_array *V);
+/** Whether A = U diag(s) V^H (square or thin, all of it) with orthonormal U, V, by random probes.
+ */
+lode_status lode_i_check_factors(lode_ctx *ctx, const lode_array *A, const lode_array *U,
+                                 const lode_array *s, const lode_array *V, bool *good);
+/** LODE_EDOMAIN unless A (called `who`) is finite. When its largest entry is so far from 1 that
+ * squares leave the type: copy = A / *factor; else *factor is 1 and copy untouched. */
+lode_status lode_i_moderate(lode_ctx *ctx, const char *who, const lode_array *A, lode_array *copy,
+                            double *factor);
 
 #endif

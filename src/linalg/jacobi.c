@@ -1,6 +1,6 @@
-/* One-sided Jacobi: rotations make the columns of A orthogonal, A V = U diag(s). Slow, and right for any finite
- * matrix, to high relative accuracy; it serves where LAPACK fails.
- * Source: Hestenes, J. SIAM 6 (1958); Demmel & Veselic, SIAM J. Matrix Anal. 13 (1992). */
+/* One-sided Jacobi: rotations make the columns of A orthogonal, A V = U diag(s). Slow, and right
+ * for any finite matrix, to high relative accuracy; it serves where LAPACK fails. Source: Hestenes,
+ * J. SIAM 6 (1958); Demmel & Veselic, SIAM J. Matrix Anal. 13 (1992). */
 #include "linalg/blas.h"
 
 #include <math.h>
@@ -50,11 +50,13 @@ static void sort(const double *norm, int64_t n, int64_t *order)
     }
 }
 
-lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U, lode_array *s, lode_array *V)
+lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U, lode_array *s,
+                              lode_array *V)
 {
     lode_status st = LODE_OK;
     const int64_t m = A->shape[0], n = A->shape[1];
-    lode_array w = { 0 }, v = { 0 }, u = { 0 }, vs = { 0 }, sv = { 0 }, from = { 0 }, to = { 0 }, turned = { 0 };
+    lode_array w = { 0 }, v = { 0 }, u = { 0 }, vs = { 0 }, sv = { 0 }, from = { 0 }, to = { 0 },
+               turned = { 0 };
     double *norm = NULL;
     int64_t *order = NULL, zeros = 0;
     double worst = 1;
@@ -79,7 +81,8 @@ lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U,
     for (int64_t j = 0; j < n; j++) {
         const double length = norm[order[j]];
         /* what is this small beside the rest is rounding, and its direction too */
-        const bool zero = !(length > norm[order[0]] * lode_i_epsilon(A->dtype) * lode_i_epsilon(A->dtype));
+        const bool zero =
+            !(length > norm[order[0]] * lode_i_epsilon(A->dtype) * lode_i_epsilon(A->dtype));
         lode_i_set1(&sv, j, length);
         from = lode_i_rows(&w, order[j], order[j] + 1);
         LODE_TRY(lode_i_scale(ctx, zero ? 0 : 1 / length, &from));
@@ -97,7 +100,8 @@ lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U,
     if (zeros > 0)
         LODE_TRY(lode_i_orth(ctx, &u, NULL)); /* the zero columns become orthogonal to the others */
     if (worst > tol)
-        st = lode_i_fail(ctx, LODE_NOCONV, "svd: Jacobi left columns at a cosine of %.1e after %d sweeps", worst,
+        st = lode_i_fail(ctx, LODE_NOCONV,
+                         "svd: Jacobi left columns at a cosine of %.1e after %d sweeps", worst,
                          (int)SWEEPS);
     lode_array_swap(s, &sv);
     if (U)

@@ -1,4 +1,5 @@
-/* Joining the parts of long sums, pairwise, so that the order is the same for any number of threads. */
+/* Joining the parts of long sums, pairwise, so that the order is the same for any number of
+ * threads. */
 #include "linalg/blas.h"
 
 #define REAL float
@@ -41,7 +42,8 @@ static lode_status join_block(lode_ctx *ctx, int64_t i, void *data)
     return LODE_OK;
 }
 
-lode_status lode_i_sum_parts(lode_ctx *ctx, lode_dtype dtype, void *parts, int64_t count, int64_t size)
+lode_status lode_i_sum_parts(lode_ctx *ctx, lode_dtype dtype, void *parts, int64_t count,
+                             int64_t size)
 {
     joining j = { .parts = parts, .count = count, .size = size, .block = 1 << 13, .dtype = dtype };
     if (count <= 1 || size == 0)

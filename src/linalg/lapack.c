@@ -1,59 +1,64 @@
-/* The one file that calls LAPACK: workspace queries, type dispatch, narrowing of sizes. Everything is
- * column-major here, and every matrix is a reduced one. */
+/* The one file that calls LAPACK: workspace queries, type dispatch, narrowing of sizes. Everything
+ * is column-major here, and every matrix is a reduced one. */
 #include "linalg/blas.h"
 
 #include <assert.h>
 #include <limits.h>
 #include <string.h>
 
-/* Fortran passes by reference and adds the lengths of character arguments at the end. Complex values are
- * pairs of reals, so void * serves them. */
-#define BOTH(x, y, real)                                                                              \
-    void x##gelqf_(const int *m, const int *n, void *a, const int *lda, void *tau, void *work, const int *lwork,   \
-                   int *info);                                                                        \
-    void x##y##mlq_(const char *side, const char *trans, const int *m, const int *n, const int *k, const void *a,  \
-                    const int *lda, const void *tau, void *c, const int *ldc, void *work, const int *lwork,        \
-                    int *info, size_t l1, size_t l2);                                                 \
+/* Fortran passes by reference and adds the lengths of character arguments at the end. Complex
+ * values are pairs of reals, so void * serves them. */
+#define BOTH(x, y, real)                                                                           \
+    void x##gelqf_(const int *m, const int *n, void *a, const int *lda, void *tau, void *work,     \
+                   const int *lwork, int *info);                                                   \
+    void x##y##mlq_(const char *side, const char *trans, const int *m, const int *n, const int *k, \
+                    const void *a, const int *lda, const void *tau, void *c, const int *ldc,       \
+                    void *work, const int *lwork, int *info, size_t l1, size_t l2);                \
     void x##potrf_(const char *uplo, const int *n, void *a, const int *lda, int *info, size_t l1);
 BOTH(s, or, float)
 BOTH(d, or, double)
 BOTH(c, un, float)
 BOTH(z, un, double)
 #undef BOTH
-#define REAL_ONES(x, real)                                                                            \
-    void x##gesdd_(const char *job, const int *m, const int *n, void *a, const int *lda, void *s, void *u,         \
-                   const int *ldu, void *vt, const int *ldvt, void *work, const int *lwork, int *iwork, int *info, \
-                   size_t l1);                                                                        \
-    void x##gesvd_(const char *ju, const char *jv, const int *m, const int *n, void *a, const int *lda, void *s,   \
-                   void *u, const int *ldu, void *vt, const int *ldvt, void *work, const int *lwork, int *info,    \
-                   size_t l1, size_t l2);                                                             \
-    void x##syevd_(const char *job, const char *uplo, const int *n, void *a, const int *lda, void *w, void *work,  \
-                   const int *lwork, int *iwork, const int *liwork, int *info, size_t l1, size_t l2); \
-    void x##syevr_(const char *job, const char *range, const char *uplo, const int *n, void *a, const int *lda,    \
-                   const real *vl, const real *vu, const int *il, const int *iu, const real *tol, int *m, void *w, \
-                   void *z, const int *ldz, int *isuppz, void *work, const int *lwork, int *iwork,    \
-                   const int *liwork, int *info, size_t l1, size_t l2, size_t l3);                    \
-    void x##gelsy_(const int *m, const int *n, const int *nrhs, void *a, const int *lda, void *b, const int *ldb,  \
-                   int *jpvt, const real *rcond, int *rank, void *work, const int *lwork, int *info);
+#define REAL_ONES(x, real)                                                                         \
+    void x##gesdd_(const char *job, const int *m, const int *n, void *a, const int *lda, void *s,  \
+                   void *u, const int *ldu, void *vt, const int *ldvt, void *work,                 \
+                   const int *lwork, int *iwork, int *info, size_t l1);                            \
+    void x##gesvd_(const char *ju, const char *jv, const int *m, const int *n, void *a,            \
+                   const int *lda, void *s, void *u, const int *ldu, void *vt, const int *ldvt,    \
+                   void *work, const int *lwork, int *info, size_t l1, size_t l2);                 \
+    void x##syevd_(const char *job, const char *uplo, const int *n, void *a, const int *lda,       \
+                   void *w, void *work, const int *lwork, int *iwork, const int *liwork,           \
+                   int *info, size_t l1, size_t l2);                                               \
+    void x##syevr_(const char *job, const char *range, const char *uplo, const int *n, void *a,    \
+                   const int *lda, const real *vl, const real *vu, const int *il, const int *iu,   \
+                   const real *tol, int *m, void *w, void *z, const int *ldz, int *isuppz,         \
+                   void *work, const int *lwork, int *iwork, const int *liwork, int *info,         \
+                   size_t l1, size_t l2, size_t l3);                                               \
+    void x##gelsy_(const int *m, const int *n, const int *nrhs, void *a, const int *lda, void *b,  \
+                   const int *ldb, int *jpvt, const real *rcond, int *rank, void *work,            \
+                   const int *lwork, int *info);
 REAL_ONES(s, float)
 REAL_ONES(d, double)
 #undef REAL_ONES
-#define COMPLEX_ONES(x, real)                                                                         \
-    void x##gesdd_(const char *job, const int *m, const int *n, void *a, const int *lda, void *s, void *u,         \
-                   const int *ldu, void *vt, const int *ldvt, void *work, const int *lwork, void *rwork,           \
-                   int *iwork, int *info, size_t l1);                                                 \
-    void x##gesvd_(const char *ju, const char *jv, const int *m, const int *n, void *a, const int *lda, void *s,   \
-                   void *u, const int *ldu, void *vt, const int *ldvt, void *work, const int *lwork, void *rwork,  \
-                   int *info, size_t l1, size_t l2);                                                  \
-    void x##heevd_(const char *job, const char *uplo, const int *n, void *a, const int *lda, void *w, void *work,  \
-                   const int *lwork, void *rwork, const int *lrwork, int *iwork, const int *liwork, int *info,     \
-                   size_t l1, size_t l2);                                                             \
-    void x##heevr_(const char *job, const char *range, const char *uplo, const int *n, void *a, const int *lda,    \
-                   const real *vl, const real *vu, const int *il, const int *iu, const real *tol, int *m, void *w, \
-                   void *z, const int *ldz, int *isuppz, void *work, const int *lwork, void *rwork,   \
-                   const int *lrwork, int *iwork, const int *liwork, int *info, size_t l1, size_t l2, size_t l3);  \
-    void x##gelsy_(const int *m, const int *n, const int *nrhs, void *a, const int *lda, void *b, const int *ldb,  \
-                   int *jpvt, const real *rcond, int *rank, void *work, const int *lwork, void *rwork, int *info);
+#define COMPLEX_ONES(x, real)                                                                      \
+    void x##gesdd_(const char *job, const int *m, const int *n, void *a, const int *lda, void *s,  \
+                   void *u, const int *ldu, void *vt, const int *ldvt, void *work,                 \
+                   const int *lwork, void *rwork, int *iwork, int *info, size_t l1);               \
+    void x##gesvd_(const char *ju, const char *jv, const int *m, const int *n, void *a,            \
+                   const int *lda, void *s, void *u, const int *ldu, void *vt, const int *ldvt,    \
+                   void *work, const int *lwork, void *rwork, int *info, size_t l1, size_t l2);    \
+    void x##heevd_(const char *job, const char *uplo, const int *n, void *a, const int *lda,       \
+                   void *w, void *work, const int *lwork, void *rwork, const int *lrwork,          \
+                   int *iwork, const int *liwork, int *info, size_t l1, size_t l2);                \
+    void x##heevr_(const char *job, const char *range, const char *uplo, const int *n, void *a,    \
+                   const int *lda, const real *vl, const real *vu, const int *il, const int *iu,   \
+                   const real *tol, int *m, void *w, void *z, const int *ldz, int *isuppz,         \
+                   void *work, const int *lwork, void *rwork, const int *lrwork, int *iwork,       \
+                   const int *liwork, int *info, size_t l1, size_t l2, size_t l3);                 \
+    void x##gelsy_(const int *m, const int *n, const int *nrhs, void *a, const int *lda, void *b,  \
+                   const int *ldb, int *jpvt, const real *rcond, int *rank, void *work,            \
+                   const int *lwork, void *rwork, int *info);
 COMPLEX_ONES(c, float)
 COMPLEX_ONES(z, double)
 #undef COMPLEX_ONES
@@ -67,12 +72,14 @@ static int narrow(int64_t n)
 static lode_status check_sizes(lode_ctx *ctx, int64_t m, int64_t n)
 {
     if (m > INT_MAX / 8 || n > INT_MAX / 8)
-        return lode_i_fail(ctx, LODE_ESHAPE, "a reduced matrix of %" PRId64 " x %" PRId64 " is too large for LAPACK", m,
-                           n);
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "a reduced matrix of %" PRId64 " x %" PRId64 " is too large for LAPACK",
+                           m, n);
     return LODE_OK;
 }
 
-/* What a workspace query left in the first value: LAPACK may round it down in f32, hence the margin. */
+/* What a workspace query left in the first value: LAPACK may round it down in f32, hence the
+ * margin. */
 static int64_t asked(lode_dtype t, const double *answer)
 {
     double n;
@@ -93,12 +100,14 @@ typedef struct scratch {
     int lwork;
 } scratch;
 
-static lode_status scratch_new(lode_ctx *ctx, lode_dtype t, int64_t work, int64_t rwork, int64_t iwork, scratch *s)
+static lode_status scratch_new(lode_ctx *ctx, lode_dtype t, int64_t work, int64_t rwork,
+                               int64_t iwork, scratch *s)
 {
     LODE_FORWARD(check_sizes(ctx, work / 8, iwork / 8));
     s->lwork = (int)work;
     LODE_FORWARD(lode_i_new(ctx, work, lode_dtype_size(t), &s->work));
-    LODE_FORWARD(lode_i_new(ctx, lode_i_max(rwork, 1), lode_dtype_size(lode_i_real_of(t)), &s->rwork));
+    LODE_FORWARD(
+        lode_i_new(ctx, lode_i_max(rwork, 1), lode_dtype_size(lode_i_real_of(t)), &s->rwork));
     return lode_i_new(ctx, lode_i_max(iwork, 1), sizeof(int), (void **)&s->iwork);
 }
 
@@ -108,18 +117,18 @@ static void scratch_free(scratch *s)
 }
 
 /* The same arguments for the four types. */
-#define FOUR(t, name_s, name_d, name_c, name_z, ...)                                                  \
-    do {                                                                                              \
-        const bool turn = lode_i_blas_enter();                                                        \
-        if ((t) == LODE_F32)                                                                          \
-            name_s(__VA_ARGS__);                                                                      \
-        else if ((t) == LODE_F64)                                                                     \
-            name_d(__VA_ARGS__);                                                                      \
-        else if ((t) == LODE_C64)                                                                     \
-            name_c(__VA_ARGS__);                                                                      \
-        else                                                                                          \
-            name_z(__VA_ARGS__);                                                                      \
-        lode_i_blas_leave(turn);                                                                      \
+#define FOUR(t, name_s, name_d, name_c, name_z, ...)                                               \
+    do {                                                                                           \
+        const bool turn = lode_i_blas_enter();                                                     \
+        if ((t) == LODE_F32)                                                                       \
+            name_s(__VA_ARGS__);                                                                   \
+        else if ((t) == LODE_F64)                                                                  \
+            name_d(__VA_ARGS__);                                                                   \
+        else if ((t) == LODE_C64)                                                                  \
+            name_c(__VA_ARGS__);                                                                   \
+        else                                                                                       \
+            name_z(__VA_ARGS__);                                                                   \
+        lode_i_blas_leave(turn);                                                                   \
     } while (0)
 
 int lode_i_lapack_potrf(lode_dtype t, bool upper, int64_t n, void *a, int64_t lda)
@@ -130,7 +139,8 @@ int lode_i_lapack_potrf(lode_dtype t, bool upper, int64_t n, void *a, int64_t ld
     return info;
 }
 
-lode_status lode_i_lapack_gelqf(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, void *a, int64_t lda, void *tau)
+lode_status lode_i_lapack_gelqf(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, void *a,
+                                int64_t lda, void *tau)
 {
     lode_status st = LODE_OK;
     scratch s = { 0 };
@@ -146,8 +156,8 @@ done:
     return st;
 }
 
-lode_status lode_i_lapack_unmlq(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, int64_t k, const void *a,
-                                int64_t lda, const void *tau, void *c, int64_t ldc)
+lode_status lode_i_lapack_unmlq(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, int64_t k,
+                                const void *a, int64_t lda, const void *tau, void *c, int64_t ldc)
 {
     lode_status st = LODE_OK;
     scratch s = { 0 };
@@ -156,20 +166,22 @@ lode_status lode_i_lapack_unmlq(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t 
     const int la = narrow(lode_i_max(lda, 1)), lc = narrow(lode_i_max(ldc, 1));
     int info = 0;
     double answer[2] = { 0 };
-    FOUR(t, sormlq_, dormlq_, cunmlq_, zunmlq_, "R", "N", &mm, &nn, &kk, a, &la, tau, c, &lc, answer, &query, &info, 1,
-         1);
+    FOUR(t, sormlq_, dormlq_, cunmlq_, zunmlq_, "R", "N", &mm, &nn, &kk, a, &la, tau, c, &lc,
+         answer, &query, &info, 1, 1);
     LODE_TRY(scratch_new(ctx, t, asked(t, answer), 0, 0, &s));
-    FOUR(t, sormlq_, dormlq_, cunmlq_, zunmlq_, "R", "N", &mm, &nn, &kk, a, &la, tau, c, &lc, s.work, &s.lwork, &info,
-         1, 1);
+    FOUR(t, sormlq_, dormlq_, cunmlq_, zunmlq_, "R", "N", &mm, &nn, &kk, a, &la, tau, c, &lc,
+         s.work, &s.lwork, &info, 1, 1);
 done:
     scratch_free(&s);
     return st;
 }
 
 #define SDD_REAL job, &m, &n, w->a, &m, w->s, w->u, &m, w->vt, &r, work, &lwork, s.iwork, info, 1
-#define SDD_COMPLEX job, &m, &n, w->a, &m, w->s, w->u, &m, w->vt, &r, work, &lwork, s.rwork, s.iwork, info, 1
+#define SDD_COMPLEX                                                                                \
+    job, &m, &n, w->a, &m, w->s, w->u, &m, w->vt, &r, work, &lwork, s.rwork, s.iwork, info, 1
 #define SVD_REAL job, job, &m, &n, w->a, &m, w->s, w->u, &m, w->vt, &r, work, &lwork, info, 1, 1
-#define SVD_COMPLEX job, job, &m, &n, w->a, &m, w->s, w->u, &m, w->vt, &r, work, &lwork, s.rwork, info, 1, 1
+#define SVD_COMPLEX                                                                                \
+    job, job, &m, &n, w->a, &m, w->s, w->u, &m, w->vt, &r, work, &lwork, s.rwork, info, 1, 1
 lode_status lode_i_lapack_svd(lode_ctx *ctx, const lode_i_svd_work *w, bool simple, int *info)
 {
     lode_status st = LODE_OK;
@@ -178,10 +190,12 @@ lode_status lode_i_lapack_svd(lode_ctx *ctx, const lode_i_svd_work *w, bool simp
     LODE_TRY(check_sizes(ctx, big, small));
     const int m = narrow(w->m), n = narrow(w->n), r = narrow(small);
     const char *job = w->vectors ? "S" : "N";
+    const int64_t square = small * small; /* what gesdd's documents ask for */
+    const int64_t all = lode_i_max(5 * square + 7 * small, 2 * big * small + 2 * square + small);
     const int64_t rwork = !lode_i_is_complex(w->dtype) ? 0
                           : simple                     ? 5 * small
-                          : w->vectors ? lode_i_max(5 * small * small + 7 * small, 2 * big * small + 2 * small * small + small)
-                                       : 7 * small;
+                          : w->vectors                 ? all
+                                                       : 7 * small;
     double answer[2] = { 0 };
     void *work = answer;
     int lwork = -1;
@@ -225,8 +239,11 @@ done:
 }
 
 #define EVD_REAL job, "U", &n, e->a, &n, e->w, work, &lwork, iwork, &liwork, info, 1, 1
-#define EVD_COMPLEX job, "U", &n, e->a, &n, e->w, work, &lwork, rwork, &lrwork, iwork, &liwork, info, 1, 1
-#define EVR_HEAD(zero) job, "I", "U", &n, e->a, &n, &zero, &zero, &il, &iu, &zero, &found, e->w, e->z, &n, support, work, &lwork
+#define EVD_COMPLEX                                                                                \
+    job, "U", &n, e->a, &n, e->w, work, &lwork, rwork, &lrwork, iwork, &liwork, info, 1, 1
+#define EVR_HEAD(zero)                                                                             \
+    job, "I", "U", &n, e->a, &n, &zero, &zero, &il, &iu, &zero, &found, e->w, e->z, &n, support,   \
+        work, &lwork
 #define EVR_TAIL iwork, &liwork, info, 1, 1, 1
 lode_status lode_i_lapack_eigh(lode_ctx *ctx, const lode_i_eig_work *e, int *info)
 {
@@ -273,7 +290,8 @@ lode_status lode_i_lapack_eigh(lode_ctx *ctx, const lode_i_eig_work *e, int *inf
         lode_i_blas_leave(turn);
         if (pass == 0) {
             const int64_t reals = asked(lode_i_real_of(e->dtype), real_answer);
-            LODE_TRY(scratch_new(ctx, e->dtype, asked(e->dtype, answer), reals, int_answer + 8, &s));
+            LODE_TRY(
+                scratch_new(ctx, e->dtype, asked(e->dtype, answer), reals, int_answer + 8, &s));
             work = s.work, rwork = s.rwork, iwork = s.iwork;
             lwork = s.lwork, lrwork = (int)lode_i_max(reals, 1), liwork = int_answer + 8;
         }
@@ -291,7 +309,8 @@ lode_status lode_i_lapack_gelsy(lode_ctx *ctx, const lode_i_ls_work *l, int64_t 
     scratch s = { 0 };
     int *pivots = NULL;
     LODE_TRY(check_sizes(ctx, lode_i_max(l->m, l->n), l->nrhs));
-    const int m = narrow(l->m), n = narrow(l->n), k = narrow(l->nrhs), lda = narrow(lode_i_max(l->m, 1));
+    const int m = narrow(l->m), n = narrow(l->n), k = narrow(l->nrhs),
+              lda = narrow(lode_i_max(l->m, 1));
     const int ldb = narrow(lode_i_max(lode_i_max(l->m, l->n), 1));
     const float rcond_s = (float)l->rcond;
     const double rcond_d = l->rcond;

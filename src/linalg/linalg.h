@@ -1,7 +1,7 @@
-/* Products and factorizations: the only layer that calls BLAS and LAPACK. Same bits for any number of
- * threads: products are cut into tiles and long sums into chunks chosen from shape and type alone, LAPACK
- * sees only reduced matrices on one thread. Inputs may have any strides; outputs are new and contiguous.
- * Types: f32, f64, c64, c128, all operands alike. */
+/* Products and factorizations: the only layer that calls BLAS and LAPACK. Same bits for any number
+ * of threads: products are cut into tiles and long sums into chunks chosen from shape and type
+ * alone, LAPACK sees only reduced matrices on one thread. Inputs may have any strides; outputs are
+ * new and contiguous. Types: f32, f64, c64, c128, all operands alike. */
 #ifndef LODE_LINALG_H
 #define LODE_LINALG_H
 
@@ -9,52 +9,77 @@
 
 typedef enum lode_trans { LODE_N, LODE_T, LODE_H } lode_trans;
 
-/* ---- products ---- */
+/* ---- products: scratch at most a quarter of the operands, and a packed tile a worker (at most 50 MB)
+ * where strides do not suit BLAS ---- */
 
 /** C = op(A) op(B), new. */
-lode_status lode_i_gemm(lode_ctx *ctx, lode_trans ta, lode_trans tb, const lode_array *A, const lode_array *B,
-                        lode_array *C);
+lode_status lode_i_gemm(lode_ctx *ctx, lode_trans ta, lode_trans tb, const lode_array *A,
+                        const lode_array *B, lode_array *C);
 /** C = alpha op(A) op(B) + beta C in place; C has unit stride on one axis. */
-lode_status lode_i_gemm_into(lode_ctx *ctx, lode_trans ta, lode_trans tb, double alpha, const lode_array *A,
-                             const lode_array *B, double beta, lode_array *C);
-/** G = A^H A (LODE_H, LODE_T for the plain transpose) or A A^H (LODE_N), Hermitian, both halves filled. */
+lode_status lode_i_gemm_into(lode_ctx *ctx, lode_trans ta, lode_trans tb, double alpha,
+                             const lode_array *A, const lode_array *B, double beta, lode_array *C);
+/** Whether lode_i_skinny takes A (real, unit stride along rows) with k columns on this machine. */
+bool lode_i_skinny_fits(const lode_array *A, int64_t k);
+/** W = A X (X NULL: W is given) and Z += A^T W (Z NULL: not wanted) for a few columns, without packing A and with one
+ *  read of it from memory; on the calling thread. Several times as fast as two products of so few columns. */
+void lode_i_skinny(const lode_array *A, const lode_array *X, lode_array *W, lode_array *Z);
+/** G = A^H A (LODE_H, LODE_T for the plain transpose) or A A^H (LODE_N), Hermitian, both halves
+ * filled. */
 lode_status lode_i_gram(lode_ctx *ctx, lode_trans t, const lode_array *A, lode_array *G);
 /** y = op(A) x for vectors. */
-lode_status lode_i_gemv(lode_ctx *ctx, lode_trans t, const lode_array *A, const lode_array *x, lode_array *y);
+lode_status lode_i_gemv(lode_ctx *ctx, lode_trans t, const lode_array *A, const lode_array *x,
+                        lode_array *y);
 /** Y = op(A) X for sparse CSR A and dense X (k columns), threaded, fixed order. */
-lode_status lode_i_spmm(lode_ctx *ctx, lode_trans t, const lode_sparse *A, const lode_array *X, lode_array *Y);
-/** The transpose (LODE_T) or adjoint (LODE_H) of a CSR matrix as CSR, for those who multiply by it often: a product
- *  with it as LODE_N is faster than one with A as LODE_T. */
-lode_status lode_i_csr_transpose(lode_ctx *ctx, lode_trans t, const lode_sparse *A, lode_sparse *At);
+lode_status lode_i_spmm(lode_ctx *ctx, lode_trans t, const lode_sparse *A, const lode_array *X,
+                        lode_array *Y);
+/** The transpose (LODE_T) or adjoint (LODE_H) of a CSR matrix as CSR. Products with A as LODE_T are
+ * about as fast as with this as LODE_N (they add up to 8 partial results), so it is worth its
+ * memory only for many products with few columns. */
+lode_status lode_i_csr_transpose(lode_ctx *ctx, lode_trans t, const lode_sparse *A,
+                                 lode_sparse *At);
 /** Tensor times matrix: Y = X x_mode op(M), op(M) is r x n (M given n x r with LODE_T / LODE_H). */
-lode_status lode_i_ttm(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t, const lode_array *M, lode_array *Y);
-/** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in f64
- *  (wide true); then G is f64 / c128. */
-lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide, lode_array *G);
+lode_status lode_i_ttm(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t,
+                       const lode_array *M, lode_array *Y);
+/** The same into a contiguous tensor of the right shape. */
+lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t, const lode_array *M, lode_array *Y);
+/** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in
+ * f64 (wide true); then G is f64 / c128. */
+lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide,
+                             lode_array *G);
+/** Z (f64 or c128, given, contiguous): the mode of X hashed to Z->shape[mode] buckets with random signs, so that the
+ *  expectation of every other mode's Gram matrix is that of X, contiguous. sumsq: of |X|^2, not finite where a value
+ *  is not. */
+lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_stream s, lode_array *Z, double *sumsq);
 
 /* ---- factorizations (thin) ---- */
 
-/** A = Q R, m >= n: tall-skinny Householder tree over row blocks. R upper, real nonnegative diagonal. */
+/** A = Q R, m >= n: tall-skinny Householder tree over row blocks. R upper, real nonnegative
+ * diagonal. */
 lode_status lode_i_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_array *R);
 /** Only R. */
 lode_status lode_i_qr_r(lode_ctx *ctx, const lode_array *A, lode_array *R);
-/** Orthonormal basis of the columns in place; rank-deficient columns are replaced by random ones made
- *  orthogonal, *rank (or NULL) says how many were independent. */
+/** Orthonormal basis of the columns in place; rank-deficient columns are replaced by random ones
+ * made orthogonal, *rank (or NULL) says how many were independent. */
 lode_status lode_i_orth(lode_ctx *ctx, lode_array *Q, int64_t *rank);
-/** A ~ U diag(s) V^H, the leading k (k = min(m,n) for all) of a full decomposition; QR first when tall or
- *  wide; gesdd, then gesvd, then one-sided Jacobi, the residual checked. U, V may be NULL. */
-lode_status lode_i_svd(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *U, lode_array *s, lode_array *V);
+/** A ~ U diag(s) V^H, the leading k (k = min(m,n) for all) of a full decomposition; QR first when
+ * tall or wide; gesdd, then gesvd, then one-sided Jacobi, the residual checked. U, V may be NULL.
+ */
+lode_status lode_i_svd(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *U, lode_array *s,
+                       lode_array *V);
 /** Hermitian A = V diag(w) V^H, w descending; V may be NULL. k leading of them. */
-lode_status lode_i_eigh(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *w, lode_array *V);
+lode_status lode_i_eigh(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *w,
+                        lode_array *V);
 /** A + shift I = L L^H; *shift (or NULL) reports what had to be added, 0 when none. */
 lode_status lode_i_cholesky(lode_ctx *ctx, const lode_array *A, lode_array *L, double *shift);
 /** X = L^{-1} B, or L^{-H} B (LODE_H); L lower triangular. */
-lode_status lode_i_solve_lower(lode_ctx *ctx, lode_trans t, const lode_array *L, const lode_array *B, lode_array *X);
+lode_status lode_i_solve_lower(lode_ctx *ctx, lode_trans t, const lode_array *L,
+                               const lode_array *B, lode_array *X);
 /** Least squares min ||A x - b|| by QR with column pivoting; rank (or NULL) by eps * max(m,n). */
-lode_status lode_i_lstsq(lode_ctx *ctx, const lode_array *A, const lode_array *B, lode_array *X, int64_t *rank);
+lode_status lode_i_lstsq(lode_ctx *ctx, const lode_array *A, const lode_array *B, lode_array *X,
+                         int64_t *rank);
 
-/** Name and threading of the BLAS in use: "OpenBLAS 0.3.21 (one thread)"; same_bits: whether the
- *  promise of section 6 of the design holds with it. */
+/** The BLAS in use, in its own words ("OpenBLAS 0.3.21 ... SkylakeX SINGLE_THREADED"); same_bits:
+ * whether it runs one thread, so that the promise of section 6 of the design holds with it. */
 const char *lode_i_blas_name(bool *same_bits);
 /** Expected rate of products, flops a second on ctx's workers, measured once a process (2 ms). */
 double lode_i_gemm_rate(lode_ctx *ctx, lode_dtype dtype);

@@ -1,12 +1,35 @@
-/* What OpenBLAS needs to be called from several threads at once. Built for one thread (Debian's openblas-serial),
- * it takes the work buffer of each call from a table without a lock: two calls that begin within some nanoseconds
- * of one another get the same buffer and return wrong numbers. It reaches its allocator through the dynamic symbol
- * table, where the definition below comes first: the same allocator, one caller at a time. Where that does not take
- * effect, whole calls take turns. */
+/* What OpenBLAS needs to be called from several threads at once. Built for one thread (Debian's
+ * openblas-serial), it takes the work buffer of each call from a table without a lock: two calls
+ * that begin within some nanoseconds of one another get the same buffer and return wrong numbers.
+ * The build's own copy of it has a guard linked in (cmake/openblas_guard.c). A shared one reaches
+ * its allocator through the dynamic symbol table, where the definition below mostly comes first:
+ * the same allocator, one caller at a time. Where that does not take effect (the library was loaded
+ * before Lode), whole calls take turns. */
 #include "linalg/blas.h"
 
 #include <stdatomic.h>
 #include <string.h>
+
+/* Threads that OpenBLAS was built for: 0 none, 1 its own, 2 OpenMP's; -1: not OpenBLAS. */
+static int built_for(void)
+{
+    int (*parallel)(void) = NULL;
+    void *symbol = lode_i_library_symbol(NULL, "openblas_get_parallel");
+    memcpy(&parallel, &symbol, sizeof parallel);
+    return parallel ? parallel() : -1;
+}
+
+const char *lode_i_blas_name(bool *same_bits)
+{
+    char *(*config)(void) = NULL;
+    void *symbol = lode_i_library_symbol(NULL, "openblas_get_config");
+    memcpy(&config, &symbol, sizeof config);
+    if (same_bits)
+        *same_bits = built_for() == 0;
+    return config ? config() : "a BLAS that does not tell its name";
+}
+
+#ifndef LODE_BLAS_GUARDED
 
 typedef struct flag {
     atomic_flag taken;
@@ -26,40 +49,37 @@ static void drop(flag *f)
 
 static _Atomic int64_t allocations;
 
-/** OpenBLAS's own, under a lock: exported for OpenBLAS alone, no part of Lode's interface. */
+/* OpenBLAS's own, one caller at a time: exported for OpenBLAS alone, no part of Lode's interface.
+ */
 LODE_API void *blas_memory_alloc(int position);
+LODE_API void blas_memory_free(void *buffer);
+
+static flag table = { ATOMIC_FLAG_INIT };
+
 void *blas_memory_alloc(int position)
 {
-    static flag lock = { ATOMIC_FLAG_INIT };
     static void *(*next)(int);
-    take(&lock);
+    take(&table);
     if (!next) {
         void *symbol = lode_i_library_symbol(NULL, "blas_memory_alloc");
         memcpy(&next, &symbol, sizeof next); /* ISO C has no cast from an object to a function */
     }
     void *buffer = next(position);
-    drop(&lock);
+    drop(&table);
     atomic_fetch_add_explicit(&allocations, 1, memory_order_relaxed);
     return buffer;
 }
 
-/* Threads that OpenBLAS was built for: 0 none, 1 its own, 2 OpenMP's; -1: not OpenBLAS. */
-static int built_for(void)
+void blas_memory_free(void *buffer)
 {
-    int (*parallel)(void) = NULL;
-    void *symbol = lode_i_library_symbol(NULL, "openblas_get_parallel");
-    memcpy(&parallel, &symbol, sizeof parallel);
-    return parallel ? parallel() : -1;
-}
-
-const char *lode_i_blas_name(bool *same_bits)
-{
-    char *(*config)(void) = NULL;
-    void *symbol = lode_i_library_symbol(NULL, "openblas_get_config");
-    memcpy(&config, &symbol, sizeof config);
-    if (same_bits)
-        *same_bits = built_for() == 0;
-    return config ? config() : "a BLAS that does not tell its name";
+    static void (*next)(void *);
+    take(&table);
+    if (!next) {
+        void *symbol = lode_i_library_symbol(NULL, "blas_memory_free");
+        memcpy(&next, &symbol, sizeof next);
+    }
+    next(buffer);
+    drop(&table);
 }
 
 /* ---- calls that take turns, where the lock above is passed by ---- */
@@ -97,3 +117,17 @@ void lode_i_blas_leave(bool entered)
     if (entered)
         drop(&turn);
 }
+
+#else
+
+bool lode_i_blas_enter(void)
+{
+    return false;
+}
+
+void lode_i_blas_leave(bool entered)
+{
+    (void)entered;
+}
+
+#endif

@@ -37,8 +37,12 @@
 lode_i_operand lode_i_operand_of(lode_trans t, const lode_array *A)
 {
     const bool vector = A->ndim == 1;
-    lode_i_operand a = { .p = A->data, .dtype = A->dtype, .rows = A->shape[0], .cols = vector ? 1 : A->shape[1],
-                         .rs = A->strides[0], .cs = vector ? 1 : A->strides[1] };
+    lode_i_operand a = { .p = A->data,
+                         .dtype = A->dtype,
+                         .rows = A->shape[0],
+                         .cols = vector ? 1 : A->shape[1],
+                         .rs = A->strides[0],
+                         .cs = vector ? 1 : A->strides[1] };
     a.kin = lode_i_max(a.cols, 1);
     if (t != LODE_N)
         a = lode_i_operand_transposed(&a);
@@ -54,7 +58,8 @@ lode_i_operand lode_i_operand_transposed(const lode_i_operand *a)
     return t;
 }
 
-lode_i_operand lode_i_operand_part(const lode_i_operand *a, int64_t i, int64_t m, int64_t k, int64_t n)
+lode_i_operand lode_i_operand_part(const lode_i_operand *a, int64_t i, int64_t m, int64_t k,
+                                   int64_t n)
 {
     lode_i_operand part = *a;
     const int64_t offset = i * a->rs + (k / a->kin) * a->ks + (k % a->kin) * a->cs;
@@ -70,14 +75,15 @@ lode_i_operand lode_i_operand_part(const lode_i_operand *a, int64_t i, int64_t m
 bool lode_i_operand_by_rows(const lode_i_operand *a, int64_t *ld)
 {
     *ld = a->rows <= 1 ? lode_i_max(a->cols, 1) : a->rs;
-    return (a->cs == 1 || a->cols <= 1) && !a->conj && *ld >= lode_i_max(a->cols, 1) && *ld <= INT_MAX &&
-           a->cols <= a->kin;
+    return (a->cs == 1 || a->cols <= 1) && !a->conj && *ld >= lode_i_max(a->cols, 1) &&
+           *ld <= INT_MAX && a->cols <= a->kin;
 }
 
 bool lode_i_operand_by_cols(const lode_i_operand *a, int64_t *ld)
 {
     *ld = a->cols <= 1 ? lode_i_max(a->rows, 1) : a->cs;
-    return (a->rs == 1 || a->rows <= 1) && *ld >= lode_i_max(a->rows, 1) && *ld <= INT_MAX && a->cols <= a->kin;
+    return (a->rs == 1 || a->rows <= 1) && *ld >= lode_i_max(a->rows, 1) && *ld <= INT_MAX &&
+           a->cols <= a->kin;
 }
 
 bool lode_i_operand_direct(const lode_i_operand *a)
@@ -109,9 +115,15 @@ void lode_i_operand_pack(const lode_i_operand *a, lode_dtype dtype, void *to)
     }
 }
 
-lode_i_operand lode_i_operand_within(const void *p, lode_dtype dtype, int64_t rows, int64_t cols, int64_t ld)
+lode_i_operand lode_i_operand_within(const void *p, lode_dtype dtype, int64_t rows, int64_t cols,
+                                     int64_t ld)
 {
-    return (lode_i_operand){ .p = p, .dtype = dtype, .rows = rows, .cols = cols, .rs = ld, .cs = 1,
+    return (lode_i_operand){ .p = p,
+                             .dtype = dtype,
+                             .rows = rows,
+                             .cols = cols,
+                             .rs = ld,
+                             .cs = 1,
                              .kin = lode_i_max(cols, 1) };
 }
 
@@ -120,14 +132,18 @@ lode_i_operand lode_i_operand_packed(const void *p, lode_dtype dtype, int64_t ro
     return lode_i_operand_within(p, dtype, rows, cols, cols);
 }
 
-lode_status lode_i_check_matrix(lode_ctx *ctx, const char *who, const char *name, const lode_array *A)
+lode_status lode_i_check_matrix(lode_ctx *ctx, const char *who, const char *name,
+                                const lode_array *A)
 {
     const lode_dtype t = A->dtype;
     if (t != LODE_F32 && t != LODE_F64 && t != LODE_C64 && t != LODE_C128)
-        return lode_i_fail(ctx, LODE_ETYPE, "%s: %s is %s, which is no arithmetic type; convert to f32, f64, c64 or c128",
-                           who, name, lode_dtype_name(t));
+        return lode_i_fail(
+            ctx, LODE_ETYPE,
+            "%s: %s is %s, which is no arithmetic type; convert to f32, f64, c64 or c128", who,
+            name, lode_dtype_name(t));
     if (A->ndim != 2)
-        return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s has %d dimensions, a matrix has 2", who, name, (int)A->ndim);
+        return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s has %d dimensions, a matrix has 2", who, name,
+                           (int)A->ndim);
     return LODE_OK;
 }
 
@@ -143,7 +159,8 @@ static lode_status copy_rows(lode_ctx *ctx, int64_t i, void *data)
     const copy_job *j = data;
     const int64_t r0 = i * j->rows, r1 = lode_i_min(r0 + j->rows, j->from.rows);
     const lode_i_operand part = lode_i_operand_part(&j->from, r0, r1 - r0, 0, j->from.cols);
-    lode_i_operand_pack(&part, part.dtype, j->to + (size_t)(r0 * part.cols) * lode_dtype_size(part.dtype));
+    lode_i_operand_pack(&part, part.dtype,
+                        j->to + (size_t)(r0 * part.cols) * lode_dtype_size(part.dtype));
     return LODE_OK;
 }
 

@@ -4,8 +4,9 @@
 #include <complex.h>
 #include <math.h>
 
-/* A column depends on others when what is left of it beside them is rounding of its length. The bound grows with
- * their number; unlike one relative to the largest column, it ignores the columns' units. */
+/* A column depends on others when what is left of it beside them is rounding of its length. The
+ * bound grows with their number; unlike one relative to the largest column, it ignores the columns'
+ * units. */
 static double tolerance(const lode_array *R)
 {
     return 8 * lode_i_epsilon(R->dtype) * ((double)R->shape[1] + 16);
@@ -43,9 +44,10 @@ static double length(int64_t n, const double complex *v)
     return sqrt(sum);
 }
 
-/* Columns of A that are independent of those before them, first in `order`, then the others: by Gram-Schmidt on the
- * columns of R, whose inner products are those of A's. R's own diagonal does not tell: after a dependent column,
- * Householder's q_j is arbitrary, and takes a part of every column that follows. */
+/* Columns of A that are independent of those before them, first in `order`, then the others: by
+ * Gram-Schmidt on the columns of R, whose inner products are those of A's. R's own diagonal does
+ * not tell: after a dependent column, Householder's q_j is arbitrary, and takes a part of every
+ * column that follows. */
 static lode_status independent(lode_ctx *ctx, const lode_array *R, int64_t *order, int64_t *rank)
 {
     lode_status st = LODE_OK;
@@ -83,8 +85,8 @@ done:
 }
 
 /* Copies column order[j] of `from` to column j of `to`, or back. */
-static lode_status reorder(lode_ctx *ctx, const int64_t *order, int64_t count, bool back, const lode_array *from,
-                           lode_array *to)
+static lode_status reorder(lode_ctx *ctx, const int64_t *order, int64_t count, bool back,
+                           const lode_array *from, lode_array *to)
 {
     lode_status st = LODE_OK;
     lode_array a = { 0 }, b = { 0 };

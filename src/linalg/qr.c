@@ -1,9 +1,10 @@
-/* Thin QR of tall matrices. First Cholesky QR (Q = A R^-1 with R^H R = A^H A), repeated until Q is orthonormal:
- * all its work is in products over row blocks. What that cannot do (numerically dependent columns, entries whose
- * squares overflow) goes to the Householder tree of tsqr.c, which always succeeds. Whether Q is orthonormal enough
- * is measured, so the choice depends on the values alone.
- * Sources: Yamamoto, Nakatsukasa, Yanagisawa & Fukaya, ETNA 44 (2015) (two passes); Fukaya, Kannan, Nakatsukasa,
- * Yamamoto & Yanagisawa, SIAM J. Sci. Comput. 42 (2020) (the shift that widens it to condition 1/eps). */
+/* Thin QR of tall matrices. First Cholesky QR (Q = A R^-1 with R^H R = A^H A), repeated until Q is
+ * orthonormal: all its work is in products over row blocks. What that cannot do (numerically
+ * dependent columns, entries whose squares overflow) goes to the Householder tree of tsqr.c, which
+ * always succeeds. Whether Q is orthonormal enough is measured, so the choice depends on the values
+ * alone. Sources: Yamamoto, Nakatsukasa, Yanagisawa & Fukaya, ETNA 44 (2015) (two passes); Fukaya,
+ * Kannan, Nakatsukasa, Yamamoto & Yanagisawa, SIAM J. Sci. Comput. 42 (2020) (the shift that widens
+ * it to condition 1/eps). */
 #include "linalg/blas.h"
 
 #include <math.h>
@@ -12,24 +13,27 @@
 enum { PASSES = 4 };
 
 typedef struct cholqr {
-    lode_i_operand rows;  /* A */
+    lode_i_operand rows; /* A */
     lode_dtype dtype;
     int64_t m, n, block, blocks, group, groups;
     size_t size;
-    char *q;              /* m x n, or NULL: only R is wanted */
-    lode_i_rows_solver solve[PASSES]; /* by the R of each pass so far; all of them when q is NULL, and rows come from A */
+    char *q;                          /* m x n, or NULL: only R is wanted */
+    lode_i_rows_solver solve[PASSES]; /* by the R of each pass so far; all of them when q is NULL,
+                                         and rows come from A */
     int passes;
-    bool last;            /* the next solve is the last one: no Gram matrix after it */
-    char *parts;          /* Gram matrices of the groups, or NULL */
+    bool last;   /* the next solve is the last one: no Gram matrix after it */
+    char *parts; /* Gram matrices of the groups, or NULL */
 } cholqr;
 
-/* Rows of one group: solve with the newest R (or with all of them), then add to the group's Gram matrix. */
+/* Rows of one group: solve with the newest R (or with all of them), then add to the group's Gram
+ * matrix. */
 static lode_status pass_group(lode_ctx *ctx, int64_t g, void *data)
 {
     lode_status st = LODE_OK;
     void *room = NULL;
     const cholqr *w = data;
-    const int64_t width = w->solve[0].block + (w->q ? 0 : w->n), b1 = lode_i_min((g + 1) * w->group, w->blocks);
+    const int64_t width = w->solve[0].block + (w->q ? 0 : w->n),
+                  b1 = lode_i_min((g + 1) * w->group, w->blocks);
     double beta = 0;
     LODE_TRY(lode_i_new(ctx, w->block * width, w->size, &room));
     for (int64_t b = g * w->group; b < b1; b++, beta = 1) {
@@ -46,7 +50,8 @@ static lode_status pass_group(lode_ctx *ctx, int64_t g, void *data)
             lode_i_operand p = lode_i_operand_packed(q, w->dtype, m, w->n);
             p = lode_i_operand_transposed(&p);
             p.conj = lode_i_is_complex(w->dtype);
-            lode_i_blas_rank_k(&p, true, beta, w->parts + (size_t)(g * w->n * w->n) * w->size, w->n);
+            lode_i_blas_rank_k(&p, true, beta, w->parts + (size_t)(g * w->n * w->n) * w->size,
+                               w->n);
         }
         LODE_TRY(lode_i_cancelled(ctx));
     }
@@ -55,8 +60,9 @@ done:
     return st;
 }
 
-/* A Gram matrix made into R, R^H R = G + shift, zeros below. Columns are scaled first, since Cholesky's success
- * should not depend on their units. False: not positive definite, or not finite. off: ||G - I||_F. */
+/* A Gram matrix made into R, R^H R = G + shift, zeros below. Columns are scaled first, since
+ * Cholesky's success should not depend on their units. False: not positive definite, or not finite.
+ * off: ||G - I||_F. */
 typedef struct triangle_job {
     lode_dtype dtype;
     int64_t n;
@@ -96,14 +102,18 @@ static bool triangle(const triangle_job *w, double shift, double *off)
 }
 
 /* *ok false: the tree must do it. R receives the product of the R of all passes. */
-static lode_status cholesky_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_array *R, bool *ok)
+static lode_status cholesky_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_array *R,
+                               bool *ok)
 {
     lode_status st = LODE_OK;
     const int64_t m = A->shape[0], n = A->shape[1];
     lode_array q = { 0 }, r[PASSES] = { { 0 } }, g = { 0 };
     void *parts = NULL;
     double *scale = NULL, off = INFINITY;
-    cholqr w = { .rows = lode_i_operand_of(LODE_N, A), .dtype = A->dtype, .m = m, .n = n,
+    cholqr w = { .rows = lode_i_operand_of(LODE_N, A),
+                 .dtype = A->dtype,
+                 .m = m,
+                 .n = n,
                  .size = lode_dtype_size(A->dtype) };
     const double eps = lode_i_epsilon(A->dtype);
     const bool fused = m >= 8 * n; /* else the Gram matrices of the groups would outgrow A */
@@ -111,7 +121,8 @@ static lode_status cholesky_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q
 
     w.block = lode_i_max(128, lode_i_min(2048, (1 << 18) / n / 32 * 32));
     w.blocks = lode_i_ceil_div(m, w.block);
-    w.group = fused ? lode_i_ceil_div(w.blocks, lode_i_min(lode_i_min(w.blocks, 32), m / (4 * n))) : 1;
+    w.group =
+        fused ? lode_i_ceil_div(w.blocks, lode_i_min(lode_i_min(w.blocks, 32), m / (4 * n))) : 1;
     w.groups = lode_i_ceil_div(w.blocks, w.group);
     if (fused)
         LODE_TRY(lode_i_new(ctx, w.groups * n * n, w.size, &parts));
@@ -128,8 +139,8 @@ static lode_status cholesky_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q
         lode_array *now = &r[w.passes];
         LODE_TRY(lode_i_matrix_new(ctx, A->dtype, n, n, now));
         const triangle_job t = { A->dtype, n, now->data, g.data, scale };
-        /* the columns have unit length, so ||A||^2 <= n; the theory asks for 11 (m n + n (n + 1)) u, and sums
-         * in a tree need far less than its m */
+        /* the columns have unit length, so ||A||^2 <= n; the theory asks for 11 (m n + n (n + 1))
+         * u, and sums in a tree need far less than its m */
         const double shift = 11 * eps * (double)n * ((double)n + 1 + sqrt((double)m));
         if (!triangle(&t, 0, &off) && (w.passes == 2 || !triangle(&t, shift, &off)))
             goto done;
@@ -164,9 +175,10 @@ done:
     return st;
 }
 
-/* Exponents that bring each column's largest entry into [1/2, 1); *needed when some column is so far away
- * that squares overflow or vanish. */
-static lode_status column_scales(lode_ctx *ctx, const lode_array *A, lode_array *up, lode_array *down, bool *needed)
+/* Exponents that bring each column's largest entry into [1/2, 1); *needed when some column is so
+ * far away that squares overflow or vanish. */
+static lode_status column_scales(lode_ctx *ctx, const lode_array *A, lode_array *up,
+                                 lode_array *down, bool *needed)
 {
     lode_status st = LODE_OK;
     lode_array col = { 0 };
@@ -185,7 +197,8 @@ static lode_status column_scales(lode_ctx *ctx, const lode_array *A, lode_array 
         if (s.maxabs > 0)
             frexp(s.maxabs, &e);
         *needed = *needed || (s.maxabs > 0 && (s.maxabs > far || s.maxabs < 1 / far));
-        /* 2^e and 2^-e must both be numbers of the type: denormals and the largest keep a factor of 8 apart */
+        /* 2^e and 2^-e must both be numbers of the type: denormals and the largest keep a factor of
+         * 8 apart */
         const int most = lode_i_is_single(A->dtype) ? 125 : 1021;
         e = e > most ? most : e < -most ? -most : e;
         lode_i_set1(up, j, ldexp(1, -e));
@@ -204,7 +217,8 @@ static lode_status qr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_ar
     bool ok = false, needed = false;
     LODE_TRY(lode_i_check_matrix(ctx, "qr", "A", A));
     const int64_t m = A->shape[0], n = A->shape[1];
-    LODE_REQUIRE(m >= n, LODE_ESHAPE, "qr: A is %" PRId64 " x %" PRId64 "; it must not be wide, factor its transpose", m,
+    LODE_REQUIRE(m >= n, LODE_ESHAPE,
+                 "qr: A is %" PRId64 " x %" PRId64 "; it must not be wide, factor its transpose", m,
                  n);
     if (n == 0) {
         LODE_TRY(lode_i_matrix_new(ctx, A->dtype, m, 0, &q));

@@ -1,4 +1,5 @@
-/* How fast products are on this machine, for plans: one small product timed once a process and type. */
+/* How fast products are on this machine, for plans: one small product timed once a process and
+ * type. */
 #include "linalg/linalg.h"
 
 #include <stdatomic.h>

@@ -1,8 +1,9 @@
-/* Many rows times the inverse of one triangle, X = B R^-1, as products: OpenBLAS's triangular solve runs at a sixth
- * of its products on the shapes that QR needs. Diagonal blocks are inverted once. Multiplying by an inverse leaves a
- * residual of cond eps instead of eps, so blocks that are not near a multiple of the identity get one step of
- * refinement, and badly conditioned ones the solve itself. Condition is measured with columns of unit length.
- * Source: Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. (2002), sections 8.2, 12.1, 14.2. */
+/* Many rows times the inverse of one triangle, X = B R^-1, as products: OpenBLAS's triangular solve
+ * runs at a sixth of its products on the shapes that QR needs. Diagonal blocks are inverted once.
+ * Multiplying by an inverse leaves a residual of cond eps instead of eps, so blocks that are not
+ * near a multiple of the identity get one step of refinement, and badly conditioned ones the solve
+ * itself. Condition is measured with columns of unit length. Source: Higham, Accuracy and Stability
+ * of Numerical Algorithms, 2nd ed. (2002), sections 8.2, 12.1, 14.2. */
 #include "linalg/blas.h"
 
 #include <math.h>
@@ -50,14 +51,19 @@ static const void *at(const lode_i_rows_solver *w, int64_t i, int64_t j)
 
 static lode_i_tri diagonal(const lode_i_rows_solver *w, int64_t j)
 {
-    return (lode_i_tri){ .dtype = w->dtype, .right = true, .upper = true, .t = at(w, j, j), .ldt = w->n };
+    return (lode_i_tri){
+        .dtype = w->dtype, .right = true, .upper = true, .t = at(w, j, j), .ldt = w->n
+    };
 }
 
-lode_status lode_i_rows_prepare(lode_ctx *ctx, lode_dtype t, int64_t n, const void *r, lode_i_rows_solver *solver)
+lode_status lode_i_rows_prepare(lode_ctx *ctx, lode_dtype t, int64_t n, const void *r,
+                                lode_i_rows_solver *solver)
 {
     lode_status st = LODE_OK;
     lode_array eye = { 0 };
-    lode_i_rows_solver w = { .dtype = t, .n = n, .r = r, .block = lode_i_ceil_div(n, lode_i_ceil_div(n, BLOCK)) };
+    lode_i_rows_solver w = {
+        .dtype = t, .n = n, .r = r, .block = lode_i_ceil_div(n, lode_i_ceil_div(n, BLOCK))
+    };
     const double eps = lode_i_epsilon(t);
     w.blocks = lode_i_ceil_div(n, w.block);
     LODE_TRY(lode_i_new(ctx, n * w.block, lode_dtype_size(t), &w.inverse));
@@ -103,9 +109,10 @@ void lode_i_rows_solve(const lode_i_rows_solver *w, int64_t m, void *rows, void 
             lode_i_blas_trsm(&solve, m, n, x, w->n);
             continue;
         }
-        const lode_i_operand mine = lode_i_operand_within(x, t, m, n, w->n), saved = lode_i_operand_packed(room, t, m, n);
-        const lode_i_operand inverse =
-            lode_i_operand_packed((const char *)w->inverse + (size_t)(j * w->block) * size, t, n, n);
+        const lode_i_operand mine = lode_i_operand_within(x, t, m, n, w->n),
+                             saved = lode_i_operand_packed(room, t, m, n);
+        const lode_i_operand inverse = lode_i_operand_packed(
+            (const char *)w->inverse + (size_t)(j * w->block) * size, t, n, n);
         lode_i_operand_pack(&mine, t, room);
         lode_i_blas_gemm(1, &saved, &inverse, 0, x, w->n);
         if (w->how[b] == REFINED) {

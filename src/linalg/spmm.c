@@ -1,5 +1,6 @@
-/* Sparse matrix times a block of vectors. A^T X comes from the rows of A as they lie: partial sums over fixed groups
- * of rows, or, where those would outweigh the matrix, groups of columns found in every row. */
+/* Sparse matrix times a block of vectors. A^T X comes from the rows of A as they lie: partial sums
+ * over fixed groups of rows, or, where those would outweigh the matrix, groups of columns found in
+ * every row. */
 #include "linalg/blas.h"
 
 #include <string.h>
@@ -78,9 +79,10 @@ static lode_status turned(lode_ctx *ctx, int64_t i, void *data)
     (void)ctx;
     const job *w = data;
     const int64_t from = i * w->step;
-    const span s = w->partial
-                       ? (span){ .r0 = from, .r1 = lode_i_min(from + w->step, w->rows), .high = w->cols }
-                       : (span){ .r1 = w->rows, .low = from, .high = lode_i_min(from + w->step, w->cols) };
+    const span s =
+        w->partial
+            ? (span){ .r0 = from, .r1 = lode_i_min(from + w->step, w->rows), .high = w->cols }
+            : (span){ .r1 = w->rows, .low = from, .high = lode_i_min(from + w->step, w->cols) };
     char *y = w->y + (size_t)((w->partial ? i * w->cols : from) * w->k) * w->size;
     memset(y, 0, (size_t)((s.high - s.low) * w->k) * w->size);
     switch (w->dtype) {
@@ -102,40 +104,58 @@ static lode_status turned(lode_ctx *ctx, int64_t i, void *data)
 static lode_status check_csr(lode_ctx *ctx, const lode_sparse *A)
 {
     if (A->layout != LODE_CSR || A->ndim != 2)
-        return lode_i_fail(ctx, LODE_EUSAGE, "sparse product: the matrix must be in CSR form; convert it first");
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "sparse product: the matrix must be in CSR form; convert it first");
     const lode_dtype t = A->values.dtype;
     if (t != LODE_F32 && t != LODE_F64 && t != LODE_C64 && t != LODE_C128)
-        return lode_i_fail(ctx, LODE_ETYPE, "sparse product: values are %s; convert to f32, f64, c64 or c128",
+        return lode_i_fail(ctx, LODE_ETYPE,
+                           "sparse product: values are %s; convert to f32, f64, c64 or c128",
                            lode_dtype_name(t));
-    if (A->indptr.dtype != LODE_I64 || A->indices.dtype != LODE_I64 || !lode_array_is_contiguous(&A->indptr) ||
-        !lode_array_is_contiguous(&A->indices) || !lode_array_is_contiguous(&A->values))
-        return lode_i_fail(ctx, LODE_ETYPE, "sparse product: indices must be contiguous i64, values contiguous");
+    if (A->indptr.dtype != LODE_I64 || A->indices.dtype != LODE_I64 ||
+        !lode_array_is_contiguous(&A->indptr) || !lode_array_is_contiguous(&A->indices) ||
+        !lode_array_is_contiguous(&A->values))
+        return lode_i_fail(ctx, LODE_ETYPE,
+                           "sparse product: indices must be contiguous i64, values contiguous");
     return LODE_OK;
 }
 
-lode_status lode_i_spmm(lode_ctx *ctx, lode_trans t, const lode_sparse *A, const lode_array *X, lode_array *Y)
+lode_status lode_i_spmm(lode_ctx *ctx, lode_trans t, const lode_sparse *A, const lode_array *X,
+                        lode_array *Y)
 {
     lode_status st = LODE_OK;
     lode_array x = { 0 }, y = { 0 };
     void *parts = NULL;
     LODE_TRY(check_csr(ctx, A));
     LODE_TRY(lode_i_check_matrix(ctx, "sparse product", "X", X));
-    const int64_t m = t == LODE_N ? A->shape[0] : A->shape[1], n = t == LODE_N ? A->shape[1] : A->shape[0];
-    LODE_REQUIRE(X->dtype == A->values.dtype, LODE_ETYPE, "sparse product: the matrix is %s and the block %s",
+    const int64_t m = t == LODE_N ? A->shape[0] : A->shape[1],
+                  n = t == LODE_N ? A->shape[1] : A->shape[0];
+    LODE_REQUIRE(X->dtype == A->values.dtype, LODE_ETYPE,
+                 "sparse product: the matrix is %s and the block %s",
                  lode_dtype_name(A->values.dtype), lode_dtype_name(X->dtype));
     LODE_REQUIRE(X->shape[0] == n, LODE_ESHAPE,
-                 "sparse product: %" PRId64 " x %" PRId64 " times %" PRId64 " x %" PRId64 " do not fit", m, n,
-                 X->shape[0], X->shape[1]);
+                 "sparse product: %" PRId64 " x %" PRId64 " times %" PRId64 " x %" PRId64
+                 " do not fit",
+                 m, n, X->shape[0], X->shape[1]);
     LODE_TRY(lode_i_as(ctx, X, X->dtype, &x));
     LODE_TRY(lode_i_matrix_new(ctx, X->dtype, m, X->shape[1], &y));
-    job w = { .start = A->indptr.data, .column = A->indices.data, .value = A->values.data, .x = x.data, .y = y.data,
-              .dtype = X->dtype, .rows = A->shape[0], .cols = A->shape[1], .nnz = lode_sparse_nnz(A),
-              .k = X->shape[1], .conj = t == LODE_H, .size = lode_dtype_size(X->dtype) };
+    job w = { .start = A->indptr.data,
+              .column = A->indices.data,
+              .value = A->values.data,
+              .x = x.data,
+              .y = y.data,
+              .dtype = X->dtype,
+              .rows = A->shape[0],
+              .cols = A->shape[1],
+              .nnz = lode_sparse_nnz(A),
+              .k = X->shape[1],
+              .conj = t == LODE_H,
+              .size = lode_dtype_size(X->dtype) };
     if (m > 0 && w.k > 0 && t == LODE_N) {
         w.step = lode_i_max(lode_i_ceil_div(m, 256), 16);
         LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(m, w.step), rows, &w));
     } else if (m > 0 && w.k > 0) {
-        /* partial sums are worth their zeros and their joining while entries outnumber them fourfold */
+        /* partial sums are worth their zeros and their joining while entries outnumber them
+         * fourfold */
         w.count = lode_i_min(w.nnz / (4 * m), 8);
         w.partial = w.count >= 2;
         if (!w.partial)

@@ -1,5 +1,5 @@
-/* Singular values: QR first when tall, then LAPACK on the square factor, each result checked before it is
- * believed, with one-sided Jacobi as the method that cannot fail. */
+/* Singular values: QR first when tall, then LAPACK on the square factor, each result checked before
+ * it is believed, with one-sided Jacobi as the method that cannot fail. */
 #include "linalg/blas.h"
 
 #include <math.h>
@@ -7,7 +7,8 @@
 enum { PROBES = 4 };
 
 /* ||Y - Z||_F <= tol ||X||_F, false for NaN. */
-static lode_status near(lode_ctx *ctx, const lode_array *Y, const lode_array *Z, double bound, bool *good)
+static lode_status near(lode_ctx *ctx, const lode_array *Y, const lode_array *Z, double bound,
+                        bool *good)
 {
     double diff;
     LODE_FORWARD(lode_i_diff_fro(ctx, Y, Z, &diff));
@@ -31,14 +32,16 @@ done:
     return st;
 }
 
-lode_status lode_i_check_factors(lode_ctx *ctx, const lode_array *A, const lode_array *U, const lode_array *s,
-                                 const lode_array *V, bool *good)
+lode_status lode_i_check_factors(lode_ctx *ctx, const lode_array *A, const lode_array *U,
+                                 const lode_array *s, const lode_array *V, bool *good)
 {
     lode_status st = LODE_OK;
     lode_array X = { 0 }, Y = { 0 }, W = { 0 }, Z = { 0 };
     double norm, scale;
-    /* rounding of LAPACK grows like sqrt(n) eps in practice and n eps at worst; its failures are gross */
-    const double tol = lode_i_epsilon(A->dtype) * (100 + 10 * (double)lode_i_max(A->shape[0], A->shape[1]));
+    /* rounding of LAPACK grows like sqrt(n) eps in practice and n eps at worst; its failures are
+     * gross */
+    const double tol =
+        lode_i_epsilon(A->dtype) * (100 + 10 * (double)lode_i_max(A->shape[0], A->shape[1]));
     *good = true;
     LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, "svd", 0), A->dtype, A->shape[1], PROBES, &X));
     LODE_TRY(lode_i_norm_fro(ctx, &X, &norm));
@@ -66,10 +69,10 @@ static lode_status check_values(lode_ctx *ctx, const lode_array *A, const lode_a
     return LODE_OK;
 }
 
-/* LAPACK on the m x n row-major A, m >= n: by columns that is A^T = u s vt, so that U is the memory of vt, and
- * V is conj(u). */
-static lode_status by_lapack(lode_ctx *ctx, bool simple, const lode_array *A, lode_array *U, lode_array *s,
-                             lode_array *V, bool *good)
+/* LAPACK on the m x n row-major A, m >= n: by columns that is A^T = u s vt, so that U is the memory
+ * of vt, and V is conj(u). */
+static lode_status by_lapack(lode_ctx *ctx, bool simple, const lode_array *A, lode_array *U,
+                             lode_array *s, lode_array *V, bool *good)
 {
     lode_status st = LODE_OK;
     const int64_t m = A->shape[0], n = A->shape[1];
@@ -81,12 +84,19 @@ static lode_status by_lapack(lode_ctx *ctx, bool simple, const lode_array *A, lo
         LODE_TRY(lode_i_matrix_new(ctx, A->dtype, n, n, &u));
         LODE_TRY(lode_i_matrix_new(ctx, A->dtype, m, n, &vt));
     }
-    const lode_i_svd_work w = { .dtype = A->dtype, .m = n, .n = m, .a = a.data, .s = sv.data, .u = u.data,
-                                .vt = vt.data, .vectors = V != NULL };
+    const lode_i_svd_work w = { .dtype = A->dtype,
+                                .m = n,
+                                .n = m,
+                                .a = a.data,
+                                .s = sv.data,
+                                .u = u.data,
+                                .vt = vt.data,
+                                .vectors = V != NULL };
     LODE_TRY(lode_i_lapack_svd(ctx, &w, simple, &info));
     *good = info == 0;
     if (*good && V) {
-        LODE_TRY(lode_i_copy_op(ctx, LODE_H, &u, &v)); /* the memory of u, by rows, is its transpose */
+        LODE_TRY(
+            lode_i_copy_op(ctx, LODE_H, &u, &v)); /* the memory of u, by rows, is its transpose */
         LODE_TRY(lode_i_check_factors(ctx, A, &vt, &sv, &v, good));
     } else if (*good) {
         LODE_TRY(check_values(ctx, A, &sv, good));
@@ -101,30 +111,34 @@ done:
     return st;
 }
 
-lode_status lode_i_svd_reduced(lode_ctx *ctx, lode_i_svd_route first, const lode_array *A, lode_array *U,
-                               lode_array *s, lode_array *V)
+lode_status lode_i_svd_reduced(lode_ctx *ctx, lode_i_svd_route first, const lode_array *A,
+                               lode_array *U, lode_array *s, lode_array *V)
 {
     bool good = false;
     for (int route = (int)first; route < LODE_I_JACOBI && !good; route++)
         LODE_FORWARD(by_lapack(ctx, route == LODE_I_GESVD, A, U, s, V, &good));
     if (good)
         return LODE_OK;
-    lode_i_log(ctx, "svd: LAPACK did not factor a %" PRId64 " x %" PRId64 " matrix; one-sided Jacobi did",
-               A->shape[0], A->shape[1]);
+    lode_i_log(
+        ctx, "svd: LAPACK did not factor a %" PRId64 " x %" PRId64 " matrix; one-sided Jacobi did",
+        A->shape[0], A->shape[1]);
     return lode_i_svd_jacobi(ctx, A, U, s, V);
 }
 
 /* m >= n, entries of moderate size. */
-static lode_status svd_tall(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *U, lode_array *s, lode_array *V)
+static lode_status svd_tall(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *U,
+                            lode_array *s, lode_array *V)
 {
     lode_status st = LODE_OK;
     lode_array q = { 0 }, r = { 0 }, u = { 0 }, sv = { 0 }, v = { 0 }, cut = { 0 };
-    const bool vectors = U || V, tall = 5 * A->shape[0] >= 6 * A->shape[1] && A->shape[0] > A->shape[1];
+    const bool vectors = U || V,
+               tall = 5 * A->shape[0] >= 6 * A->shape[1] && A->shape[0] > A->shape[1];
     if (tall && U)
         LODE_TRY(lode_i_qr(ctx, A, &q, &r));
     else if (tall)
         LODE_TRY(lode_i_qr_r(ctx, A, &r));
-    LODE_TRY(lode_i_svd_reduced(ctx, LODE_I_GESDD, tall ? &r : A, vectors ? &u : NULL, &sv, vectors ? &v : NULL));
+    LODE_TRY(lode_i_svd_reduced(ctx, LODE_I_GESDD, tall ? &r : A, vectors ? &u : NULL, &sv,
+                                vectors ? &v : NULL));
     if (U) {
         cut = lode_i_cols(&u, 0, k);
         if (tall)
@@ -146,7 +160,8 @@ done:
     return st;
 }
 
-lode_status lode_i_moderate(lode_ctx *ctx, const char *who, const lode_array *A, lode_array *copy, double *factor)
+lode_status lode_i_moderate(lode_ctx *ctx, const char *who, const lode_array *A, lode_array *copy,
+                            double *factor)
 {
     lode_stats stats;
     *factor = 1;
@@ -169,7 +184,8 @@ lode_status lode_i_moderate(lode_ctx *ctx, const char *who, const lode_array *A,
     return LODE_OK;
 }
 
-lode_status lode_i_svd(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *U, lode_array *s, lode_array *V)
+lode_status lode_i_svd(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *U, lode_array *s,
+                       lode_array *V)
 {
     lode_status st = LODE_OK;
     lode_array scaled = { 0 }, turned = { 0 }, u = { 0 }, sv = { 0 }, v = { 0 };
@@ -177,8 +193,9 @@ lode_status lode_i_svd(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array
     LODE_TRY(lode_i_check_matrix(ctx, "svd", "A", A));
     const int64_t m = A->shape[0], n = A->shape[1];
     LODE_REQUIRE(k >= 0 && k <= lode_i_min(m, n), LODE_ESHAPE,
-                 "svd: %" PRId64 " triplets of a %" PRId64 " x %" PRId64 " matrix; at most %" PRId64 " exist", k, m, n,
-                 lode_i_min(m, n));
+                 "svd: %" PRId64 " triplets of a %" PRId64 " x %" PRId64 " matrix; at most %" PRId64
+                 " exist",
+                 k, m, n, lode_i_min(m, n));
     if (m == 0 || n == 0) {
         LODE_TRY(lode_i_matrix_new(ctx, A->dtype, m, 0, &u));
         LODE_TRY(lode_i_matrix_new(ctx, A->dtype, n, 0, &v));

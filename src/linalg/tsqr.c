@@ -1,7 +1,8 @@
-/* Tall-skinny QR: Householder on blocks of rows, then on their stacked triangles, four at a time, up a tree whose
- * shape follows from that of A; Q is formed by walking back down. A row-major block is the transpose of what LAPACK
- * reads, so its QR is LAPACK's LQ and nothing is transposed in memory.
- * Source: Demmel, Grigori, Hoemmen & Langou, SIAM J. Sci. Comput. 34 (2012), doi:10.1137/080731992. */
+/* Tall-skinny QR: Householder on blocks of rows, then on their stacked triangles, four at a time,
+ * up a tree whose shape follows from that of A; Q is formed by walking back down. A row-major block
+ * is the transpose of what LAPACK reads, so its QR is LAPACK's LQ and nothing is transposed in
+ * memory. Source: Demmel, Grigori, Hoemmen & Langou, SIAM J. Sci. Comput. 34 (2012),
+ * doi:10.1137/080731992. */
 #include "linalg/blas.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ enum { ARITY = 4, LEVELS = 32 };
 typedef struct level {
     int64_t nodes, rows; /* rows of every node but the last, which has `last` */
     int64_t last;
-    char *a, *tau;       /* reflectors, all rows one after the other; n scalars a node */
+    char *a, *tau; /* reflectors, all rows one after the other; n scalars a node */
 } level;
 
 typedef struct tree {
@@ -21,8 +22,8 @@ typedef struct tree {
     size_t size;
     level at[LEVELS];
     int depth, now;
-    char *top;  /* walking down: n x n blocks of the nodes of the level */
-    char *below;/* where they go: the next level's blocks, or Q */
+    char *top;   /* walking down: n x n blocks of the nodes of the level */
+    char *below; /* where they go: the next level's blocks, or Q */
 } tree;
 
 static int64_t node_rows(const level *l, int64_t i)
@@ -45,8 +46,8 @@ static lode_status factor(lode_ctx *ctx, int64_t i, void *data)
             const char *child = b->a + (size_t)((i * ARITY + c) * b->rows * n) * t->size;
             memset(a + (size_t)(c * n * n) * t->size, 0, (size_t)(n * n) * t->size);
             for (int64_t r = 0; r < n; r++)
-                memcpy(a + (size_t)((c * n + r) * n + r) * t->size, child + (size_t)(r * n + r) * t->size,
-                       (size_t)(n - r) * t->size);
+                memcpy(a + (size_t)((c * n + r) * n + r) * t->size,
+                       child + (size_t)(r * n + r) * t->size, (size_t)(n - r) * t->size);
         }
     }
     return lode_i_lapack_gelqf(ctx, t->dtype, n, m, a, n, l->tau + (size_t)(i * n) * t->size);
@@ -61,11 +62,12 @@ static lode_status spread(lode_ctx *ctx, int64_t i, void *data)
     char *to = t->below + (size_t)(i * l->rows * n) * t->size;
     memcpy(to, t->top + (size_t)(i * n * n) * t->size, (size_t)(n * n) * t->size);
     memset(to + (size_t)(n * n) * t->size, 0, (size_t)((m - n) * n) * t->size);
-    return lode_i_lapack_unmlq(ctx, t->dtype, n, m, n, l->a + (size_t)(i * l->rows * n) * t->size, n,
-                               l->tau + (size_t)(i * n) * t->size, to, n);
+    return lode_i_lapack_unmlq(ctx, t->dtype, n, m, n, l->a + (size_t)(i * l->rows * n) * t->size,
+                               n, l->tau + (size_t)(i * n) * t->size, to, n);
 }
 
-/* Leaves of at least 4 n rows, at most 32 of them unless A is very long: blocks of 4096 rows or 32 n then. */
+/* Leaves of at least 4 n rows, at most 32 of them unless A is very long: blocks of 4096 rows or 32
+ * n then. */
 static void plan(tree *t)
 {
     const int64_t m = t->A.rows, n = t->n;
@@ -95,7 +97,10 @@ lode_status lode_i_tsqr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_
     lode_array q = { 0 }, r = { 0 };
     const int64_t m = A->shape[0], n = A->shape[1];
     void *top = NULL, *room = NULL, *a[LEVELS] = { 0 }, *tau[LEVELS] = { 0 };
-    tree t = { .A = lode_i_operand_of(LODE_N, A), .dtype = A->dtype, .n = n, .size = lode_dtype_size(A->dtype) };
+    tree t = { .A = lode_i_operand_of(LODE_N, A),
+               .dtype = A->dtype,
+               .n = n,
+               .size = lode_dtype_size(A->dtype) };
     plan(&t);
     for (t.now = 0; t.now < t.depth; t.now++) {
         level *l = &t.at[t.now];

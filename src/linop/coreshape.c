@@ -102,6 +102,23 @@ static void greedy(packing *p)
     keep_if_better(p, loss);
 }
 
+/* The idea turned off: one rank for all modes, the largest that fits. */
+static void equal_ranks(packing *p)
+{
+    for (int64_t r = 1, longest = 1; r <= longest; r++) {
+        double product = 1, linear = 0, loss = 0;
+        for (int k = 0; k < p->ndim; k++) {
+            p->rank[k] = lode_i_min(r, p->most[k]);
+            longest = lode_i_max(longest, p->most[k]);
+            product *= (double)p->rank[k], linear += (double)(p->size[k] * p->rank[k]);
+            loss += p->tail[k][p->rank[k]];
+        }
+        if (product + linear > p->budget)
+            break;
+        keep_if_better(p, loss);
+    }
+}
+
 static void prepare(packing *p, const int64_t *shape, const double *const *spectra, const int64_t *count)
 {
     double total = 0;
@@ -159,8 +176,12 @@ lode_status lode_i_core_shape(lode_ctx *ctx, int ndim, const int64_t *shape, con
         LODE_TRY(LODE_NEW(ctx, lode_i_max(1, lode_i_min(shape[m], count[m])) + 1, &p->tail[k]));
     }
     prepare(p, shape, spectra, count);
-    greedy(p);
-    search(p, 0, 1, 0, 0);
+    if (lode_i_broken(ctx, "tucker-packing")) {
+        equal_ranks(p);
+    } else {
+        greedy(p);
+        search(p, 0, 1, 0, 0);
+    }
     for (int k = 0; k < ndim; k++)
         ranks[p->mode[k]] = p->best[k];
     if (predicted)

@@ -90,6 +90,7 @@ typedef struct sweep {
     double *norms;           /* one a block, or NULL */
     lode_array slab;         /* rows [first, last) of A */
     int64_t first, last, block, groups;
+    bool skinny;             /* blocks are multiplied on one thread each, A read once */
 } sweep;
 
 /* Rows [i0, i1) of what is in memory, as they are used. */
@@ -150,16 +151,20 @@ static lode_status do_block(lode_ctx *ctx, const sweep *w, int64_t b, int64_t g)
     }
     if (w->W)
         part = lode_i_rows(w->W, i0, i1);
-    if (w->X) {
+    if (w->Z)
+        sum = lode_i_rows(w->Z, g * n, (g + 1) * n);
+    const bool skinny = w->W && w->skinny && lode_i_skinny_fits(&A, part.shape[1]);
+    if (skinny)
+        lode_i_skinny(&A, w->X, &part, w->Z ? &sum : NULL);
+    else if (w->X)
         LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &A, w->X, 0, &part));
+    if (w->X) {
         LODE_TRY(lode_i_norm_fro(ctx, &part, &norm));
         if (!isfinite(norm))
             LODE_TRY(locate(ctx, w, i0, i1));
     }
-    if (w->Z) {
-        sum = lode_i_rows(w->Z, g * n, (g + 1) * n);
+    if (w->Z && !skinny)
         LODE_TRY(lode_i_gemm_into(ctx, LODE_H, LODE_N, 1, &A, &part, 1, &sum));
-    }
 done:
     LODE_FREE(&A, &rest, &part, &sum);
     return st;
@@ -193,6 +198,7 @@ static lode_status run_sweep(lode_ctx *ctx, sweep *w)
     const int64_t m = d->base.rows;
     w->block = lode_i_linop_block(m, d->base.cols);
     w->groups = groups(m, d->base.cols);
+    w->skinny = w->groups >= LEAST_PARALLEL;
     if (m == 0 || d->base.cols == 0)
         return LODE_OK;
     if (!d->from_source) {

@@ -12,6 +12,7 @@ typedef struct krylov {
     bool coupled;        /* R couples the whole last block to the next */
     int64_t limit, cap, room; /* min(m,n); columns before a restart; columns allocated */
     int64_t done, fresh, last; /* columns with products; width of the next block, of the last */
+    int64_t starts;      /* random columns that began it, or joined since */
     lode_array Q, W;     /* n x room, orthonormal; m x room: A Q, or U with A Q = U T */
     lode_array T;        /* room x room, wide: Q^H A^H A Q, or U^H A Q */
     lode_array R;        /* the residual's coefficients on the next block */

@@ -69,10 +69,7 @@ static lode_status callback_apply(lode_ctx *ctx, const lode_linop *op, bool adjo
     LODE_TRY(lode_i_matrix_new(ctx, op->dtype, rows, k, &y));
     LODE_TRY(lode_i_fill(ctx, &y, 0));
     if (rows > 0 && k > 0) {
-        const int code = c->f.fn(c->f.data, adjoint, k, lode_i_at(&x, 0), k, lode_i_at(&y, 0), k);
-        LODE_REQUIRE(code <= 0, LODE_ECANCEL, "the callback asked to stop (it returned %d)", code);
-        LODE_REQUIRE(code == 0, (lode_status)code, "the callback failed with status %d in a product %s", code,
-                     adjoint ? "A^H x" : "A x");
+        LODE_TRY(lode_i_callback_multiply(ctx, &c->f, adjoint, &x, &y));
         LODE_TRY(lode_i_norm_fro(ctx, &y, &norm));
     }
     LODE_REQUIRE(!isnan(norm), LODE_EDOMAIN,

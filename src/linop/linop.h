@@ -70,9 +70,10 @@ lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts
 void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap_products);
 uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols, lode_dtype dtype);
 /** Orthonormal block against a basis: Z = B C + Q R, Q'Q = I, B'Q = 0; directions that Z lacks are random. Z is
- *  used up and becomes Q. C (K x b) and R (b x b) are new; B may have no columns. */
-lode_status lode_i_orth_block(lode_ctx *ctx, const lode_array *B, lode_array *Z, lode_stream s, lode_array *C,
-                              lode_array *R);
+ *  used up and becomes Q. C (K x b) and R (b x b) are new; B may have no columns. newest: columns at B's end in which
+ *  most of Z's share of B lies; 0: not known. */
+lode_status lode_i_orth_block(lode_ctx *ctx, const lode_array *B, int64_t newest, lode_array *Z, lode_stream s,
+                              lode_array *C, lode_array *R);
 /** Block randomized range finder: Q with orthonormal columns, l of them, after q passes of subspace iteration. */
 lode_status lode_i_range(lode_ctx *ctx, const lode_linop *A, int64_t l, int64_t q, lode_stream s, lode_array *Q);
 /** Certificate of A ~ U diag(s) V^H (U or V may be given alone as a projector): spectral norm of the

@@ -16,10 +16,10 @@ void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap
      * products of fewer than 8 columns wait for memory. Where products are cheap beside orthogonalization (sparse),
      * the degree counts most. */
     if (o->block <= 0)
-        o->block = tail ? 32 : cheap_products ? lode_i_min(16, round_up(k, 8)) : lode_i_min(128, round_up(lode_i_ceil_div(k, 2), 8));
+        o->block = tail ? 32 : cheap_products ? 8 : lode_i_min(128, round_up(lode_i_ceil_div(k, 2), 8));
     o->block = lode_i_max(1, lode_i_min(o->block, limit));
     if (o->max_basis <= 0) {
-        const int64_t some = cheap_products ? 6 * k + 24 * o->block : 4 * k + 8 * o->block;
+        const int64_t some = cheap_products ? 5 * k + 20 * o->block : 4 * k + 8 * o->block;
         o->max_basis = tail && o->rank >= limit ? limit : some;
     }
     o->max_basis = lode_i_max(o->max_basis, k + 4 * o->block);

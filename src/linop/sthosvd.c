@@ -23,19 +23,19 @@
 #include "linop/tucker.h"
 
 #define GRAM_FLOOR 64.0
-enum { GRAM_MODE = 2048, SKETCH = 16, SKETCH_MODE = 96, SKETCH_SIZE = 1 << 21 };
+enum { GRAM_MODE = 2048, LEADING_MODE = 128, SKETCH = 16, SKETCH_MODE = 96, SKETCH_SIZE = 1 << 21 };
 
 typedef struct run {
     const lode_sthosvd_opts *o;
     lode_i_slabs X;
     lode_i_seen look;       /* of the first pass */
-    bool seen;              /* it has been made */
+    bool seen, again;       /* it has been made; it must be made once more, scaled */
     bool careful;           /* generous bases stop at a noise floor */
     bool precise;           /* triangles of QR instead of Gram matrices */
     int d, order[LODE_MAX_NDIM];
     int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM]; /* asked: 0 when not; the most that may be kept */
     double norm2, allowed;  /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
-    double lost;            /* energy outside the generous core */
+    double lost, held;      /* energy outside the generous core; in the core */
     lode_sthosvd_method method;
     lode_array U[LODE_MAX_NDIM], core;
     bool met;
@@ -98,12 +98,12 @@ static bool extreme(const run *r)
 }
 
 /* Once the values have been seen: norm, scale, budget. */
-static void settle(run *r, bool *again)
+static void settle(run *r)
 {
     const lode_i_seen *s = &r->look;
     int e = 0;
-    *again = extreme(r);
-    if (*again) {
+    r->again = extreme(r);
+    if (r->again) {
         frexp(s->largest, &e);
         r->X.scale = ldexp(1, s->largest > DBL_MAX ? -1060 : e < -1000 ? 1000 : -e);
         r->look = (lode_i_seen){ .extremes = s->extremes };
@@ -127,10 +127,10 @@ static void settle(run *r, bool *again)
 /* A pass of its own, where what follows depends on the norm or the range. */
 static lode_status first_look(lode_ctx *ctx, run *r)
 {
-    for (bool again = true; again;) {
+    do {
         LODE_FORWARD(lode_i_slabs_look(ctx, &r->X, &r->look));
-        settle(r, &again);
-    }
+        settle(r);
+    } while (r->again);
     return LODE_OK;
 }
 
@@ -179,20 +179,38 @@ static int sketch_along(const run *r, int mode)
     return wanted || (r->X.size >= SKETCH_SIZE && r->X.shape[mode] >= SKETCH_MODE) ? best : -1;
 }
 
+static lode_stream stream(lode_ctx *ctx, const run *r, uint64_t site)
+{
+    return lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", site);
+}
+
 static lode_status by_power(lode_ctx *ctx, run *r, lode_i_slabs *s, int mode, double total, lode_i_basis *b)
 {
     int64_t shape[LODE_MAX_NDIM], others = 1;
     lode_i_slabs_shape(s, shape);
     for (int k = 0; k < r->d; k++)
         others *= k == mode ? 1 : shape[k];
-    const lode_stream stream = lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", (uint64_t)(16 + mode));
     const int64_t n = shape[mode], limit = lode_i_min(n, others);
     for (int64_t l = r->rank[mode] ? generous(r, mode, b) : 32;; l *= 2) {
         l = lode_i_min(l, limit);
-        LODE_FORWARD(lode_i_basis_power(ctx, s, mode, l, b->count ? &b->U : NULL, total, stream, b));
+        LODE_FORWARD(lode_i_basis_power(ctx, s, mode, l, b->count ? &b->U : NULL, total, stream(ctx, r, 16 + (uint64_t)mode),
+                                        b));
         if (r->rank[mode] || l == limit || generous(r, mode, b) <= l)
             return LODE_OK;
     }
+}
+
+/* Where an error decides, a few leading pairs mostly do, and they tell when not: then more, at last all. */
+static lode_status from_gram(lode_ctx *ctx, run *r, const lode_array *G, int mode, lode_i_basis *b)
+{
+    const int64_t n = G->shape[0];
+    lode_i_basis_free(b);
+    for (int64_t l = 32; n >= LEADING_MODE && r->allowed >= 0 && 4 * l <= n; l *= 2) {
+        LODE_FORWARD(lode_i_basis_leading(ctx, G, l, stream(ctx, r, 64 + (uint64_t)mode), b));
+        if (generous(r, mode, b) + 4 <= l)
+            return LODE_OK;
+    }
+    return lode_i_basis_gram(ctx, G, b);
 }
 
 /* The tensor that the slabs give, whole: the slab axis can only be decomposed so. */
@@ -220,25 +238,24 @@ static lode_status exact_basis(lode_ctx *ctx, run *r, lode_i_slabs *given, int m
         lode_i_slabs_over(s, &T, &all);
         all.rows = shape[s->axis], all.count = 1;
         s = &all, look = NULL;
-        if (!r->seen && extreme(r))
-            goto done;
     }
-    r->method = r->precise ? LODE_STHOSVD_QR : LODE_STHOSVD_GRAM;
-    if (tall) {
-        LODE_TRY(lode_i_basis_svd(ctx, &T, mode, b));
-        r->method = LODE_STHOSVD_QR;
-    } else if (shape[mode] > GRAM_MODE && !r->precise) {
-        LODE_TRY(by_power(ctx, r, s, mode, total, b));
-        r->method = LODE_STHOSVD_RANDOM;
-    } else if (r->precise) {
+    r->method = r->precise || tall ? LODE_STHOSVD_QR : shape[mode] > GRAM_MODE ? LODE_STHOSVD_RANDOM : LODE_STHOSVD_GRAM;
+    if (!tall && r->method == LODE_STHOSVD_QR)
         LODE_TRY(lode_i_slabs_qr(ctx, s, mode, look, &G));
-        if (r->seen || !extreme(r))
-            LODE_TRY(lode_i_basis_qr(ctx, &G, b));
-    } else {
+    else if (r->method == LODE_STHOSVD_GRAM)
         LODE_TRY(lode_i_slabs_gram(ctx, s, mode, look, &G));
-        if (r->seen || !extreme(r))
-            LODE_TRY(lode_i_basis_gram(ctx, &G, b));
-    }
+    if (!r->seen)
+        settle(r);
+    if (r->again)
+        goto done;
+    if (tall)
+        LODE_TRY(lode_i_basis_svd(ctx, &T, mode, b));
+    else if (r->method == LODE_STHOSVD_QR)
+        LODE_TRY(lode_i_basis_qr(ctx, &G, b));
+    else if (r->method == LODE_STHOSVD_GRAM)
+        LODE_TRY(from_gram(ctx, r, &G, mode, b));
+    else
+        LODE_TRY(by_power(ctx, r, s, mode, total, b));
 done:
     LODE_FREE(&G, &T);
     return st;
@@ -247,14 +264,22 @@ done:
 static lode_status sketched_basis(lode_ctx *ctx, run *r, int mode, int along, lode_i_seen *look, lode_i_basis *b)
 {
     lode_status st = LODE_OK;
-    lode_array signs = { 0 }, G = { 0 };
-    LODE_TRY(lode_i_randsign(ctx, lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", 0), r->X.work,
-                             r->X.shape[along], SKETCH, &signs));
-    LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, &signs, look, &G));
-    if (r->seen || !extreme(r))
-        LODE_TRY(lode_i_basis_gram(ctx, &G, b));
+    lode_array G = { 0 };
+    LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, SKETCH, stream(ctx, r, 0), look, &G));
+    if (!r->seen)
+        settle(r);
+    if (r->again)
+        goto done;
+    /* the trace is exact in expectation only */
+    double trace = 0;
+    for (int64_t i = 0; i < G.shape[0]; i++)
+        trace += lode_i_get2(&G, i, i);
+    if (trace > 0)
+        LODE_TRY(lode_i_scale(ctx, r->norm2 / trace, &G));
+    LODE_TRY(from_gram(ctx, r, &G, mode, b));
+    r->method = LODE_STHOSVD_RANDOM;
 done:
-    LODE_FREE(&signs, &G);
+    LODE_FREE(&G);
     return st;
 }
 
@@ -262,32 +287,23 @@ done:
 static lode_status first_basis(lode_ctx *ctx, run *r, int mode, int *along, lode_i_basis *b)
 {
     lode_status st = LODE_OK;
-    bool again = true;
     if (!r->seen && r->X.shape[mode] > GRAM_MODE) /* power iteration adapts to the budget as it goes */
         LODE_TRY(first_look(ctx, r));
     r->precise = r->o->method == LODE_STHOSVD_QR ||
                  (r->o->method == LODE_STHOSVD_AUTO && relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
     *along = r->careful && !r->precise ? sketch_along(r, mode) : -1;
-    while (again) {
-        again = false;
+    do {
         lode_i_seen *look = r->seen ? NULL : &r->look;
-        if (*along >= 0) {
+        r->again = false;
+        if (*along >= 0)
             LODE_TRY(sketched_basis(ctx, r, mode, *along, look, b));
-            r->method = LODE_STHOSVD_RANDOM;
-        } else {
+        else
             LODE_TRY(exact_basis(ctx, r, &r->X, mode, look, r->norm2, b));
-        }
-        if (!r->seen)
-            settle(r, &again);
-    }
-    if (*along >= 0 && r->norm2 > 0) {
-        const double sum = lode_i_basis_tail(b, 0);
-        for (int64_t i = 0; i < b->count && sum > 0; i++)
-            b->energy[i] *= r->norm2 / sum;
-        if (generous(r, mode, b) * 10 > r->X.shape[mode] * 6 && !r->rank[mode]) { /* no truncation worth a sketch */
-            *along = -1;
-            LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
-        }
+    } while (r->again);
+    if (*along >= 0 && !r->rank[mode] && r->norm2 > 0 && generous(r, mode, b) * 10 > r->X.shape[mode] * 6) {
+        *along = -1; /* no truncation worth a sketch */
+        lode_i_basis_free(b);
+        LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
     }
 done:
     return st;
@@ -310,7 +326,10 @@ static lode_status renew(lode_ctx *ctx, run *r, int mode, int64_t columns)
         LODE_TRY(lode_i_basis_svd(ctx, &Y, mode, &b));
     } else {
         LODE_TRY(lode_i_mode_gram(ctx, &Y, mode, false, &G));
-        LODE_TRY(lode_i_basis_gram(ctx, &G, &b));
+        if (columns)
+            LODE_TRY(lode_i_basis_gram(ctx, &G, &b));
+        else
+            LODE_TRY(from_gram(ctx, r, &G, mode, &b));
     }
     LODE_TRY(lode_i_basis_columns(ctx, &b, columns ? columns : generous(r, mode, &b), &U));
     LODE_TRY(lode_i_ttm(ctx, &Y, mode, LODE_H, &U, &r->core));
@@ -366,14 +385,16 @@ static lode_status decompose(lode_ctx *ctx, run *r)
     for (int i = 0; i < r->d; i++) {
         const int k = r->order[i];
         lode_i_stage(ctx, i ? "modes" : "first mode", 0.8 * i / r->d, 0.8 * (i + 1) / r->d);
-        if (i > 0 && i == r->d - 1 && (s->count > 1 || s->pending)) {
-            LODE_TRY(whole(ctx, s, NULL, &Z));
-            lode_array_swap(&Y, &Z);
-            lode_array_free(&Z);
-            lode_i_slabs_over(&r->X, &Y, &stored);
+        if (i > 0 && i == r->d - 1) { /* the slab axis: it takes the tensor whole */
+            if (s != &stored || s->pending) {
+                LODE_TRY(whole(ctx, s, NULL, &Z));
+                lode_array_swap(&Y, &Z);
+                lode_array_free(&Z);
+                lode_i_slabs_over(&r->X, &Y, &stored);
+                r->X.pending = 0;
+                s = &stored;
+            }
             stored.rows = stored.shape[stored.axis], stored.count = 1;
-            r->X.pending = 0;
-            s = &stored;
         }
         if (i == 0) {
             LODE_TRY(first_basis(ctx, r, k, &along, &b));
@@ -410,12 +431,6 @@ static lode_status decompose(lode_ctx *ctx, run *r)
     else if (along >= 0)
         LODE_TRY(rotate(ctx, r, r->order[0]));
     r->lost = tails;
-    if (!r->precise) {
-        double held;
-        LODE_TRY(lode_i_norm_fro(ctx, &r->core, &held));
-        r->lost = r->norm2 - held * held;
-        r->lost = r->lost > 0 ? r->lost : 0;
-    }
 done:
     r->X.pending = 0;
     lode_i_basis_free(&b);
@@ -447,6 +462,19 @@ done:
     return st;
 }
 
+/* The idea turned off: every mode cut by its own share eps^2/d of the budget. */
+static void split_evenly(run *r, double *const *energy, int64_t *rank)
+{
+    const double share = (r->allowed - r->lost) / r->d;
+    for (int k = 0; k < r->d; k++) {
+        double tail = 0;
+        rank[k] = r->core.shape[k];
+        while (rank[k] > 1 && tail + energy[k][rank[k] - 1] <= share)
+            tail += energy[k][--rank[k]];
+    }
+    r->met = share >= 0;
+}
+
 static lode_status choose(lode_ctx *ctx, run *r)
 {
     lode_status st = LODE_OK;
@@ -464,6 +492,11 @@ static lode_status choose(lode_ctx *ctx, run *r)
             index[k][i] = i;
     }
     LODE_TRY(lode_i_slice_energies(ctx, &r->core, NULL, NULL, energy));
+    r->held = 0;
+    for (int64_t i = 0; i < shape[0]; i++)
+        r->held += energy[0][i];
+    if (!r->precise) /* tails of sketched bases are estimates; this is what is */
+        r->lost = fmax(r->norm2 - r->held, 0);
     for (int k = 0; k < r->d; k++) {
         double *sorted = energies + length;
         lode_i_tucker_sort(energy[k], shape[k], index[k], indices + length);
@@ -486,13 +519,15 @@ static lode_status choose(lode_ctx *ctx, run *r)
         r->info.bound = LODE_STHOSVD_BY_ERROR;
         if (r->o->hosvd)
             memcpy(rank, cap, sizeof rank);
+        else if (lode_i_broken(ctx, "tucker-quasi-optimal"))
+            split_evenly(r, energy, rank);
         else
             LODE_TRY(lode_i_choose_ranks(ctx, &c, rank, &r->met));
         for (int k = 0; k < r->d && !r->met; k++)
             if (rank[k] == r->cap[k] && r->cap[k] < r->X.shape[k])
                 r->info.bound = LODE_STHOSVD_BY_MAX_RANK;
     }
-    LODE_TRY(lode_i_tucker_select(ctx, &r->core, r->U, index, rank));
+    LODE_TRY(lode_i_tucker_select(ctx, &r->core, r->U, index, rank, &r->held));
 done:
     lode_i_free(energies), lode_i_free(indices);
     return st;
@@ -503,8 +538,7 @@ done:
 static lode_status sweep(lode_ctx *ctx, run *r)
 {
     lode_status st = LODE_OK;
-    double held, before;
-    LODE_TRY(lode_i_norm_fro(ctx, &r->core, &before));
+    double held, before = sqrt(r->held);
     for (int64_t i = 0; i < r->o->sweeps && r->d > 1; i++) {
         lode_i_stage(ctx, "sweeps", 0.8 + 0.15 * (double)i / (double)r->o->sweeps,
                      0.8 + 0.15 * (double)(i + 1) / (double)r->o->sweeps);
@@ -517,8 +551,10 @@ static lode_status sweep(lode_ctx *ctx, run *r)
         if (gain <= 2 * r->o->tol * error2) /* d(e^2) = 2 e de */
             break;
     }
-    if (r->info.sweeps)
+    if (r->info.sweeps) {
+        r->held = before * before;
         LODE_TRY(lode_i_tucker_canonical(ctx, &r->core, r->U));
+    }
 done:
     return st;
 }
@@ -540,7 +576,7 @@ static lode_status nothing(lode_ctx *ctx, run *r)
         lode_array_swap(&r->U[k], &eye);
     }
     LODE_TRY(lode_array_zeros(ctx, r->X.work, r->d, rank, &r->core));
-    r->met = true;
+    r->met = true, r->held = 0;
     r->info.bound = r->o->ranks ? LODE_STHOSVD_BY_RANK : LODE_STHOSVD_BY_ERROR;
 done:
     LODE_FREE(&eye);
@@ -552,9 +588,8 @@ static lode_status finish(lode_ctx *ctx, run *r, lode_value X, lode_dtype dtype)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };
-    double held, norm;
-    LODE_TRY(lode_i_norm_fro(ctx, &r->core, &held));
-    const double error2 = r->norm2 - held * held;
+    double norm;
+    const double error2 = r->norm2 - r->held;
     if (r->X.scale != 1)
         LODE_TRY(lode_i_scale(ctx, 1 / r->X.scale, &r->core));
     for (int k = -1; k < r->d; k++) {

@@ -61,15 +61,15 @@ typedef struct lode_sthosvd_info {
 lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts *o, lode_array *core,
                            lode_array *factors, lode_sthosvd_info *info);
 
-/** Bytes and work of a call before it is made: peak beside input and outputs for ranks at most `rank`
- *  (NULL: full). slab: values of the first-axis cut that every pass uses. */
+/** Bytes and work of a call before it is made: peak beside input and outputs for ranks at most `rank`. workers: slabs
+ *  in hand at once: the threads for an array in memory, 1 for a source. */
 typedef struct lode_sthosvd_cost {
     uint64_t workspace, output;
     int64_t slab_axis, slab; /* rows of a slab along slab_axis */
     double passes, flops;
 } lode_sthosvd_cost;
 void lode_i_sthosvd_cost(lode_dtype dtype, int ndim, const int64_t *shape, const int64_t *rank,
-                         const lode_sthosvd_opts *o, lode_sthosvd_cost *cost);
+                         const lode_sthosvd_opts *o, int workers, lode_sthosvd_cost *cost);
 
 /** core x_k U_k for all modes, or the rows start..start+count of each (NULL: all): only those rows of the
  *  factors are multiplied. In the type of the core. */

@@ -104,7 +104,7 @@ static lode_status start(lode_ctx *ctx, krylov *k)
     const lode_linop *A = k->A;
     const bool wide = A->cols > A->rows;
     bool good = true;
-    k->fresh = lode_i_min(k->o.block, k->limit);
+    k->fresh = k->starts = lode_i_min(k->o.block, k->limit);
     LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, k->o.op, 0), A->dtype, wide ? A->rows : A->cols, k->fresh, &x));
     if (wide) {
         LODE_TRY(A->apply(ctx, A, true, &x, &y));
@@ -117,7 +117,7 @@ static lode_status start(lode_ctx *ctx, krylov *k)
         lode_array_swap(&x, &y);
     }
     LODE_TRY(lode_i_matrix_new(ctx, A->dtype, A->cols, 0, &none));
-    LODE_TRY(lode_i_orth_block(ctx, &none, &x, k->stream, &c, &r));
+    LODE_TRY(lode_i_orth_block(ctx, &none, 0, &x, k->stream, &c, &r));
     LODE_TRY(make_room(ctx, k, k->fresh));
     LODE_TRY(put(ctx, &x, &k->Q, 0, 0));
 done:
@@ -165,7 +165,7 @@ static lode_status products(lode_ctx *ctx, krylov *k, const lode_array *X, lode_
     k->scale = k->scale == 0 ? 1 : k->scale;
     if (k->two) {
         basis = lode_i_krylov_basis(k, &k->W);
-        LODE_TRY(lode_i_orth_block(ctx, &basis, W, k->stream, &c, &r));
+        LODE_TRY(lode_i_orth_block(ctx, &basis, k->last, W, k->stream, &c, &r));
         LODE_TRY(put(ctx, &c, &k->T, 0, k->done));
         LODE_TRY(put(ctx, &r, &k->T, k->done, k->done));
         LODE_TRY(k->A->apply(ctx, k->A, true, W, Z));
@@ -176,11 +176,30 @@ done:
     return st;
 }
 
+/* The idea turned off: subspace iteration, with no basis but the newest A^H A X = X T + Q_next R. */
+static lode_status only_newest(lode_ctx *ctx, krylov *k)
+{
+    lode_status st = LODE_OK;
+    lode_array X = { 0 }, T = { 0 }, next = { 0 }, Z = { 0 };
+    X = lode_i_cols(&k->Q, 0, k->done), T = part(&k->T, 0, k->done, 0, k->done);
+    next = lode_i_cols(&k->Q, k->done, k->done + k->fresh);
+    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &X, &T, &Z));
+    LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &next, &k->R, 1, &Z));
+    LODE_TRY(lode_i_orth(ctx, &Z, NULL));
+    LODE_TRY(put(ctx, &Z, &k->Q, 0, 0));
+    k->done = 0;
+done:
+    LODE_FREE(&X, &T, &next, &Z);
+    return st;
+}
+
 /* Multiplies the newest block and makes the next one, as wide as still fits the space. */
 static lode_status step(lode_ctx *ctx, krylov *k)
 {
     lode_status st = LODE_OK;
     lode_array X = { 0 }, W = { 0 }, Z = { 0 }, c = { 0 }, r = { 0 }, next = { 0 }, view = { 0 };
+    if (k->done > 0 && lode_i_broken(ctx, "svd-block-krylov"))
+        LODE_TRY(only_newest(ctx, k));
     const int64_t b = k->fresh, K = k->done + b;
     view = lode_i_cols(&k->Q, k->done, K);
     LODE_TRY(lode_array_cast(ctx, &view, view.dtype, &X));
@@ -205,7 +224,7 @@ static lode_status step(lode_ctx *ctx, krylov *k)
         LODE_TRY(lode_array_cast(ctx, &next, Z.dtype, &X));
         lode_array_swap(&next, &X);
         lode_array_free(&Z);
-        LODE_TRY(lode_i_orth_block(ctx, &view, &next, k->stream, &c, &r));
+        LODE_TRY(lode_i_orth_block(ctx, &view, b + k->last, &next, k->stream, &c, &r));
         LODE_TRY(lode_array_cast(ctx, &r, k->T.dtype, &k->R));
         if (!k->two && k->coupled)
             LODE_TRY(put_hermitian(ctx, k, &c));
@@ -258,6 +277,66 @@ done:
     return st;
 }
 
+/* ---- ties ---- */
+
+/* A block of b columns finds at most b vectors of an eigenvalue, however many there are, and its residuals do not tell. So
+ * where as many values as blocks were started with are equal, to what the tolerance can tell apart, fresh random columns
+ * join the next block. */
+static int64_t most_equal(const krylov *k, int64_t wanted)
+{
+    const double width = 1 - sqrt(k->o.tol);
+    int64_t most = 0;
+    for (int64_t i = 0, j = 0; i < wanted; i++) {
+        while (lode_i_get1(&k->sigma, j) * width > lode_i_get1(&k->sigma, i))
+            j++;
+        most = lode_i_max(most, i - j + 1);
+    }
+    return most;
+}
+
+static lode_status widen(lode_ctx *ctx, krylov *k, int64_t more)
+{
+    lode_status st = LODE_OK;
+    lode_array next = { 0 }, fresh = { 0 }, basis = { 0 }, held = { 0 }, c = { 0 }, r = { 0 };
+    const int64_t n = k->A->cols, K = k->done, b = k->fresh;
+    /* the basis and the next block, side by side, for the new columns to be orthogonal to */
+    LODE_TRY(lode_i_matrix_new(ctx, k->A->dtype, n, K + b, &basis));
+    held = lode_i_cols(&k->Q, 0, k->pending.data ? K : K + b);
+    LODE_TRY(put(ctx, &held, &basis, 0, 0));
+    if (k->pending.data)
+        LODE_TRY(put(ctx, &k->pending, &basis, 0, K));
+    k->stream.salt[1] += 2;
+    LODE_TRY(lode_i_randn(ctx, k->stream, k->A->dtype, n, more, &fresh));
+    LODE_TRY(lode_i_orth_block(ctx, &basis, 0, &fresh, k->stream, &c, &r));
+    LODE_TRY(lode_i_matrix_new(ctx, k->A->dtype, n, b + more, &next));
+    lode_array_free(&held);
+    held = lode_i_cols(&basis, K, K + b);
+    LODE_TRY(put(ctx, &held, &next, 0, 0));
+    LODE_TRY(put(ctx, &fresh, &next, 0, b));
+    if (k->pending.data || K + b + more > k->cap) {
+        lode_array_swap(&k->pending, &next);
+    } else {
+        LODE_TRY(make_room(ctx, k, K + b + more));
+        LODE_TRY(put(ctx, &next, &k->Q, 0, K));
+    }
+    k->fresh = k->o.block = b + more;
+    k->starts += more;
+done:
+    LODE_FREE(&next, &fresh, &basis, &held, &c, &r);
+    return st;
+}
+
+/* Whether columns were added: not where the space, or the memory planned, has no room for them. */
+static lode_status widen_where_tied(lode_ctx *ctx, krylov *k, int64_t wanted, bool *widened)
+{
+    int64_t room = lode_i_min(k->limit - k->done - k->fresh, (k->cap - wanted) / 3 - k->fresh);
+    if (k->cap < k->limit) /* a block is cut short only where there are no restarts */
+        room = lode_i_min(room, (k->limit - k->cap) / 2 - k->fresh);
+    const int64_t more = lode_i_min(k->starts, room);
+    *widened = k->fresh > 0 && more > 0 && most_equal(k, wanted) >= k->starts;
+    return *widened ? widen(ctx, k, more) : LODE_OK;
+}
+
 /* ---- the iteration ---- */
 
 void lode_i_krylov_free(krylov *k)
@@ -296,9 +375,14 @@ static lode_status iterate(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *floo
             LODE_TRY(lode_i_krylov_enough(ctx, k, wanted, &enough, floor));
             k->next_check = lode_i_max(k->done + k->fresh, k->done + k->done / 8);
         }
+        if (enough) {
+            bool widened = false;
+            LODE_TRY(widen_where_tied(ctx, k, *wanted, &widened));
+            enough = !widened;
+        }
         if (enough || *floor || full)
             return st;
-        if (turn)
+        if (k->pending.data)
             LODE_TRY(restart(ctx, k, *wanted));
     }
     LODE_TRY(lode_i_krylov_solve(ctx, k));

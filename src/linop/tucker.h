@@ -30,7 +30,7 @@ typedef struct lode_i_seen {
     int64_t slabs;
 } lode_i_seen;
 
-/** Axis and rows of the cut: at most 16 MiB a slab where one row allows it. */
+/** Axis and rows of the cut: a sixteenth of the tensor, between 256 KiB and 8 MiB where rows allow it. */
 void lode_i_slab_cut(lode_dtype work, int ndim, const int64_t *shape, int *axis, int64_t *rows);
 /** Borrows X. name: in messages. */
 lode_status lode_i_slabs_open(lode_ctx *ctx, lode_value X, const char *name, lode_i_slabs *s);
@@ -49,10 +49,10 @@ lode_status lode_i_slabs_look(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *seen)
 lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen, lode_array *G);
 /** Triangle R of the QR of the transposed unfolding: X_(mode)^T = Q R. */
 lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen, lode_array *R);
-/** Gram matrix of the mode after `along` (not the slab axis) was multiplied by the n x l matrix `signs`,
- *  over l: with random signs its expectation is the Gram matrix of X. */
-lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, const lode_array *signs,
-                                lode_i_seen *seen, lode_array *G);
+/** Gram matrix of the mode after `along` (not the slab axis) was hashed to `buckets` with random signs: its expectation
+ *  is the Gram matrix of X. */
+lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, int64_t buckets,
+                                lode_stream stream, lode_i_seen *seen, lode_array *G);
 /** Y = X_(mode) X_(mode)^H V: a step of subspace iteration. */
 lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const lode_array *V, lode_i_seen *seen,
                                lode_array *Y);
@@ -79,7 +79,9 @@ void lode_i_basis_free(lode_i_basis *b);
 double lode_i_basis_tail(const lode_i_basis *b, int64_t r);
 /** Smallest r >= 1 whose tail is at most `allowed`; count + 1 when there is none. */
 int64_t lode_i_basis_rank(const lode_i_basis *b, double allowed);
+/** Of a Gram matrix: all pairs; or, columns given, so many of the leading ones by subspace iteration. */
 lode_status lode_i_basis_gram(lode_ctx *ctx, const lode_array *G, lode_i_basis *b);
+lode_status lode_i_basis_leading(lode_ctx *ctx, const lode_array *G, int64_t columns, lode_stream s, lode_i_basis *b);
 /** From R of lode_i_slabs_qr. */
 lode_status lode_i_basis_qr(lode_ctx *ctx, const lode_array *R, lode_i_basis *b);
 /** By SVD of the unfolding of T in memory: for a mode longer than all others together. */
@@ -110,8 +112,8 @@ lode_status lode_i_choose_ranks(lode_ctx *ctx, const lode_i_choice *c, int64_t *
 /** order: indices sorted by falling energy, ties by their order so far. room: n more. */
 void lode_i_tucker_sort(const double *energy, int64_t n, int64_t *order, int64_t *room);
 /** Leaves count[k] slices index[k][..] of the core and columns of U, in canonical order and signs; index is put into
- *  that order. */
+ *  that order. held, or NULL: the energy left. */
 lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U, int64_t *const *index,
-                                 const int64_t *count);
+                                 const int64_t *count, double *held);
 
 #endif

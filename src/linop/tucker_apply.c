@@ -145,7 +145,7 @@ done:
 }
 
 lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U, int64_t *const *index,
-                                 const int64_t *count)
+                                 const int64_t *count, double *held)
 {
     lode_status st = LODE_OK;
     const int d = core->ndim;
@@ -176,6 +176,11 @@ lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U,
         phases[k] = &phase[k];
     }
     LODE_TRY(lode_i_pick(ctx, core, (const int64_t *const *)index, count, phases, &y));
+    if (held) {
+        *held = 0;
+        for (int64_t i = 0; i < count[0]; i++)
+            *held += energy[0][i];
+    }
     lode_array_swap(core, &y);
     for (int k = 0; k < d; k++)
         lode_array_swap(&U[k], &V[k]);
@@ -199,7 +204,7 @@ lode_status lode_i_tucker_canonical(lode_ctx *ctx, lode_array *core, lode_array 
         for (int64_t i = 0; i < core->shape[k]; i++)
             index[k][i] = i;
     }
-    LODE_TRY(lode_i_tucker_select(ctx, core, factors, index, core->shape));
+    LODE_TRY(lode_i_tucker_select(ctx, core, factors, index, core->shape, NULL));
 done:
     lode_i_free(store);
     return st;

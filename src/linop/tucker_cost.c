@@ -2,7 +2,7 @@
 #include "linop/tucker.h"
 
 void lode_i_sthosvd_cost(lode_dtype dtype, int ndim, const int64_t *shape, const int64_t *rank,
-                         const lode_sthosvd_opts *o, lode_sthosvd_cost *cost)
+                         const lode_sthosvd_opts *o, int workers, lode_sthosvd_cost *cost)
 {
     const lode_dtype result = lode_i_arith(dtype), work = lode_i_is_complex(result) ? LODE_C128 : LODE_F64;
     const double w = (double)lode_dtype_size(work), unit = (double)lode_dtype_size(result);
@@ -32,7 +32,7 @@ void lode_i_sthosvd_cost(lode_dtype dtype, int ndim, const int64_t *shape, const
     const double slab = shape[axis] ? size / (double)shape[axis] * (double)cost->slab : 0;
     const double stored = size * (ndim > 1 ? most : 1), gram = longest < 2048 ? longest * longest : 0;
     const double last = kept * (ndim ? (double)shape[axis] : 1); /* before the slab axis is decomposed */
-    cost->workspace = (uint64_t)(w * (6 * slab + 2 * stored + 14 * gram + 6 * largest + 3 * kept + factors) + 48 * tables +
+    cost->workspace = (uint64_t)(w * ((2 + 4 * workers) * slab + 2 * stored + 10 * gram + 6 * largest + 3 * kept + factors) + 48 * tables +
                                  (tables * 256 < 0x1p23 ? tables * 256 : 0x1p23) + 65536);
     if (ndim > 0 && (double)shape[axis] * (double)shape[axis] > last) /* longer than the others together: an SVD */
         cost->workspace += (uint64_t)(5 * w * (size < last ? size : last));

@@ -3,27 +3,29 @@
 #include "linop/tucker.h"
 
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
-enum { SLAB_BYTES = 1 << 24, LONG_MODE = 2048 };
+enum { SLAB_LEAST = 1 << 18, SLAB_MOST = 1 << 24, SLABS = 32, BATCH = 16, LONG_MODE = 2048 };
 
 /* Axis 0, which files store slowest. Another one where a row of axis 0 is too large or where a mode is too long for
  * a Gram matrix: the slab axis is decomposed last, when the others are short. */
 void lode_i_slab_cut(lode_dtype work, int ndim, const int64_t *shape, int *axis, int64_t *rows)
 {
-    double bytes = (double)lode_dtype_size(work);
+    double bytes = (double)lode_dtype_size(work), wanted;
     int longest = 0;
     for (int k = 0; k < ndim; k++) {
         bytes *= (double)shape[k];
         if (shape[k] > shape[longest])
             longest = k;
     }
+    wanted = bytes / SLABS < SLAB_LEAST ? SLAB_LEAST : bytes / SLABS > SLAB_MOST ? SLAB_MOST : bytes / SLABS;
     *axis = 0;
     if (ndim > 1 && shape[0] <= LONG_MODE &&
-        (shape[longest] > LONG_MODE || bytes / (double)lode_i_max(shape[0], 1) > SLAB_BYTES))
+        (shape[longest] > LONG_MODE || bytes / (double)lode_i_max(shape[0], 1) > wanted))
         *axis = longest;
     const double row = bytes / (double)lode_i_max(shape[*axis], 1);
-    const int64_t fit = row > 0 ? (int64_t)((double)SLAB_BYTES / row) : shape[*axis];
+    const int64_t fit = row > 0 ? (int64_t)(wanted / row) : shape[*axis];
     const int64_t slabs = lode_i_ceil_div(lode_i_max(shape[*axis], 1), lode_i_max(fit, 1));
     *rows = lode_i_ceil_div(lode_i_max(shape[*axis], 1), slabs); /* slabs of about equal size */
 }
@@ -96,6 +98,13 @@ static lode_status not_finite(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, c
                        where, nan ? "nan" : "infinite");
 }
 
+static void taken(lode_i_seen *seen, double norm, double sumsq)
+{
+    seen->sumsq += sumsq;
+    seen->largest = norm > seen->largest ? norm : seen->largest;
+    seen->slabs++;
+}
+
 /* The norm is all that most calls need, and NaN and infinity show in it. */
 static lode_status look(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, const lode_array *slab, lode_i_seen *seen)
 {
@@ -109,41 +118,52 @@ static lode_status look(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, const l
         seen->min = seen->slabs && seen->min < all.min ? seen->min : all.min;
         seen->max = seen->slabs && seen->max > all.max ? seen->max : all.max;
     }
-    seen->sumsq += norm * norm; /* may overflow: `largest` tells, and the values are scaled then */
-    seen->largest = norm > seen->largest ? norm : seen->largest;
-    seen->slabs++;
+    taken(seen, norm, norm * norm); /* may overflow: `largest` tells, and the values are scaled then */
     return LODE_OK;
+}
+
+/* Slab i as it lies, in type `dtype`, scaled. */
+static lode_status fetch(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_dtype dtype, lode_array *slab)
+{
+    lode_status st = LODE_OK;
+    lode_array y = { 0 }, view = { 0 };
+    const int64_t start = i * s->rows, rows = lode_i_min(s->rows, s->shape[s->axis] - start);
+    if (s->array) {
+        LODE_TRY(lode_array_slice(ctx, s->array, s->axis, start, start + rows, 1, &view));
+        if (s->scale != 1)
+            LODE_TRY(lode_array_cast(ctx, &view, dtype, &y)); /* scaled below: never the caller's memory */
+        else
+            LODE_TRY(lode_i_as(ctx, &view, dtype, &y));
+    } else {
+        int64_t from[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM];
+        memcpy(count, s->shape, sizeof count);
+        from[s->axis] = start, count[s->axis] = rows;
+        lode_array_free(slab); /* before the next is read */
+        LODE_TRY(lode_i_source_read(ctx, s->source, from, count, dtype, &y));
+    }
+    s->passes += (double)rows / (double)s->shape[s->axis];
+    if (s->scale != 1)
+        LODE_TRY(lode_i_scale(ctx, s->scale, &y));
+    lode_array_swap(slab, &y);
+done:
+    LODE_FREE(&y, &view);
+    return st;
 }
 
 lode_status lode_i_slab(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_i_seen *seen, lode_array *slab)
 {
     lode_status st = LODE_OK;
-    lode_array y = { 0 }, z = { 0 }, view = { 0 };
-    const int64_t start = i * s->rows, rows = lode_i_min(s->rows, s->shape[s->axis] - start);
-    if (s->array) {
-        LODE_TRY(lode_array_slice(ctx, s->array, s->axis, start, start + rows, 1, &view));
-        if (s->scale != 1)
-            LODE_TRY(lode_array_cast(ctx, &view, s->work, &y)); /* scaled below: never the caller's memory */
-        else
-            LODE_TRY(lode_i_as(ctx, &view, s->work, &y));
-    } else {
-        int64_t from[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM];
-        memcpy(count, s->shape, sizeof count);
-        from[s->axis] = start, count[s->axis] = rows;
-        LODE_TRY(lode_i_source_read(ctx, s->source, from, count, s->work, &y));
-    }
-    s->passes += (double)rows / (double)s->shape[s->axis];
-    if (s->scale != 1)
-        LODE_TRY(lode_i_scale(ctx, s->scale, &y));
+    lode_array z = { 0 };
+    LODE_TRY(fetch(ctx, s, i, s->work, slab));
     if (seen)
-        LODE_TRY(look(ctx, s, i, &y, seen));
+        LODE_TRY(look(ctx, s, i, slab, seen));
     for (int p = 0; p < s->pending; p++) {
-        LODE_TRY(lode_i_ttm(ctx, &y, s->mode[p], LODE_H, s->U[p], &z));
-        lode_array_swap(&y, &z);
+        LODE_TRY(lode_i_ttm(ctx, slab, s->mode[p], LODE_H, s->U[p], &z));
+        lode_array_swap(slab, &z);
+        lode_array_free(&z);
     }
-    lode_array_swap(slab, &y);
 done:
-    LODE_FREE(&y, &z, &view);
+    LODE_FREE(&z);
     return st;
 }
 
@@ -188,22 +208,40 @@ done:
     return st;
 }
 
-lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, const lode_array *signs,
-                                lode_i_seen *seen, lode_array *G)
+lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, int64_t buckets,
+                                lode_stream stream, lode_i_seen *seen, lode_array *G)
 {
     lode_status st = LODE_OK;
-    lode_array slab = { 0 }, z = { 0 }, g = { 0 }, sum = { 0 };
+    lode_array slab = { 0 }, z = { 0 }, part = { 0 }, g = { 0 }, sum = { 0 };
+    const lode_dtype stored = s->array ? s->array->dtype : s->source->dtype;
+    const lode_dtype dtype = lode_i_arith(stored) == stored ? stored : s->work; /* as it lies where it can be read so */
+    const int64_t total = s->shape[s->axis], group = s->axis == 0 ? s->shape[along] / buckets : 1; /* slabs in one z */
     for (int64_t i = 0; i < s->count; i++) {
+        const int64_t start = i * s->rows, first = i / group * group * s->rows;
+        double sumsq;
         LODE_TRY(lode_i_tick(ctx, i, s->count));
-        LODE_TRY(lode_i_slab(ctx, s, i, seen, &slab));
-        LODE_TRY(lode_i_ttm(ctx, &slab, along, LODE_T, signs, &z));
+        LODE_TRY(fetch(ctx, s, i, dtype, &slab));
+        if (i % group == 0) {
+            int64_t shape[LODE_MAX_NDIM];
+            memcpy(shape, slab.shape, sizeof shape);
+            shape[s->axis] = lode_i_min(group * s->rows, total - start), shape[along] = buckets;
+            LODE_TRY(lode_array_new(ctx, s->work, s->ndim, shape, &z));
+        }
+        LODE_TRY(lode_array_slice(ctx, &z, s->axis, start - first, start - first + slab.shape[s->axis], 1, &part));
+        LODE_TRY(lode_i_sign_sums(ctx, &slab, along, stream, &part, &sumsq));
+        lode_array_free(&part);
+        if (seen && (seen->extremes || !(sumsq > 1e-250 && sumsq < 1e250)))
+            LODE_TRY(look(ctx, s, i, &slab, seen));
+        else if (seen)
+            taken(seen, sqrt(sumsq), sumsq);
+        if (i % group < group - 1 && i < s->count - 1)
+            continue;
         LODE_TRY(lode_i_mode_gram(ctx, &z, mode, false, &g));
         LODE_TRY(join(ctx, &g, &sum));
     }
-    LODE_TRY(lode_i_scale(ctx, 1.0 / (double)signs->shape[1], &sum));
     lode_array_swap(G, &sum);
 done:
-    LODE_FREE(&slab, &z, &g, &sum);
+    LODE_FREE(&slab, &z, &part, &g, &sum);
     return st;
 }
 
@@ -313,18 +351,75 @@ void lode_i_tucker_order(int ndim, const int64_t *n, const int64_t *r, bool expa
         }
 }
 
-/* One slab's part of a projection that takes in the slab axis: sum += slab x_axis U[rows]^H. */
-static lode_status fold(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, const lode_array *slab, const lode_array *U,
-                        lode_array *sum)
+/* A projection: slabs multiplied in the cheapest order; the last product goes to its place at once. */
+typedef struct projection {
+    lode_i_slabs *s;
+    const lode_array *const *U;
+    lode_array *out;
+    int64_t first; /* slab of task 0 */
+    int order[LODE_MAX_NDIM], last;
+} projection;
+
+/* Slab i into its rows of the result. */
+static lode_status place(lode_ctx *ctx, const projection *p, int64_t i, lode_array *slab)
 {
     lode_status st = LODE_OK;
-    lode_array y = { 0 };
+    lode_array z = { 0 }, part = { 0 };
+    const lode_i_slabs *s = p->s;
     const int64_t start = i * s->rows;
-    lode_array rows = lode_i_rows(U, start, start + slab->shape[s->axis]);
-    LODE_TRY(lode_i_ttm(ctx, slab, s->axis, LODE_H, &rows, &y));
-    LODE_TRY(join(ctx, &y, sum));
+    LODE_TRY(lode_array_slice(ctx, p->out, s->axis, start, start + slab->shape[s->axis], 1, &part));
+    const int direct = lode_array_is_contiguous(&part) ? p->last : -1;
+    for (int j = 0; j < s->ndim; j++) {
+        const int k = p->order[j];
+        if (!p->U[k] || j == direct)
+            continue;
+        LODE_TRY(lode_i_ttm(ctx, slab, k, LODE_H, p->U[k], &z));
+        lode_array_swap(slab, &z);
+        lode_array_free(&z);
+    }
+    if (direct >= 0)
+        LODE_TRY(lode_i_ttm_into(ctx, slab, p->order[direct], LODE_H, p->U[p->order[direct]], &part));
+    else
+        LODE_TRY(lode_array_copy_into(ctx, slab, &part));
 done:
-    LODE_FREE(&y, &rows);
+    LODE_FREE(&z, &part);
+    return st;
+}
+
+/* Slab i's share of a result that takes in the slab axis, last because it makes a slab longer: sum += slab x_axis
+ * U[rows]^H. */
+static lode_status fold(lode_ctx *ctx, const projection *p, int64_t i, lode_array *slab)
+{
+    lode_status st = LODE_OK;
+    lode_array z = { 0 }, rows = { 0 };
+    const lode_i_slabs *s = p->s;
+    const int64_t start = i * s->rows;
+    for (int j = 0; j < s->ndim; j++) {
+        const int k = p->order[j];
+        if (!p->U[k] || k == s->axis)
+            continue;
+        LODE_TRY(lode_i_ttm(ctx, slab, k, LODE_H, p->U[k], &z));
+        lode_array_swap(slab, &z);
+        lode_array_free(&z);
+    }
+    rows = lode_i_rows(p->U[s->axis], start, start + slab->shape[s->axis]);
+    LODE_TRY(lode_i_ttm(ctx, slab, s->axis, LODE_H, &rows, &z));
+    LODE_TRY(join(ctx, &z, p->out));
+done:
+    LODE_FREE(&z, &rows);
+    return st;
+}
+
+static lode_status place_task(lode_ctx *ctx, int64_t at, void *data)
+{
+    lode_status st = LODE_OK;
+    const projection *p = data;
+    lode_array slab = { 0 };
+    lode_i_slabs own = *p->s; /* counts passes for itself */
+    LODE_TRY(lode_i_slab(ctx, &own, p->first + at, NULL, &slab));
+    LODE_TRY(place(ctx, p, p->first + at, &slab));
+done:
+    LODE_FREE(&slab);
     return st;
 }
 
@@ -332,36 +427,41 @@ lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_arra
                                  lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array slab = { 0 }, z = { 0 }, sum = { 0 }, part = { 0 };
-    int order[LODE_MAX_NDIM];
-    int64_t shape[LODE_MAX_NDIM], r[LODE_MAX_NDIM];
+    lode_array slab = { 0 }, sum = { 0 };
+    int64_t shape[LODE_MAX_NDIM], r[LODE_MAX_NDIM] = { 0 };
+    projection p = { .s = s, .U = U, .out = &sum, .last = -1 };
     lode_i_slabs_shape(s, shape);
     for (int k = 0; k < s->ndim; k++)
         r[k] = U[k] ? U[k]->shape[1] : shape[k];
-    lode_i_tucker_order(s->ndim, shape, r, false, order);
+    lode_i_tucker_order(s->ndim, shape, r, false, p.order);
+    for (int j = 0; j < s->ndim; j++)
+        if (U[p.order[j]])
+            p.last = j;
     if (!U[s->axis])
         LODE_TRY(lode_array_new(ctx, s->work, s->ndim, r, &sum));
-    for (int64_t i = 0; i < s->count; i++) {
+    /* Slabs of a tensor in memory are independent work, one a task; each takes room for its conversion and products. */
+    const double room = 4.0 * (double)s->size / (double)lode_i_max(s->count, 1) * (double)lode_dtype_size(s->work);
+    const int64_t together = s->array && !seen && !U[s->axis] &&
+                                     room * lode_ctx_threads(ctx) < 0.5 * (double)lode_i_memory_left(ctx)
+                                 ? BATCH
+                                 : 1;
+    for (int64_t i = 0; i < s->count; i += together) {
         LODE_TRY(lode_i_tick(ctx, i, s->count));
+        p.first = i;
+        if (together > 1) {
+            const int64_t count = lode_i_min(together, s->count - i);
+            LODE_TRY(lode_i_parallel(ctx, count, place_task, &p));
+            s->passes += (double)count / (double)s->count;
+            continue;
+        }
         LODE_TRY(lode_i_slab(ctx, s, i, seen, &slab));
-        for (int j = 0; j < s->ndim; j++) {
-            const int k = order[j];
-            if (!U[k] || k == s->axis)
-                continue;
-            LODE_TRY(lode_i_ttm(ctx, &slab, k, LODE_H, U[k], &z));
-            lode_array_swap(&slab, &z);
-        }
-        if (U[s->axis]) {
-            LODE_TRY(fold(ctx, s, i, &slab, U[s->axis], &sum));
-        } else {
-            const int64_t start = i * s->rows;
-            LODE_TRY(lode_array_slice(ctx, &sum, s->axis, start, start + slab.shape[s->axis], 1, &part));
-            LODE_TRY(lode_array_copy_into(ctx, &slab, &part));
-            lode_array_free(&part);
-        }
+        if (U[s->axis])
+            LODE_TRY(fold(ctx, &p, i, &slab));
+        else
+            LODE_TRY(place(ctx, &p, i, &slab));
     }
     lode_array_swap(out, &sum);
 done:
-    LODE_FREE(&slab, &z, &sum, &part);
+    LODE_FREE(&slab, &sum);
     return st;
 }

@@ -4,6 +4,7 @@
 #include "plot/figure.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 static double power10(int e) { return e < 0 ? 1 / pow(10, -e) : pow(10, e); }
@@ -32,7 +33,7 @@ static void print_fixed(int64_t value, int decimals, char text[24])
     for (uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value; v > 0 || n <= decimals; v /= 10)
         digits[n++] = (char)('0' + v % 10);
     if (value < 0)
-        used = (int)strlen(strcpy(text, MINUS));
+        used = snprintf(text, 24, "%s", MINUS);
     while (n > 0 && used < 22) {
         if (n == decimals)
             text[used++] = '.';

@@ -2,17 +2,17 @@
 # budget plus 64 MB.
 . tests/cli/lib.sh.inc
 python=${LODE_PYTHON:-/usr/bin/python3}
-budget=96
+budget=192
 "$python" - "$dir" <<'END'
 import sys
 import numpy as np
-shape, r = (96, 1024, 1024), np.random.default_rng(0)
-x = np.lib.format.open_memmap(sys.argv[1] + "/x.npy", mode="w+", dtype=np.float32, shape=shape)
-a, b = (r.standard_normal((1024, 6)).astype(np.float32) for _ in range(2))
-for i in range(shape[0]):
-    x[i] = (a * np.cos(np.arange(6) * 0.05 * i).astype(np.float32)) @ b.T + 1e-4 * r.standard_normal((1024, 1024)).astype(np.float32)
-y = x.reshape(96 * 1024, 1024)
-np.save(sys.argv[1] + "/y.npy", y)
+n, r = 768, np.random.default_rng(0)
+x = np.lib.format.open_memmap(sys.argv[1] + "/x.npy", mode="w+", dtype=np.float32, shape=(n, 512, 512))
+y = np.lib.format.open_memmap(sys.argv[1] + "/y.npy", mode="w+", dtype=np.float32, shape=(16384, 12288))
+a, b = (r.standard_normal((512, 6)).astype(np.float32) for _ in range(2))
+for i in range(n):
+    x[i] = (a * np.cos(np.arange(6) * 0.05 * i).astype(np.float32)) @ b.T + 1e-4 * r.standard_normal((512, 512)).astype(np.float32)
+y[...] = x.reshape(y.shape)
 END
 within() {
     "$python" - "$budget" "$lode" "$@" --memory ${budget}M --quiet --force <<'END'

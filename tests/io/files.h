@@ -1,4 +1,5 @@
-/* What tests of file formats share: files of given bytes, arrays with known values, comparison of bundles. */
+/* What tests of file formats share: files of given bytes, arrays with known values, comparison of
+ * bundles. */
 #ifndef LODE_TESTS_IO_FILES_H
 #define LODE_TESTS_IO_FILES_H
 
@@ -34,7 +35,8 @@ static inline int files_teardown(void **state)
     const uint64_t used = lode_ctx_memory_used(&f->ctx);
     lode_ctx_free(&f->ctx);
     if (used || f->heap.live)
-        print_error("left behind: %" PRIu64 " bytes, %" PRId64 " blocks\n", used, (int64_t)f->heap.live);
+        print_error("left behind: %" PRIu64 " bytes, %" PRId64 " blocks\n", used,
+                    (int64_t)f->heap.live);
     return used || f->heap.live ? -1 : 0;
 }
 
@@ -82,7 +84,8 @@ static inline unsigned char *files_get(files *f, const char *name, size_t *size)
     return bytes;
 }
 
-/* Bytes that no format takes for granted: every value of a byte occurs, f32 and f64 are mostly finite. */
+/* Bytes that no format takes for granted: every value of a byte occurs, f32 and f64 are mostly
+ * finite. */
 static inline void files_fill(lode_array *a, unsigned seed)
 {
     unsigned char *p = a->data;
@@ -93,7 +96,8 @@ static inline void files_fill(lode_array *a, unsigned seed)
     }
 }
 
-static inline lode_array files_array(files *f, lode_dtype dtype, int ndim, const int64_t *shape, unsigned seed)
+static inline lode_array files_array(files *f, lode_dtype dtype, int ndim, const int64_t *shape,
+                                     unsigned seed)
 {
     lode_array a = { 0 };
     assert_ok(&f->ctx, lode_array_new(&f->ctx, dtype, ndim, shape, &a));
@@ -178,7 +182,8 @@ static inline void files_same_bundle(const lode_bundle *a, const lode_bundle *b)
     assert_string_equal(c->note, d->note);
 }
 
-static inline void files_add(files *f, lode_bundle *b, const char *name, lode_dtype dtype, int ndim, const int64_t *shape)
+static inline void files_add(files *f, lode_bundle *b, const char *name, lode_dtype dtype, int ndim,
+                             const int64_t *shape)
 {
     lode_array a = files_array(f, dtype, ndim, shape, (unsigned)b->count + 1);
     assert_ok(&f->ctx, lode_bundle_add_array(&f->ctx, b, name, &a));
@@ -187,7 +192,8 @@ static inline void files_add(files *f, lode_bundle *b, const char *name, lode_dt
 /* 3 x 4 with 4 entries, by rows or by coordinates. */
 static inline void files_add_sparse(files *f, lode_bundle *b, const char *name, lode_layout layout)
 {
-    static const int64_t indptr[] = { 0, 2, 2, 4 }, columns[] = { 0, 3, 1, 2 }, both[] = { 0, 0, 0, 3, 2, 1, 2, 2 };
+    static const int64_t indptr[] = { 0, 2, 2, 4 }, columns[] = { 0, 3, 1, 2 },
+                         both[] = { 0, 0, 0, 3, 2, 1, 2, 2 };
     lode_sparse s = { .layout = layout, .ndim = 2, .shape = { 3, 4 } };
     const int64_t four[] = { 4, 2 };
     s.values = files_array(f, LODE_I32, 1, four, 5);
@@ -225,7 +231,8 @@ static inline void files_everything(files *f, lode_bundle *b)
     files_add(f, b, "empty", LODE_U16, 2, empty);
     files_add_sparse(f, b, "A", LODE_CSR);
     files_add_sparse(f, b, "B", LODE_COO);
-    assert_ok(&f->ctx, lode_bundle_add_text(&f->ctx, b, "log", "first \"line\"\nsecond: h\xc3\xa4user"));
+    assert_ok(&f->ctx,
+              lode_bundle_add_text(&f->ctx, b, "log", "first \"line\"\nsecond: h\xc3\xa4user"));
     assert_ok(&f->ctx, lode_bundle_add_text(&f->ctx, b, "nothing", ""));
     assert_ok(&f->ctx, lode_bundle_add_i64(&f->ctx, b, "rank", -7));
     assert_ok(&f->ctx, lode_bundle_add_f64(&f->ctx, b, "error", 0.1));
@@ -240,9 +247,16 @@ static inline void files_everything(files *f, lode_bundle *b)
     b->meta.dtype = LODE_F64;
     b->meta.ndim = 2;
     b->meta.shape[0] = 100, b->meta.shape[1] = 7;
-    b->certificate = (lode_certificate){ .kind = LODE_CERT_PROBABILISTIC, .norm = LODE_NORM_SPECTRAL, .relative = true,
-                                         .value = 1e-3, .absolute = 0.1, .asked = (double)NAN, .failure = 1e-10,
-                                         .low = -(double)INFINITY, .high = 5, .needs_original = true };
+    b->certificate = (lode_certificate){ .kind = LODE_CERT_PROBABILISTIC,
+                                         .norm = LODE_NORM_SPECTRAL,
+                                         .relative = true,
+                                         .value = 1e-3,
+                                         .absolute = 0.1,
+                                         .asked = (double)NAN,
+                                         .failure = 1e-10,
+                                         .low = -(double)INFINITY,
+                                         .high = 5,
+                                         .needs_original = true };
     snprintf(b->certificate.quantity, sizeof b->certificate.quantity, "||A - U diag(s) V^H||");
     snprintf(b->certificate.note, sizeof b->certificate.note, "rank 20 reached first");
 }

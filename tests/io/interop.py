@@ -132,6 +132,7 @@ def sparse():
                 lode("convert", "s.npz", "t.npz")
                 same(s.toarray(), scipy.sparse.load_npz("t.npz").toarray(), ("sparse", kind, dtype))
                 lode("convert", "s.npz", "t.lode")
+                check_layout("t.lode")
                 lode("convert", "t.lode", "u.npz")
                 same(s.toarray(), scipy.sparse.load_npz("u.npz").toarray(), ("sparse lode", kind, dtype))
             lode("convert", "s.npz", "t.mtx")
@@ -170,6 +171,61 @@ def matrix_market():
     same(a, scipy.io.mmread("b.mtx"), "mtx written")
 
 
+M64 = (1 << 64) - 1
+
+
+def constants():
+    out, z = [], 0
+    for _ in range(40):
+        z = (z + 0x9E3779B97F4A7C15) & M64
+        x = z
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & M64
+        x = (x ^ x >> 27) * 0x94D049BB133111EB & M64
+        out.append((x ^ x >> 31) | 1)
+    return out
+
+
+def checksum(data, seed, c=constants()):
+    """From the formulas in src/base/hash.c, j = 0."""
+    def mum(a, b):
+        return (a * b & M64) ^ (a * b >> 64)
+    lanes = [(v + seed) & M64 for v in c[:8]]
+    padded = data + bytes(-len(data) % 64)
+    for i, w in enumerate(struct.unpack(f"<{len(padded) // 8}Q", padded)):
+        lanes[i % 8] = mum(lanes[i % 8] ^ w, c[i % 8])
+    h = len(data) ^ c[0]
+    for a, b in zip(lanes, c[8:16]):
+        h = mum(h ^ a, b)
+    h ^= h >> 32
+    h = h * c[0] & M64
+    return h ^ h >> 29
+
+
+def check_layout(path):
+    """docs/format.md: checksums of header and pieces, zeros in the padding."""
+    global checks
+    raw = open(path, "rb").read()
+    n = struct.unpack("<Q", raw[:8])[0]
+    text = raw[8:8 + n]
+    opening = b'{"__metadata__":{"lode_checksum":"'
+    assert text.startswith(opening) and (8 + n) % 64 == 0
+    digits = text[len(opening):len(opening) + 16]
+    assert int(digits, 16) == checksum(text.replace(digits, b"0" * 16, 1), n)
+    head = json.loads(text)
+    described = json.loads(head["__metadata__"]["lode"])
+    assert described["lode"] == 1
+    for m in described["members"]:
+        for t in m.get("parts", [m]):
+            a, b = head[t["name"]]["data_offsets"]
+            data = raw[8 + n + a:8 + n + b]
+            sums = [f"{checksum(data[i << 20:(i + 1) << 20], i):016x}" for i in range((len(data) + (1 << 20) - 1) >> 20)]
+            assert "".join(sums) == t["sums"], t["name"]
+            checks += 1
+    for k, v in head.items():
+        if k.startswith("__pad."):
+            assert not any(raw[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]])
+
+
 def safetensors_read(path):
     """A reader by the specification alone: contiguous tensors, sizes that fit, strings in the metadata."""
     names = {"BOOL": "?", "I8": "i1", "I16": "i2", "I32": "i4", "I64": "i8", "U8": "u1", "U16": "u2", "U32": "u4",
@@ -206,6 +262,10 @@ def safetensors():
     arrays["wide"] = sample("c16", (3, 2))
     np.savez("a.npz", **arrays)
     lode("convert", "a.npz", "a.lode")
+    check_layout("a.lode")
+    np.save("long.npy", sample("f4", (2, 150000)))
+    lode("convert", "long.npy", "long.lode")
+    check_layout("long.lode")
     meta, got = safetensors_read("a.lode")
     description = json.loads(meta["lode"])
     assert [m["name"] for m in description["members"]] == list(arrays)

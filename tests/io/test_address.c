@@ -2,16 +2,18 @@
 #include "files.h"
 
 /* Python's rule for one axis, by walking: which indices start:stop:step takes. */
-static int walk(int64_t n, bool has_start, int64_t start, bool has_stop, int64_t stop, int64_t step, int64_t *taken)
+static int walk(int64_t n, bool has_start, int64_t start, bool has_stop, int64_t stop, int64_t step,
+                int64_t *taken)
 {
     int count = 0;
     if (has_start && start < 0)
         start += n;
     if (has_stop && stop < 0)
         stop += n;
-    for (int64_t i = step > 0 ? 0 : n - 1; i >= 0 && i < n; i += step > 0 ? 1 : -1) {
-        const int64_t from = has_start ? (step > 0 ? (start < 0 ? 0 : start) : (start >= n ? n - 1 : start))
-                                       : (step > 0 ? 0 : n - 1);
+    for (int64_t i = step > 0 ? 0 : n - 1; i >= 0 && i<n; i += step> 0 ? 1 : -1) {
+        const int64_t from =
+            has_start ? (step > 0 ? (start < 0 ? 0 : start) : (start >= n ? n - 1 : start))
+                      : (step > 0 ? 0 : n - 1);
         if (step > 0 ? i < from || (has_stop && i >= stop) : i > from || (has_stop && i <= stop))
             continue;
         if ((i - from) % step == 0)
@@ -42,7 +44,8 @@ static void slices_take_what_python_takes(void **state)
                     snprintf(from, sizeof from, "%d", (int)start);
                 if (stop < 9)
                     snprintf(to, sizeof to, "%d", (int)stop);
-                snprintf(spec, sizeof spec, "%s/x.lode:x[%s:%s:%d]", f->folder, from, to, (int)step);
+                snprintf(spec, sizeof spec, "%s/x.lode:x[%s:%s:%d]", f->folder, from, to,
+                         (int)step);
                 assert_ok(&f->ctx, lode_read_value(&f->ctx, spec, NULL, true, "y", &c));
                 const lode_array *y = lode_bundle_value(&c, 0).as.array;
                 const int n = walk(6, start < 9, start, stop < 9, stop, step, taken);
@@ -52,6 +55,38 @@ static void slices_take_what_python_takes(void **state)
                     assert_int_equal(((const int32_t *)y->data)[i], values[taken[i]]);
                 lode_bundle_free(&c);
             }
+    lode_bundle_free(&b);
+}
+
+static void dots_stand_for_the_axes_between(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 2, 3, 4, 5 };
+    static const struct {
+        const char *slice;
+        int64_t first; /* flat index of the first value */
+        int ndim;
+        int64_t shape[4];
+    } cases[] = { { "...", 0, 4, { 2, 3, 4, 5 } },     { "1,...,2", 62, 2, { 3, 4 } },
+                  { "...,1:3", 1, 4, { 2, 3, 4, 2 } }, { "0,1,2,...", 30, 1, { 5 } },
+                  { "0,1,2,3,...", 33, 0, { 0 } },     { "0,...,1,:,1", 21, 1, { 4 } },
+                  { "1", 60, 3, { 3, 4, 5 } },         { ":,2,...,::-1", 44, 3, { 2, 4, 5 } } };
+    lode_bundle b = { 0 };
+    char spec[600];
+    files_add(f, &b, "x", LODE_F64, 4, shape);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.npy"), &b, NULL));
+    const double *all = lode_bundle_value(&b, 0).as.array->data;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lode_bundle c = { 0 };
+        snprintf(spec, sizeof spec, "%s/x.npy[%s]", f->folder, cases[i].slice);
+        assert_ok(&f->ctx, lode_read_value(&f->ctx, spec, NULL, true, "y", &c));
+        const lode_array *y = lode_bundle_value(&c, 0).as.array;
+        assert_int_equal(y->ndim, cases[i].ndim);
+        for (int k = 0; k < y->ndim; k++)
+            assert_int_equal(y->shape[k], cases[i].shape[k]);
+        assert_memory_equal(y->data, all + cases[i].first, sizeof *all);
+        lode_bundle_free(&c);
+    }
     lode_bundle_free(&b);
 }
 
@@ -79,14 +114,17 @@ static void put_scalars(files *f, const char *file, const char *const *names, in
     lode_bundle b = { 0 };
     for (int i = 0; names[i]; i++)
         assert_ok(&f->ctx, lode_bundle_add_i64(&f->ctx, &b, names[i], first + i));
-    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, file), &b, &(lode_write_opts){ .format = "lode" }));
+    assert_ok(&f->ctx,
+              lode_write(&f->ctx, files_path(f, file), &b, &(lode_write_opts){ .format = "lode" }));
     lode_bundle_free(&b);
 }
 
 static void what_exists_wins_over_punctuation(void **state)
 {
     files *f = *state;
-    static const char *const plain[] = { "a", "a[0]", "b:c", "core", NULL }, *const lone[] = { "only", NULL };
+    static const char *const plain[] = { "a", "a[0]", "b:c", "core", NULL }, *const lone[] = {
+        "only", NULL
+    };
     put_scalars(f, "x.lode", plain, 10);
     put_scalars(f, "x.lode:a", lone, 20);
     put_scalars(f, "y[0].lode", lone, 30);
@@ -131,8 +169,12 @@ static void slices_that_do_not_fit_are_refused(void **state)
     check_spec(f, "x.lode:q[1:3,32:]", LODE_OK, NULL);
     check_spec(f, "x.lode:x[]", LODE_OK, NULL);
     check_spec(f, "x.lode:x[ 1 , : ]", LODE_OK, NULL);
-    check_spec(f, "x.lode:x[-9223372036854775808:9223372036854775807:9223372036854775807]", LODE_OK, NULL);
-    check_spec(f, "x.lode:x[9223372036854775807:-9223372036854775808:-9223372036854775808]", LODE_OK, NULL);
+    check_spec(f, "x.lode:x[1 ,:]", LODE_OK, NULL);
+    check_spec(f, "x.lode:x[1  ]", LODE_OK, NULL);
+    check_spec(f, "x.lode:x[-9223372036854775808:9223372036854775807:9223372036854775807]", LODE_OK,
+               NULL);
+    check_spec(f, "x.lode:x[9223372036854775807:-9223372036854775808:-9223372036854775808]",
+               LODE_OK, NULL);
     check_spec(f, "x.lode:A.values", LODE_OK, NULL); /* a part by its own name */
     lode_bundle_free(&b);
 }
@@ -170,7 +212,8 @@ static void formats_are_found(void **state)
     assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "odd"), NULL, &c), LODE_EFORMAT);
     files_put(f, "odd", "", 0);
     assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "odd"), NULL, &c), LODE_EFORMAT);
-    files_same_value(lode_bundle_value(&b, 0), lode_bundle_value(&c, 0)); /* failures left it alone */
+    files_same_value(lode_bundle_value(&b, 0),
+                     lode_bundle_value(&c, 0)); /* failures left it alone */
     lode_bundle_free(&b), lode_bundle_free(&c);
 }
 
@@ -189,17 +232,21 @@ static void raw_files_need_words(void **state)
         int64_t shape[2];
         lode_status status;
         int64_t rows;
-    } cases[] = { { 0, { 0 }, LODE_OK, 6 },       { 2, { 2, 3 }, LODE_OK, 2 },  { 2, { -1, 3 }, LODE_OK, 2 },
-                  { 2, { 2, -1 }, LODE_OK, 2 },   { 2, { -1, -1 }, LODE_EUSAGE, 0 }, { 2, { 2, 4 }, LODE_EFORMAT, 0 },
-                  { 2, { -1, 4 }, LODE_EFORMAT, 0 }, { 2, { -1, 0 }, LODE_EFORMAT, 0 }, { 1, { -2 }, LODE_EFORMAT, 0 },
-                  { 2, { INT64_MAX, INT64_MAX }, LODE_EFORMAT, 0 } };
+    } cases[] = {
+        { 0, { 0 }, LODE_OK, 6 },          { 2, { 2, 3 }, LODE_OK, 2 },
+        { 2, { -1, 3 }, LODE_OK, 2 },      { 2, { 2, -1 }, LODE_OK, 2 },
+        { 2, { -1, -1 }, LODE_EUSAGE, 0 }, { 2, { 2, 4 }, LODE_EFORMAT, 0 },
+        { 2, { -1, 4 }, LODE_EFORMAT, 0 }, { 2, { -1, 0 }, LODE_EFORMAT, 0 },
+        { 1, { -2 }, LODE_EFORMAT, 0 },    { 2, { INT64_MAX, INT64_MAX }, LODE_EFORMAT, 0 }
+    };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         o.ndim = cases[i].ndim;
         memcpy(o.shape, cases[i].shape, sizeof cases[i].shape);
         assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.raw"), &o, &b), cases[i].status);
         if (cases[i].status == LODE_OK) {
             assert_int_equal(lode_bundle_value(&b, 0).as.array->shape[0], cases[i].rows);
-            assert_memory_equal(lode_bundle_value(&b, 0).as.array->data, "0123456789abcdefghijklmn", 24);
+            assert_memory_equal(lode_bundle_value(&b, 0).as.array->data, "0123456789abcdefghijklmn",
+                                24);
         }
     }
     lode_bundle_free(&b);
@@ -209,8 +256,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(slices_take_what_python_takes, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(what_exists_wins_over_punctuation, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(slices_that_do_not_fit_are_refused, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(dots_stand_for_the_axes_between, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(what_exists_wins_over_punctuation, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(slices_that_do_not_fit_are_refused, files_setup,
+                                        files_teardown),
         cmocka_unit_test_setup_teardown(formats_are_found, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(raw_files_need_words, files_setup, files_teardown),
     };

@@ -1,4 +1,5 @@
-/* The reader of dense members: rectangles of any shape against indexing in memory, several threads, hashing. */
+/* The reader of dense members: rectangles of any shape against indexing in memory, several threads,
+ * hashing. */
 #include "files.h"
 
 static uint32_t seed;
@@ -9,7 +10,8 @@ static int64_t below(int64_t n)
 }
 
 /* Rectangle of a source against the same of an array in memory. */
-static void check_rectangle(files *f, const lode_source *s, const lode_array *a, const int64_t *start, const int64_t *count)
+static void check_rectangle(files *f, const lode_source *s, const lode_array *a,
+                            const int64_t *start, const int64_t *count)
 {
     static unsigned char got[1 << 16];
     const size_t size = lode_dtype_size(a->dtype);
@@ -23,7 +25,8 @@ static void check_rectangle(files *f, const lode_source *s, const lode_array *a,
         int64_t at = 0;
         for (int k = 0; k < a->ndim; k++)
             at += (start[k] + index[k]) * a->strides[k];
-        assert_memory_equal(got + (size_t)i * size, (const unsigned char *)a->data + (size_t)at * size, size);
+        assert_memory_equal(got + (size_t)i * size,
+                            (const unsigned char *)a->data + (size_t)at * size, size);
         for (int k = a->ndim; k-- > 0 && ++index[k] == count[k];)
             index[k] = 0;
     }
@@ -55,8 +58,12 @@ static void random_rectangles(void **state)
 {
     files *f = *state;
     static const int64_t shape[] = { 5, 9, 4, 7 };
-    static const char *const names[] = { "x.npy", "x.lode", "x.npz", "x.safetensors", "x.raw", "x/" };
-    static const lode_dtype types[] = { LODE_F32, LODE_C128, LODE_U8, LODE_F16, LODE_F64, LODE_I16 };
+    static const char *const names[] = {
+        "x.npy", "x.lode", "x.npz", "x.safetensors", "x.raw", "x/"
+    };
+    static const lode_dtype types[] = {
+        LODE_F32, LODE_C128, LODE_U8, LODE_F16, LODE_F64, LODE_I16
+    };
     const lode_write_opts o = { .force = true };
     seed = 1;
     for (int k = 0; k < 6; k++) {
@@ -77,7 +84,8 @@ static void fortran_rectangles(void **state)
     const int64_t shape[] = { 6, 11, 5 };
     lode_array a = files_array(f, LODE_F32, 3, shape, 3);
     char file[128 + 6 * 11 * 5 * 4];
-    const int n = snprintf(file + 10, 118, "{'descr': '<f4', 'fortran_order': True, 'shape': (6, 11, 5)}");
+    const int n =
+        snprintf(file + 10, 118, "{'descr': '<f4', 'fortran_order': True, 'shape': (6, 11, 5)}");
     memcpy(file, "\x93NUMPY\1\0", 8);
     file[8] = (char)n, file[9] = 0;
     char *to = file + 10 + n;
@@ -91,20 +99,23 @@ static void fortran_rectangles(void **state)
     lode_array_free(&a);
 }
 
-/* More than a chunk of checksums and more than a window: columns, rows, blocks of a 600 x 1100 matrix. */
+/* More than a chunk of checksums and more than a window: columns, rows, blocks of a 600 x 1100
+ * matrix. */
 static void large_members_by_parts(void **state)
 {
     files *f = *state;
     static const int64_t shape[] = { 600, 1100 };
-    static const int64_t parts[][4] = { { 0, 5, 600, 1 }, { 299, 0, 2, 1100 }, { 100, 100, 120, 100 }, { 599, 1099, 1, 1 },
-                                        { 0, 1000, 150, 100 }, { 5, 0, 9, 1100 } };
+    static const int64_t parts[][4] = { { 0, 5, 600, 1 },       { 299, 0, 2, 1100 },
+                                        { 100, 100, 120, 100 }, { 599, 1099, 1, 1 },
+                                        { 0, 1000, 150, 100 },  { 5, 0, 9, 1100 } };
     lode_bundle b = { 0 };
     files_add(f, &b, "x", LODE_F32, 2, shape);
     for (int k = 0; k < 2; k++) {
         lode_file *file = NULL;
         lode_source s = { 0 };
         assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, k ? "x.lode" : "x.npy"), &b, NULL));
-        assert_ok(&f->ctx, lode_file_open(&f->ctx, files_path(f, k ? "x.lode" : "x.npy"), NULL, &file));
+        assert_ok(&f->ctx,
+                  lode_file_open(&f->ctx, files_path(f, k ? "x.lode" : "x.npy"), NULL, &file));
         assert_ok(&f->ctx, lode_file_source(&f->ctx, file, 0, &s));
         for (size_t p = 0; p < sizeof parts / sizeof *parts; p++)
             check_rectangle(f, &s, lode_bundle_value(&b, 0).as.array, parts[p], parts[p] + 2);
@@ -125,8 +136,9 @@ static lode_status read_row(lode_ctx *ctx, int64_t i, void *data)
     float row[1000];
     const int64_t start[2] = { i, 0 }, count[2] = { 1, 1000 };
     LODE_FORWARD(j->s->read(ctx, j->s, start, count, row));
-    return memcmp(row, (const float *)j->a->data + i * 1000, sizeof row) == 0 ? LODE_OK
-                                                                               : lode_i_fail(ctx, LODE_EINTERNAL, "row");
+    return memcmp(row, (const float *)j->a->data + i * 1000, sizeof row) == 0
+               ? LODE_OK
+               : lode_i_fail(ctx, LODE_EINTERNAL, "row");
 }
 
 static void several_threads_read_one_source(void **state)
@@ -225,7 +237,8 @@ static void hashes_of_small_and_sparse_values(void **state)
 /* ---- streaming out ---- */
 
 /* A source that is not an array: value of index i, j is 1000 i + j. */
-static lode_status read_ramp(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count, void *dst)
+static lode_status read_ramp(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                             const int64_t *count, void *dst)
 {
     (void)ctx;
     assert_true(count[1] <= s->shape[1] && count[0] <= s->shape[0]);
@@ -240,7 +253,10 @@ static void sources_are_written_as_they_are(void **state)
     files *f = *state;
     static const char *const names[] = { "x.npy", "x.lode", "x.npz", "x.safetensors", "x/" };
     for (int64_t chunk = 0; chunk <= 40; chunk += 20) {
-        const lode_source s = { .dtype = LODE_F64, .ndim = 2, .shape = { 1500, 900 }, .chunk = { chunk },
+        const lode_source s = { .dtype = LODE_F64,
+                                .ndim = 2,
+                                .shape = { 1500, 900 },
+                                .chunk = { chunk },
                                 .read = read_ramp };
         for (int k = 0; k < 5; k++) {
             lode_bundle b = { 0 };
@@ -257,10 +273,28 @@ static void sources_are_written_as_they_are(void **state)
     }
 }
 
+static void empty_sources_are_written(void **state)
+{
+    files *f = *state;
+    static const int64_t shapes[][2] = { { 0, 5 }, { 5, 0 } };
+    for (int k = 0; k < 2; k++) {
+        lode_source s = { .dtype = LODE_F64, .ndim = 2, .read = read_ramp };
+        lode_bundle b = { 0 };
+        memcpy(s.shape, shapes[k], sizeof shapes[k]);
+        assert_ok(&f->ctx,
+                  lode_write_source(&f->ctx, files_path(f, k ? "x.lode" : "x.npy"), "x", &s, NULL));
+        assert_ok(&f->ctx, lode_read(&f->ctx, f->path, NULL, &b));
+        assert_int_equal(lode_bundle_value(&b, 0).as.array->shape[1], shapes[k][1]);
+        lode_bundle_free(&b);
+    }
+}
+
 static void writing_takes_little_memory(void **state)
 {
     files *f = *state;
-    const lode_source s = { .dtype = LODE_F64, .ndim = 2, .shape = { 6000, 900 }, .read = read_ramp }; /* 43 MB */
+    const lode_source s = {
+        .dtype = LODE_F64, .ndim = 2, .shape = { 6000, 900 }, .read = read_ramp
+    }; /* 43 MB */
     const lode_write_opts o = { .force = true };
     lode_bundle b = { 0 };
     lode_ctx_memory_reset_peak(&f->ctx);
@@ -269,7 +303,8 @@ static void writing_takes_little_memory(void **state)
     lode_ctx_set_memory(&f->ctx, 20 << 20);
     assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.lode"), NULL, &b), LODE_EBUDGET);
     assert_ok(&f->ctx, lode_read_value(&f->ctx, files_path(f, "x.lode"), NULL, false, "x", &b));
-    assert_ok(&f->ctx, lode_write_source(&f->ctx, files_path(f, "y.npy"), "x", lode_bundle_value(&b, 0).as.source, &o));
+    assert_ok(&f->ctx, lode_write_source(&f->ctx, files_path(f, "y.npy"), "x",
+                                         lode_bundle_value(&b, 0).as.source, &o));
     char h1[72], h2[72];
     hash_of(f, lode_from_source(&s), h1), hash_of(f, lode_bundle_value(&b, 0), h2);
     assert_string_equal(h1, h2);
@@ -282,10 +317,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(random_rectangles, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(fortran_rectangles, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(large_members_by_parts, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(several_threads_read_one_source, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(hashes_depend_on_values_type_and_shape_only, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(hashes_of_small_and_sparse_values, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(sources_are_written_as_they_are, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(several_threads_read_one_source, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(hashes_depend_on_values_type_and_shape_only, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(hashes_of_small_and_sparse_values, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(sources_are_written_as_they_are, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(empty_sources_are_written, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(writing_takes_little_memory, files_setup, files_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,9 @@
-/* Every allocation of reading and writing fails in turn, and every tick is cancelled: nothing is lost or left. */
+/* Every allocation of reading and writing fails in turn, and every tick is cancelled: nothing is
+ * lost or left. */
 #include "files.h"
 
-static const char *const names[] = { "x.lode", "x.npz", "x/", "x.safetensors", "x.npy", "x.mtx", "y.mtx", "x.csv", "x.raw",
-                                     "z.npz" };
+static const char *const names[] = { "x.lode", "x.npz", "x/",    "x.safetensors", "x.npy",
+                                     "x.mtx",  "y.mtx", "x.csv", "x.raw",         "z.npz" };
 enum { NAMES = 10 };
 
 /* What each format can hold. */
@@ -130,7 +131,8 @@ static void a_cancelled_write_leaves_nothing(void **state)
     for (int k = 0; k < 3; k++) {
         int left = 0;
         f->ctx.progress_data = &left;
-        assert_status(&f->ctx, lode_write(&f->ctx, files_path(f, targets[k]), &b, NULL), LODE_ECANCEL);
+        assert_status(&f->ctx, lode_write(&f->ctx, files_path(f, targets[k]), &b, NULL),
+                      LODE_ECANCEL);
         assert_int_equal(folder_count(f->folder), 0);
     }
     f->ctx.progress = NULL;
@@ -140,10 +142,14 @@ static void a_cancelled_write_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(each_failing_allocation_of_writing_leaves_nothing, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(each_failing_allocation_of_reading_is_survived, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(each_failing_allocation_of_a_slice_is_survived, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(a_cancelled_write_leaves_nothing, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(each_failing_allocation_of_writing_leaves_nothing,
+                                        files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(each_failing_allocation_of_reading_is_survived, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(each_failing_allocation_of_a_slice_is_survived, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(a_cancelled_write_leaves_nothing, files_setup,
+                                        files_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,13 +1,15 @@
 /* NetCDF: what is written comes back, by parts too, with names, units and missing values. */
 #include "files.h"
 
-/* Whether this build and machine have libnetcdf; if not, the one sentence that says so is checked. */
+/* Whether this build and machine have libnetcdf; if not, the one sentence that says so is checked.
+ */
 static bool present(files *f)
 {
     lode_bundle b = { 0 };
     const int64_t one[] = { 1 };
     files_add(f, &b, "x", LODE_F32, 1, one);
-    const lode_status st = lode_write(&f->ctx, files_path(f, "probe.nc"), &b, &(lode_write_opts){ .force = true });
+    const lode_status st =
+        lode_write(&f->ctx, files_path(f, "probe.nc"), &b, &(lode_write_opts){ .force = true });
     lode_bundle_free(&b);
     if (st == LODE_EUNSUPPORTED)
         assert_says(&f->ctx, "libnetcdf");
@@ -27,7 +29,8 @@ static lode_array ramp(files *f, lode_dtype dtype, int ndim, const int64_t *shap
     return t;
 }
 
-static void add_ramp(files *f, lode_bundle *b, const char *name, lode_dtype dtype, int ndim, const int64_t *shape)
+static void add_ramp(files *f, lode_bundle *b, const char *name, lode_dtype dtype, int ndim,
+                     const int64_t *shape)
 {
     lode_array a = ramp(f, dtype, ndim, shape);
     assert_ok(&f->ctx, lode_bundle_add_array(&f->ctx, b, name, &a));
@@ -37,8 +40,8 @@ static void types_and_shapes_come_back(void **state)
 {
     files *f = *state;
     const int64_t shape[] = { 3, 1, 4 };
-    static const lode_dtype types[] = { LODE_I8, LODE_I16, LODE_I32, LODE_I64, LODE_U8, LODE_U16, LODE_U32, LODE_U64,
-                                        LODE_F32, LODE_F64 };
+    static const lode_dtype types[] = { LODE_I8,  LODE_I16, LODE_I32, LODE_I64, LODE_U8,
+                                        LODE_U16, LODE_U32, LODE_U64, LODE_F32, LODE_F64 };
     if (!present(f))
         return;
     for (int k = 0; k < 2; k++) {
@@ -61,7 +64,8 @@ static void types_and_shapes_come_back(void **state)
     for (int t = 0; t < 5; t++) {
         lode_bundle b = { 0 }, c = { 0 };
         add_ramp(f, &b, "x", others[t], 1, blocks);
-        const lode_status st = lode_write(&f->ctx, files_path(f, "y.nc"), &b, &(lode_write_opts){ .force = true });
+        const lode_status st =
+            lode_write(&f->ctx, files_path(f, "y.nc"), &b, &(lode_write_opts){ .force = true });
         assert_int_equal(st, t < 3 ? LODE_OK : LODE_ETYPE);
         if (t < 3) {
             assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "y.nc"), NULL, &c));
@@ -82,32 +86,153 @@ static void names_units_and_missing_values_are_kept(void **state)
     add_ramp(f, &b, "t", LODE_F32, 2, shape);
     ((float *)lode_bundle_value(&b, 0).as.array->data)[4] = NAN;
     add_ramp(f, &b, "lat", LODE_F64, 1, two);
-    b.meta.attributes = files_text(f, "{\"variables\":{\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"units\":\"K\","
-                                      "\"_FillValue\":-9.0,\"levels\":[1.0,2.5]}},\"lat\":{\"dims\":[\"lat\"],\"attributes\":"
-                                      "{\"units\":\"degrees_north\"}}},\"coordinates\":{\"lon\":{\"values\":[5.0,6.0,7.5],"
-                                      "\"attributes\":{\"units\":\"degrees_east\"}}},\"attributes\":{\"title\":\"test\"}}");
+    b.meta.attributes = files_text(
+        f, "{\"variables\":{\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"units\":\"K\","
+           "\"_FillValue\":-9.0,\"levels\":[1.0,2.5]}},\"lat\":{\"dims\":[\"lat\"],\"attributes\":"
+           "{\"units\":\"degrees_north\"}}},\"coordinates\":{\"lon\":{\"values\":[5.0,6.0,7.5],"
+           "\"attributes\":{\"units\":\"degrees_east\"}}},\"attributes\":{\"title\":\"test\"}}");
     assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.nc"), &b, NULL));
     assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.nc"), NULL, &c));
     assert_int_equal(c.count, 3);
     files_same_value(lode_bundle_get(&b, "t"), lode_bundle_get(&c, "t"));
     assert_true(((double *)lode_bundle_get(&c, "lon").as.array->data)[2] == 7.5);
-    assert_non_null(strstr(c.meta.attributes, "\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"_FillValue\":\"nan\","
-                                              "\"units\":\"K\",\"levels\":[1.0,2.5]}}"));
+    assert_non_null(
+        strstr(c.meta.attributes,
+               "\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"_FillValue\":\"nan\","
+               "\"units\":\"K\",\"levels\":[1.0,2.5]}}"));
     assert_non_null(strstr(c.meta.attributes, "\"title\":\"test\""));
     /* One variable is the file's value, its coordinates are not; a slice cuts them alike. */
     snprintf(spec, sizeof spec, "%s/x.nc[1,::-1]", f->folder);
     assert_ok(&f->ctx, lode_read_value(&f->ctx, spec, NULL, false, "x", &d));
-    assert_string_equal(d.meta.attributes,
-                        "{\"variables\":{\"t\":{\"dims\":[\"lon\"],\"attributes\":{\"_FillValue\":\"nan\",\"units\":\"K\","
-                        "\"levels\":[1.0,2.5]}}},\"coordinates\":{\"lon\":{\"values\":[7.5,6.0,5.0],\"attributes\":"
-                        "{\"units\":\"degrees_east\"}}},\"attributes\":{\"title\":\"test\"}}");
+    assert_string_equal(
+        d.meta.attributes,
+        "{\"variables\":{\"t\":{\"dims\":[\"lon\"],\"attributes\":{\"_FillValue\":\"nan\","
+        "\"units\":\"K\","
+        "\"levels\":[1.0,2.5]}}},\"coordinates\":{\"lon\":{\"values\":[7.5,6.0,5.0],\"attributes\":"
+        "{\"units\":\"degrees_east\"}}},\"attributes\":{\"title\":\"test\"}}");
     lode_bundle_free(&c);
-    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "y.nc"), &d, NULL)); /* reads one file while it writes another */
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "y.nc"), &d,
+                                  NULL)); /* reads one file while it writes another */
     assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "y.nc"), NULL, &c));
     const float *x = lode_bundle_get(&c, "x").as.array->data;
     assert_true(x[0] == 5 && isnan(x[1]) && x[2] == 3);
     assert_true(((double *)lode_bundle_get(&c, "lon").as.array->data)[0] == 7.5);
     lode_bundle_free(&b), lode_bundle_free(&c), lode_bundle_free(&d);
+}
+
+/* What was never written reads as missing, by the library's own fill value, also where none is
+ * named. */
+static void default_fill_values_are_missing(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 3 };
+    lode_bundle b = { 0 }, c = { 0 };
+    if (!present(f))
+        return;
+    add_ramp(f, &b, "x", LODE_F32, 1, shape);
+    add_ramp(f, &b, "y", LODE_F64, 1, shape);
+    add_ramp(f, &b, "n", LODE_I32, 1, shape);
+    ((float *)lode_bundle_value(&b, 0).as.array->data)[1] = 9.9692099683868690e+36F;
+    ((double *)lode_bundle_value(&b, 1).as.array->data)[2] = 9.9692099683868690e+36;
+    ((int32_t *)lode_bundle_value(&b, 2).as.array->data)[0] = -2147483647;
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.nc"), &b, NULL));
+    assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.nc"), NULL, &c));
+    const float *x = lode_bundle_value(&c, 0).as.array->data;
+    const double *y = lode_bundle_value(&c, 1).as.array->data;
+    assert_true(x[0] == 0 && isnan(x[1]) && x[2] == 2);
+    assert_true(y[0] == 0 && y[1] == 1 && isnan(y[2]));
+    files_same_value(lode_bundle_value(&b, 2), lode_bundle_value(&c, 2)); /* whole numbers stay */
+    lode_bundle_free(&b), lode_bundle_free(&c);
+}
+
+/* Classic headers by hand: words of 4 bytes, big-endian, text where it is. */
+static void lying_classic_headers_are_refused(void **state)
+{
+    files *f = *state;
+#define W(x) "\0\0\0" x
+#define NONE W("\0") W("\0")
+#define DIM W("\012") W("\1") W("\1") "t\0\0\0"
+#define VARIABLE(rank, type, begin) W("\013") W("\1") W("\1") "v\0\0\0" rank NONE type W("\4") begin
+    static const struct {
+        const char *text;
+        size_t size;
+        lode_status status;
+    } cases[] = {
+#define CASE(text, status) { text, sizeof(text) - 1, status }
+        CASE("CDF\1" W("\0") NONE NONE NONE, LODE_OK),
+        CASE("CDF\1" W("\1") DIM W("\0") NONE VARIABLE(W("\1") W("\0"), W("\4"), W("\120")) "1234",
+             LODE_OK),
+        CASE("CDF\1" W("\2") DIM W("\0") NONE VARIABLE(W("\1") W("\0"), W("\4"), W("\120")) "1234",
+             LODE_EFORMAT),
+        CASE("CDF\1\177\377\377\377" DIM W("\0")
+                 NONE VARIABLE(W("\1") W("\0"), W("\4"), W("\120")) "1234",
+             LODE_EFORMAT),
+        CASE("CDF\1" W("\1") DIM W("\0")
+                 NONE VARIABLE(W("\1") W("\0"), W("\4"), "\177\377\377\377") "1234",
+             LODE_EFORMAT),
+        CASE("CDF\1" W("\1") DIM W("\0") NONE VARIABLE(W("\1") W("\1"), W("\4"), W("\120")) "1234",
+             LODE_EFORMAT),
+        CASE("CDF\1" W("\1") DIM W("\0") NONE VARIABLE(W("\1") W("\0"), W("\0"), W("\120")) "1234",
+             LODE_EFORMAT),
+        CASE("CDF\1" W("\1") DIM W("\0")
+                 NONE VARIABLE(W("\1") W("\0"), W("\014"), W("\120")) "1234",
+             LODE_EFORMAT),
+        CASE("CDF\1" W("\1") DIM
+             "\177\377\377\377" NONE VARIABLE(W("\1") W("\0"), W("\4"), W("\120")) "1234",
+             LODE_EFORMAT),
+        CASE("CDF\1" W("\0") W("\012") "\177\377\377\377" NONE NONE, LODE_EFORMAT),
+        CASE("CDF\1" W("\0") W("\011") W("\0") NONE NONE, LODE_EFORMAT),
+        CASE("CDF\1" W("\0") NONE W("\014") W("\1")
+                 W("\1") "a\0\0\0" W("\4") "\77\377\377\377" NONE,
+             LODE_EFORMAT),
+        CASE("CDF\1" W("\0") NONE W("\014") W("\1") W("\1") "a\0\0\0" W("\0") W("\0") NONE,
+             LODE_EFORMAT),
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lode_infile *in = NULL;
+        files_put(f, "x.cdf", cases[i].text, cases[i].size);
+        assert_ok(&f->ctx, lode_i_infile_open(&f->ctx, files_path(f, "x.cdf"), &in));
+        const lode_status st = lode_i_nc_check_classic(&f->ctx, in, 1);
+        lode_i_infile_close(in);
+        if (st != cases[i].status)
+            fail_msg("case %zu: %s: %s", i, lode_status_name(st), lode_message(&f->ctx));
+    }
+}
+
+/* An i2 variable of two values with scale_factor 0.5 (f4), add_offset 100 (f4 or f8) and _FillValue
+ * -1. */
+static void packed_values_are_unpacked(void **state)
+{
+    files *f = *state;
+#define NAMED(length, name) W(length) name
+    static const char single[] =
+        "CDF\1" W("\0") W("\012") W("\1") W("\1") "t\0\0\0" W("\2") NONE W("\013") W("\1")
+            W("\1") "v\0\0\0" W("\1") W("\0") W("\014") W("\3") NAMED("\014", "scale_factor")
+                W("\5") W("\1") "\77\0\0\0" NAMED("\012", "add_offset\0\0") W("\5")
+                    W("\1") "\102\310\0\0" NAMED("\012", "_FillValue\0\0") W("\3")
+                        W("\1") "\377\377\0\0" W("\3") W("\4") W("\244") "\0\5\377\377";
+    static const char both[] =
+        "CDF\1" W("\0") W("\012") W("\1") W("\1") "t\0\0\0" W("\2") NONE W("\013") W("\1")
+            W("\1") "v\0\0\0" W("\1") W("\0") W("\014") W("\2") NAMED("\012", "add_offset\0\0")
+                W("\6") W("\1") "\100\131\0\0\0\0\0\0" NAMED("\015", "missing_value\0\0\0") W("\3")
+                    W("\1") "\0\5\0\0" W("\3") W("\4") W("\220") "\0\5\377\377";
+    lode_bundle b = { 0 };
+    if (!present(f))
+        return;
+    files_put(f, "x.cdf", single, sizeof single - 1);
+    assert_int_equal(sizeof single - 1, 0244 + 4);
+    assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.cdf"), NULL, &b));
+    const lode_array *a = lode_bundle_value(&b, 0).as.array;
+    assert_int_equal(a->dtype, LODE_F32);
+    assert_true(((const float *)a->data)[0] == 102.5F && isnan(((const float *)a->data)[1]));
+    files_put(f, "x.cdf", both, sizeof both - 1);
+    assert_int_equal(sizeof both - 1, 0220 + 4);
+    lode_bundle_free(&b);
+    assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.cdf"), NULL, &b));
+    a = lode_bundle_value(&b, 0).as.array;
+    assert_int_equal(a->dtype, LODE_F64);
+    assert_true(isnan(((const double *)a->data)[0]) && ((const double *)a->data)[1] == 99);
+    lode_bundle_free(&b);
 }
 
 static void rectangles(void **state)
@@ -138,7 +263,11 @@ static void rectangles(void **state)
 static void files_that_are_none(void **state)
 {
     files *f = *state;
-    static const char *const texts[] = { "", "CDF", "CDF\001", "CDF\001\0\0\0\0\0\0\0\012\177\377\377\377", "\211HDF\r\n\032\n",
+    static const char *const texts[] = { "",
+                                         "CDF",
+                                         "CDF\001",
+                                         "CDF\001\0\0\0\0\0\0\0\012\177\377\377\377",
+                                         "\211HDF\r\n\032\n",
                                          "hello there, this is no NetCDF" };
     static const size_t sizes[] = { 0, 3, 4, 16, 8, 30 };
     lode_bundle b = { 0 };
@@ -164,7 +293,8 @@ static void cut_classic_files_fail(void **state)
         return;
     add_ramp(f, &b, "x", LODE_F64, 2, shape);
     add_ramp(f, &b, "y", LODE_I32, 1, shape);
-    b.meta.attributes = files_text(f, "{\"attributes\":{\"title\":\"to be cut\",\"numbers\":[1.5,2.5]}}");
+    b.meta.attributes =
+        files_text(f, "{\"attributes\":{\"title\":\"to be cut\",\"numbers\":[1.5,2.5]}}");
     assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.cdf"), &b, NULL));
     assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.cdf"), NULL, &c));
     lode_bundle_free(&c);
@@ -180,7 +310,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(types_and_shapes_come_back, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(names_units_and_missing_values_are_kept, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(names_units_and_missing_values_are_kept, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(default_fill_values_are_missing, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(lying_classic_headers_are_refused, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(packed_values_are_unpacked, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(rectangles, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(cut_classic_files_fail, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(files_that_are_none, files_setup, files_teardown),

@@ -1,8 +1,9 @@
 /* .npy: headers of every version and type, order and byte order, damage and lies. */
 #include "files.h"
 
-static const lode_dtype types[] = { LODE_BOOL, LODE_I8,  LODE_I16, LODE_I32, LODE_I64, LODE_U8,  LODE_U16,
-                                    LODE_U32,  LODE_U64, LODE_F16, LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
+static const lode_dtype types[] = { LODE_BOOL, LODE_I8,  LODE_I16, LODE_I32, LODE_I64,
+                                    LODE_U8,   LODE_U16, LODE_U32, LODE_U64, LODE_F16,
+                                    LODE_F32,  LODE_F64, LODE_C64, LODE_C128 };
 
 static lode_status read_one(files *f, const char *name, lode_bundle *b)
 {
@@ -28,7 +29,8 @@ static void every_type_and_shape_comes_back(void **state)
 }
 
 /* A header by hand around given values. */
-static size_t compose(unsigned char *file, int version, const char *dict, const void *values, size_t bytes)
+static size_t compose(unsigned char *file, int version, const char *dict, const void *values,
+                      size_t bytes)
 {
     const size_t n = strlen(dict), fixed = version > 1 ? 12 : 10;
     memcpy(file, "\x93NUMPY", 6);
@@ -47,15 +49,18 @@ static void orders_and_byte_orders_are_undone(void **state)
     unsigned char file[512];
     static const unsigned char big[] = { 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6 };
     static const int16_t plain[] = { 1, 2, 3, 4, 5, 6 };
-    static const int16_t want_c[2][3] = { { 1, 2, 3 }, { 4, 5, 6 } }, want_f[2][3] = { { 1, 3, 5 }, { 2, 4, 6 } };
+    static const int16_t want_c[2][3] = { { 1, 2, 3 }, { 4, 5, 6 } },
+                         want_f[2][3] = { { 1, 3, 5 }, { 2, 4, 6 } };
     for (int version = 1; version <= 3; version++)
         for (int order = 0; order < 2; order++)
             for (int swapped = 0; swapped < 2; swapped++) {
                 lode_bundle b = { 0 };
                 char dict[128];
-                snprintf(dict, sizeof dict, "{\"shape\": (2, 3L,), 'fortran_order' : %s , 'descr': '%ci2'}  \n",
+                snprintf(dict, sizeof dict,
+                         "{\"shape\": (2, 3L,), 'fortran_order' : %s , 'descr': '%ci2'}  \n",
                          order ? "True" : "False", swapped ? '>' : '<');
-                const size_t n = compose(file, version, dict, swapped ? (const void *)big : plain, 12);
+                const size_t n =
+                    compose(file, version, dict, swapped ? (const void *)big : plain, 12);
                 files_put(f, "x.npy", file, n);
                 assert_ok(&f->ctx, read_one(f, "x.npy", &b));
                 const lode_array *a = lode_bundle_value(&b, 0).as.array;
@@ -64,13 +69,16 @@ static void orders_and_byte_orders_are_undone(void **state)
                 lode_bundle_free(&b);
             }
     /* Each part of a complex number is swapped by itself; any byte but 0 is true. */
-    static const unsigned char z[] = { 0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0 }, truth[] = { 0, 1, 2, 255 };
+    static const unsigned char z[] = { 0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0 },
+                               truth[] = { 0, 1, 2, 255 };
     static const float one_minus_two[] = { 1, -2 };
     lode_bundle b = { 0 };
-    files_put(f, "x.npy", file, compose(file, 1, "{'descr': '>c8', 'fortran_order': False, 'shape': ()}", z, 8));
+    files_put(f, "x.npy", file,
+              compose(file, 1, "{'descr': '>c8', 'fortran_order': False, 'shape': ()}", z, 8));
     assert_ok(&f->ctx, read_one(f, "x.npy", &b));
     assert_memory_equal(lode_bundle_value(&b, 0).as.array->data, one_minus_two, 8);
-    files_put(f, "x.npy", file, compose(file, 1, "{'descr': '|b1', 'fortran_order': True, 'shape': (4,)}", truth, 4));
+    files_put(f, "x.npy", file,
+              compose(file, 1, "{'descr': '|b1', 'fortran_order': True, 'shape': (4,)}", truth, 4));
     assert_ok(&f->ctx, read_one(f, "x.npy", &b));
     assert_memory_equal(lode_bundle_value(&b, 0).as.array->data, "\0\1\1\1", 4);
     lode_bundle_free(&b);
@@ -104,30 +112,38 @@ static void lying_headers_are_refused(void **state)
         lode_status status;
         const char *says;
     } cases[] = {
-        { "{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775807, 9223372036854775807)}", LODE_EFORMAT,
-          "larger than any file" },
-        { "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,)}", LODE_EFORMAT, "axis 0" },
+        { "{'descr': '<f8', 'fortran_order': False, 'shape': (9223372036854775807, "
+          "9223372036854775807)}",
+          LODE_EFORMAT, "larger than any file" },
+        { "{'descr': '<f8', 'fortran_order': False, 'shape': (99999999999999999999,)}",
+          LODE_EFORMAT, "axis 0" },
         { "{'descr': '<f8', 'fortran_order': False, 'shape': (-1,)}", LODE_EFORMAT, "axis 0" },
-        { "{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904,)}", LODE_EFORMAT, "larger" },
+        { "{'descr': '<f8', 'fortran_order': False, 'shape': (4611686018427387904,)}", LODE_EFORMAT,
+          "larger" },
         { "{'descr': '<f8', 'fortran_order': False, 'shape': (2,)}", LODE_EFORMAT, "16 bytes" },
         { "{'descr': '<f8', 'fortran_order': False, 'shape': ()}", LODE_OK, NULL },
         { "{'descr': '<f4', 'fortran_order': False, 'shape': ()}", LODE_EFORMAT, "4 bytes" },
-        { "{'descr': '<f8', 'fortran_order': False, 'shape': (1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
-          "1,1,1,1)}", LODE_EFORMAT, "32 axes" },
+        { "{'descr': '<f8', 'fortran_order': False, 'shape': "
+          "(1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,"
+          "1,1,1,1)}",
+          LODE_EFORMAT, "32 axes" },
         { "{'descr': '<f8', 'fortran_order': False}", LODE_EFORMAT, "lacks shape" },
         { "{'descr': '<f8', 'shape': (1,)}", LODE_EFORMAT, "lacks fortran_order" },
         { "{'fortran_order': False, 'shape': (1,)}", LODE_EFORMAT, "lacks descr" },
-        { "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), 'shape': (1,)}", LODE_EFORMAT, "twice" },
-        { "{'descr': '<f8', 'fortran_order': 1, 'shape': (1,)}", LODE_EFORMAT, "neither True nor False" },
+        { "{'descr': '<f8', 'fortran_order': False, 'shape': (1,), 'shape': (1,)}", LODE_EFORMAT,
+          "twice" },
+        { "{'descr': '<f8', 'fortran_order': 1, 'shape': (1,)}", LODE_EFORMAT,
+          "neither True nor False" },
         { "{'descr': '<f8', 'fortran_order': False, 'shape': 1}", LODE_EFORMAT, "tuple" },
         { "{'descr': '<f8', 'fortran_order': False, 'shape': (1", LODE_EFORMAT, "does not end" },
         { "{'descr': '<f8', 'fortran_order': False, 'shape': (1, 1", LODE_EFORMAT, "does not end" },
         { "{'descr': '<f8', 'other': 3, 'shape': (1,)}", LODE_EFORMAT, "other" },
-        { "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", LODE_EUNSUPPORTED, "Python objects" },
+        { "{'descr': '|O', 'fortran_order': False, 'shape': (1,)}", LODE_EUNSUPPORTED,
+          "Python objects" },
         { "{'descr': '<f16', 'fortran_order': False, 'shape': (1,)}", LODE_EUNSUPPORTED, "f16" },
         { "{'descr': '<M8[s]', 'fortran_order': False, 'shape': (1,)}", LODE_EFORMAT, "M8[s]" },
-        { "{'descr': [('a', '<f4'), ('b', '<i4', (2, 3))], 'fortran_order': False, 'shape': (1,)}", LODE_EUNSUPPORTED,
-          "records" },
+        { "{'descr': [('a', '<f4'), ('b', '<i4', (2, 3))], 'fortran_order': False, 'shape': (1,)}",
+          LODE_EUNSUPPORTED, "records" },
         { "{'descr': '\\x41', 'fortran_order': False, 'shape': (1,)}", LODE_EFORMAT, "type" },
         { "{'descr': '', 'fortran_order': False, 'shape': (1,)}", LODE_EFORMAT, "no" },
         { "[]", LODE_EFORMAT, "dictionary" },
@@ -144,7 +160,8 @@ static void lying_headers_are_refused(void **state)
         lode_bundle_free(&b);
     }
     lode_bundle b = { 0 };
-    const size_t n = compose(file, 4, "{'descr': '<f8', 'fortran_order': False, 'shape': ()}", "12345678", 8);
+    const size_t n =
+        compose(file, 4, "{'descr': '<f8', 'fortran_order': False, 'shape': ()}", "12345678", 8);
     files_put(f, "x.npy", file, n);
     assert_status(&f->ctx, read_one(f, "x.npy", &b), LODE_EFORMAT);
     assert_says(&f->ctx, "version 4");
@@ -166,7 +183,8 @@ static void bf16_is_written_as_f32_and_packed_values_are_not(void **state)
         p[i] = (uint16_t)(0x3f80 + i); /* 1 and more: no NaN, whose bits a cast may change */
     assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.npy"), &b, NULL));
     assert_ok(&f->ctx, read_one(f, "x.npy", &c));
-    assert_ok(&f->ctx, lode_array_cast(&f->ctx, lode_bundle_value(&b, 0).as.array, LODE_F32, &wide));
+    assert_ok(&f->ctx,
+              lode_array_cast(&f->ctx, lode_bundle_value(&b, 0).as.array, LODE_F32, &wide));
     files_same_array(&wide, lode_bundle_value(&c, 0).as.array);
     files_add(f, &d, "q", LODE_Q8, 2, shape);
     assert_status(&f->ctx, lode_write(&f->ctx, files_path(f, "y.npy"), &d, NULL), LODE_ETYPE);
@@ -185,7 +203,8 @@ static void scalars_and_named_members_are_taken(void **state)
     assert_ok(&f->ctx, lode_bundle_add_i64(&f->ctx, &b, "rank", 12));
     files_add(f, &b, "x", LODE_F32, 1, shape);
     lode_write_opts o = { .force = true };
-    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.npy"), &b, &o)); /* the first that fits */
+    assert_ok(&f->ctx,
+              lode_write(&f->ctx, files_path(f, "x.npy"), &b, &o)); /* the first that fits */
     assert_ok(&f->ctx, read_one(f, "x.npy", &c));
     assert_int_equal(*(int64_t *)lode_bundle_value(&c, 0).as.array->data, 12);
     o.only = "x";
@@ -204,12 +223,16 @@ static void scalars_and_named_members_are_taken(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(every_type_and_shape_comes_back, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(orders_and_byte_orders_are_undone, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(every_type_and_shape_comes_back, files_setup,
+                                        files_teardown),
+        cmocka_unit_test_setup_teardown(orders_and_byte_orders_are_undone, files_setup,
+                                        files_teardown),
         cmocka_unit_test_setup_teardown(cut_files_fail_and_say_so, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(lying_headers_are_refused, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(bf16_is_written_as_f32_and_packed_values_are_not, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(scalars_and_named_members_are_taken, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(bf16_is_written_as_f32_and_packed_values_are_not,
+                                        files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(scalars_and_named_members_are_taken, files_setup,
+                                        files_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

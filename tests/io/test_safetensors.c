@@ -18,9 +18,12 @@ static void tensors_by_hand_are_read(void **state)
     files *f = *state;
     static const float data[] = { 1, 2, 3, 4, 5, 6 };
     lode_bundle b = { 0 };
-    compose(f, "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[16,24]},"
-               "\"none\":{\"dtype\":\"F64\",\"shape\":[0,3],\"data_offsets\":[16,16]},"
-               "\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}   ", 0, data, 24);
+    compose(f,
+            "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_"
+            "offsets\":[16,24]},"
+            "\"none\":{\"dtype\":\"F64\",\"shape\":[0,3],\"data_offsets\":[16,16]},"
+            "\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}   ",
+            0, data, 24);
     assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.safetensors"), NULL, &b));
     assert_int_equal(b.count, 3);
     assert_string_equal(lode_bundle_name(&b, 0), "b");
@@ -35,8 +38,10 @@ static void unknown_types_are_named_when_asked_for(void **state)
 {
     files *f = *state;
     lode_bundle b = { 0 };
-    compose(f, "{\"w\":{\"dtype\":\"F8_E5M2\",\"shape\":[4],\"data_offsets\":[0,4]},"
-               "\"a\":{\"dtype\":\"I32\",\"shape\":[],\"data_offsets\":[4,8]}}", 0, "abcdefgh", 8);
+    compose(f,
+            "{\"w\":{\"dtype\":\"F8_E5M2\",\"shape\":[4],\"data_offsets\":[0,4]},"
+            "\"a\":{\"dtype\":\"I32\",\"shape\":[],\"data_offsets\":[4,8]}}",
+            0, "abcdefgh", 8);
     lode_file *file = NULL;
     lode_kind kind = LODE_ARRAY;
     assert_ok(&f->ctx, lode_file_open(&f->ctx, files_path(f, "x.safetensors"), NULL, &file));
@@ -46,7 +51,8 @@ static void unknown_types_are_named_when_asked_for(void **state)
     lode_file_close(&file);
     char spec[600];
     snprintf(spec, sizeof spec, "%s/x.safetensors:a", f->folder);
-    assert_ok(&f->ctx, lode_read_value(&f->ctx, spec, NULL, true, "a", &b)); /* the rest of the file is of use */
+    assert_ok(&f->ctx, lode_read_value(&f->ctx, spec, NULL, true, "a",
+                                       &b)); /* the rest of the file is of use */
     spec[strlen(spec) - 1] = 'w';
     assert_status(&f->ctx, lode_read_value(&f->ctx, spec, NULL, true, "w", &b), LODE_EUNSUPPORTED);
     assert_says(&f->ctx, "F8_E5M2");
@@ -57,7 +63,8 @@ static void unknown_types_are_named_when_asked_for(void **state)
 static void lying_headers_are_refused(void **state)
 {
     files *f = *state;
-#define T(shape, from, to) "{\"dtype\":\"F32\",\"shape\":[" shape "],\"data_offsets\":[" from "," to "]}"
+#define T(shape, from, to)                                                                         \
+    "{\"dtype\":\"F32\",\"shape\":[" shape "],\"data_offsets\":[" from "," to "]}"
     static const struct {
         const char *header;
         uint64_t length;
@@ -78,7 +85,9 @@ static void lying_headers_are_refused(void **state)
         { "{\"a\":" T("-2", "0", "8") "}", 0, "axis 0" },
         { "{\"a\":" T("4294967296,4294967296,4", "0", "8") "}", 0, "larger than any file" },
         { "{\"a\":" T("2.0", "0", "8") "}", 0, "axis 0" },
-        { "{\"a\":" T("1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2", "0", "8") "}", 0, "33 axes" },
+        { "{\"a\":" T("1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,2", "0",
+                      "8") "}",
+          0, "33 axes" },
         { "{\"a\":" T("1", "0", "4") "}", 0, "belong to no tensor" },
         { "{\"a\":" T("1", "4", "8") "}", 0, "hole" },
         { "{\"a\":" T("1", "0", "4") ",\"b\":" T("2", "0", "8") "}", 0, "overlaps" },
@@ -92,7 +101,8 @@ static void lying_headers_are_refused(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lode_bundle b = { 0 };
         compose(f, cases[i].header, cases[i].length, "12345678", 8);
-        assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.safetensors"), NULL, &b), LODE_EFORMAT);
+        assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.safetensors"), NULL, &b),
+                      LODE_EFORMAT);
         assert_says(&f->ctx, cases[i].says);
     }
 }
@@ -107,7 +117,8 @@ static void many_tensors(void **state)
     assert_non_null(file);
     *p++ = '{';
     for (int i = 0; i < count; i++)
-        p += sprintf(p, "%s\"layer.%d\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}", i ? "," : "", i, i, i + 1);
+        p += sprintf(p, "%s\"layer.%d\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[%d,%d]}",
+                     i ? "," : "", i, i, i + 1);
     *p++ = '}';
     const size_t n = (size_t)(p - file) - 8;
     for (int i = 0; i < 8; i++)
@@ -132,7 +143,8 @@ static void what_has_no_type_is_not_written(void **state)
             files_add(f, &b, "x", types[k], 1, shape);
         else
             files_add_sparse(f, &b, "x", LODE_CSR);
-        assert_status(&f->ctx, lode_write(&f->ctx, files_path(f, "x.safetensors"), &b, NULL), LODE_ETYPE);
+        assert_status(&f->ctx, lode_write(&f->ctx, files_path(f, "x.safetensors"), &b, NULL),
+                      LODE_ETYPE);
         lode_bundle_free(&b);
     }
     assert_int_equal(folder_count(f->folder), 0);
@@ -155,10 +167,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(tensors_by_hand_are_read, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(unknown_types_are_named_when_asked_for, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(unknown_types_are_named_when_asked_for, files_setup,
+                                        files_teardown),
         cmocka_unit_test_setup_teardown(lying_headers_are_refused, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(many_tensors, files_setup, files_teardown),
-        cmocka_unit_test_setup_teardown(what_has_no_type_is_not_written, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(what_has_no_type_is_not_written, files_setup,
+                                        files_teardown),
         cmocka_unit_test_setup_teardown(all_its_types_come_back, files_setup, files_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,7 +9,8 @@ static lode_status read_text(files *f, const char *name, const char *text, lode_
 }
 
 /* The dense form of a matrix that was read, whatever it is. */
-static void check_dense(files *f, const lode_bundle *b, int64_t rows, int64_t cols, const double *want)
+static void check_dense(files *f, const lode_bundle *b, int64_t rows, int64_t cols,
+                        const double *want)
 {
     lode_array d = { 0 };
     const lode_value v = lode_bundle_value(b, 0);
@@ -37,15 +38,46 @@ static void matrices_by_hand(void **state)
         int rows, cols;
         lode_dtype dtype;
     } cases[] = {
-        { "%%MatrixMarket matrix coordinate real general\n% comment\n\n2 3 2\n1 3 2.5\n2 1 -1e3\n", { 0, 0, 2.5, -1000, 0, 0 },
-          2, 3, LODE_F64 },
-        { "%%matrixmarket MATRIX Coordinate Integer General\r\n2 3 1\r\n2 2 -4\r\n", { 0, 0, 0, 0, -4, 0 }, 2, 3, LODE_I64 },
-        { "%%MatrixMarket matrix coordinate pattern symmetric\n2 2 2\n1 1\n2 1", { 1, 1, 1, 0 }, 2, 2, LODE_F64 },
-        { "%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n2 1 3\n", { 0, -3, 3, 0 }, 2, 2, LODE_F64 },
-        { "%%MatrixMarket matrix array real general\n2 3\n1\n2\n3\n4\n5\n6\n", { 1, 3, 5, 2, 4, 6 }, 2, 3, LODE_F64 },
-        { "%%MatrixMarket matrix array integer symmetric\n2 2\n1\n2\n3\n", { 1, 2, 2, 3 }, 2, 2, LODE_I64 },
-        { "%%MatrixMarket matrix array real skew-symmetric\n2 2\n7\n", { 0, -7, 7, 0 }, 2, 2, LODE_F64 },
-        { "%%MatrixMarket matrix array complex hermitian\n2 2\n1 0\n2 5\n3 0\n", { 1, 2, 2, 3 }, 2, 2, LODE_C128 },
+        { "%%MatrixMarket matrix coordinate real general\n% comment\n\n2 3 2\n1 3 2.5\n2 1 -1e3\n",
+          { 0, 0, 2.5, -1000, 0, 0 },
+          2,
+          3,
+          LODE_F64 },
+        { "%%matrixmarket MATRIX Coordinate Integer General\r\n2 3 1\r\n2 2 -4\r\n",
+          { 0, 0, 0, 0, -4, 0 },
+          2,
+          3,
+          LODE_I64 },
+        { "%%MatrixMarket matrix coordinate pattern symmetric\n2 2 2\n1 1\n2 1",
+          { 1, 1, 1, 0 },
+          2,
+          2,
+          LODE_F64 },
+        { "%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n2 1 3\n",
+          { 0, -3, 3, 0 },
+          2,
+          2,
+          LODE_F64 },
+        { "%%MatrixMarket matrix array real general\n2 3\n1\n2\n3\n4\n5\n6\n",
+          { 1, 3, 5, 2, 4, 6 },
+          2,
+          3,
+          LODE_F64 },
+        { "%%MatrixMarket matrix array integer symmetric\n2 2\n1\n2\n3\n",
+          { 1, 2, 2, 3 },
+          2,
+          2,
+          LODE_I64 },
+        { "%%MatrixMarket matrix array real skew-symmetric\n2 2\n7\n",
+          { 0, -7, 7, 0 },
+          2,
+          2,
+          LODE_F64 },
+        { "%%MatrixMarket matrix array complex hermitian\n2 2\n1 0\n2 5\n3 0\n",
+          { 1, 2, 2, 3 },
+          2,
+          2,
+          LODE_C128 },
         { "%%MatrixMarket matrix coordinate real general\n2 3 0\n", { 0 }, 2, 3, LODE_F64 },
         { "%%MatrixMarket matrix array real general\n0 3\n", { 0 }, 0, 3, LODE_F64 },
     };
@@ -54,7 +86,8 @@ static void matrices_by_hand(void **state)
         assert_ok(&f->ctx, read_text(f, "x.mtx", cases[i].text, &b));
         check_dense(f, &b, cases[i].rows, cases[i].cols, cases[i].want);
         const lode_value v = lode_bundle_value(&b, 0);
-        assert_int_equal(v.kind == LODE_SPARSE ? v.as.sparse->values.dtype : v.as.array->dtype, cases[i].dtype);
+        assert_int_equal(v.kind == LODE_SPARSE ? v.as.sparse->values.dtype : v.as.array->dtype,
+                         cases[i].dtype);
     }
     /* The imaginary part below the diagonal is minus the one above. */
     assert_ok(&f->ctx, read_text(f, "x.mtx", cases[7].text, &b));
@@ -83,7 +116,8 @@ static void bad_matrices_are_refused(void **state)
         { BANNER "2 3 1 1\n", "sizes" },
         { BANNER "2 -3 1\n", "sizes" },
         { BANNER "9223372036854775807 9223372036854775807 9223372036854775807\n", "more entries" },
-        { "%%MatrixMarket matrix array real general\n9223372036854775807 9223372036854775807\n", "larger" },
+        { "%%MatrixMarket matrix array real general\n9223372036854775807 9223372036854775807\n",
+          "larger" },
         { "%%MatrixMarket matrix array real general\n4294967296 4\n", "more entries" },
         { BANNER "2 3 2\n1 1 1\n", "ends after 1 of its 2 entries" },
         { BANNER "2 3 1\n1 1 1\n1 2 1\n", "more entries" },
@@ -94,7 +128,8 @@ static void bad_matrices_are_refused(void **state)
         { BANNER "2 3 1\n1 1 1 1\n", "line 3" },
         { BANNER "2 3 2\n1 1 1\n1 1 2\n", "" },
         { "%%MatrixMarket matrix coordinate real symmetric\n2 2 1\n1 2 1\n", "lower triangle" },
-        { "%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n1 1 1\n", "lower triangle" },
+        { "%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n1 1 1\n",
+          "lower triangle" },
         { "%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n", "(2, 2)" },
         { "%%MatrixMarket matrix array real general\n1 1\n1\n2\n", "more values" },
         { "%%MatrixMarket matrix array real general\n1 1\n1 2\n", "single value" },
@@ -117,7 +152,9 @@ static void bad_matrices_are_refused(void **state)
 static void matrices_come_back(void **state)
 {
     files *f = *state;
-    static const lode_dtype types[] = { LODE_F32, LODE_F64, LODE_I16, LODE_BOOL, LODE_C64, LODE_C128 };
+    static const lode_dtype types[] = {
+        LODE_F32, LODE_F64, LODE_I16, LODE_BOOL, LODE_C64, LODE_C128
+    };
     const int64_t shape[] = { 3, 4 };
     const lode_write_opts o = { .force = true };
     for (int k = 0; k < 7; k++) {
@@ -149,8 +186,37 @@ static void matrices_come_back(void **state)
             lode_array_free(&d);
         }
         check_dense(f, &c, shape[0], shape[1], want);
+        if (k == 5) { /* imaginary parts too: exact, as both are c128 */
+            files_same_value(lode_bundle_value(&b, 0), lode_bundle_value(&c, 0));
+            double *z = lode_bundle_value(&b, 0).as.array->data;
+            z[3] = 0.1, z[22] = -1e-300;
+            assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.mtx"), &b, &o));
+            lode_bundle_free(&c);
+            assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.mtx"), NULL, &c));
+            files_same_value(lode_bundle_value(&b, 0), lode_bundle_value(&c, 0));
+        }
         lode_bundle_free(&b), lode_bundle_free(&c);
     }
+}
+
+static void vectors_are_columns_and_blanks_are_free(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 3 };
+    const double want[] = { 0, 0, 0, 0, 0, 2.5 };
+    lode_bundle b = { 0 }, c = { 0 };
+    files_add(f, &b, "v", LODE_I8, 1, shape);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.mtx"), &b, NULL));
+    assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.mtx"), NULL, &c));
+    assert_int_equal(lode_bundle_value(&c, 0).as.array->shape[0], 3);
+    assert_int_equal(lode_bundle_value(&c, 0).as.array->shape[1], 1);
+    assert_ok(
+        &f->ctx,
+        read_text(f, "y.mtx",
+                  "%%MatrixMarket  matrix\tcoordinate real general\n \t \n  2 3 1 \n\t2  3\t2.5  ",
+                  &c));
+    check_dense(f, &c, 2, 3, want);
+    lode_bundle_free(&b), lode_bundle_free(&c);
 }
 
 static void tables_by_hand(void **state)
@@ -225,6 +291,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(matrices_by_hand, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(bad_matrices_are_refused, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(matrices_come_back, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(vectors_are_columns_and_blanks_are_free, files_setup,
+                                        files_teardown),
         cmocka_unit_test_setup_teardown(tables_by_hand, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(tables_come_back, files_setup, files_teardown),
     };

@@ -1,4 +1,5 @@
-/* What tests of linalg share: matrices in every layout, naive products in long double, sameness of bits. */
+/* What tests of linalg share: matrices in every layout, naive products in long double, sameness of
+ * bits. */
 #ifndef LODE_TESTS_LINALG_REFERENCE_H
 #define LODE_TESTS_LINALG_REFERENCE_H
 
@@ -53,7 +54,8 @@ static inline void put(lode_array *a, int64_t i, int64_t j, entry v)
 /* Uniform in (-1, 1), a function of its arguments alone. */
 static inline double noise(uint64_t seed, int64_t i, int64_t j)
 {
-    uint64_t x = seed * 0x9e3779b97f4a7c15u + (uint64_t)i * 0xbf58476d1ce4e5b9u + (uint64_t)j * 0x94d049bb133111ebu;
+    uint64_t x = seed * 0x9e3779b97f4a7c15u + (uint64_t)i * 0xbf58476d1ce4e5b9u +
+                 (uint64_t)j * 0x94d049bb133111ebu;
     for (int r = 0; r < 3; r++)
         x = (x ^ (x >> 31)) * 0xd6e8feb86659fd93u;
     return (double)(x >> 11) * 0x1p-52 - 1;
@@ -64,8 +66,17 @@ static inline entry noise_entry(uint64_t seed, int64_t i, int64_t j)
     return noise(seed, i, j) + I * noise(seed + 1000, i, j);
 }
 
+/* The same as an array of a's type holds it. */
+static inline entry noise_at(const lode_array *a, uint64_t seed, int64_t i, int64_t j)
+{
+    const entry v = noise_entry(seed, i, j);
+    const entry real = lode_i_is_complex(a->dtype) ? v : creal(v);
+    return lode_i_is_single(a->dtype) ? (entry)(float complex)real : real;
+}
+
 /* An m x n matrix in a layout; values depend on (seed, i, j) only. */
-static inline lode_array matrix(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, layout how, uint64_t seed)
+static inline lode_array matrix(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, layout how,
+                                uint64_t seed)
 {
     lode_array base = { 0 }, view = { 0 }, out = { 0 };
     if (how == BY_COLS) {
@@ -115,7 +126,8 @@ static inline entry product(const naive *p, int64_t i, int64_t j, double *size)
     return (entry)sum;
 }
 
-/* Rounding of an inner product of length k: gamma_(k+2) = (k+2) u at worst, 4 times that for complex values. */
+/* Rounding of an inner product of length k: gamma_(k+2) = (k+2) u at worst, 4 times that for
+ * complex values. */
 static inline double rounding(lode_dtype t, int64_t k)
 {
     return 4 * (double)(k + 2) * lode_i_epsilon(t);
@@ -170,9 +182,10 @@ static inline double fro(const lode_array *a)
     return sum;
 }
 
-/* ||A - X diag(s) Y||_F, Y taken as op(t); s may be NULL. Scaled, so that 1e300 does not overflow. */
-static inline double residual(const lode_array *A, const lode_array *X, const lode_array *s, lode_trans t,
-                              const lode_array *Y)
+/* ||A - X diag(s) Y||_F, Y taken as op(t); s may be NULL. Scaled, so that 1e300 does not overflow.
+ */
+static inline double residual(const lode_array *A, const lode_array *X, const lode_array *s,
+                              lode_trans t, const lode_array *Y)
 {
     double sum = 0;
     for (int64_t i = 0; i < A->shape[0]; i++)

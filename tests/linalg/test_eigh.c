@@ -1,4 +1,5 @@
-/* Hermitian eigenvalues by their identities, each method alone, on scaled, repeated and defective spectra. */
+/* Hermitian eigenvalues by their identities, each method alone, on scaled, repeated and defective
+ * spectra. */
 #include "linalg/blas.h"
 #include "reference.h"
 
@@ -50,16 +51,19 @@ static void every_type_layout_and_size(void **state)
         for (int s = 0; s < 6; s++)
             for (layout l = BY_ROWS; l < LAYOUTS; l++) {
                 const int64_t n = sizes[s];
-                lode_array A = hermitian(ctx, kinds[t], n, l), w = { 0 }, V = { 0 }, alone = { 0 }, some = { 0 };
+                lode_array A = hermitian(ctx, kinds[t], n, l), w = { 0 }, V = { 0 }, alone = { 0 },
+                           some = { 0 };
                 assert_ok(ctx, lode_i_eigh(ctx, &A, n, &w, &V));
                 assert_eigh(&A, &w, &V);
                 assert_ok(ctx, lode_i_eigh(ctx, &A, n, &alone, NULL));
                 assert_ok(ctx, lode_i_eigh(ctx, &A, n / 2, &some, &V));
                 assert_eigh(&A, &some, &V);
                 for (int64_t i = 0; i < n; i++) {
-                    assert_near(creal(get(&alone, i, 0)), creal(get(&w, i, 0)), bound(&A) * fro(&A));
+                    assert_near(creal(get(&alone, i, 0)), creal(get(&w, i, 0)),
+                                bound(&A) * fro(&A));
                     if (i < n / 2)
-                        assert_near(creal(get(&some, i, 0)), creal(get(&w, i, 0)), bound(&A) * fro(&A));
+                        assert_near(creal(get(&some, i, 0)), creal(get(&w, i, 0)),
+                                    bound(&A) * fro(&A));
                 }
                 LODE_FREE(&A, &w, &V, &alone, &some);
             }
@@ -71,7 +75,9 @@ static void hard(lode_array *A, int how)
     const int64_t n = A->shape[0];
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n; j++) {
-            const entry v = i == j ? creal(noise_entry(2, i, i)) : i > j ? noise_entry(2, i, j) : conj(noise_entry(2, j, i));
+            const entry v = i == j  ? creal(noise_entry(2, i, i))
+                            : i > j ? noise_entry(2, i, j)
+                                    : conj(noise_entry(2, j, i));
             const double g = pow(single ? 1e-3 : 1e-28, (double)(i + j) / 2);
             put(A, i, j,
                 how == 0   ? 0
@@ -80,7 +86,8 @@ static void hard(lode_array *A, int how)
                 : how == 3 ? v * (single ? 1e37 : 1e307)
                 : how == 4 ? v * (single ? 1e-37 : 1e-307)
                 : how == 5 ? v * g
-                           : (i == j ? 1 + (i > 4) * lode_i_epsilon(A->dtype) : 0)); /* nearly one eigenvalue */
+                           : (i == j ? 1 + (i > 4) * lode_i_epsilon(A->dtype)
+                                     : 0)); /* nearly one eigenvalue */
         }
 }
 
@@ -142,7 +149,8 @@ static void closed_form(void **state)
 static void wrong_input_is_told(void **state)
 {
     lode_ctx *ctx = &((world *)*state)->ctx;
-    lode_array A = hermitian(ctx, LODE_F64, 5, BY_ROWS), w = { 0 }, V = { 0 }, B = matrix(ctx, LODE_F64, 3, 4, BY_ROWS, 1);
+    lode_array A = hermitian(ctx, LODE_F64, 5, BY_ROWS), w = { 0 }, V = { 0 },
+               B = matrix(ctx, LODE_F64, 3, 4, BY_ROWS, 1);
     assert_status(ctx, lode_i_eigh(ctx, &B, 2, &w, &V), LODE_ESHAPE);
     assert_status(ctx, lode_i_eigh(ctx, &A, 6, &w, &V), LODE_ESHAPE);
     put(&A, 2, 3, NAN);
@@ -175,9 +183,12 @@ static void every_failing_allocation_is_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        LINALG_TEST(every_type_layout_and_size), LINALG_TEST(hard_matrices),
-        LINALG_TEST(every_method),               LINALG_TEST(closed_form),
-        LINALG_TEST(wrong_input_is_told),        LINALG_TEST(every_failing_allocation_is_survived),
+        LINALG_TEST(every_type_layout_and_size),
+        LINALG_TEST(hard_matrices),
+        LINALG_TEST(every_method),
+        LINALG_TEST(closed_form),
+        LINALG_TEST(wrong_input_is_told),
+        LINALG_TEST(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* Products begun at the same instant by several threads. OpenBLAS built for one thread gives some of them the same
- * work buffer unless its allocator is guarded: without the guard about one in a thousand is wrong here. */
+/* Products begun at the same instant by several threads. OpenBLAS built for one thread gives some
+ * of them the same work buffer unless its allocator is guarded: without the guard about one in a
+ * thousand is wrong here. */
 #include "linalg/blas.h"
 #include "reference.h"
 

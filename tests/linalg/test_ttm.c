@@ -16,7 +16,8 @@ static entry at3(const lode_array *x, const int64_t i[3])
     return get(&flat, i[0] * x->strides[0] + i[1] * x->strides[1] + i[2] * x->strides[2], 0);
 }
 
-static void assert_ttm(const lode_array *Y, const lode_array *X, int mode, lode_trans t, const lode_array *M)
+static void assert_ttm(const lode_array *Y, const lode_array *X, int mode, lode_trans t,
+                       const lode_array *M)
 {
     const int64_t n = X->shape[mode], total = lode_array_size(Y), many = total > 400 ? 400 : total;
     for (int64_t e = 0; e < many; e++) {
@@ -40,8 +41,8 @@ static void every_mode_type_and_transpose(void **state)
 {
     lode_ctx *ctx = &((world *)*state)->ctx;
     const lode_trans ts[] = { LODE_N, LODE_T, LODE_H };
-    const int64_t shapes[][3] = { { 4, 5, 6 }, { 3, 4, 40 }, { 1, 5, 1 }, { 700, 6, 3 }, { 2, 9, 5000 }, { 60, 50, 30 }, { 0, 4, 3 },
-                                  { 4, 0, 3 } };
+    const int64_t shapes[][3] = { { 4, 5, 6 },    { 3, 4, 40 },   { 1, 5, 1 }, { 700, 6, 3 },
+                                  { 2, 9, 5000 }, { 60, 50, 30 }, { 0, 4, 3 }, { 4, 0, 3 } };
     for (int t = 0; t < KINDS; t++)
         for (int s = 0; s < 8; s++)
             for (int mode = 0; mode < 3; mode++)
@@ -50,7 +51,8 @@ static void every_mode_type_and_transpose(void **state)
                         const int64_t n = shapes[s][mode];
                         lode_array x = tensor(ctx, kinds[t], shapes[s]), y = { 0 };
                         const layout l = tr == 1 ? STEPPED : tr == 2 ? BY_COLS : BY_ROWS;
-                        lode_array M = ts[tr] == LODE_N ? matrix(ctx, kinds[t], r, n, l, 2) : matrix(ctx, kinds[t], n, r, l, 2);
+                        lode_array M = ts[tr] == LODE_N ? matrix(ctx, kinds[t], r, n, l, 2)
+                                                        : matrix(ctx, kinds[t], n, r, l, 2);
                         assert_ok(ctx, lode_i_ttm(ctx, &x, mode, ts[tr], &M, &y));
                         for (int d = 0; d < 3; d++)
                             assert_int_equal(y.shape[d], d == mode ? r : shapes[s][d]);
@@ -70,10 +72,25 @@ static void strided_tensors_are_taken(void **state)
     LODE_FREE(&x, &turned, &M, &y);
 }
 
+/* Many slices too narrow for BLAS: several groups of them. */
+static void many_narrow_slices(void **state)
+{
+    lode_ctx *ctx = &((world *)*state)->ctx;
+    for (int t = 0; t < KINDS; t++) {
+        lode_array x = tensor(ctx, kinds[t], (const int64_t[]){ 9000, 6, 3 }), y = { 0 };
+        lode_array M = matrix(ctx, kinds[t], 5, 6, BY_ROWS, 2);
+        assert_ok(ctx, lode_i_ttm(ctx, &x, 1, LODE_N, &M, &y));
+        assert_ttm(&y, &x, 1, LODE_N, &M);
+        LODE_FREE(&x, &M, &y);
+    }
+}
+
 static void same_bits_on_any_threads(void **state)
 {
     lode_ctx *ctx = &((world *)*state)->ctx;
-    const int64_t shapes[][3] = { { 50, 40, 60 }, { 3000, 20, 4 }, { 1, 60, 4000 }, { 4000, 60, 1 }, { 2, 30, 9000 } };
+    const int64_t shapes[][3] = {
+        { 50, 40, 60 }, { 3000, 20, 4 }, { 1, 60, 4000 }, { 4000, 60, 1 }, { 2, 30, 9000 }
+    };
     for (int t = 0; t < KINDS; t++)
         for (int s = 0; s < 5; s++) {
             lode_array x = tensor(ctx, kinds[t], shapes[s]), y[3] = { { 0 } };
@@ -92,7 +109,8 @@ static void wrong_requests_are_told(void **state)
 {
     world *w = *state;
     lode_ctx *ctx = &w->ctx;
-    lode_array x = tensor(ctx, LODE_F64, (const int64_t[]){ 40, 50, 6 }), M = matrix(ctx, LODE_F64, 3, 4, BY_ROWS, 2), y = { 0 };
+    lode_array x = tensor(ctx, LODE_F64, (const int64_t[]){ 40, 50, 6 }),
+               M = matrix(ctx, LODE_F64, 3, 4, BY_ROWS, 2), y = { 0 };
     assert_status(ctx, lode_i_ttm(ctx, &x, 3, LODE_N, &M, &y), LODE_EPARAM);
     assert_status(ctx, lode_i_ttm(ctx, &x, 1, LODE_N, &M, &y), LODE_ESHAPE);
     assert_says(ctx, "mode 1 of the tensor has 50");
@@ -116,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         LINALG_TEST(every_mode_type_and_transpose),
         LINALG_TEST(strided_tensors_are_taken),
+        LINALG_TEST(many_narrow_slices),
         LINALG_TEST(same_bits_on_any_threads),
         LINALG_TEST(wrong_requests_are_told),
     };

@@ -1,5 +1,5 @@
 /* compress: an array to an error or a size, certified on what comes back.
- * Sources: Ballester-Ripoll, Lindstrom & Pajarola, IEEE TVCG 26 (2020), doi:10.1109/TVCG.2019.2904063 (TTHRESH:
+ * Source: Ballester-Ripoll, Lindstrom & Pajarola, IEEE TVCG 26 (2020), doi:10.1109/TVCG.2019.2904063 (TTHRESH:
  * coding the coefficients of a Tucker core); Ghadiri, Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes under a
  * budget of numbers; src/linop/coreshape.c). Departures: cosines compete with learned bases mode by mode; one
  * uniform step and adaptive contexts (src/code) instead of bit planes; bases made orthonormal after decoding, so
@@ -44,10 +44,11 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     for (int k = 0; k < X.ndim; k++)
         values *= lode_i_max(g.side[k], 1);
     const uint64_t stored = lode_i_bytes(X.stored, X.size, 1);
-    const uint64_t wide = o->error.kind == LODE_ERROR_REL && o->error.value < 3e-6 ? 8 : lode_dtype_size(X.dtype);
-    const uint64_t block = (uint64_t)values * wide;
+    const bool fine = (o->error.kind == LODE_ERROR_REL && o->error.value < 3.2e-6) ||
+                      (o->error.kind == LODE_ERROR_MAXREL && o->error.value < 1e-5);
+    const uint64_t block = (uint64_t)values * (fine ? 8 : lode_dtype_size(X.dtype));
     /* the block, its coefficients, symbols, a product under way, what comes back, the best code so far */
-    p->workspace = (X.dtype == LODE_F64 || wide == 8 ? 7 : 8) * block + (UINT64_C(8) << 20);
+    p->workspace = 8 * block + (UINT64_C(8) << 20);
     const uint64_t left = lode_i_memory_left(ctx);
     const uint64_t most = stored + HEADER + (uint64_t)g.blocks * MEMBER;
     /* Most arrays shrink much more; where the largest result would not fit, what fits is the bound. */
@@ -130,7 +131,7 @@ static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode
         LODE_TRY(lode_i_missing_find(ctx, &t->x, true, 0, &t->missing, &missing));
     if (missing == 0)
         lode_array_free(&t->missing);
-    t->norm2 = s.sumsq;
+    t->stats = s;
 done:
     return st;
 }
@@ -142,11 +143,10 @@ static lode_status survey(lode_ctx *ctx, job *j)
     block_task t = { 0 };
     lode_i_stage(ctx, "reading", 0, 0.1);
     for (int64_t b = 0; b < j->g.blocks; b++) {
-        lode_stats s;
         LODE_TRY(lode_i_tick(ctx, b, j->g.blocks));
         LODE_TRY(read_block(ctx, j, b, &block));
         LODE_TRY(open_block(ctx, j, b, &block, &t));
-        LODE_TRY(lode_i_stats(ctx, &t.x, &s));
+        const lode_stats s = t.stats;
         j->norm2 += s.sumsq;
         if (s.count) {
             j->low = j->count ? fmin(j->low, s.min) : s.min;
@@ -306,7 +306,7 @@ static void certify(const job *j, const lode_diff *d, lode_certificate *c)
         c->asked = e->value;
     else if (psnr)
         c->asked = unit > 0 ? lode_i_error_target_fro(e, sqrt(j->norm2), j->range, j->count) / unit : 0;
-    else if (!j->goal.bytes && !j->goal.params && !j->goal.rank.count)
+    else if (!j->goal.bytes && !j->goal.params && !j->goal.rank.count && j->o->method != LODE_COMPRESS_LOSSLESS)
         c->asked = DEFAULT_ERROR;
     snprintf(c->quantity, sizeof c->quantity, "X - decoded, over %s entries", j->count < j->values ? "observed" : "all");
     const double peak = e->peak > 0 ? e->peak : j->range;
@@ -332,15 +332,10 @@ static void keep_shape(const job *j, lode_bundle *model)
     snprintf(model->meta.version, sizeof model->meta.version, "%s", lode_version());
 }
 
-/* Reconstructions in f32 are off by some 1e-7 of the norm: errors near that take f64. Whole numbers beyond 2^53 do
- * not pass through it at all. */
-static lode_dtype working_type(const lode_compress_opts *o, lode_dtype stored)
+/* Reconstructions in f32 are off by some 1e-7 of the norm, or of the largest value: errors near that take f64. */
+static bool wide(const job *j)
 {
-    const lode_dtype arith = lode_i_real_of(lode_i_arith(stored));
-    const bool fine = (o->error.kind == LODE_ERROR_REL && o->error.value < 3e-6) ||
-                      (o->error.kind == LODE_ERROR_MAXREL && o->error.value < 1e-5) || o->error.kind == LODE_ERROR_MAX ||
-                      o->error.kind == LODE_ERROR_FRO || (o->error.kind == LODE_ERROR_PSNR && o->error.value > 100);
-    return fine ? LODE_F64 : arith;
+    return j->goal.bound > 0 ? j->goal.bound < 1e-5 * j->maxabs : j->goal.sumsq < 1e-11 * j->norm2;
 }
 
 lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value X, lode_bundle *model,
@@ -364,7 +359,7 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
         LODE_TRY(lode_i_source_from_array(ctx, &loaded, &j.source));
     }
     compress_grid(j.source.dtype, j.source.ndim, j.source.shape, o->block.given ? o->block.value : 0, &j.g);
-    j.work = working_type(o, j.source.dtype);
+    j.work = lode_i_real_of(lode_i_arith(j.source.dtype));
     if (o->method == LODE_COMPRESS_LOSSLESS) {
         LODE_REQUIRE(o->budget.kind == LODE_BUDGET_NONE && o->error.kind == LODE_ERROR_NONE && !o->rank.count, LODE_EUSAGE,
                      "compress: method lossless has no error, budget or rank to choose");
@@ -372,6 +367,7 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
     } else {
         LODE_TRY(survey(ctx, &j));
         LODE_TRY(set_goal(ctx, &j));
+        j.work = wide(&j) ? LODE_F64 : j.work;
         if (j.maxabs > 0x1p53 && lode_dtype_size(j.source.dtype) == 8 && lode_dtype_class(j.source.dtype) != 'f')
             LODE_TRY(code_exactly(ctx, &j, &made)); /* whole numbers that f64 does not hold */
         else
@@ -405,7 +401,7 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
 const lode_op lode_op_compress = {
     .name = "compress", .family = "compress", .job = LODE_SHRINK,
     .brief = "compress an array to an error or a size, certified on what comes back",
-    .doi = "10.1109/TVCG.2019.2904063", .example = "lode compress bumps.npy --error 1e-3 -o bumps.lode",
+    .doi = "10.1109/TVCG.2019.2904063", .example = "lode compress data/winds_u.npy --error 1e-2 -o winds.lode",
     .words = "lossy lossless array compression codec error bound rate distortion smaller files tthresh sz zfp nan",
     .params = params, .opts_size = sizeof(lode_compress_opts), .in = in, .out = out, .certificate = LODE_CERT_MEASURED,
     .plan = plan, .run = run, .invert = compress_invert, .verify = compress_verify, .plot = compress_plot,

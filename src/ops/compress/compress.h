@@ -62,6 +62,10 @@ lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t column
  *  back from the code. energy: norms of the core's slices. */
 lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
                           basis *b);
+/** Adds the bytes that this would take, about; and the error it would bring in, about, for all columns of U. */
+lode_status basis_price(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
+                        double *bytes);
+lode_status basis_noise(lode_ctx *ctx, const lode_array *U, const double *energy, double step, double *sumsq);
 lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype, int64_t n, int64_t columns,
                        lode_array *matrix);
 /** Y = X x_k B_k^T for all modes (forward), or X x_k B_k. */
@@ -86,7 +90,7 @@ typedef struct block_task {
     frame f;
     lode_array x;           /* plain, NaN where missing */
     lode_array missing;     /* set; empty: none */
-    double norm2;           /* of the observed entries */
+    lode_stats stats;       /* of the observed entries */
 } block_task;
 void block_free(block_task *t);
 /** Codes a block as one record; diff compares t->x with what comes back from the record. */
@@ -101,8 +105,10 @@ lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lod
 typedef struct choice {
     basis b[LODE_MAX_NDIM];
     lode_array core;
-    double step, bytes;     /* expected */
-    double outside;         /* energy that learned bases leave out, about */
+    double *energy[LODE_MAX_NDIM]; /* norms of the core's slices */
+    double *store;                 /* holds them */
+    double step, bytes;            /* expected */
+    double outside, floor;         /* squared error that the bases bring in, about; that of their ranks alone */
 } choice;
 void choice_free(choice *c);
 lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq, choice *c);

@@ -115,53 +115,104 @@ done:
     return st;
 }
 
+/* Levels at or above the columns' energies, and U with its columns times them. */
+static lode_status scaled(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
+                          lode_array *levels, lode_array *F)
+{
+    lode_status st = LODE_OK;
+    lode_array view = { 0 };
+    LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, levels));
+    for (int64_t j = 0; j < columns; j++) {
+        const double ratio = energy[j] / step;
+        lode_i_set1(levels, j, ratio > 0x1p-8 ? ceil(4 * log2(fmin(ratio, 0x1p60))) : -32);
+    }
+    view = lode_i_cols(U, 0, columns);
+    LODE_TRY(lode_array_cast(ctx, &view, U->dtype, F)); /* a copy */
+    LODE_TRY(scale_columns(ctx, levels, step, false, F));
+done:
+    LODE_FREE(&view);
+    return st;
+}
+
+/* As they are, or as cosines along the mode where the columns are smooth: whichever looks shorter. */
+static lode_status coded_columns(lode_ctx *ctx, const lode_array *F, double step, bool *cosines, lode_array *q,
+                                 lode_array *stream)
+{
+    lode_status st = LODE_OK;
+    lode_quantizer z = { .step = step, .zone = 0.5 };
+    lode_array B = { 0 }, G = { 0 };
+    double plain = 0, turned = INFINITY;
+    LODE_TRY(lode_i_quantizer_fit(ctx, F, &z, NULL, &plain));
+    if (F->shape[0] <= BASIS_LONGEST) {
+        LODE_TRY(basis_dct(ctx, F->dtype, F->shape[0], F->shape[0], &B));
+        LODE_TRY(lode_i_gemm(ctx, LODE_T, LODE_N, &B, F, &G));
+        LODE_TRY(lode_i_quantizer_fit(ctx, &G, &z, NULL, &turned));
+    }
+    *cosines = turned < plain;
+    LODE_TRY(lode_i_quantize(ctx, *cosines ? &G : F, &z, q));
+    LODE_TRY(lode_i_encode(ctx, q, stream));
+done:
+    LODE_FREE(&B, &G);
+    return st;
+}
+
+lode_status basis_price(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
+                        double *bytes)
+{
+    lode_status st = LODE_OK;
+    lode_array levels = { 0 }, F = { 0 }, q = { 0 }, stream = { 0 };
+    bool cosines;
+    LODE_TRY(scaled(ctx, U, energy, columns, step, &levels, &F));
+    LODE_TRY(coded_columns(ctx, &F, step, &cosines, &q, &stream));
+    *bytes += (double)stream.shape[0] + 40 + 0.3 * (double)columns;
+done:
+    LODE_FREE(&levels, &F, &q, &stream);
+    return st;
+}
+
+lode_status basis_noise(lode_ctx *ctx, const lode_array *U, const double *energy, double step, double *sumsq)
+{
+    lode_status st = LODE_OK;
+    lode_array levels = { 0 }, F = { 0 };
+    lode_quantizer z = { .step = step, .zone = 0.5 };
+    double error = 0;
+    LODE_TRY(scaled(ctx, U, energy, U->shape[1], step, &levels, &F));
+    LODE_TRY(lode_i_quantizer_fit(ctx, &F, &z, &error, NULL));
+    /* what falls into the span of the columns does no harm once they are orthonormal again */
+    *sumsq += error * (1 - (double)U->shape[1] / (double)U->shape[0]);
+done:
+    LODE_FREE(&levels, &F);
+    return st;
+}
+
 lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
                           basis *b)
 {
     lode_status st = LODE_OK;
-    const lode_quantizer z = { .step = step, .zone = 0.5 };
-    lode_array F = { 0 }, B = { 0 }, G = { 0 }, levels = { 0 }, deltas = { 0 }, coded[2] = { { 0 }, { 0 } },
-               q[2] = { { 0 }, { 0 } }, coded_levels = { 0 }, view = { 0 };
+    lode_array F = { 0 }, levels = { 0 }, deltas = { 0 }, stream = { 0 }, q = { 0 }, coded_levels = { 0 };
     lode_record r = { 0 };
     basis made = { .kind = BASIS_LEARNED, .columns = columns };
-    int64_t before = 0;
+    bool cosines = false;
 
-    LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, &levels));
+    LODE_TRY(scaled(ctx, U, energy, columns, step, &levels, &F));
+    LODE_TRY(coded_columns(ctx, &F, step, &cosines, &q, &stream));
     LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, &deltas));
-    for (int64_t j = 0; j < columns; j++) {
-        const double ratio = energy[j] / step;
-        const int64_t level = ratio > 0x1p-8 ? (int64_t)ceil(4 * log2(fmin(ratio, 0x1p60))) : -32;
-        lode_i_set1(&levels, j, (double)level);
-        lode_i_set1(&deltas, j, (double)(level - before));
-        before = level;
-    }
-    view = lode_i_cols(U, 0, columns);
-    LODE_TRY(lode_array_cast(ctx, &view, U->dtype, &F)); /* a copy */
-    LODE_TRY(scale_columns(ctx, &levels, step, false, &F));
-    /* plain, or as cosines along the mode where its columns are smooth */
-    LODE_TRY(lode_i_quantize(ctx, &F, &z, &q[0]));
-    LODE_TRY(lode_i_encode(ctx, &q[0], &coded[0]));
-    if (F.shape[0] <= BASIS_LONGEST) {
-        LODE_TRY(basis_dct(ctx, F.dtype, F.shape[0], F.shape[0], &B));
-        LODE_TRY(lode_i_gemm(ctx, LODE_T, LODE_N, &B, &F, &G));
-        LODE_TRY(lode_i_quantize(ctx, &G, &z, &q[1]));
-        LODE_TRY(lode_i_encode(ctx, &q[1], &coded[1]));
-    }
-    const int cosines = coded[1].data && coded[1].shape[0] < coded[0].shape[0];
+    for (int64_t j = 0; j < columns; j++)
+        lode_i_set1(&deltas, j, lode_i_get1(&levels, j) - (j ? lode_i_get1(&levels, j - 1) : 0));
     LODE_TRY(lode_i_encode(ctx, &deltas, &coded_levels));
     LODE_TRY(lode_i_record_f64(ctx, &r, step));
     LODE_TRY(lode_i_record_i64(ctx, &r, cosines));
     LODE_TRY(lode_i_record_bytes(ctx, &r, &coded_levels));
-    LODE_TRY(lode_i_record_bytes(ctx, &r, &coded[cosines]));
+    LODE_TRY(lode_i_record_bytes(ctx, &r, &stream));
     LODE_TRY(lode_i_record_end(ctx, &r, &made.coded));
-    LODE_TRY(from_symbols(ctx, &q[cosines], &levels, step, cosines, U->dtype, &made.matrix));
+    LODE_TRY(from_symbols(ctx, &q, &levels, step, cosines, U->dtype, &made.matrix));
     basis_free(b);
     *b = made;
     made = (basis){ 0 };
 done:
     lode_i_record_free(&r);
     basis_free(&made);
-    LODE_FREE(&F, &B, &G, &levels, &deltas, &coded[0], &coded[1], &q[0], &q[1], &coded_levels, &view);
+    LODE_FREE(&F, &levels, &deltas, &stream, &q, &coded_levels);
     return st;
 }
 

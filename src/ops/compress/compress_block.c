@@ -3,7 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "array/box.h"
 #include "ops/compress/compress.h"
 
 enum { TRIES = 6 };
@@ -69,15 +68,16 @@ done:
 
 /* ---- bases cut to what is used ---- */
 
-/* Columns that some nonzero symbol needs; the learned bases coded, and the coefficients in what comes back of them. */
-static lode_status trim(lode_ctx *ctx, const lode_array *w, double slack, choice *c)
+/* The columns that some nonzero symbol needs at this step; learned bases coded for it, and the coefficients in
+ * what comes back of them. */
+static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, double step, choice *out)
 {
     lode_status st = LODE_OK;
+    choice made = { .step = step, .outside = c->outside, .floor = c->floor };
     const int d = w->ndim;
-    double *store = NULL, *energy[LODE_MAX_NDIM];
-    int64_t box[LODE_MAX_NDIM], length = 0;
-    lode_array q = { 0 }, a = { 0 }, b = { 0 };
-    lode_quantizer z = { .step = c->step * slack, .zone = 0.6 };
+    int64_t box[LODE_MAX_NDIM];
+    lode_array q = { 0 }, a = { 0 };
+    lode_quantizer z = { .step = 0.9 * step, .zone = 0.6 }; /* the step may yet shrink a little */
     bool learned = false;
 
     LODE_TRY(lode_i_quantizer_fit(ctx, &c->core, &z, NULL, NULL));
@@ -85,40 +85,35 @@ static lode_status trim(lode_ctx *ctx, const lode_array *w, double slack, choice
     lode_i_symbols_box(&q, box);
     lode_array_free(&q);
     for (int k = 0; k < d; k++) {
-        box[k] = c->b[k].kind == BASIS_NONE ? w->shape[k] : lode_i_max(box[k], 1);
-        length += c->core.shape[k];
-        learned |= c->b[k].kind == BASIS_LEARNED;
-    }
-    LODE_TRY(LODE_NEW(ctx, length, &store));
-    for (int k = 0; k < d; k++)
-        energy[k] = k ? energy[k - 1] + c->core.shape[k - 1] : store;
-    LODE_TRY(lode_i_slice_energies(ctx, &c->core, NULL, NULL, energy));
-    for (int k = 0; k < d; k++) {
-        basis *m = &c->b[k];
-        if (m->kind == BASIS_LEARNED) {
-            for (int64_t j = 0; j < box[k]; j++)
-                energy[k][j] = sqrt(energy[k][j]);
-            LODE_TRY(basis_learned(ctx, &m->matrix, energy[k], box[k], c->step, m));
-        } else if (m->kind == BASIS_DCT) {
-            LODE_TRY(basis_dct(ctx, w->dtype, w->shape[k], box[k], &m->matrix));
-            m->columns = box[k];
-        }
+        const basis *from = &c->b[k];
+        basis *to = &made.b[k];
+        box[k] = from->kind == BASIS_NONE ? w->shape[k] : lode_i_max(box[k], 1);
+        to->kind = from->kind;
+        to->columns = box[k];
+        learned |= from->kind == BASIS_LEARNED;
+        if (from->kind == BASIS_LEARNED)
+            LODE_TRY(basis_learned(ctx, &from->matrix, c->energy[k], box[k], step, to));
+        if (from->kind == BASIS_DCT)
+            LODE_TRY(basis_dct(ctx, w->dtype, w->shape[k], box[k], &to->matrix));
     }
     if (learned) {
-        lode_array_free(&c->core);
-        LODE_TRY(basis_multiply(ctx, c->b, true, w, &c->core));
-        goto done;
+        LODE_TRY(basis_multiply(ctx, made.b, true, w, &made.core));
+    } else {
+        made.core = lode_array_ref(&c->core);
+        for (int k = 0; k < d; k++) {
+            LODE_TRY(lode_array_slice(ctx, &made.core, k, 0, box[k], 1, &a));
+            lode_array_swap(&made.core, &a);
+            lode_array_free(&a);
+        }
+        LODE_TRY(lode_i_as(ctx, &made.core, made.core.dtype, &a));
+        lode_array_swap(&made.core, &a);
     }
-    for (int k = 0; k < d; k++) {
-        LODE_TRY(lode_array_slice(ctx, &c->core, k, 0, box[k], 1, &a));
-        lode_array_swap(&c->core, &a);
-        lode_array_free(&a);
-    }
-    LODE_TRY(lode_i_as(ctx, &c->core, c->core.dtype, &b));
-    lode_array_swap(&c->core, &b);
+    choice_free(out);
+    *out = made;
+    made = (choice){ 0 };
 done:
-    lode_i_free(store);
-    LODE_FREE(&q, &a, &b);
+    choice_free(&made);
+    LODE_FREE(&q, &a);
     return st;
 }
 
@@ -199,21 +194,22 @@ done:
 
 /* Codes with the bases of c at the squared error sumsq; *met: the error measured is within it. */
 static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_array *w, const lode_array *block,
-                                 double sumsq, choice *c, lode_array *coded, lode_diff *diff, bool *met)
+                                 double sumsq, const choice *c, lode_array *coded, lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
     attempt a = { .outside = c->outside };
     lode_array now = { 0 };
-    lode_diff d = { 0 };
+    choice m = { 0 };
+    const double room = fmax(sumsq - c->floor, 1e-6 * sumsq); /* what the step can use */
+    double step = c->step, margin = 0;
 
     *met = false;
-    LODE_TRY(trim(ctx, w, 0.9, c));
-    double least = sumsq;
+    LODE_TRY(cut(ctx, w, c, step, &m));
     for (int i = 0; i < TRIES; i++) {
-        const double own = fmax(least - a.outside, 0.02 * sumsq);
-        LODE_TRY(compress_step(ctx, &c->core, own, &a.z, NULL));
-        LODE_TRY(lode_i_quantizer_fit(ctx, &c->core, &a.z, &a.own, NULL));
-        LODE_TRY(code_once(ctx, t, c, &a, &now));
+        lode_diff d = { 0 };
+        LODE_TRY(compress_step(ctx, &m.core, fmax(sumsq - margin * room - a.outside, 0.02 * room), &a.z, NULL));
+        LODE_TRY(lode_i_quantizer_fit(ctx, &m.core, &a.z, &a.own, NULL));
+        LODE_TRY(code_once(ctx, t, &m, &a, &now));
         LODE_TRY(compress_measure(ctx, t, &now, block, &d));
         const bool good = d.sumsq <= sumsq && d.mismatched == 0;
         if (good && (!*met || now.shape[0] < coded->shape[0])) {
@@ -221,17 +217,24 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
             *diff = d;
             *met = true;
         }
-        /* What the error has beside that of the coefficients: bases cut, padding (negative), rounding to the type. */
-        const double beside = d.sumsq - a.own;
-        if (good && (d.sumsq >= 0.96 * sumsq || i >= 2 || beside < 0))
+        if (good && (sumsq - d.sumsq <= 0.03 * room || i >= 2))
             break;
-        if (!good && i > 1)
-            least *= 0.9;
-        a.outside = beside > 0 ? beside * 1.001 : 0;
-        if (!good && a.outside > sumsq)
-            break; /* not to be had with these bases */
+        if (!good && *met)
+            break;
+        /* What the error has beside that of the coefficients: bases, rounding to the type; less than nothing where
+         * entries do not count (padding, missing). */
+        a.outside = d.sumsq - a.own;
+        const double noise = a.outside - c->floor;
+        if (!good && noise > 0.6 * room && step > 1e-6 * c->step) { /* bases too coarse */
+            const double finer = fmax(0.2, sqrt(0.3 * room / noise));
+            step *= finer;
+            LODE_TRY(cut(ctx, w, c, step, &m));
+            a.outside = c->floor + noise * finer * finer;
+        }
+        margin = good ? 0.003 : margin + 0.01;
     }
 done:
+    choice_free(&m);
     LODE_FREE(&now);
     return st;
 }
@@ -259,26 +262,26 @@ static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode
 }
 
 static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_array *w, const lode_array *block,
-                                 choice *c, lode_array *coded, lode_diff *diff, bool *met)
+                                 const choice *c, lode_array *coded, lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
     attempt a = { 0 };
     lode_array now = { 0 };
-    lode_stats s;
+    choice m = { 0 };
     const char class = lode_dtype_class(t->f.stored);
     const bool whole = class == 'i' || class == 'u' || class == 'b';
 
     *met = false;
-    LODE_TRY(lode_i_stats(ctx, &t->x, &s));
     /* Whole numbers are rounded on the way back: anything under a half more comes to the same. */
     double bound = whole ? floor(t->goal.bound) + 0.499 : t->goal.bound;
-    LODE_TRY(trim(ctx, w, 0.9, c));
     LODE_TRY(step_for_bound(ctx, t, &c->core, bound, &a.z));
+    LODE_TRY(cut(ctx, w, c, a.z.step, &m));
+    LODE_TRY(lode_i_quantizer_fit(ctx, &m.core, &a.z, NULL, NULL));
     for (int i = 0; i < 4 && !*met; i++) {
-        a.bound = bound * (1 - 1e-6 * pow(30, i)) - 2 * lode_i_epsilon(t->f.work) * s.maxabs;
+        a.bound = bound * (1 - 1e-6 * pow(30, i)) - 2 * lode_i_epsilon(t->f.work) * t->stats.maxabs;
         if (!(a.bound > 0))
             break;
-        const lode_status coding = code_once(ctx, t, c, &a, &now);
+        const lode_status coding = code_once(ctx, t, &m, &a, &now);
         if (coding == LODE_EDOMAIN)
             break; /* out of range: exact values do it */
         LODE_TRY(coding);
@@ -289,12 +292,63 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_
         }
     }
 done:
+    choice_free(&m);
     LODE_FREE(&now);
     return st;
 }
 
-/* The smallest error whose code fits into the bytes: by halves in the logarithm of the error, on the chosen bases,
- * which are chosen anew once the error is about known. */
+/* Bytes and squared error that the bases of c give at this step, about. */
+static lode_status size_at(lode_ctx *ctx, const choice *c, double step, double *bytes, double *sumsq)
+{
+    lode_status st = LODE_OK;
+    lode_quantizer z = { .step = step, .zone = 0.6 };
+    lode_array q = { 0 };
+    int64_t box[LODE_MAX_NDIM];
+    LODE_TRY(lode_i_quantizer_fit(ctx, &c->core, &z, sumsq, NULL));
+    LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
+    lode_i_symbols_box(&q, box);
+    LODE_TRY(lode_i_encode_estimate(ctx, &q, bytes));
+    for (int k = 0; k < c->core.ndim; k++)
+        if (c->b[k].kind == BASIS_LEARNED && box[k] > 0) {
+            LODE_TRY(basis_price(ctx, &c->b[k].matrix, c->energy[k], box[k], step, bytes));
+            LODE_TRY(basis_noise(ctx, &c->b[k].matrix, c->energy[k], step, sumsq));
+        }
+    *sumsq += c->floor;
+done:
+    LODE_FREE(&q);
+    return st;
+}
+
+/* The squared error at which the code is expected to take so many bytes: bases chosen for an error, the step that
+ * fits on them, bases for the error there. */
+static lode_status error_for_bytes(lode_ctx *ctx, const block_task *t, const lode_array *w, double bytes, choice *c,
+                                   double *sumsq)
+{
+    *sumsq = 1e-4 * t->stats.sumsq;
+    for (int round = 0; round < 4; round++) {
+        double size = 0, error = 0, fine = 0, coarse = INFINITY; /* steps that do not fit, and that do */
+        LODE_FORWARD(compress_choose(ctx, t, w, *sumsq, c));
+        double step = c->step;
+        for (int i = 0; i < 10; i++) {
+            LODE_FORWARD(size_at(ctx, c, step, &size, &error));
+            if (fabs(size - bytes) < 0.01 * bytes || (step > 2 * t->stats.maxabs * sqrt((double)t->f.size) && size < bytes))
+                break;
+            if (size > bytes)
+                fine = fmax(fine, step);
+            else
+                coarse = fmin(coarse, step);
+            step *= fmin(8, fmax(0.125, pow(size / bytes, 1.3)));
+            if (!(step > fine && step < coarse))
+                step = isfinite(coarse) ? sqrt(fmax(fine, 1e-3 * coarse) * coarse) : 4 * fine;
+        }
+        const double before = *sumsq;
+        *sumsq = fmin(error, t->stats.sumsq);
+        if (!(*sumsq > 1e-26 * t->stats.sumsq) || fabs(log(*sumsq / before)) < 0.2)
+            break;
+    }
+    return LODE_OK;
+}
+
 static lode_status code_to_bytes(lode_ctx *ctx, const block_task *t, const lode_array *w, const lode_array *block,
                                  lode_array *coded, lode_diff *diff, bool *met)
 {
@@ -302,29 +356,33 @@ static lode_status code_to_bytes(lode_ctx *ctx, const block_task *t, const lode_
     const double most = (double)t->goal.bytes;
     choice c = { 0 };
     lode_array now = { 0 };
-    lode_diff d;
-    double low = 0, high = t->norm2, sumsq = 1e-4 * t->norm2; /* low does not fit, high does */
-    bool good = false;
+    double low = 0, high = t->stats.sumsq, sumsq = 0; /* errors that do not fit, and that do */
 
     *met = false;
-    for (int i = 0; i < 12 && high > 1.02 * low; i++) {
-        LODE_TRY(compress_choose(ctx, t, w, sumsq, &c));
+    LODE_TRY(error_for_bytes(ctx, t, w, 0.99 * most, &c, &sumsq));
+    for (int i = 0; i < 10 && sumsq > 1e-26 * t->stats.sumsq; i++) {
+        lode_diff d;
+        bool good = false;
         LODE_TRY(code_to_error(ctx, t, w, block, sumsq, &c, &now, &d, &good));
-        const double size = good ? (double)now.shape[0] : INFINITY;
+        const double size = good ? (double)now.shape[0] : 0;
         if (good && size <= most && (!*met || d.sumsq < diff->sumsq)) {
             lode_array_swap(coded, &now);
             *diff = d;
             *met = true;
         }
-        if (*met && size <= most && size > 0.985 * most)
+        if (!good && *met)
             break;
-        if (size <= most)
+        if (good && size <= most && size > 0.98 * most)
+            break;
+        if (good && size <= most)
             high = fmin(high, sumsq);
         else
             low = fmax(low, sumsq);
-        const double next = good ? sumsq * pow(size / most, size < most ? 2 : 3) : sumsq * 16;
-        sumsq = next > low * 1.005 && next < high * 0.995 ? next : low > 0 ? sqrt(low * high) : high * 1e-4;
-        if (!(sumsq > 1e-26 * t->norm2))
+        const double next = good ? sumsq * pow(size / (0.99 * most), 2.5) : 4 * sumsq;
+        sumsq = next > low * 1.002 && next < high * 0.998 ? next : sqrt(fmax(low, 1e-4 * high) * high);
+        if (high < 1.01 * low)
+            break;
+        if (sumsq > 4 * t->stats.sumsq)
             break;
     }
 done:
@@ -359,8 +417,8 @@ static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *blo
     } else {
         LODE_TRY(compress_choose(ctx, t, &w, g->sumsq, &c));
         const bool ranks = g->rank.count > 0 || g->params > 0;
-        const double sumsq = !ranks ? g->sumsq : fmin(g->sumsq, 1.05 * c.outside + 1e-12 * t->norm2);
-        LODE_TRY(code_to_error(ctx, t, &w, block, fmax(sumsq, 1.0001 * c.outside), &c, coded, diff, met));
+        const double sumsq = !ranks ? g->sumsq : fmin(g->sumsq, 1.05 * c.floor + 1e-12 * t->stats.sumsq);
+        LODE_TRY(code_to_error(ctx, t, &w, block, fmax(sumsq, ranks ? 1.0001 * c.floor : 0), &c, coded, diff, met));
     }
 done:
     choice_free(&c);
@@ -376,7 +434,7 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
     const double raw = (double)lode_array_bytes(block);
     bool met = false;
 
-    const bool hopeless = t->o->method == LODE_COMPRESS_LOSSLESS || t->norm2 == 0 || t->f.size < 2 ||
+    const bool hopeless = t->o->method == LODE_COMPRESS_LOSSLESS || t->stats.sumsq == 0 || t->f.size < 2 ||
                           (!(g->sumsq > 0) && !(g->bound > 0) && !g->bytes);
     if (!hopeless)
         LODE_TRY(transform(ctx, t, block, &lossy, diff, &met));

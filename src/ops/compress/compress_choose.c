@@ -12,11 +12,13 @@
 #define PAYS 0.995
 /* Modes are turned only where the pure choices are within this factor of each other. */
 #define CLOSE 4.0
+enum { TURNED = 1 << 22 }; /* and where it is cheap */
 
 void choice_free(choice *c)
 {
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         basis_free(&c->b[k]);
+    lode_i_free(c->store);
     LODE_FREE(&c->core);
     *c = (choice){ 0 };
 }
@@ -43,7 +45,7 @@ lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, l
         z->step = step;
         LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
         LODE_TRY(lode_i_tick(ctx, i, 24));
-        if (error <= sumsq && (error >= 0.985 * sumsq || step >= 4 * s.maxabs))
+        if (error <= sumsq && (error >= 0.99 * sumsq || step >= 4 * s.maxabs))
             break;
         if (error > sumsq)
             high = step, high_error = error;
@@ -52,11 +54,11 @@ lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, l
         if (error > sumsq && step <= least)
             break;
         if (low == 0) {
-            step = fmax(least, step * fmax(0.1, 0.97 * sqrt(sumsq / error)));
+            step = fmax(least, step * fmax(0.1, 0.98 * sqrt(sumsq / error)));
         } else if (high == 0) {
-            step *= fmin(8, 1.02 * sqrt(0.992 * sumsq / error));
+            step *= fmin(8, 1.01 * sqrt(0.998 * sumsq / error));
         } else { /* regula falsi in logarithms, kept inside; towards the end plain halves */
-            double share = log(0.992 * sumsq / low_error) / log(high_error / low_error);
+            double share = log(0.995 * sumsq / low_error) / log(high_error / low_error);
             share = i > 12 || !(share > 0.05 && share < 0.95) ? 0.5 : share;
             step = low * pow(high / low, share);
             if (high / low < 1 + 1e-6) {
@@ -98,32 +100,41 @@ static lode_status basis_of(lode_ctx *ctx, const menu *m, int k, basis_kind kind
     return LODE_OK;
 }
 
-/* Bytes that the learned bases take at this step, were they cut to the box of nonzero symbols. */
-static lode_status price_bases(lode_ctx *ctx, const choice *c, const int64_t *box, double *bytes)
+static lode_status slice_norms(lode_ctx *ctx, choice *c)
 {
     lode_status st = LODE_OK;
     const int d = c->core.ndim;
-    double *store = NULL, *energy[LODE_MAX_NDIM];
     int64_t length = 0;
-    basis b = { 0 };
     for (int k = 0; k < d; k++)
         length += c->core.shape[k];
-    LODE_TRY(LODE_NEW(ctx, lode_i_max(length, 1), &store));
+    LODE_TRY(LODE_NEW(ctx, lode_i_max(length, 1), &c->store));
     for (int k = 0; k < d; k++)
-        energy[k] = k ? energy[k - 1] + c->core.shape[k - 1] : store;
-    LODE_TRY(lode_i_slice_energies(ctx, &c->core, NULL, NULL, energy));
-    for (int k = 0; k < d; k++) {
-        if (c->b[k].kind != BASIS_LEARNED || box[k] == 0)
-            continue;
-        for (int64_t j = 0; j < box[k]; j++)
-            energy[k][j] = sqrt(energy[k][j]);
-        LODE_TRY(basis_learned(ctx, &c->b[k].matrix, energy[k], box[k], c->step, &b));
-        *bytes += (double)b.coded.shape[0];
-    }
+        c->energy[k] = k ? c->energy[k - 1] + c->core.shape[k - 1] : c->store;
+    LODE_TRY(lode_i_slice_energies(ctx, &c->core, NULL, NULL, c->energy));
+    for (int64_t i = 0; i < length; i++)
+        c->store[i] = sqrt(c->store[i]);
 done:
-    lode_i_free(store);
-    basis_free(&b);
     return st;
+}
+
+/* The step at which coefficients and learned bases together come to the error: a few columns of long modes bring
+ * in more than a small core does. */
+static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quantizer *z)
+{
+    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, z, NULL));
+    for (int i = 0;; i++) {
+        double own = 0, noise = 0;
+        LODE_FORWARD(lode_i_quantizer_fit(ctx, &c->core, z, &own, NULL));
+        for (int k = 0; k < c->core.ndim; k++)
+            if (c->b[k].kind == BASIS_LEARNED && c->b[k].matrix.shape[1] < c->b[k].matrix.shape[0])
+                LODE_FORWARD(basis_noise(ctx, &c->b[k].matrix, c->energy[k], z->step, &noise));
+        c->step = z->step;
+        if (own + noise <= 1.02 * sumsq || noise == 0 || i == 8) {
+            c->outside += noise;
+            return LODE_OK;
+        }
+        z->step *= fmax(0.1, sqrt(0.98 * sumsq / (own + noise))); /* both fall about with its square */
+    }
 }
 
 static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind, choice *c)
@@ -138,14 +149,16 @@ static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind
         LODE_TRY(basis_of(ctx, m, k, kind[k], &made.b[k]));
         learned += kind[k] == BASIS_LEARNED;
     }
-    made.outside = m->learnable ? m->outside * learned / m->learnable : 0;
+    made.floor = made.outside = m->learnable ? m->outside * learned / m->learnable : 0;
     LODE_TRY(basis_multiply(ctx, made.b, true, m->w, &made.core));
-    LODE_TRY(compress_step(ctx, &made.core, fmax(m->sumsq - made.outside, 0.1 * m->sumsq), &z, NULL));
-    made.step = z.step;
+    LODE_TRY(slice_norms(ctx, &made));
+    LODE_TRY(joint_step(ctx, &made, fmax(m->sumsq - made.outside, 1e-6 * m->sumsq), &z));
     LODE_TRY(lode_i_quantize(ctx, &made.core, &z, &q));
     lode_i_symbols_box(&q, box);
     LODE_TRY(lode_i_encode_estimate(ctx, &q, &made.bytes));
-    LODE_TRY(price_bases(ctx, &made, box, &made.bytes));
+    for (int k = 0; k < m->w->ndim; k++)
+        if (kind[k] == BASIS_LEARNED && box[k] > 0)
+            LODE_TRY(basis_price(ctx, &made.b[k].matrix, made.energy[k], box[k], made.step, &made.bytes));
     choice_free(c);
     *c = made;
     made = (choice){ 0 };
@@ -155,9 +168,42 @@ done:
     return st;
 }
 
-/* Learned bases for all modes. In modes longer than all others together they would only move the data into the
- * basis, so those are left out. */
-static lode_status learn(lode_ctx *ctx, menu *m)
+/* Ranks where the spectra meet a noise floor as high as the error asked: beyond them lies nothing but noise, and
+ * the error that is left over can be met by a fine step on what lies before. False where there is no such knee. */
+static lode_status find_knee(lode_ctx *ctx, const menu *m, const lode_array *core, lode_sthosvd_opts *o, bool *found)
+{
+    lode_status st = LODE_OK;
+    choice c = { .core = lode_array_ref(core) };
+    double small = 1, large = 1, sum = 0;
+    LODE_TRY(slice_norms(ctx, &c));
+    for (int k = 0; k < core->ndim; k++) {
+        const double n = (double)m->w->shape[k], floor = 3 * m->sumsq / n;
+        int64_t r = 0;
+        for (int64_t j = 0; j < core->shape[k]; j++)
+            r += c.energy[k][j] * c.energy[k][j] > floor;
+        o->rank[k] = lode_i_max(r, 1);
+        small *= (double)o->rank[k];
+        large *= (double)core->shape[k];
+        sum += n * (double)o->rank[k];
+    }
+    o->ranks = core->ndim;
+    *found = small + sum < 0.1 * large;
+done:
+    choice_free(&c);
+    return st;
+}
+
+static void ranks_of(const menu *m, lode_sthosvd_opts *o)
+{
+    const lode_rank_spec *r = &m->t->goal.rank;
+    o->ranks = m->w->ndim;
+    for (int k = 0; k < m->w->ndim; k++)
+        o->rank[k] = lode_i_min(r->value[r->count == 1 ? 0 : m->t->f.axis[k]], m->w->shape[k]);
+}
+
+/* Learned bases for all modes; and in `knee`, if there is one, those of its ranks. In modes longer than all others
+ * together bases would only take up the data, so those are left out. */
+static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
 {
     lode_status st = LODE_OK;
     lode_array core = { 0 };
@@ -165,37 +211,53 @@ static lode_status learn(lode_ctx *ctx, menu *m)
     const goal *g = &m->t->goal;
     lode_sthosvd_opts o = { .op = "compress", .name = "X", .tol = 1e-4, .params = g->params };
     const bool given = g->rank.count > 0 || g->params > 0;
-    if (g->rank.count == 1) {
-        o.ranks = m->w->ndim;
-        for (int k = 0; k < m->w->ndim; k++)
-            o.rank[k] = lode_i_min(g->rank.value[0], m->w->shape[k]);
-    } else if (g->rank.count > 1) {
-        o.ranks = m->w->ndim;
-        for (int k = 0; k < m->w->ndim; k++)
-            o.rank[k] = lode_i_min(g->rank.value[m->t->f.axis[k]], m->w->shape[k]);
-    }
+    const double size = (double)lode_array_size(m->w);
+    bool bent = false;
+
+    if (g->rank.count > 0)
+        ranks_of(m, &o);
     if (!given)
         o.hosvd = true, o.unit = LODE_STHOSVD_ONE, o.error = 0.5 * sqrt(m->sumsq);
     LODE_TRY(lode_i_sthosvd(ctx, lode_from_array(m->w), &o, &core, m->U, &info));
-    if (st > 0)
-        st = LODE_OK; /* a small miss of the generous core is made up by the step */
+    st = LODE_OK; /* a small miss of the generous core is made up by the step */
     m->outside = info.error * info.error;
-    const double size = (double)lode_array_size(m->w);
     for (int k = 0; k < m->w->ndim; k++) {
         const double n = (double)m->w->shape[k];
         if (!given && n * n > size)
             lode_array_free(&m->U[k]);
         m->learnable += m->U[k].data != NULL;
     }
+    if (given || m->learnable < m->w->ndim)
+        goto done;
+    o = (lode_sthosvd_opts){ .op = "compress", .name = "X" };
+    LODE_TRY(find_knee(ctx, m, &core, &o, &bent));
+    if (!bent)
+        goto done;
+    LODE_TRY(lode_i_sthosvd(ctx, lode_from_array(m->w), &o, &core, knee->U, &info));
+    st = LODE_OK;
+    knee->outside = info.error * info.error;
+    if (knee->outside < (1 - 1e-5) * m->sumsq)
+        knee->learnable = m->w->ndim;
 done:
     LODE_FREE(&core);
     return st;
 }
 
+/* The shorter one to `best`. */
+static bool prefer(choice *other, choice *best, double share)
+{
+    const choice swap = *best;
+    if (!(other->bytes < share * best->bytes))
+        return false;
+    *best = *other;
+    *other = swap;
+    return true;
+}
+
 lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq, choice *c)
 {
     lode_status st = LODE_OK;
-    menu m = { .t = t, .w = w, .sumsq = sumsq };
+    menu m = { .t = t, .w = w, .sumsq = sumsq }, knee = m;
     choice other = { 0 };
     basis_kind cosines[LODE_MAX_NDIM], learned[LODE_MAX_NDIM], best[LODE_MAX_NDIM];
     const int d = w->ndim;
@@ -203,9 +265,9 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     const lode_compress_method method = ranks ? LODE_COMPRESS_TUCKER : t->o->method;
 
     if (method != LODE_COMPRESS_DCT)
-        LODE_TRY(learn(ctx, &m));
+        LODE_TRY(learn(ctx, &m, &knee));
     if (ranks) /* the ranks decide the error; coding may add a little to it */
-        m.sumsq = isfinite(sumsq) && sumsq > 1.05 * m.outside ? sumsq : 1.05 * m.outside + 1e-12 * t->norm2;
+        m.sumsq = isfinite(sumsq) && sumsq > 1.05 * m.outside ? sumsq : 1.05 * m.outside + 1e-12 * t->stats.sumsq;
     for (int k = 0; k < d; k++) {
         const bool last = k == d - 1, can = m.U[k].data != NULL;
         cosines[k] = w->shape[k] <= BASIS_LONGEST ? BASIS_DCT : BASIS_NONE;
@@ -218,33 +280,28 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
         goto done;
     }
     LODE_TRY(evaluate(ctx, &m, learned, c));
+    if (knee.learnable && method != LODE_COMPRESS_SVD) {
+        LODE_TRY(evaluate(ctx, &knee, learned, &other));
+        prefer(&other, c, 1);
+    }
     if (method != LODE_COMPRESS_AUTO)
         goto done;
     LODE_TRY(evaluate(ctx, &m, cosines, &other));
     const bool close = other.bytes < CLOSE * c->bytes && c->bytes < CLOSE * other.bytes;
-    memcpy(best, other.bytes < c->bytes ? cosines : learned, sizeof best);
-    if (other.bytes < c->bytes) {
-        const choice swap = *c;
-        *c = other;
-        other = swap;
-    }
-    for (int k = 0; k < d && close; k++) {
+    const bool cheap = lode_array_size(w) <= TURNED;
+    memcpy(best, prefer(&other, c, 1) ? cosines : learned, sizeof best);
+    /* a small core means products that shrink at once */
+    for (int k = 0; k < d && close && (cheap || 16 * lode_array_size(&c->core) < lode_array_size(w)); k++) {
         if (!m.U[k].data)
             continue;
         best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
         LODE_TRY(evaluate(ctx, &m, best, &other));
-        if (other.bytes < PAYS * c->bytes) {
-            const choice swap = *c;
-            *c = other;
-            other = swap;
-        } else {
+        if (!prefer(&other, c, PAYS))
             best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
-        }
     }
 done:
-    c->outside = m.outside;
     for (int k = 0; k < LODE_MAX_NDIM; k++)
-        lode_array_free(&m.U[k]);
+        LODE_FREE(&m.U[k], &knee.U[k]);
     choice_free(&other);
     return st;
 }

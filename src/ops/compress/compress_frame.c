@@ -5,7 +5,7 @@
 
 /* Arrays up to 128 MiB are one block: structure is global. Larger ones are cut so that a block and what coding it
  * takes stays a small part of the array, whatever the memory at hand. */
-enum { WHOLE = 1 << 27, SMALLEST = 1 << 22, LARGEST = 1 << 26, SHARE = 32 };
+enum { WHOLE = 1 << 27, SMALLEST = 1 << 22, LARGEST = 1 << 26, SHARE = 48 };
 
 void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g)
 {

@@ -21,7 +21,7 @@ static lode_status slice_of(lode_ctx *ctx, const lode_meta *m, lode_part *part, 
         }
     }
     (void)ctx;
-    snprintf(title, size, "middle slice over axes %d and %d", axes[0], axes[1]);
+    snprintf(title, size, "Decoded: middle slice, axes %d and %d", axes[0], axes[1]);
     return LODE_OK;
 }
 

@@ -216,6 +216,7 @@ static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, con
     LODE_TRY(entries_of(ctx, A, op, &a));
     LODE_TRY(lode_i_tick(ctx, 1, 4));
     LODE_TRY(lode_i_norm_fro(ctx, &a, &norm));
+    LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN, "svd: the norm of A exceeds the range of f64; scale A");
     const double scale = safe_scale(norm, op->dtype);
     if (scale > 1 || scale < 1) {
         LODE_TRY(lode_array_cast(ctx, &a, a.dtype, &scaled));

@@ -87,6 +87,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     lode_sthosvd_opts s;
     lode_sthosvd_cost full, least;
     int64_t most[LODE_MAX_NDIM], one[LODE_MAX_NDIM];
+    const int workers = X.kind == LODE_ARRAY ? lode_ctx_threads(ctx) : 1;
     LODE_FORWARD(read_options(ctx, o, &X, &s));
     for (int k = 0; k < X.ndim; k++) {
         const int64_t r = o->rank.count > 1 && k < o->rank.count ? o->rank.value[k]
@@ -95,8 +96,8 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
         most[k] = lode_i_min(X.shape[k], s.max_rank ? lode_i_min(r, s.max_rank) : r);
         one[k] = lode_i_min(1, X.shape[k]);
     }
-    lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, most, &s, &full);
-    lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, one, &s, &least);
+    lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, most, &s, workers, &full);
+    lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, one, &s, 1, &least);
     const uint64_t left = lode_i_memory_left(ctx);
     const bool fits = full.workspace + full.output <= left;
     /* Ranks are not known yet. Where the largest would not fit, the plan is all that is left: what was found to be
@@ -168,7 +169,7 @@ lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X, 
     x = lode_call_dense(&call, 0);
     LODE_TRY(read_options(ctx, o, &x, &s));
     LODE_TRY(lode_i_sthosvd(ctx, X, &s, &G, U, &info));
-    lode_i_sthosvd_cost(x.stored, x.ndim, x.shape, info.kept, &s, &cost);
+    lode_i_sthosvd_cost(x.stored, x.ndim, x.shape, info.kept, &s, X.kind == LODE_ARRAY ? lode_ctx_threads(ctx) : 1, &cost);
     p.workspace = cost.workspace;
     p.output = lode_array_bytes(&G);
     for (int k = 0; k < x.ndim; k++)

@@ -1,0 +1,37 @@
+/* OpenBLAS built for one thread takes the work buffer of each call from a table without a lock: two
+ * calls that begin within some nanoseconds of one another get the same buffer and return wrong
+ * numbers. The linker's --wrap sends its calls of the two functions here. */
+#include <stdatomic.h>
+
+void *__real_blas_memory_alloc(int position);
+void *__wrap_blas_memory_alloc(int position);
+void __real_blas_memory_free(void *buffer);
+void __wrap_blas_memory_free(void *buffer);
+
+static atomic_flag taken = ATOMIC_FLAG_INIT;
+
+static void take(void)
+{
+    while (atomic_flag_test_and_set_explicit(&taken, memory_order_acquire))
+        ; /* held for some 30 ns, so that spinning costs less than sleeping */
+}
+
+static void drop(void)
+{
+    atomic_flag_clear_explicit(&taken, memory_order_release);
+}
+
+void *__wrap_blas_memory_alloc(int position)
+{
+    take();
+    void *buffer = __real_blas_memory_alloc(position);
+    drop();
+    return buffer;
+}
+
+void __wrap_blas_memory_free(void *buffer)
+{
+    take();
+    __real_blas_memory_free(buffer);
+    drop();
+}
