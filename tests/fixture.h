@@ -1,10 +1,11 @@
-/* What tests of every layer share: assertions that say why, a heap that counts and fails, a folder of one's own. */
+/* What tests of every layer share: assertions that say why, a heap that counts and fails, a folder
+ * of one's own. */
 #ifndef LODE_TESTS_FIXTURE_H
 #define LODE_TESTS_FIXTURE_H
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
 
 #include <cmocka.h>
@@ -22,29 +23,29 @@
 
 /* ---- assertions ---- */
 
-static inline void fixture_status(const lode_ctx *ctx, lode_status got, lode_status want, const char *call,
-                                  const char *file, int line)
+static inline void fixture_status(const lode_ctx *ctx, lode_status got, lode_status want,
+                                  const char *call, const char *file, int line)
 {
     if (got == want)
         return;
-    print_error("%s\n    gave %s instead of %s: %s\n", call, lode_status_name(got), lode_status_name(want),
-                lode_message(ctx));
+    print_error("%s\n    gave %s instead of %s: %s\n", call, lode_status_name(got),
+                lode_status_name(want), lode_message(ctx));
     _fail(file, line);
 }
 
 /** The call gives LODE_OK, else the context's sentence is shown. */
 #define assert_ok(ctx, call) fixture_status((ctx), (call), LODE_OK, #call, __FILE__, __LINE__)
 /** The call gives this status, and with a failure or caveat a sentence. */
-#define assert_status(ctx, call, status)                                                                      \
-    do {                                                                                                      \
-        fixture_status((ctx), (call), (status), #call, __FILE__, __LINE__);                                   \
-        assert_true((status) == LODE_OK || *lode_message(ctx));                                               \
+#define assert_status(ctx, call, status)                                                           \
+    do {                                                                                           \
+        fixture_status((ctx), (call), (status), #call, __FILE__, __LINE__);                        \
+        assert_true((status) == LODE_OK || *lode_message(ctx));                                    \
     } while (0)
 /** The last sentence contains this. */
-#define assert_says(ctx, part)                                                                                \
-    do {                                                                                                      \
-        if (!strstr(lode_message(ctx), (part)))                                                               \
-            fail_msg("\"%s\" does not say \"%s\"", lode_message(ctx), (part));                                \
+#define assert_says(ctx, part)                                                                     \
+    do {                                                                                           \
+        if (!strstr(lode_message(ctx), (part)))                                                    \
+            fail_msg("\"%s\" does not say \"%s\"", lode_message(ctx), (part));                     \
     } while (0)
 
 static inline void fixture_le(double a, double b, const char *text, const char *file, int line)
@@ -57,8 +58,8 @@ static inline void fixture_le(double a, double b, const char *text, const char *
 
 #define assert_le(a, b) fixture_le((double)(a), (double)(b), #a " <= " #b, __FILE__, __LINE__)
 /** |a - b| <= tolerance; NaN fails. */
-#define assert_near(a, b, tolerance)                                                                          \
-    fixture_le((double)(a) > (double)(b) ? (double)(a) - (double)(b) : (double)(b) - (double)(a),             \
+#define assert_near(a, b, tolerance)                                                               \
+    fixture_le((double)(a) > (double)(b) ? (double)(a) - (double)(b) : (double)(b) - (double)(a),  \
                (double)(tolerance), "|" #a " - " #b "|", __FILE__, __LINE__)
 
 /* ---- a heap that counts blocks and fails when told ---- */
@@ -134,8 +135,8 @@ static inline void folder_remove(const char *path)
         return;
     for (struct dirent *e = readdir(d); e; e = readdir(d)) {
         const int size = snprintf(file, sizeof file, "%s/%s", path, e->d_name);
-        if (size < (int)sizeof file && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-            remove(file) != 0)
+        if (size < (int)sizeof file && strcmp(e->d_name, ".") != 0 &&
+            strcmp(e->d_name, "..") != 0 && remove(file) != 0)
             folder_remove(file);
     }
     closedir(d);

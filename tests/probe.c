@@ -9,29 +9,37 @@
 
 static const lode_param params[] = {
     { LODE_PARAM(lode_probe_opts, conjugate), .def = 0, .help = "conjugate the sum" },
-    { LODE_PARAM(lode_probe_opts, repeat), .def = 1, .min = 0, .max = 9, .help = "times the sum counts" },
+    { LODE_PARAM(lode_probe_opts, repeat), .def = 1, .min = 0, .max = 9,
+      .help = "times the sum counts" },
     { LODE_PARAM(lode_probe_opts, salt), .def = 7, .min = 0, .max = 1e18, .help = "recorded only" },
     { LODE_PARAM(lode_probe_opts, scale), .def = 1, .min = -10, .max = 10, .help = "factor" },
-    { LODE_PARAM(lode_probe_opts, mode), .def = 0, .choices = "sum|mean", .help = "sum or mean of the terms" },
+    { LODE_PARAM(lode_probe_opts, mode), .def = 0, .choices = "sum|mean",
+      .help = "sum or mean of the terms" },
     { LODE_PARAM(lode_probe_opts, label), .def_text = "none", .help = "text kept with the result" },
     { LODE_PARAM(lode_probe_opts, file), .path = true, .help = "a path, recorded only" },
-    { LODE_PARAM(lode_probe_opts, limit), .def_text = "auto", .min = 1, .max = 100, .help = "items used at most" },
-    { LODE_PARAM(lode_probe_opts, shift), .def_text = "auto", .min = -1, .max = 1, .help = "recorded only" },
-    { LODE_PARAM(lode_probe_opts, rank), .def_text = "auto", .min = 1, .max = 64, .help = LODE_HELP_RANK },
+    { LODE_PARAM(lode_probe_opts, limit), .def_text = "auto", .min = 1, .max = 100,
+      .help = "items used at most" },
+    { LODE_PARAM(lode_probe_opts, shift), .def_text = "auto", .min = -1, .max = 1,
+      .help = "recorded only" },
+    { LODE_PARAM(lode_probe_opts, rank), .def_text = "auto", .min = 1, .max = 64,
+      .help = LODE_HELP_RANK },
     { LODE_PARAM(lode_probe_opts, error), .def_text = "1e-3:rel", .help = LODE_HELP_ERROR },
     { LODE_PARAM(lode_probe_opts, budget), .def_text = "none", .help = LODE_HELP_BUDGET },
     { LODE_PARAM(lode_probe_opts, axes), .def_text = "all", .help = "axes, recorded only" },
-    { LODE_PARAM(lode_probe_opts, points), .def_text = "1,2.5", .min = -1e6, .max = 1e6, .help = "numbers, recorded only" },
+    { LODE_PARAM(lode_probe_opts, points), .def_text = "1,2.5", .min = -1e6, .max = 1e6,
+      .help = "numbers, recorded only" },
     { LODE_PARAM(lode_probe_opts, missing), .def_text = "none", .help = LODE_HELP_MISSING },
     { LODE_PARAM(lode_probe_opts, weights), .help = LODE_HELP_WEIGHTS },
     { 0 },
 };
 static const lode_port in[] = {
-    { "A", "m,n", .kinds = LODE_KIND_BIT(LODE_ARRAY), .types = LODE_FLOATING, .help = "first term" },
+    { "A", "m,n", .kinds = LODE_KIND_BIT(LODE_ARRAY), .types = LODE_FLOATING,
+      .help = "first term" },
     { "note", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT), .help = "text carried through" },
-    { "items", "m,n", .kinds = LODE_KIND_BIT(LODE_ARRAY), .types = LODE_FLOATING, .optional = true, .repeated = true,
-      .help = "further terms" },
-    { "B", "n,n", .kinds = LODE_KIND_BIT(LODE_CALLBACK), .optional = true, .help = "operator applied from the right" },
+    { "items", "m,n", .kinds = LODE_KIND_BIT(LODE_ARRAY), .types = LODE_FLOATING, .optional = true,
+      .repeated = true, .help = "further terms" },
+    { "B", "n,n", .kinds = LODE_KIND_BIT(LODE_CALLBACK), .optional = true,
+      .help = "operator applied from the right" },
     { 0 },
 };
 static const lode_port out[] = {
@@ -87,8 +95,8 @@ done:
     return st;
 }
 
-lode_status lode_probe(lode_ctx *ctx, const lode_probe_opts *o, lode_value A, lode_value note, lode_value items,
-                       lode_value B, lode_array *total, lode_certificate *cert)
+lode_status lode_probe(lode_ctx *ctx, const lode_probe_opts *o, lode_value A, lode_value note,
+                       lode_value items, lode_value B, lode_array *total, lode_certificate *cert)
 {
     lode_status st = LODE_OK;
     lode_plan p = { 0 };
@@ -114,7 +122,9 @@ lode_status lode_probe(lode_ctx *ctx, const lode_probe_opts *o, lode_value A, lo
         LODE_TRY(add_product(ctx, A.as.array, B, &sum));
         terms++;
     }
-    LODE_TRY(lode_i_scale(ctx, o->scale * (double)o->repeat / (o->mode == LODE_PROBE_MEAN ? (double)terms : 1), &sum));
+    LODE_TRY(lode_i_scale(
+        ctx, o->scale * (double)o->repeat / (o->mode == LODE_PROBE_MEAN ? (double)terms : 1),
+        &sum));
     if (o->conjugate)
         LODE_TRY(lode_i_conj(ctx, &sum));
     if (o->weights) {
@@ -125,8 +135,12 @@ lode_status lode_probe(lode_ctx *ctx, const lode_probe_opts *o, lode_value A, lo
     }
     LODE_TRY(lode_i_norm_fro(ctx, &sum, &norm));
     if (cert)
-        *cert = (lode_certificate){ .kind = LODE_CERT_INVARIANCE, .norm = LODE_NORM_FRO, .value = norm, .absolute = norm,
-                                    .asked = NAN, .quantity = "||total||" };
+        *cert = (lode_certificate){ .kind = LODE_CERT_INVARIANCE,
+                                    .norm = LODE_NORM_FRO,
+                                    .value = norm,
+                                    .absolute = norm,
+                                    .asked = NAN,
+                                    .quantity = "||total||" };
     lode_array_swap(total, &sum);
 done:
     LODE_FREE(&sum, &term, &w);
@@ -140,7 +154,8 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
     lode_array *total = NULL;
     const lode_bundle *items = c->in[2].kind == LODE_BUNDLE ? c->in[2].as.bundle : NULL;
     LODE_TRY(lode_bundle_reserve(ctx, result, (const lode_port[]){ out[0], { 0 } }, &total));
-    LODE_TRY(lode_probe(ctx, lode_call_opts(c), c->in[0], c->in[1], c->in[2], c->in[3], total, &result->certificate));
+    LODE_TRY(lode_probe(ctx, lode_call_opts(c), c->in[0], c->in[1], c->in[2], c->in[3], total,
+                        &result->certificate));
     lode_meta *m = &result->meta;
     m->has_shape = true, m->dtype = total->dtype, m->ndim = 2;
     m->shape[0] = total->shape[0], m->shape[1] = total->shape[1];
@@ -167,8 +182,8 @@ done:
     return st;
 }
 
-static lode_status invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                          lode_array *result)
+static lode_status invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                          const lode_part *part, lode_array *result)
 {
     lode_status st = LODE_OK;
     const lode_array *total = NULL;
@@ -188,7 +203,8 @@ done:
 }
 
 /* The sum with x added: what both update and merge come to. */
-static lode_status add_to(lode_ctx *ctx, const lode_bundle *model, const lode_array *x, int64_t more, lode_bundle *result)
+static lode_status add_to(lode_ctx *ctx, const lode_bundle *model, const lode_array *x,
+                          int64_t more, lode_bundle *result)
 {
     lode_status st = LODE_OK;
     const lode_array *total = NULL;
@@ -197,7 +213,8 @@ static lode_status add_to(lode_ctx *ctx, const lode_bundle *model, const lode_ar
     double norm = 0;
     LODE_TRY(lode_bundle_array(ctx, model, "total", &total));
     LODE_TRY(lode_bundle_i64(ctx, model, "terms", &terms));
-    LODE_REQUIRE(x->ndim == 2 && total->ndim == 2 && x->shape[0] == total->shape[0] && x->shape[1] == total->shape[1],
+    LODE_REQUIRE(x->ndim == 2 && total->ndim == 2 && x->shape[0] == total->shape[0] &&
+                     x->shape[1] == total->shape[1],
                  LODE_ESHAPE, "probe: the shape must be that of total");
     LODE_TRY(lode_array_cast(ctx, total, total->dtype, &y));
     LODE_TRY(lode_array_cast(ctx, x, total->dtype, &term));
@@ -215,7 +232,8 @@ done:
     return st;
 }
 
-static lode_status update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+static lode_status update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                          lode_bundle *result)
 {
     lode_status st = LODE_OK;
     const lode_array *total = NULL;
@@ -228,7 +246,8 @@ done:
     return st;
 }
 
-static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b, lode_bundle *result)
+static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
+                         lode_bundle *result)
 {
     const lode_array *total = NULL;
     int64_t terms = 0;
@@ -237,7 +256,8 @@ static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle 
     return add_to(ctx, a, total, terms, result);
 }
 
-static lode_status verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found)
+static lode_status verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                          lode_certificate *found)
 {
     const lode_array *total = NULL;
     double norm = 0;
@@ -247,12 +267,13 @@ static lode_status verify(lode_ctx *ctx, const lode_bundle *model, lode_value or
     *found = model->certificate;
     found->value = found->absolute = norm;
     if (norm != model->certificate.value) /* the same sum in the same order */
-        return lode_i_fail(ctx, LODE_EVERIFY, "probe: the norm is %g, the certificate says %g", norm,
-                           model->certificate.value);
+        return lode_i_fail(ctx, LODE_EVERIFY, "probe: the norm is %g, the certificate says %g",
+                           norm, model->certificate.value);
     return LODE_OK;
 }
 
-static lode_status plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure)
+static lode_status plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                        lode_figure *figure)
 {
     lode_panel *panel = NULL;
     const lode_array *total = NULL;
@@ -263,11 +284,25 @@ static lode_status plot(lode_ctx *ctx, const lode_bundle *model, lode_value orig
 }
 
 const lode_op lode_op_probe = {
-    .name = "probe", .family = "test", .job = LODE_DIAGNOSE, .brief = "weighted sum of arrays",
-    .example = "lode probe A.npy hello --scale 2 -o sum.lode", .words = "test",
-    .params = params, .opts_size = sizeof(lode_probe_opts), .in = in, .out = out,
-    .certificate = LODE_CERT_INVARIANCE, .plan = plan, .run = run, .apply = apply, .invert = invert, .update = update,
-    .merge = merge, .verify = verify, .plot = plot,
+    .name = "probe",
+    .family = "test",
+    .job = LODE_DIAGNOSE,
+    .brief = "weighted sum of arrays",
+    .example = "lode probe A.npy hello --scale 2 -o sum.lode",
+    .words = "test",
+    .params = params,
+    .opts_size = sizeof(lode_probe_opts),
+    .in = in,
+    .out = out,
+    .certificate = LODE_CERT_INVARIANCE,
+    .plan = plan,
+    .run = run,
+    .apply = apply,
+    .invert = invert,
+    .update = update,
+    .merge = merge,
+    .verify = verify,
+    .plot = plot,
 };
 
 const lode_op *const *probe_registry(void)

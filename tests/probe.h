@@ -1,5 +1,5 @@
-/* A test-only operation that uses what the built-in ones do not: every option kind, optional, repeated and
- * text ports, complex data, a callback, update and merge. */
+/* A test-only operation that uses what the built-in ones do not: every option kind, optional,
+ * repeated and text ports, complex data, a callback, update and merge. */
 #ifndef LODE_TEST_PROBE_H
 #define LODE_TEST_PROBE_H
 
@@ -28,10 +28,10 @@ typedef struct lode_probe_opts {
 lode_probe_opts lode_probe_defaults(void);
 extern const lode_op lode_op_probe;
 
-/** total = scale * w .* repeat * (A + sum of items + A B^H), w the weights; mean divides by the number of terms. B is the
- *  callback as a matrix, applied to A from the right. */
-lode_status lode_probe(lode_ctx *ctx, const lode_probe_opts *o, lode_value A, lode_value note, lode_value items,
-                       lode_value B, lode_array *total, lode_certificate *cert);
+/** total = scale * w .* repeat * (A + sum of items + A B^H), w the weights; mean divides by the
+ *  number of terms. B is the callback as a matrix, applied to A from the right. */
+lode_status lode_probe(lode_ctx *ctx, const lode_probe_opts *o, lode_value A, lode_value note,
+                       lode_value items, lode_value B, lode_array *total, lode_certificate *cert);
 
 /** A registry with the probe after the built-in operations; valid for the process. */
 const lode_op *const *probe_registry(void);

@@ -57,7 +57,8 @@ typedef struct symbols {
     int64_t size[LODE_MAX_SYMBOLS];
 } symbols;
 
-static int port_shape(const lode_port *p, const sample_spec *spec, symbols *known, uint64_t *state, int64_t *shape)
+static int port_shape(const lode_port *p, const sample_spec *spec, symbols *known, uint64_t *state,
+                      int64_t *shape)
 {
     static const char any[] = "...";
     int ndim = 0;
@@ -92,7 +93,8 @@ static int port_shape(const lode_port *p, const sample_spec *spec, symbols *know
 /* ---- values ---- */
 
 /* Values of a low-rank-like field with noise, of moderate size so that small integers hold them. */
-static lode_status fill(lode_ctx *ctx, uint64_t seed, lode_dtype dtype, int ndim, const int64_t *shape, lode_array *out)
+static lode_status fill(lode_ctx *ctx, uint64_t seed, lode_dtype dtype, int ndim,
+                        const int64_t *shape, lode_array *out)
 {
     lode_status st = LODE_OK;
     lode_array wide = { 0 };
@@ -118,7 +120,8 @@ done:
 }
 
 /* The same values as a view with gaps on every axis and the first axis reversed. */
-static lode_status scatter(lode_ctx *ctx, const lode_array *from, lode_array *base, lode_array *view)
+static lode_status scatter(lode_ctx *ctx, const lode_array *from, lode_array *base,
+                           lode_array *view)
 {
     int64_t shape[LODE_MAX_NDIM];
     for (int i = 0; i < from->ndim; i++)
@@ -142,8 +145,8 @@ static lode_status scatter(lode_ctx *ctx, const lode_array *from, lode_array *ba
     return lode_array_copy_into(ctx, from, view);
 }
 
-static lode_status add_array(lode_ctx *ctx, const sample_spec *spec, const lode_port *p, symbols *known,
-                             uint64_t *state, sample *s, lode_value *v)
+static lode_status add_array(lode_ctx *ctx, const sample_spec *spec, const lode_port *p,
+                             symbols *known, uint64_t *state, sample *s, lode_value *v)
 {
     int64_t shape[LODE_MAX_NDIM];
     lode_dtype dtype = spec->dtype;
@@ -215,9 +218,11 @@ static lode_status example_options(lode_ctx *ctx, const words *w, lode_call *cal
 
 static lode_status random_options(lode_ctx *ctx, uint64_t *state, lode_call *call)
 {
-    static const char *const texts[] = { "0",   "1",    "2",    "3",     "7",    "-1",   "1e-3",     "0.5",   "1e-12",
-                                         "auto", "none", "nan",  "1e300", "true", "3,4,5", "1e-2:max", "20:psnr", "params=99",
-                                         "4K",  "all",  "1e-1:fro", "100", "0,1",  "bits=2" };
+    static const char *const texts[] = { "0",        "1",       "2",         "3",     "7",
+                                         "-1",       "1e-3",    "0.5",       "1e-12", "auto",
+                                         "none",     "nan",     "1e300",     "true",  "3,4,5",
+                                         "1e-2:max", "20:psnr", "params=99", "4K",    "all",
+                                         "1e-1:fro", "100",     "0,1",       "bits=2" };
     for (const lode_param *p = call->op->params; p->name; p++) {
         char choice[64];
         const char *text = texts[draw(state) % (sizeof texts / sizeof *texts)];
@@ -246,7 +251,8 @@ lode_status sample_make(lode_ctx *ctx, const lode_op *op, const sample_spec *spe
     split(op->example, &w);
     lode_status st = lode_call_init(ctx, op, &s->call);
     if (st >= 0)
-        st = spec->fuzz ? random_options(ctx, &state, &s->call) : example_options(ctx, &w, &s->call);
+        st = spec->fuzz ? random_options(ctx, &state, &s->call)
+                        : example_options(ctx, &w, &s->call);
     int plain = 0;
     for (int n = 0; st >= 0 && op->in[n].name; n++) {
         const lode_port *p = &op->in[n];
@@ -304,17 +310,15 @@ static bool same_value(lode_value a, lode_value b)
     if (a.kind != b.kind)
         return false;
     switch (a.kind) {
-    case LODE_ARRAY:
-        return same_array(a.as.array, b.as.array);
+    case LODE_ARRAY: return same_array(a.as.array, b.as.array);
     case LODE_SPARSE:
         return same_array(&a.as.sparse->indices, &b.as.sparse->indices) &&
                same_array(&a.as.sparse->values, &b.as.sparse->values);
-    case LODE_TEXT:
-        return strcmp(a.as.text, b.as.text) == 0;
+    case LODE_TEXT: return strcmp(a.as.text, b.as.text) == 0;
     case LODE_SCALAR:
-        return a.as.scalar->i == b.as.scalar->i && memcmp(&a.as.scalar->re, &b.as.scalar->re, 8) == 0;
-    default:
-        return true;
+        return a.as.scalar->i == b.as.scalar->i &&
+               memcmp(&a.as.scalar->re, &b.as.scalar->re, 8) == 0;
+    default: return true;
     }
 }
 

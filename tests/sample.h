@@ -1,19 +1,26 @@
-/* Random calls of any operation, made from its descriptor: inputs of the kinds, types and shapes it declares, options
- * as in its example. */
+/* Random calls of any operation, made from its descriptor: inputs of the kinds, types and shapes it
+ * declares, options as in its example. */
 #ifndef LODE_TEST_SAMPLE_H
 #define LODE_TEST_SAMPLE_H
 
 #include "op/op.h"
 
-typedef enum sample_shape { SAMPLE_NORMAL, SAMPLE_EMPTY, SAMPLE_ONE, SAMPLE_TALL, SAMPLE_WIDE } sample_shape;
+typedef enum sample_shape {
+    SAMPLE_NORMAL,
+    SAMPLE_EMPTY,
+    SAMPLE_ONE,
+    SAMPLE_TALL,
+    SAMPLE_WIDE
+} sample_shape;
 
 typedef struct sample_spec {
     uint64_t seed;
-    lode_dtype dtype;    /* of every array input; one the op does not take becomes the first that it takes */
+    /* of every array input; one the op does not take becomes the first that it takes */
+    lode_dtype dtype;
     sample_shape shape;
-    bool strided;        /* inputs are views with gaps and reversed axes */
-    bool source;         /* dense inputs are given as sources */
-    bool fuzz;           /* options at random instead of the example's */
+    bool strided; /* inputs are views with gaps and reversed axes */
+    bool source;  /* dense inputs are given as sources */
+    bool fuzz;    /* options at random instead of the example's */
 } sample_spec;
 
 typedef struct sample {

@@ -56,15 +56,15 @@ struct lode_state;
 /** One context a thread: a light handle over shared settings. Set the public fields freely between
  *  calls. No other state outlives a call. */
 typedef struct lode_ctx {
-    size_t size;           /* sizeof(lode_ctx) of the caller, set by lode_ctx_init */
-    uint64_t seed;         /* key of all random numbers; default 0 */
-    int threads;           /* workers; 0: what the container allows */
-    const char *scratch;   /* directory for out-of-core work, borrowed; NULL: none */
+    size_t size;         /* sizeof(lode_ctx) of the caller, set by lode_ctx_init */
+    uint64_t seed;       /* key of all random numbers; default 0 */
+    int threads;         /* workers; 0: what the container allows */
+    const char *scratch; /* directory for out-of-core work, borrowed; NULL: none */
     lode_progress_fn progress;
     void *progress_data;
-    lode_log_fn log;       /* notes on what was chosen, one sentence each */
+    lode_log_fn log; /* notes on what was chosen, one sentence each */
     void *log_data;
-    const char *broken;    /* claims only: slug of the paper's idea to turn off; NULL */
+    const char *broken;       /* claims only: slug of the paper's idea to turn off; NULL */
     struct lode_state *state; /* private */
 } lode_ctx;
 
@@ -79,8 +79,8 @@ LODE_API void lode_ctx_free(lode_ctx *ctx);
 LODE_API const char *lode_message(const lode_ctx *ctx);
 LODE_API lode_status lode_last_status(const lode_ctx *ctx);
 
-/** Memory budget in bytes, shared by handles and counted over everything Lode allocates; the default
- *  is three quarters of what the container allows. */
+/** Memory budget in bytes, shared by handles and counted over everything Lode allocates; the
+ *  default is three quarters of what the container allows. */
 LODE_API void lode_ctx_set_memory(lode_ctx *ctx, uint64_t bytes);
 LODE_API uint64_t lode_ctx_memory(const lode_ctx *ctx);
 LODE_API uint64_t lode_ctx_memory_used(const lode_ctx *ctx);

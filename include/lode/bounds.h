@@ -23,12 +23,12 @@ typedef struct lode_comparison {
     double max_range; /* max over (largest - smallest value of A) */
     double psnr;      /* dB; infinite when equal */
     int64_t compared, mismatched;
-    int64_t at;       /* flat index of max */
+    int64_t at; /* flat index of max */
 } lode_comparison;
 /** Streams both inputs once, in slabs: any size, same bits in or out of core.
  *  Returns LODE_OK; LODE_ESHAPE shapes differ; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. */
-LODE_API lode_status lode_compare(lode_ctx *ctx, const lode_compare_opts *o, lode_value A, lode_value B,
-                                  lode_comparison *result);
+LODE_API lode_status lode_compare(lode_ctx *ctx, const lode_compare_opts *o, lode_value A,
+                                  lode_value B, lode_comparison *result);
 
 #ifdef __cplusplus
 }

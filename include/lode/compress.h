@@ -11,7 +11,8 @@ extern "C" {
 /* ---- compress ---- */
 
 typedef enum lode_compress_method {
-    LODE_COMPRESS_AUTO,    /* the basis of each mode that codes shortest; exact values where those are no longer */
+    /* the basis of each mode that codes shortest; exact values where those are no longer */
+    LODE_COMPRESS_AUTO,
     LODE_COMPRESS_TUCKER,  /* learned basis in every mode */
     LODE_COMPRESS_SVD,     /* learned basis of the last mode only */
     LODE_COMPRESS_DCT,     /* cosines in every mode */
@@ -24,25 +25,30 @@ typedef struct lode_compress_opts {
     lode_rank_spec rank;     /* of learned bases */
     lode_compress_method method;
     lode_missing missing;
-    lode_auto_i64 block;     /* values that are coded alone; auto: all up to 128 MiB, else 4 to 64 MiB */
+    /* values that are coded alone; auto: all up to 128 MiB, else 4 to 64 MiB */
+    lode_auto_i64 block;
 } lode_compress_opts;
 LODE_API lode_compress_opts lode_compress_defaults(void);
 extern LODE_API const lode_op lode_op_compress;
 
-/** Compresses a dense array to an error or a size: an orthogonal basis for each mode (cosines or learned), one
- *  step for all coefficients, entropy coding with contexts; what comes back is measured before it is given out.
+/** Compresses a dense array to an error or a size: an orthogonal basis for each mode (cosines or
+ *  learned), one step for all coefficients, entropy coding with contexts; what comes back is
+ *  measured before it is given out.
  *  ctx    in   one per thread                  o     in  start from lode_compress_defaults()
  *  X      in   any shape, any type but packed blocks: array or source (rewindable)
- *  model  out  coded.0, coded.1, ..: one vector of bytes a block; give it to lode_invert, lode_verify, lode_plot
+ *  model  out  coded.0, coded.1, ..: one vector of bytes a block; give it to lode_invert,
+ *              lode_verify, lode_plot
  *  cert   out or NULL: error over the observed entries, measured on the decoded values
  *  Missing entries keep their places exactly. Integers come back as integers.
- *  Returns LODE_OK; LODE_MISSED the error does not fit into the budget asked with it; LODE_EDOMAIN an infinity
- *  (or NaN with missing none), named by index; LODE_EPARAM a budget too small for anything; LODE_EUSAGE options
- *  that contradict; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Passes over X: 2. Memory: about 6 blocks.
- *  Source: Ballester-Ripoll, Lindstrom, Pajarola 2020 (TTHRESH), doi:10.1109/TVCG.2019.2904063, for coding a
- *  Tucker core; budgets in numbers: Ghadiri, Fahrbach, Fu, Mirrokni 2023. See also lode_tucker. */
-LODE_API lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value X, lode_bundle *model,
-                                   lode_certificate *cert);
+ *  Returns LODE_OK; LODE_MISSED the error does not fit into the budget asked with it; LODE_EDOMAIN
+ *  an infinity (or NaN with missing none), named by index; LODE_EPARAM a budget too small for
+ *  anything; LODE_EUSAGE options that contradict; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Passes
+ *  over X: 2. Memory: about 6 blocks.
+ *  Source: Ballester-Ripoll, Lindstrom, Pajarola 2020 (TTHRESH), doi:10.1109/TVCG.2019.2904063, for
+ *  coding a Tucker core; budgets in numbers: Ghadiri, Fahrbach, Fu, Mirrokni 2023. See also
+ *  lode_tucker. */
+LODE_API lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value X,
+                                   lode_bundle *model, lode_certificate *cert);
 
 #ifdef __cplusplus
 }

@@ -18,25 +18,28 @@ typedef struct lode_read_opts {
     int32_t ndim;       /* raw only */
     int64_t shape[LODE_MAX_NDIM];
 } lode_read_opts;
-LODE_API lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_file **file);
+LODE_API lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts *o,
+                                    lode_file **file);
 LODE_API void lode_file_close(lode_file **file);
 LODE_API const char *lode_file_format(const lode_file *file);
 LODE_API int64_t lode_file_count(const lode_file *file);
 LODE_API const char *lode_file_name(const lode_file *file, int64_t i);
 /** Kind, type and shape without reading; any pointer may be NULL. */
-LODE_API lode_status lode_file_info(lode_ctx *ctx, const lode_file *file, int64_t i, lode_kind *kind,
-                                    lode_dtype *dtype, int *ndim, int64_t *shape);
+LODE_API lode_status lode_file_info(lode_ctx *ctx, const lode_file *file, int64_t i,
+                                    lode_kind *kind, lode_dtype *dtype, int *ndim, int64_t *shape);
 /** A lazily read source of a dense member; keeps the file open by itself. */
 LODE_API lode_status lode_file_source(lode_ctx *ctx, lode_file *file, int64_t i, lode_source *out);
-/** Meta and certificate of a .lode (or npz/dir with lode.json); LODE_OK with an empty op for plain files. */
+/** Meta and certificate of a .lode (or npz/dir with lode.json); LODE_OK with an empty op for plain
+ *  files. */
 LODE_API lode_status lode_file_meta(lode_ctx *ctx, const lode_file *file, lode_bundle *into);
 /** The whole file as a bundle in memory. */
-LODE_API lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_bundle *out);
-/** Reads "file", "file:member" or either with "[0:10,:,5]" as one value, added to `into` under `name`:
- *  a dense member as a source (load false) or array, a sparse one as sparse, text as text. A file of
- *  several members without a name is LODE_EUSAGE and lists them. */
-LODE_API lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opts *o, bool load,
-                                     const char *name, lode_bundle *into);
+LODE_API lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o,
+                               lode_bundle *out);
+/** Reads "file", "file:member" or either with "[0:10,:,5]" as one value, added to `into` under
+ *  `name` (NULL: its own): a dense member as a source (load false) or array, a sparse one as
+ *  sparse, text as text. A file of several members without a name is LODE_EUSAGE and lists them. */
+LODE_API lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
+                                     bool load, const char *name, lode_bundle *into);
 
 typedef struct lode_write_opts {
     const char *format; /* NULL: by suffix */
@@ -44,12 +47,14 @@ typedef struct lode_write_opts {
     const char *only;   /* the member that a single-array format takes; NULL: the first */
 } lode_write_opts;
 /** Writes a bundle through a temporary file beside the target, synced and renamed. */
-LODE_API lode_status lode_write(lode_ctx *ctx, const char *path, const lode_bundle *b, const lode_write_opts *o);
+LODE_API lode_status lode_write(lode_ctx *ctx, const char *path, const lode_bundle *b,
+                                const lode_write_opts *o);
 /** Streams a source to a single-array file, slab by slab. */
-LODE_API lode_status lode_write_source(lode_ctx *ctx, const char *path, const char *name, const lode_source *s,
-                                       const lode_write_opts *o);
+LODE_API lode_status lode_write_source(lode_ctx *ctx, const char *path, const char *name,
+                                       const lode_source *s, const lode_write_opts *o);
 
-/** What this build reads and writes: "npy", suffixes ".npy", whether it can write; NULL past the end. */
+/** What this build reads and writes: "npy", suffixes ".npy", whether it can write; NULL past the
+ *  end. */
 LODE_API const char *lode_format_name(int i, const char **suffixes, bool *reads, bool *writes);
 
 /** Tree hash of a dense value's shape, type and values, 64 hex digits: 2^20-byte leaves, so that it

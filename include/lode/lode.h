@@ -2,18 +2,18 @@
 #ifndef LODE_LODE_H
 #define LODE_LODE_H
 
-#include "lode/base.h"
 #include "lode/array.h"
-#include "lode/value.h"
-#include "lode/linop.h"
-#include "lode/plot.h"
-#include "lode/op.h"
+#include "lode/base.h"
 #include "lode/io.h"
+#include "lode/linop.h"
+#include "lode/op.h"
+#include "lode/plot.h"
+#include "lode/value.h"
 /* families of operations */
-#include "lode/matrix.h"
-#include "lode/tensor.h"
+#include "lode/bounds.h"
 #include "lode/compress.h"
 #include "lode/make.h"
-#include "lode/bounds.h"
+#include "lode/matrix.h"
+#include "lode/tensor.h"
 
 #endif

@@ -11,25 +11,27 @@ extern "C" {
 /** Options of lode_make; see `lode help make`. */
 typedef struct lode_make_opts {
     size_t size;
-    lode_list shape;      /* sizes of the axes */
-    lode_rank_spec rank;  /* of the structure, where the kind has one */
-    double decay;         /* exponent or rate of the spectrum */
-    double noise;         /* standard deviation of white noise added */
-    double missing;       /* share of values made NaN */
-    double density;       /* share of values kept by the sparse kind */
-    unsigned dtype;       /* f32 or f64 */
+    lode_list shape;     /* sizes of the axes */
+    lode_rank_spec rank; /* of the structure, where the kind has one */
+    double decay;        /* exponent or rate of the spectrum */
+    double noise;        /* standard deviation of white noise added */
+    double missing;      /* share of values made NaN */
+    double density;      /* share of values kept by the sparse kind */
+    unsigned dtype;      /* f32 or f64 */
 } lode_make_opts;
 LODE_API lode_make_opts lode_make_defaults(void);
 extern LODE_API const lode_op lode_op_make;
 
-/** Data of a kind: "normal" (independent N(0,1)); "lowrank" (Tucker rank r, unit variance, plus noise);
- *  "spectrum" (matrix with random singular vectors and s_i = i^-decay); "bumps" (a sum of 200 Gaussian
- *  bumps on the unit cube); "waves" (random phases with power spectrum k^-decay); "sparse" (CSR matrix,
- *  N(0,1) values at random places); "complex" (independent complex normal, c64 or c128).
+/** Data of a kind: "normal" (independent N(0,1)); "lowrank" (Tucker rank r, unit variance, plus
+ *  noise); "spectrum" (matrix with random singular vectors and s_i = i^-decay); "bumps" (a sum of
+ *  200 Gaussian bumps on the unit cube); "waves" (random phases with power spectrum k^-decay);
+ *  "sparse" (CSR matrix, N(0,1) values at random places); "complex" (independent complex normal,
+ *  c64 or c128).
  *  x   out  array of o->shape (sparse: left empty; the result is in *sparse)
- *  Returns LODE_OK; LODE_EUSAGE unknown kind; LODE_EPARAM, LODE_ESHAPE; LODE_ENOMEM; LODE_EBUDGET. */
-LODE_API lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, lode_array *x,
-                               lode_sparse *sparse);
+ *  Returns LODE_OK; LODE_EUSAGE unknown kind; LODE_EPARAM, LODE_ESHAPE; LODE_ENOMEM;
+ *  LODE_EBUDGET. */
+LODE_API lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind,
+                               lode_array *x, lode_sparse *sparse);
 
 #ifdef __cplusplus
 }

@@ -12,9 +12,10 @@ extern "C" {
 
 typedef enum lode_svd_method {
     LODE_SVD_AUTO,
-    LODE_SVD_KRYLOV,      /* randomized block Krylov on A^H A: one pass a step */
-    LODE_SVD_GOLUB_KAHAN, /* block Golub-Kahan, both sides orthogonalized: small values keep their digits */
-    LODE_SVD_FULL         /* all triplets by LAPACK, then cut */
+    LODE_SVD_KRYLOV, /* randomized block Krylov on A^H A: one pass a step */
+    /* block Golub-Kahan, both sides orthogonalized: small values keep their digits */
+    LODE_SVD_GOLUB_KAHAN,
+    LODE_SVD_FULL /* all triplets by LAPACK, then cut */
 } lode_svd_method;
 
 typedef struct lode_svd_opts {
@@ -23,30 +24,36 @@ typedef struct lode_svd_opts {
     lode_error_spec error; /* none, :rel or :fro: the smallest rank within it */
     lode_auto_i64 max_rank;
     lode_svd_method method;
-    lode_auto_i64 oversampling; /* columns of a block beyond the rank; auto: smaller blocks, more steps */
-    lode_auto_f64 tol;          /* relative error of each singular value; auto: 1e-6, single precision 5e-5 */
-    int64_t max_iter;           /* block steps at most */
+    /* columns of a block beyond the rank; auto: smaller blocks, more steps */
+    lode_auto_i64 oversampling;
+    /* relative error of each singular value; auto: 1e-6, single precision 5e-5 */
+    lode_auto_f64 tol;
+    int64_t max_iter; /* block steps at most */
 } lode_svd_opts;
 LODE_API lode_svd_opts lode_svd_defaults(void);
 extern LODE_API const lode_op lode_op_svd;
 
 /** Singular value decomposition A ~ U diag(s) V^H, truncated to a rank or an error.
- *  ctx  in   one per thread                      o  in  start from lode_svd_defaults(), set rank or error
+ *  ctx  in   one per thread                      o  in  start from lode_svd_defaults(), set rank or
+ *            error
  *  A    in   m x n: array, source, sparse, linop or callback; any number type; finite
  *  U    out  m x k, orthonormal columns, largest entry of each positive
  *  s    out  k, real, descending, >= 0, unit of A
  *  V    out  n x k, orthonormal columns
- *  cert out  or NULL: relative Frobenius error of U diag(s) V^H, measured; where A is known by products alone, the
- *            largest ||A^H u - s v|| over s_1
- *  Returns LODE_OK; LODE_NOCONV max_iter steps were not enough, LODE_MISSED max_rank binds before the error is reached
- *  (outputs valid); LODE_EPARAM several ranks, an error that is neither :rel nor :fro; LODE_EUSAGE rank and error
- *  both, or neither with min(m, n) > 2000, or an error for a callback; LODE_ESHAPE rank > min(m, n); LODE_EDOMAIN NaN or
- *  infinity in A, s beyond its type; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
- *  Passes over A: full 1; krylov one a step, 6 to 10 for a decaying spectrum. Cost 4 mn a column of the basis, which has
+ *  cert out  or NULL: relative Frobenius error of U diag(s) V^H, measured; where A is known by
+ *            products alone, the largest ||A^H u - s v|| over s_1
+ *  Returns LODE_OK; LODE_NOCONV max_iter steps were not enough, LODE_MISSED max_rank binds before
+ *  the error is reached (outputs valid); LODE_EPARAM several ranks, an error that is neither :rel
+ *  nor :fro; LODE_EUSAGE rank and error both, or neither with min(m, n) > 2000, or an error for a
+ *  callback; LODE_ESHAPE rank > min(m, n); LODE_EDOMAIN NaN or infinity in A, s beyond its type;
+ *  LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Passes over A: full 1; krylov one a step, 6 to 10 for a decaying spectrum. Cost 4 mn a column of
+ *  the basis, which has
  *  3 to 4 times the rank.
- *  Source: Musco & Musco 2015, doi:10.48550/arXiv.1504.05477; Halko, Martinsson & Tropp 2011, doi:10.1137/090771806. */
-LODE_API lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_array *U, lode_array *s,
-                              lode_array *V, lode_certificate *cert);
+ *  Source: Musco & Musco 2015, doi:10.48550/arXiv.1504.05477; Halko, Martinsson & Tropp 2011,
+ *  doi:10.1137/090771806. */
+LODE_API lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_array *U,
+                              lode_array *s, lode_array *V, lode_certificate *cert);
 
 /* ---- pca ---- */
 
@@ -63,15 +70,19 @@ extern LODE_API const lode_op lode_op_pca;
 
 /** Principal components X ~ 1 mean^T + scores V^T, missing values allowed.
  *  X      in   m x n, m >= 1: array, source, sparse (kept sparse, centred implicitly); real
- *  model  out  V n x k, orthonormal; mean n, unit of X; s k, singular values of the centred matrix, descending;
- *              scores m x k, columns orthogonal with norms s; ratio k, shares of the variance; total, sum of squares about
- *              the mean; noise, variance left in a value; rows m. Certificate: relative Frobenius error over the
- *              observed values, measured.
- *  Returns LODE_OK; LODE_NOCONV max_iter sweeps were not enough (model valid); LODE_EPARAM rank above min(m, n);
- *  LODE_EDOMAIN infinity, or a column without observed value; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  model  out  V n x k, orthonormal; mean n, unit of X; s k, singular values of the centred matrix,
+ *              descending; scores m x k, columns orthogonal with norms s; ratio k, shares of the
+ *              variance; total, sum of squares about the mean; noise, variance left in a value;
+ *              rows m. Certificate: relative Frobenius error over the observed values, measured.
+ *  Returns LODE_OK; LODE_NOCONV max_iter sweeps were not enough (model valid); LODE_EPARAM rank
+ *  above min(m, n);
+ *  LODE_EDOMAIN infinity, or a column without observed value; LODE_ENOMEM; LODE_EBUDGET;
+ *  LODE_ECANCEL.
  *  Cost: complete data as lode_svd; missing values 4 (observed) k^2 a sweep, and an f64 copy of X.
- *  Source: Tipping & Bishop 1999, doi:10.1111/1467-9868.00196; Ilin & Raiko, JMLR 11 (2010) 1957. */
-LODE_API lode_status lode_pca(lode_ctx *ctx, const lode_pca_opts *o, lode_value X, lode_bundle *model);
+ *  Source: Tipping & Bishop 1999, doi:10.1111/1467-9868.00196; Ilin & Raiko, JMLR 11 (2010)
+ *  1957. */
+LODE_API lode_status lode_pca(lode_ctx *ctx, const lode_pca_opts *o, lode_value X,
+                              lode_bundle *model);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,5 @@
-/* The op contract: one descriptor an operation, from which defaults, checks, command line, help, man
- * page, completion, JSON description and Python signatures are made. */
+/* The op contract: one descriptor an operation, from which defaults, checks, command line, help,
+ * man page, completion, JSON description and Python signatures are made. */
 #ifndef LODE_OP_H
 #define LODE_OP_H
 
@@ -13,26 +13,64 @@ extern "C" {
 /* ---- option types beyond bool, int64_t, uint64_t, double, enum, const char * ---- */
 
 /** A number, or "auto": given is the tag. */
-typedef struct lode_auto_i64 { bool given; int64_t value; } lode_auto_i64;
-typedef struct lode_auto_f64 { bool given; double value; } lode_auto_f64;
+typedef struct lode_auto_i64 {
+    bool given;
+    int64_t value;
+} lode_auto_i64;
+typedef struct lode_auto_f64 {
+    bool given;
+    double value;
+} lode_auto_f64;
 /** R, R1,R2,.., or auto (count 0). One number serves every mode. */
-typedef struct lode_rank_spec { int32_t count; int64_t value[LODE_MAX_NDIM]; } lode_rank_spec;
+typedef struct lode_rank_spec {
+    int32_t count;
+    int64_t value[LODE_MAX_NDIM];
+} lode_rank_spec;
 /** Error wanted: none; E or E:rel (relative Frobenius), :fro, :max, :maxrel (of the range), P:psnr
  *  (peak: the range of the input), P:psnr=PEAK. */
 typedef enum lode_error_kind {
-    LODE_ERROR_NONE, LODE_ERROR_REL, LODE_ERROR_FRO, LODE_ERROR_MAX, LODE_ERROR_MAXREL, LODE_ERROR_PSNR
+    LODE_ERROR_NONE,
+    LODE_ERROR_REL,
+    LODE_ERROR_FRO,
+    LODE_ERROR_MAX,
+    LODE_ERROR_MAXREL,
+    LODE_ERROR_PSNR
 } lode_error_kind;
-typedef struct lode_error_spec { lode_error_kind kind; double value, peak; } lode_error_spec;
+typedef struct lode_error_spec {
+    lode_error_kind kind;
+    double value, peak;
+} lode_error_spec;
 /** Size wanted: none, bytes (4096, 10K, 4M, 1G), params=N, bits=B a value. */
-typedef enum lode_budget_kind { LODE_BUDGET_NONE, LODE_BUDGET_BYTES, LODE_BUDGET_PARAMS, LODE_BUDGET_BITS } lode_budget_kind;
-typedef struct lode_budget_spec { lode_budget_kind kind; double value; } lode_budget_spec;
+typedef enum lode_budget_kind {
+    LODE_BUDGET_NONE,
+    LODE_BUDGET_BYTES,
+    LODE_BUDGET_PARAMS,
+    LODE_BUDGET_BITS
+} lode_budget_kind;
+typedef struct lode_budget_spec {
+    lode_budget_kind kind;
+    double value;
+} lode_budget_spec;
 /** Axes: all (count -1) or a list; negative counts from the last. */
-typedef struct lode_axes { int32_t count; int32_t axis[LODE_MAX_NDIM]; } lode_axes;
+typedef struct lode_axes {
+    int32_t count;
+    int32_t axis[LODE_MAX_NDIM];
+} lode_axes;
 /** A short list of numbers. */
-typedef struct lode_list { int32_t count; double value[LODE_MAX_NDIM]; } lode_list;
+typedef struct lode_list {
+    int32_t count;
+    double value[LODE_MAX_NDIM];
+} lode_list;
 /** What counts as missing: none, nan, or a value. */
-typedef enum lode_missing_kind { LODE_MISSING_NONE, LODE_MISSING_NAN, LODE_MISSING_VALUE } lode_missing_kind;
-typedef struct lode_missing { lode_missing_kind kind; double value; } lode_missing;
+typedef enum lode_missing_kind {
+    LODE_MISSING_NONE,
+    LODE_MISSING_NAN,
+    LODE_MISSING_VALUE
+} lode_missing_kind;
+typedef struct lode_missing {
+    lode_missing_kind kind;
+    double value;
+} lode_missing;
 
 LODE_API lode_error_spec lode_error_rel(double e);
 LODE_API lode_error_spec lode_error_fro(double e);
@@ -43,8 +81,21 @@ LODE_API lode_rank_spec lode_rank(int64_t r);
 /* ---- the descriptor ---- */
 
 typedef enum lode_param_kind {
-    LODE_P_BOOL = 1, LODE_P_I64, LODE_P_U64, LODE_P_F64, LODE_P_ENUM, LODE_P_TEXT, LODE_P_AUTO_I64, LODE_P_AUTO_F64,
-    LODE_P_RANK, LODE_P_ERROR, LODE_P_BUDGET, LODE_P_AXES, LODE_P_LIST, LODE_P_MISSING, LODE_P_ARRAY
+    LODE_P_BOOL = 1,
+    LODE_P_I64,
+    LODE_P_U64,
+    LODE_P_F64,
+    LODE_P_ENUM,
+    LODE_P_TEXT,
+    LODE_P_AUTO_I64,
+    LODE_P_AUTO_F64,
+    LODE_P_RANK,
+    LODE_P_ERROR,
+    LODE_P_BUDGET,
+    LODE_P_AXES,
+    LODE_P_LIST,
+    LODE_P_MISSING,
+    LODE_P_ARRAY
 } lode_param_kind;
 
 /** One option: a row of the table that mirrors the options struct. */
@@ -52,29 +103,29 @@ typedef struct lode_param {
     const char *name; /* the field; --power-iter on the command line, power_iter elsewhere */
     lode_param_kind kind;
     size_t offset, size;
-    double def;            /* default of bool, i64, u64, f64, enum (its number) */
-    const char *def_text;  /* default of every other kind, in its written form; NULL: none, auto */
+    double def;           /* default of bool, i64, u64, f64, enum (its number) */
+    const char *def_text; /* default of every other kind, in its written form; NULL: none, auto */
     bool required;
-    bool path;             /* a text that names a file */
-    double min, max;       /* inclusive bounds of each number; both 0: unbounded */
-    const char *choices;   /* of an enum, in order: "auto|gram|qr" */
-    const char *help;      /* one line, lower case, with the unit */
+    bool path;           /* a text that names a file */
+    double min, max;     /* inclusive bounds of each number; both 0: unbounded */
+    const char *choices; /* of an enum, in order: "auto|gram|qr" */
+    const char *help;    /* one line, lower case, with the unit */
 } lode_param;
 
-#define LODE_PARAM_KIND(x)                                                                            \
+#define LODE_PARAM_KIND(x)                                                                         \
     _Generic((x), bool: LODE_P_BOOL, int64_t: LODE_P_I64, uint64_t: LODE_P_U64, double: LODE_P_F64,    \
         const char *: LODE_P_TEXT, lode_auto_i64: LODE_P_AUTO_I64, lode_auto_f64: LODE_P_AUTO_F64,     \
         lode_rank_spec: LODE_P_RANK, lode_error_spec: LODE_P_ERROR, lode_budget_spec: LODE_P_BUDGET,   \
         lode_axes: LODE_P_AXES, lode_list: LODE_P_LIST, lode_missing: LODE_P_MISSING,                  \
         const lode_array *: LODE_P_ARRAY, unsigned int: LODE_P_ENUM, int: LODE_P_ENUM)
-#define LODE_PARAM(T, field)                                                                          \
-    .name = #field, .kind = LODE_PARAM_KIND(((T *)0)->field), .offset = offsetof(T, field),            \
+#define LODE_PARAM(T, field)                                                                       \
+    .name = #field, .kind = LODE_PARAM_KIND(((T *)0)->field), .offset = offsetof(T, field),        \
     .size = sizeof(((T *)0)->field)
 
 /** One input or output. shape: symbols by comma ("m,n"), numbers, "..." for any further axes; equal
- *  symbols bind to equal sizes, an i64 or one-number rank option of that name binds too. NULL shape:
- *  anything. A repeated port ("factor.*" as an output) holds a bundle of items; a symbol that only its items
- *  have binds anew for each of them. */
+ *  symbols bind to equal sizes, an i64 or one-number rank option of that name binds too. NULL
+ *  shape: anything. A repeated port ("factor.*" as an output) holds a bundle of items; a symbol
+ *  that only its items have binds anew for each of them. */
 typedef struct lode_port {
     const char *name, *shape;
     uint32_t kinds; /* 0: array (output), array and source (input) */
@@ -84,25 +135,31 @@ typedef struct lode_port {
 } lode_port;
 
 typedef enum lode_job {
-    LODE_SHRINK, LODE_EXPLAIN, LODE_COMPLETE, LODE_COMPARE, LODE_PREDICT, LODE_SAMPLE, LODE_DIAGNOSE
+    LODE_SHRINK,
+    LODE_EXPLAIN,
+    LODE_COMPLETE,
+    LODE_COMPARE,
+    LODE_PREDICT,
+    LODE_SAMPLE,
+    LODE_DIAGNOSE
 } lode_job;
 LODE_API const char *lode_job_name(lode_job job);
 
-/** What a call will do, decided before it does it. run() consumes this very plan. Bytes are what the
- *  memory budget counts; the input itself counts where Lode reads it in. */
+/** What a call will do, decided before it does it. run() consumes this very plan. Bytes are what
+ *  the memory budget counts; the input itself counts where Lode reads it in. */
 typedef struct lode_plan {
     char algorithm[64];
-    double passes;       /* over the input */
+    double passes; /* over the input */
     double flops;
-    double seconds;      /* expected, on all workers; 0: not estimated */
-    uint64_t workspace;  /* peak bytes beside inputs and outputs */
-    uint64_t output;     /* bytes of the outputs, a bound where ranks follow from an error */
-    uint64_t resident;   /* bytes of inputs held in memory */
-    uint64_t scratch;    /* bytes of disk */
-    int64_t slab;        /* rows (first axis) of an out-of-core read; 0: in memory */
-    int64_t block;       /* columns of a block method */
-    int64_t number[8];   /* the op's own decisions */
-    bool refined;        /* ranks are known: workspace and output are what will be used */
+    double seconds;     /* expected, on all workers; 0: not estimated */
+    uint64_t workspace; /* peak bytes beside inputs and outputs */
+    uint64_t output;    /* bytes of the outputs, a bound where ranks follow from an error */
+    uint64_t resident;  /* bytes of inputs held in memory */
+    uint64_t scratch;   /* bytes of disk */
+    int64_t slab;       /* rows (first axis) of an out-of-core read; 0: in memory */
+    int64_t block;      /* columns of a block method */
+    int64_t number[8];  /* the op's own decisions */
+    bool refined;       /* ranks are known: workspace and output are what will be used */
 } lode_plan;
 
 #define LODE_MAX_PORTS 12
@@ -136,19 +193,26 @@ typedef struct lode_op {
     const lode_param *params; /* up to { 0 } */
     size_t opts_size;
     const lode_port *in, *out; /* up to { 0 } */
-    lode_cert_kind certificate; /* the kind every result carries, or LODE_CERT_NONE and why in the notes */
-    bool schedule_dependent;    /* true: results may depend on threads or memory (say why in the file) */
+    /* the kind every result carries, or LODE_CERT_NONE and why in the notes */
+    lode_cert_kind certificate;
+    /* true: results may depend on threads or memory (say why in the file) */
+    bool schedule_dependent;
     lode_status (*plan)(lode_ctx *ctx, const lode_call *call, lode_plan *plan);
     lode_status (*run)(lode_ctx *ctx, const lode_call *call, lode_bundle *result);
     /* Verbs on a fitted bundle; NULL: the op has none. */
-    lode_status (*apply)(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result);
-    lode_status (*invert)(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                          lode_array *out);
-    lode_status (*update)(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result);
-    lode_status (*merge)(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b, lode_bundle *result);
+    lode_status (*apply)(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                         lode_bundle *result);
+    lode_status (*invert)(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                          const lode_part *part, lode_array *out);
+    lode_status (*update)(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                          lode_bundle *result);
+    lode_status (*merge)(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
+                         lode_bundle *result);
     /* Checks the certificate again; original may be none. Fails with LODE_EVERIFY. */
-    lode_status (*verify)(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found);
-    lode_status (*plot)(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure);
+    lode_status (*verify)(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                          lode_certificate *found);
+    lode_status (*plot)(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                        lode_figure *figure);
 } lode_op;
 
 /* ---- registry ---- */
@@ -159,7 +223,8 @@ LODE_API const lode_op *lode_op_at(const lode_ctx *ctx, int64_t i);
 LODE_API const lode_op *lode_op_find(const lode_ctx *ctx, const char *name);
 LODE_API const char *lode_op_suggest(const lode_ctx *ctx, const char *name);
 /** Ops ranked by how well their words match a question; returns how many were written. */
-LODE_API int64_t lode_op_search(const lode_ctx *ctx, const char *words, const lode_op **found, int64_t max);
+LODE_API int64_t lode_op_search(const lode_ctx *ctx, const char *words, const lode_op **found,
+                                int64_t max);
 
 /* ---- calls by name: what the command and the bindings use ---- */
 
@@ -167,31 +232,40 @@ LODE_API int64_t lode_op_search(const lode_ctx *ctx, const char *words, const lo
 LODE_API void lode_op_defaults(const lode_op *op, void *opts);
 LODE_API lode_status lode_call_init(lode_ctx *ctx, const lode_op *op, lode_call *call);
 LODE_API void lode_call_free(lode_call *call);
-/** Option by name (either spelling) in its written form. Unknown: LODE_EUSAGE with the nearest one. */
-LODE_API lode_status lode_call_set(lode_ctx *ctx, lode_call *call, const char *name, const char *text);
-LODE_API lode_status lode_call_set_array(lode_ctx *ctx, lode_call *call, const char *name, const lode_array *a);
-/** Input by port name, or NULL for the next unbound port; repeated ports take several. Borrowed until the call is freed. */
-LODE_API lode_status lode_call_input(lode_ctx *ctx, lode_call *call, const char *port, lode_value value);
+/** Option by name (either spelling) in its written form. Unknown: LODE_EUSAGE with the nearest
+ *  one. */
+LODE_API lode_status lode_call_set(lode_ctx *ctx, lode_call *call, const char *name,
+                                   const char *text);
+LODE_API lode_status lode_call_set_array(lode_ctx *ctx, lode_call *call, const char *name,
+                                         const lode_array *a);
+/** Input by port name, or NULL for the next unbound port; repeated ports take several. Borrowed
+ *  until the call is freed. */
+LODE_API lode_status lode_call_input(lode_ctx *ctx, lode_call *call, const char *port,
+                                     lode_value value);
 /** Checks and plans; lode_call_run does so itself when it was not done. */
 LODE_API lode_status lode_call_plan(lode_ctx *ctx, lode_call *call);
 /** Runs and gives one bundle whose members are named as the ports; meta and certificate filled. */
 LODE_API lode_status lode_call_run(lode_ctx *ctx, lode_call *call, lode_bundle *result);
 /** Verbs on a bundle: the op is the one it records. */
-LODE_API lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result);
-LODE_API lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                                 lode_array *out);
-LODE_API lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result);
-LODE_API lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t count, lode_bundle *result);
-LODE_API lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found);
-LODE_API lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure);
+LODE_API lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                                lode_bundle *result);
+LODE_API lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                                 const lode_part *part, lode_array *out);
+LODE_API lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                                 lode_bundle *result);
+LODE_API lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t count,
+                                lode_bundle *result);
+LODE_API lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                                 lode_certificate *found);
+LODE_API lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                               lode_figure *figure);
 /** A source that decodes lazily what invert gives; holds a reference to the model's arrays. */
 LODE_API lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model, lode_source *out);
 
-/* ---- descriptions, all from the table; *text is malloc'ed by the library, give it to lode_text_free ---- */
+/* ---- descriptions, all from the table; *text is malloc'ed by the library, give it to
+ * lode_text_free ---- */
 
-typedef enum lode_doc {
-    LODE_DOC_HELP, LODE_DOC_MAN, LODE_DOC_MARKDOWN, LODE_DOC_JSON
-} lode_doc;
+typedef enum lode_doc { LODE_DOC_HELP, LODE_DOC_MAN, LODE_DOC_MARKDOWN, LODE_DOC_JSON } lode_doc;
 LODE_API lode_status lode_op_describe(lode_ctx *ctx, const lode_op *op, lode_doc form, char **text);
 /** The whole registry: JSON array of all descriptions; or completion for "bash", "zsh", "fish". */
 LODE_API lode_status lode_registry_json(lode_ctx *ctx, char **text);
@@ -202,7 +276,8 @@ LODE_API lode_status lode_certificate_json(lode_ctx *ctx, const lode_certificate
 LODE_API void lode_text_free(char *text);
 /** Lines about this build: BLAS and whether it keeps the same bits, formats, options. */
 LODE_API void lode_build_info(char *text, size_t size);
-/** sizeof a public struct by name ("lode_array"), for bindings to check their own layout; 0: unknown. */
+/** sizeof a public struct by name ("lode_array"), for bindings to check their own layout; 0:
+ *  unknown. */
 LODE_API size_t lode_sizeof(const char *name);
 
 #ifdef __cplusplus

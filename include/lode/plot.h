@@ -12,10 +12,11 @@ extern "C" {
 typedef struct lode_figure lode_figure;
 LODE_API lode_status lode_figure_new(lode_ctx *ctx, lode_figure **figure);
 LODE_API void lode_figure_free(lode_figure **figure);
-/** Writes by suffix, .svg or .png, through a temporary file; width in pixels (0: 960). An existing file is
+/** Writes by suffix, .svg or .png, through a temporary file; width in pixels (0: 960). An existing
+ *  file is
  *  LODE_EEXIST unless force. */
-LODE_API lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const char *path, int width,
-                                       bool dark, bool force);
+LODE_API lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const char *path,
+                                       int width, bool dark, bool force);
 
 #ifdef __cplusplus
 }

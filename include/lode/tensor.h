@@ -11,36 +11,42 @@ extern "C" {
 /* ---- tucker ---- */
 
 typedef enum lode_tucker_method {
-    LODE_TUCKER_AUTO, LODE_TUCKER_GRAM, LODE_TUCKER_QR, LODE_TUCKER_RANDOM
+    LODE_TUCKER_AUTO,
+    LODE_TUCKER_GRAM,
+    LODE_TUCKER_QR,
+    LODE_TUCKER_RANDOM
 } lode_tucker_method;
 typedef struct lode_tucker_opts {
     size_t size;
-    lode_rank_spec rank;      /* one, or one a mode; auto: from the error or the budget */
-    lode_error_spec error;    /* total; none: 1e-3 relative where neither rank nor budget is given */
-    lode_budget_spec budget;  /* of core and factors together */
+    lode_rank_spec rank;     /* one, or one a mode; auto: from the error or the budget */
+    lode_error_spec error;   /* total; none: 1e-3 relative where neither rank nor budget is given */
+    lode_budget_spec budget; /* of core and factors together */
     lode_auto_i64 max_rank;
     lode_tucker_method method;
-    int64_t max_iter;         /* HOOI sweeps */
+    int64_t max_iter; /* HOOI sweeps */
     double tol;
     lode_auto_i64 oversampling;
 } lode_tucker_opts;
 LODE_API lode_tucker_opts lode_tucker_defaults(void);
 extern LODE_API const lode_op lode_op_tucker;
 
-/** Tucker decomposition X ~ core x_0 U_0 x_1 U_1 .. by sequentially truncated HOSVD, the smallest core that meets
- *  the error asked.
+/** Tucker decomposition X ~ core x_0 U_0 x_1 U_1 .. by sequentially truncated HOSVD, the smallest
+ *  core that meets the error asked.
  *  ctx     in   one per thread                     o     in  start from lode_tucker_defaults()
  *  X       in   1 or more modes: array or source of any numeric type; finite
  *  core    out  r_0 x r_1 x .., in the arithmetic type of X; slices of each mode by falling norm
- *  factors out  factor.0, factor.1, ..: n_k x r_k, orthonormal columns, largest entry of each positive
+ *  factors out  factor.0, factor.1, ..: n_k x r_k, orthonormal columns, largest entry of each
+ *               positive
  *  cert    out or NULL: relative Frobenius error, measured
- *  Returns LODE_OK; LODE_MISSED the error asked was not reached; LODE_EPARAM a rank below 1, a budget too small for
- *  rank 1; LODE_ESHAPE a rank above its dimension; LODE_EUSAGE a pointwise error; LODE_EDOMAIN NaN or infinity;
- *  LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Passes over X: 2 to 4 where truncation is real and one mode fits in
- *  memory; about 3 N sum(n_k) flops where it is not. A source is read by slabs and gives the same bits.
- *  Source: Vannieuwenhoven, Vandebril, Meerbergen 2012, doi:10.1137/110836067, Algorithm 1. See also lode_svd. */
-LODE_API lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X, lode_array *core,
-                                 lode_bundle *factors, lode_certificate *cert);
+ *  Returns LODE_OK; LODE_MISSED the error asked was not reached; LODE_EPARAM a rank below 1, a
+ *  budget too small for rank 1; LODE_ESHAPE a rank above its dimension; LODE_EUSAGE a pointwise
+ *  error; LODE_EDOMAIN NaN or infinity; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Passes over X: 2
+ *  to 4 where truncation is real and one mode fits in memory; about 3 N sum(n_k) flops where it is
+ *  not. A source is read by slabs and gives the same bits.
+ *  Source: Vannieuwenhoven, Vandebril, Meerbergen 2012, doi:10.1137/110836067, Algorithm 1. See
+ *  also lode_svd. */
+LODE_API lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X,
+                                 lode_array *core, lode_bundle *factors, lode_certificate *cert);
 
 #ifdef __cplusplus
 }

@@ -9,8 +9,8 @@
 extern "C" {
 #endif
 
-/** Sparse array. COO: indices nnz x ndim (i64), values nnz. CSR (ndim 2): indptr rows+1, indices nnz
- *  (i64 columns, ascending in a row), values nnz. No duplicates. */
+/** Sparse array. COO: indices nnz x ndim (i64), values nnz. CSR (ndim 2): indptr rows+1, indices
+ *  nnz (i64 columns, ascending in a row), values nnz. No duplicates. */
 typedef enum lode_layout { LODE_COO, LODE_CSR } lode_layout;
 typedef struct lode_sparse {
     lode_layout layout;
@@ -20,7 +20,8 @@ typedef struct lode_sparse {
 } lode_sparse;
 LODE_API void lode_sparse_free(lode_sparse *s);
 LODE_API int64_t lode_sparse_nnz(const lode_sparse *s);
-/** Checks sizes, ranges, order and finiteness; LODE_ESHAPE or LODE_EDOMAIN names the first bad entry. */
+/** Checks sizes, ranges, order and finiteness; LODE_ESHAPE or LODE_EDOMAIN names the first bad
+ *  entry. */
 LODE_API lode_status lode_sparse_check(lode_ctx *ctx, const lode_sparse *s);
 /** CSR with sorted columns; duplicates are an error that names the first (LODE_EDOMAIN). */
 LODE_API lode_status lode_sparse_to_csr(lode_ctx *ctx, const lode_sparse *s, lode_sparse *out);
@@ -37,7 +38,7 @@ typedef struct lode_source {
     bool concurrent;              /* may be read by several threads at once */
     lode_status (*read)(lode_ctx *ctx, const struct lode_source *s, const int64_t *start,
                         const int64_t *count, void *dst);
-    void (*close)(void *data);    /* NULL: nothing to close */
+    void (*close)(void *data); /* NULL: nothing to close */
     void *data;
 } lode_source;
 LODE_API void lode_source_close(lode_source *s);
@@ -49,7 +50,8 @@ LODE_API void lode_source_close(lode_source *s);
 typedef struct lode_callback {
     lode_dtype dtype;
     int64_t rows, cols;
-    int (*fn)(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y, int64_t ldy);
+    int (*fn)(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y,
+              int64_t ldy);
     void *data;
 } lode_callback;
 
@@ -57,13 +59,21 @@ struct lode_linop; /* linear operator: see lode/linop.h */
 struct lode_bundle;
 
 typedef enum lode_kind {
-    LODE_NONE, LODE_ARRAY, LODE_SPARSE, LODE_SOURCE, LODE_LINOP, LODE_CALLBACK, LODE_BUNDLE, LODE_TEXT,
+    LODE_NONE,
+    LODE_ARRAY,
+    LODE_SPARSE,
+    LODE_SOURCE,
+    LODE_LINOP,
+    LODE_CALLBACK,
+    LODE_BUNDLE,
+    LODE_TEXT,
     LODE_SCALAR
 } lode_kind;
 #define LODE_KIND_BIT(k) (UINT32_C(1) << (k))
 #define LODE_DENSE (LODE_KIND_BIT(LODE_ARRAY) | LODE_KIND_BIT(LODE_SOURCE))
-#define LODE_ANY_MATRIX                                                                               \
-    (LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE) | LODE_KIND_BIT(LODE_LINOP) | LODE_KIND_BIT(LODE_CALLBACK))
+#define LODE_ANY_MATRIX                                                                            \
+    (LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE) | LODE_KIND_BIT(LODE_LINOP) |                         \
+     LODE_KIND_BIT(LODE_CALLBACK))
 
 typedef struct lode_scalar {
     lode_dtype dtype; /* I64, F64 or C128 */
@@ -127,14 +137,14 @@ LODE_API void lode_certificate_print(const lode_certificate *c, char *text, size
 
 /** Where a bundle came from and what it stands for. */
 typedef struct lode_meta {
-    char op[32];            /* "svd"; "" for a plain file */
-    char version[16];       /* of Lode, when it was made */
-    char *options;          /* canonical JSON object; NULL: none */
-    char *attributes;       /* JSON object of the source's names, units, coordinates; NULL */
+    char op[32];      /* "svd"; "" for a plain file */
+    char version[16]; /* of Lode, when it was made */
+    char *options;    /* canonical JSON object; NULL: none */
+    char *attributes; /* JSON object of the source's names, units, coordinates; NULL */
     uint64_t seed;
-    char input_hash[72];    /* tree hash of the first input, hex; "" unknown */
-    uint64_t input_bytes;   /* bytes of the first input as stored in memory; 0 unknown */
-    bool has_shape;         /* dtype, ndim, shape of what invert gives */
+    char input_hash[72];  /* tree hash of the first input, hex; "" unknown */
+    uint64_t input_bytes; /* bytes of the first input as stored in memory; 0 unknown */
+    bool has_shape;       /* dtype, ndim, shape of what invert gives */
     lode_dtype dtype;
     int32_t ndim;
     int64_t shape[LODE_MAX_NDIM];
@@ -155,19 +165,28 @@ LODE_API const char *lode_bundle_name(const lode_bundle *b, int64_t i);
 LODE_API lode_value lode_bundle_value(const lode_bundle *b, int64_t i);
 /** Value by name; kind LODE_NONE when absent. */
 LODE_API lode_value lode_bundle_get(const lode_bundle *b, const char *name);
-/** Array by name, or an error that names what is missing (LODE_ENOENT) or of another kind (LODE_ETYPE). */
+/** Array by name, or an error that names what is missing (LODE_ENOENT) or of another kind
+ *  (LODE_ETYPE). */
 LODE_API lode_status lode_bundle_array(lode_ctx *ctx, const lode_bundle *b, const char *name,
                                        const lode_array **a);
-/** Adds at the end, taking over what is given (left empty on success, untouched on failure); a name in use is LODE_EUSAGE. */
-LODE_API lode_status lode_bundle_add_array(lode_ctx *ctx, lode_bundle *b, const char *name, lode_array *a);
-LODE_API lode_status lode_bundle_add_sparse(lode_ctx *ctx, lode_bundle *b, const char *name, lode_sparse *s);
-LODE_API lode_status lode_bundle_add_source(lode_ctx *ctx, lode_bundle *b, const char *name, lode_source *s);
-LODE_API lode_status lode_bundle_add_text(lode_ctx *ctx, lode_bundle *b, const char *name, const char *text);
-LODE_API lode_status lode_bundle_add_i64(lode_ctx *ctx, lode_bundle *b, const char *name, int64_t v);
+/** Adds at the end, taking over what is given (left empty on success, untouched on failure); a name
+ *  in use is LODE_EUSAGE. */
+LODE_API lode_status lode_bundle_add_array(lode_ctx *ctx, lode_bundle *b, const char *name,
+                                           lode_array *a);
+LODE_API lode_status lode_bundle_add_sparse(lode_ctx *ctx, lode_bundle *b, const char *name,
+                                            lode_sparse *s);
+LODE_API lode_status lode_bundle_add_source(lode_ctx *ctx, lode_bundle *b, const char *name,
+                                            lode_source *s);
+LODE_API lode_status lode_bundle_add_text(lode_ctx *ctx, lode_bundle *b, const char *name,
+                                          const char *text);
+LODE_API lode_status lode_bundle_add_i64(lode_ctx *ctx, lode_bundle *b, const char *name,
+                                         int64_t v);
 LODE_API lode_status lode_bundle_add_f64(lode_ctx *ctx, lode_bundle *b, const char *name, double v);
 /** Scalars back; text members: lode_bundle_get(...).as.text. Errors as lode_bundle_array. */
-LODE_API lode_status lode_bundle_i64(lode_ctx *ctx, const lode_bundle *b, const char *name, int64_t *v);
-LODE_API lode_status lode_bundle_f64(lode_ctx *ctx, const lode_bundle *b, const char *name, double *v);
+LODE_API lode_status lode_bundle_i64(lode_ctx *ctx, const lode_bundle *b, const char *name,
+                                     int64_t *v);
+LODE_API lode_status lode_bundle_f64(lode_ctx *ctx, const lode_bundle *b, const char *name,
+                                     double *v);
 /** A bundle that views the same values (arrays referenced, others copied). Sources are not kept. */
 LODE_API lode_status lode_bundle_ref(lode_ctx *ctx, const lode_bundle *b, lode_bundle *out);
 

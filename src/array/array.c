@@ -33,13 +33,16 @@ static void row_major(lode_array *a)
 }
 
 /* Bytes of a new array, or a sentence naming the shape. */
-static lode_status measure(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t *shape, int64_t *bytes)
+static lode_status measure(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t *shape,
+                           int64_t *bytes)
 {
     char text[256];
     if ((unsigned)dtype >= (unsigned)LODE_DTYPE_COUNT)
-        return lode_i_fail(ctx, LODE_ETYPE, "an array cannot have type %d: there is no such type", (int)dtype);
+        return lode_i_fail(ctx, LODE_ETYPE, "an array cannot have type %d: there is no such type",
+                           (int)dtype);
     if (ndim < 0 || ndim > LODE_MAX_NDIM)
-        return lode_i_fail(ctx, LODE_ESHAPE, "an array cannot have %d dimensions: 0 to %d are possible", ndim,
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "an array cannot have %d dimensions: 0 to %d are possible", ndim,
                            LODE_MAX_NDIM);
     lode_i_print_shape(ndim, shape, text, sizeof text);
     const int64_t block = lode_dtype_block(dtype);
@@ -48,17 +51,21 @@ static lode_status measure(lode_ctx *ctx, lode_dtype dtype, int ndim, const int6
     bool fits = true;
     for (int i = 0; i < ndim; i++) {
         if (shape[i] < 0)
-            return lode_i_fail(ctx, LODE_ESHAPE, "shape %s has a negative length on axis %d", text, i);
+            return lode_i_fail(ctx, LODE_ESHAPE, "shape %s has a negative length on axis %d", text,
+                               i);
         fits = fits && lode_i_mul(values, lode_i_max(shape[i], 1), &values);
     }
-    if (!fits || !lode_i_mul(lode_i_ceil_div(values, block), (int64_t)lode_dtype_size(dtype), bytes) ||
+    if (!fits ||
+        !lode_i_mul(lode_i_ceil_div(values, block), (int64_t)lode_dtype_size(dtype), bytes) ||
         *bytes > INT64_MAX - HEADER)
-        return lode_i_fail(ctx, LODE_ESHAPE, "shape %s of %s is too large: its bytes do not fit in 63 bits", text,
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "shape %s of %s is too large: its bytes do not fit in 63 bits", text,
                            lode_dtype_name(dtype));
     if (block > 1 && (ndim == 0 || shape[ndim - 1] % block))
-        return lode_i_fail(ctx, LODE_ESHAPE,
-                           "shape %s does not fit type %s: the last axis must be a multiple of %d values", text,
-                           lode_dtype_name(dtype), (int)block);
+        return lode_i_fail(
+            ctx, LODE_ESHAPE,
+            "shape %s does not fit type %s: the last axis must be a multiple of %d values", text,
+            lode_dtype_name(dtype), (int)block);
     for (int i = 0; i < ndim; i++)
         if (shape[i] == 0)
             *bytes = 1; /* data stays non-NULL: an empty array differs from { 0 } */
@@ -77,7 +84,7 @@ static lode_status make(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t
     owner->release = NULL;
     owner->data = NULL;
     atomic_init(&owner->count, 1);
-    lode_array a = {.data = (char *)block + HEADER, .owner = owner, .dtype = dtype, .ndim = ndim};
+    lode_array a = { .data = (char *)block + HEADER, .owner = owner, .dtype = dtype, .ndim = ndim };
     for (int i = 0; i < ndim; i++)
         a.shape[i] = shape[i];
     row_major(&a);
@@ -86,33 +93,36 @@ static lode_status make(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t
     return LODE_OK;
 }
 
-lode_status lode_array_new(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t *shape, lode_array *out)
+lode_status lode_array_new(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t *shape,
+                           lode_array *out)
 {
     return make(ctx, dtype, ndim, shape, false, out);
 }
 
-lode_status lode_array_zeros(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t *shape, lode_array *out)
+lode_status lode_array_zeros(lode_ctx *ctx, lode_dtype dtype, int ndim, const int64_t *shape,
+                             lode_array *out)
 {
     return make(ctx, dtype, ndim, shape, true, out);
 }
 
 lode_array lode_array_wrap(void *data, lode_dtype dtype, int ndim, const int64_t *shape)
 {
-    lode_array a = {.data = data, .dtype = dtype, .ndim = ndim};
+    lode_array a = { .data = data, .dtype = dtype, .ndim = ndim };
     if (!data || ndim < 0 || ndim > LODE_MAX_NDIM)
-        return (lode_array){0};
+        return (lode_array){ 0 };
     for (int i = 0; i < ndim; i++)
         a.shape[i] = shape[i];
     row_major(&a);
     return a;
 }
 
-lode_status lode_array_adopt(lode_ctx *ctx, const lode_array *view, void (*release)(void *), void *data_owner,
-                             lode_array *out)
+lode_status lode_array_adopt(lode_ctx *ctx, const lode_array *view, void (*release)(void *),
+                             void *data_owner, lode_array *out)
 {
     if (!release)
-        return lode_i_fail(ctx, LODE_EUSAGE, "adopting memory takes a release function; use lode_array_wrap "
-                                             "for memory that outlives the array");
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "adopting memory takes a release function; use lode_array_wrap "
+                           "for memory that outlives the array");
     void *block = NULL;
     LODE_FORWARD(lode_i_alloc(ctx, sizeof(struct lode_owner), &block));
     struct lode_owner *owner = block;
@@ -138,7 +148,7 @@ void lode_array_free(lode_array *a)
     if (!a)
         return;
     drop(a->owner);
-    *a = (lode_array){0};
+    *a = (lode_array){ 0 };
 }
 
 void lode_array_swap(lode_array *a, lode_array *b)
@@ -190,7 +200,7 @@ void lode_i_print_shape(int ndim, const int64_t *shape, char *text, size_t size)
 
 void lode_i_print_index(int ndim, const int64_t *shape, int64_t flat, char *text, size_t size)
 {
-    int64_t index[LODE_MAX_NDIM];
+    int64_t index[LODE_MAX_NDIM] = { 0 };
     for (int i = ndim - 1; i >= 0; i--) {
         index[i] = shape[i] > 0 ? flat % shape[i] : 0;
         flat = shape[i] > 0 ? flat / shape[i] : 0;
@@ -215,16 +225,16 @@ static void commit_view(const lode_array *a, lode_array view, lode_array *out)
     lode_array_free(&held);
 }
 
-lode_status lode_i_slice_count(lode_ctx *ctx, int axis, int64_t n, int64_t start, int64_t stop, int64_t step,
-                               int64_t *count)
+lode_status lode_i_slice_count(lode_ctx *ctx, int axis, int64_t n, int64_t start, int64_t stop,
+                               int64_t step, int64_t *count)
 {
     const int64_t low = step < 0 ? -1 : 0, high = step < 0 ? n - 1 : n;
     if (step == 0)
         return lode_i_fail(ctx, LODE_EPARAM, "cannot slice axis %d by a step of 0", axis);
     if (start < low || start > high || stop < low || stop > high)
         return lode_i_fail(ctx, LODE_ESHAPE,
-                           "slice %" PRId64 ":%" PRId64 ":%" PRId64 " is outside axis %d, which has %" PRId64
-                           " values",
+                           "slice %" PRId64 ":%" PRId64 ":%" PRId64
+                           " is outside axis %d, which has %" PRId64 " values",
                            start, stop, step, axis, n);
     const int64_t length = step > 0 ? stop - start : start - stop;
     const uint64_t stride = step > 0 ? (uint64_t)step : 0 - (uint64_t)step;
@@ -232,20 +242,21 @@ lode_status lode_i_slice_count(lode_ctx *ctx, int axis, int64_t n, int64_t start
     return LODE_OK;
 }
 
-lode_status lode_array_slice(lode_ctx *ctx, const lode_array *a, int axis, int64_t start, int64_t stop,
-                             int64_t step, lode_array *out)
+lode_status lode_array_slice(lode_ctx *ctx, const lode_array *a, int axis, int64_t start,
+                             int64_t stop, int64_t step, lode_array *out)
 {
     if (axis < 0 || axis >= a->ndim)
-        return lode_i_fail(ctx, LODE_ESHAPE, "cannot slice axis %d: the array has %d dimensions", axis,
-                           (int)a->ndim);
+        return lode_i_fail(ctx, LODE_ESHAPE, "cannot slice axis %d: the array has %d dimensions",
+                           axis, (int)a->ndim);
     int64_t count = 0;
     LODE_FORWARD(lode_i_slice_count(ctx, axis, a->shape[axis], start, stop, step, &count));
     const int64_t block = lode_dtype_block(a->dtype);
     if (block > 1 && axis == a->ndim - 1 && (step != 1 || start % block || count % block))
-        return lode_i_fail(ctx, LODE_ESHAPE,
-                           "type %s is cut along the last axis at multiples of %d values only, not %" PRId64
-                           ":%" PRId64 ":%" PRId64 "; cast it first",
-                           lode_dtype_name(a->dtype), (int)block, start, stop, step);
+        return lode_i_fail(
+            ctx, LODE_ESHAPE,
+            "type %s is cut along the last axis at multiples of %d values only, not %" PRId64
+            ":%" PRId64 ":%" PRId64 "; cast it first",
+            lode_dtype_name(a->dtype), (int)block, start, stop, step);
     lode_array view = *a;
     view.shape[axis] = count;
     if (count > 0) /* else the pointer stays: it could leave the block */
@@ -262,7 +273,8 @@ lode_status lode_array_permute(lode_ctx *ctx, const lode_array *a, const int *ax
     lode_array view = *a;
     for (int i = 0; i < a->ndim; i++) {
         if (axes[i] < 0 || axes[i] >= a->ndim || (seen >> axes[i] & 1))
-            return lode_i_fail(ctx, LODE_ESHAPE, "axis %d at place %d is not part of a permutation of %d axes",
+            return lode_i_fail(ctx, LODE_ESHAPE,
+                               "axis %d at place %d is not part of a permutation of %d axes",
                                axes[i], i, (int)a->ndim);
         seen |= UINT32_C(1) << axes[i];
         view.shape[i] = a->shape[axes[i]];
@@ -275,8 +287,8 @@ lode_status lode_array_permute(lode_ctx *ctx, const lode_array *a, const int *ax
     return LODE_OK;
 }
 
-/* Strides of `shape` over the values of `a` in order, where a view can have them. Runs of old axes that
- * lie evenly in memory are matched with runs of new axes of the same number of values. */
+/* Strides of `shape` over the values of `a` in order, where a view can have them. Runs of old axes
+ * that lie evenly in memory are matched with runs of new axes of the same number of values. */
 static bool view_strides(const lode_array *a, int ndim, const int64_t *shape, int64_t *strides)
 {
     int i = 0, j = 0; /* old and new axes done */
@@ -326,14 +338,16 @@ lode_status lode_array_reshape(lode_ctx *ctx, const lode_array *a, int ndim, con
                                lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array view = *a, copy = {0};
+    lode_array view = *a, copy = { 0 };
     char from[256], to[256];
     int64_t values = 1, bytes = 0;
     int inferred = -1;
     const int64_t size = lode_array_size(a);
 
-    LODE_REQUIRE(ndim >= 0 && ndim <= LODE_MAX_NDIM, LODE_ESHAPE, "cannot reshape to %d dimensions: 0 to %d are "
-                 "possible", ndim, LODE_MAX_NDIM);
+    LODE_REQUIRE(ndim >= 0 && ndim <= LODE_MAX_NDIM, LODE_ESHAPE,
+                 "cannot reshape to %d dimensions: 0 to %d are "
+                 "possible",
+                 ndim, LODE_MAX_NDIM);
     lode_i_print_shape(a->ndim, a->shape, from, sizeof from);
     lode_i_print_shape(ndim, shape, to, sizeof to);
     view.ndim = ndim;
@@ -343,21 +357,23 @@ lode_status lode_array_reshape(lode_ctx *ctx, const lode_array *a, int ndim, con
             inferred = i;
             continue;
         }
-        LODE_REQUIRE(shape[i] >= 0, LODE_ESHAPE, "cannot reshape to %s: axis %d is negative (one -1 is inferred)",
-                     to, i);
-        LODE_REQUIRE(lode_i_mul(values, shape[i], &values), LODE_ESHAPE, "cannot reshape to %s: it is too large",
-                     to);
+        LODE_REQUIRE(shape[i] >= 0, LODE_ESHAPE,
+                     "cannot reshape to %s: axis %d is negative (one -1 is inferred)", to, i);
+        LODE_REQUIRE(lode_i_mul(values, shape[i], &values), LODE_ESHAPE,
+                     "cannot reshape to %s: it is too large", to);
     }
     if (inferred >= 0) {
         LODE_REQUIRE(values > 0 && size % values == 0, LODE_ESHAPE,
-                     "cannot reshape %s to %s: no length on axis %d gives %" PRId64 " values", from, to, inferred,
-                     size);
+                     "cannot reshape %s to %s: no length on axis %d gives %" PRId64 " values", from,
+                     to, inferred, size);
         view.shape[inferred] = size / values;
         values = size;
     }
-    LODE_REQUIRE(values == size, LODE_ESHAPE, "cannot reshape %s to %s: %" PRId64 " values are not %" PRId64, from,
-                 to, size, values);
-    LODE_TRY(measure(ctx, a->dtype, ndim, view.shape, &bytes)); /* packed types need their blocks whole */
+    LODE_REQUIRE(values == size, LODE_ESHAPE,
+                 "cannot reshape %s to %s: %" PRId64 " values are not %" PRId64, from, to, size,
+                 values);
+    /* packed types need their blocks whole */
+    LODE_TRY(measure(ctx, a->dtype, ndim, view.shape, &bytes));
     if (size == 0 || lode_array_is_contiguous(a)) {
         row_major(&view);
         commit_view(a, view, out);
@@ -417,9 +433,10 @@ void lode_i_split_mode(const lode_array *a, int mode, int64_t *left, int64_t *n,
         *right *= a->shape[i];
 }
 
-lode_status lode_i_matrix_new(lode_ctx *ctx, lode_dtype dtype, int64_t rows, int64_t cols, lode_array *out)
+lode_status lode_i_matrix_new(lode_ctx *ctx, lode_dtype dtype, int64_t rows, int64_t cols,
+                              lode_array *out)
 {
-    return lode_array_new(ctx, dtype, 2, (const int64_t[]){rows, cols}, out);
+    return lode_array_new(ctx, dtype, 2, (const int64_t[]){ rows, cols }, out);
 }
 
 lode_status lode_i_vector_new(lode_ctx *ctx, lode_dtype dtype, int64_t n, lode_array *out)

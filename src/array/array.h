@@ -6,11 +6,12 @@
 #include "lode/value.h"
 
 /* Frees any object of the library that it knows: LODE_FREE(&a, &b, ...), up to 16. */
-#define LODE_FREE1(p)                                                                                 \
+#define LODE_FREE1(p)                                                                              \
     _Generic((p), lode_array *: lode_array_free, lode_sparse *: lode_sparse_free,                      \
         lode_bundle *: lode_bundle_free, lode_source *: lode_source_close,                             \
         struct lode_linop **: lode_i_linop_free_slot)(p);
-void lode_i_linop_free_slot(struct lode_linop **op); /* calls the operator's own free; defined in src/linop */
+/* calls the operator's own free; defined in src/linop */
+void lode_i_linop_free_slot(struct lode_linop **op);
 #define LODE_FREE_N(_1, _2, _3, _4, _5, _6, _7, _8, _9, _10, _11, _12, _13, _14, _15, _16, N, ...) N
 #define LODE_F1(a) LODE_FREE1(a)
 #define LODE_F2(a, ...) LODE_FREE1(a) LODE_F1(__VA_ARGS__)
@@ -28,28 +29,35 @@ void lode_i_linop_free_slot(struct lode_linop **op); /* calls the operator's own
 #define LODE_F14(a, ...) LODE_FREE1(a) LODE_F13(__VA_ARGS__)
 #define LODE_F15(a, ...) LODE_FREE1(a) LODE_F14(__VA_ARGS__)
 #define LODE_F16(a, ...) LODE_FREE1(a) LODE_F15(__VA_ARGS__)
-#define LODE_FREE(...)                                                                                \
-    do {                                                                                              \
-        LODE_FREE_N(__VA_ARGS__, LODE_F16, LODE_F15, LODE_F14, LODE_F13, LODE_F12, LODE_F11, LODE_F10,  \
-                    LODE_F9, LODE_F8, LODE_F7, LODE_F6, LODE_F5, LODE_F4, LODE_F3, LODE_F2, LODE_F1,  \
-                    0)(__VA_ARGS__)                                                                   \
+#ifdef __cppcheck__ /* it does not follow _Generic */
+void lode_free_any(void *first, ...);
+#define LODE_FREE(...) lode_free_any(__VA_ARGS__)
+#else
+#define LODE_FREE(...)                                                                             \
+    do {                                                                                           \
+        LODE_FREE_N(__VA_ARGS__, LODE_F16, LODE_F15, LODE_F14, LODE_F13, LODE_F12, LODE_F11,       \
+                    LODE_F10, LODE_F9, LODE_F8, LODE_F7, LODE_F6, LODE_F5, LODE_F4, LODE_F3,       \
+                    LODE_F2, LODE_F1, 0)                                                           \
+        (__VA_ARGS__)                                                                              \
     } while (0)
+#endif
 
 /* ---- types ---- */
 
-/** Arithmetic type for a storage type: f64, c64 and c128 stay; every other number becomes f32, except
- *  i32, i64, u32, u64, which become f64. */
+/** Arithmetic type for a storage type: f64, c64 and c128 stay; every other number becomes f32,
+ *  except i32, i64, u32, u64, which become f64. */
 lode_dtype lode_i_arith(lode_dtype dtype);
 bool lode_i_is_complex(lode_dtype dtype);
-lode_dtype lode_i_real_of(lode_dtype dtype);      /* c64 -> f32, c128 -> f64 */
-bool lode_i_is_single(lode_dtype dtype);          /* f32 or c64 */
-double lode_i_epsilon(lode_dtype dtype);          /* of the arithmetic type: 2^-23 or 2^-52 */
+lode_dtype lode_i_real_of(lode_dtype dtype); /* c64 -> f32, c128 -> f64 */
+bool lode_i_is_single(lode_dtype dtype);     /* f32 or c64 */
+double lode_i_epsilon(lode_dtype dtype);     /* of the arithmetic type: 2^-23 or 2^-52 */
 /** Bytes of rows x cols values (saturates at UINT64_MAX / 4, so that sums of plans cannot wrap). */
 uint64_t lode_i_bytes(lode_dtype dtype, int64_t rows, int64_t cols);
 
 /* ---- construction ---- */
 
-lode_status lode_i_matrix_new(lode_ctx *ctx, lode_dtype dtype, int64_t rows, int64_t cols, lode_array *out);
+lode_status lode_i_matrix_new(lode_ctx *ctx, lode_dtype dtype, int64_t rows, int64_t cols,
+                              lode_array *out);
 lode_status lode_i_vector_new(lode_ctx *ctx, lode_dtype dtype, int64_t n, lode_array *out);
 lode_status lode_i_eye(lode_ctx *ctx, lode_dtype dtype, int64_t n, lode_array *out);
 /** Rows, columns [start, stop) of a matrix, as views that hold the owner: free them. */
@@ -58,14 +66,18 @@ lode_array lode_i_cols(const lode_array *a, int64_t start, int64_t stop);
 lode_array lode_i_transposed(const lode_array *a); /* 2-d view; borrowed from a */
 /** a itself when contiguous of that type (a reference), else a converted copy. */
 lode_status lode_i_as(lode_ctx *ctx, const lode_array *a, lode_dtype dtype, lode_array *out);
-/** Random matrices in an arithmetic type; entry (i, j) depends on (stream, i, j) only, not on the shape. */
-lode_status lode_i_randn(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols, lode_array *out);
-lode_status lode_i_randsign(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols, lode_array *out);
+/** Random matrices in an arithmetic type; entry (i, j) depends on (stream, i, j) only, not on the
+ *  shape. */
+lode_status lode_i_randn(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols,
+                         lode_array *out);
+lode_status lode_i_randsign(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows,
+                            int64_t cols, lode_array *out);
 
 /* Data pointers: only kernels in array, linalg, code, io may take them. */
 static inline void *lode_i_at(const lode_array *a, int64_t offset)
 {
-    return (char *)a->data + offset / lode_dtype_block(a->dtype) * (int64_t)lode_dtype_size(a->dtype);
+    return (char *)a->data +
+           offset / lode_dtype_block(a->dtype) * (int64_t)lode_dtype_size(a->dtype);
 }
 /* Small-array access for ops (s, ranks, labels): checked by asserts, contiguous only. */
 double lode_i_get1(const lode_array *a, int64_t i);
@@ -76,7 +88,8 @@ void lode_i_set2(lode_array *a, int64_t i, int64_t j, double v);
 /* ---- element-wise, in place, threaded, any strides ---- */
 
 lode_status lode_i_scale(lode_ctx *ctx, double alpha, lode_array *a);
-lode_status lode_i_axpy(lode_ctx *ctx, double alpha, const lode_array *x, lode_array *y); /* y += alpha x */
+/* y += alpha x */
+lode_status lode_i_axpy(lode_ctx *ctx, double alpha, const lode_array *x, lode_array *y);
 lode_status lode_i_conj(lode_ctx *ctx, lode_array *a);
 /** a[.., j] *= d[j] along the last axis (cols), or a[i, ..] *= d[i] along the first (rows). */
 lode_status lode_i_scale_cols(lode_ctx *ctx, lode_array *a, const lode_array *d);
@@ -86,31 +99,35 @@ lode_status lode_i_fill(lode_ctx *ctx, lode_array *a, double v);
 
 /* ---- reductions: fixed blocks of 2^14 values joined in a fixed tree, f64 inside ---- */
 
-/** Sum in a fixed order: values fill blocks of 2^14, value i of a block goes to lane i mod 8, block sums
- *  join pairwise like the carries of a binary counter. The bits depend on the values in order and on nothing
- *  else: not on how they were cut into pushes, on threads, or on slabs. { 0 } is the empty sum. */
+/** Sum in a fixed order: values fill blocks of 2^14, value i of a block goes to lane i mod 8, block
+ *         sums
+ *  join pairwise like the carries of a binary counter. The bits depend on the values in order and
+ *  on nothing else: not on how they were cut into pushes, on threads, or on slabs. { 0 } is the
+ *  empty sum. */
 #define LODE_SUM_BLOCK 16384
 typedef struct lode_sum {
-    double lane[8];     /* the block being filled */
-    int64_t fill;       /* values in it */
-    int64_t blocks;     /* whole blocks so far; bit k set: level[k] holds 2^k of them */
+    double lane[8]; /* the block being filled */
+    int64_t fill;   /* values in it */
+    int64_t blocks; /* whole blocks so far; bit k set: level[k] holds 2^k of them */
     double level[48];
 } lode_sum;
 void lode_i_sum_push(lode_sum *s, const double *values, int64_t count);
-void lode_i_sum_block(lode_sum *s, double block); /* the sum of one whole block; legal where fill is 0 */
+/* the sum of one whole block; legal where fill is 0 */
+void lode_i_sum_block(lode_sum *s, double block);
 double lode_i_sum_total(const lode_sum *s);
 
 /** sqrt of the sum of |a|^2; survives 1e300 and denormals. NaN and infinities propagate. */
 lode_status lode_i_norm_fro(lode_ctx *ctx, const lode_array *a, double *norm);
 lode_status lode_i_diff_fro(lode_ctx *ctx, const lode_array *a, const lode_array *b, double *norm);
 typedef struct lode_stats {
-    double min, max, sum, sumsq, maxabs; /* over finite values (0 when there are none); complex: of |a| */
-    int64_t count, missing, infinite;    /* finite, NaN, infinite */
-    int64_t first_nan, first_infinite;   /* flat index; -1: none */
+    /* over finite values (0 when there are none); complex: of |a| */
+    double min, max, sum, sumsq, maxabs;
+    int64_t count, missing, infinite;  /* finite, NaN, infinite */
+    int64_t first_nan, first_infinite; /* flat index; -1: none */
 } lode_stats;
 lode_status lode_i_stats(lode_ctx *ctx, const lode_array *a, lode_stats *s);
-/** The same out of core: start from { 0 }, push the slabs in flat order, any sizes; the result has the same
- *  bits as lode_i_stats of the whole. */
+/** The same out of core: start from { 0 }, push the slabs in flat order, any sizes; the result has
+ *  the same bits as lode_i_stats of the whole. */
 typedef struct lode_stats_run {
     lode_stats so_far; /* without sums; read the result through lode_i_stats_result */
     lode_sum sum, sumsq;
@@ -119,10 +136,10 @@ typedef struct lode_stats_run {
 lode_status lode_i_stats_push(lode_ctx *ctx, lode_stats_run *run, const lode_array *slab);
 lode_stats lode_i_stats_result(const lode_stats_run *run);
 typedef struct lode_diff {
-    double sumsq, maxabs;                /* of a - b where both are finite */
-    double ref_sumsq, ref_min, ref_max;  /* of a there; complex: min and max of |a| */
-    int64_t count, mismatched;           /* entries compared; entries not finite in one only, or unlike */
-    int64_t at;                          /* flat index of maxabs; -1: nothing compared */
+    double sumsq, maxabs;               /* of a - b where both are finite */
+    double ref_sumsq, ref_min, ref_max; /* of a there; complex: min and max of |a| */
+    int64_t count, mismatched; /* entries compared; entries not finite in one only, or unlike */
+    int64_t at;                /* flat index of maxabs; -1: nothing compared */
 } lode_diff;
 lode_status lode_i_diff(lode_ctx *ctx, const lode_array *a, const lode_array *b, lode_diff *d);
 /** The same out of core, as lode_i_stats_push. */
@@ -131,7 +148,8 @@ typedef struct lode_diff_run {
     lode_sum sumsq, ref_sumsq;
     int64_t seen;
 } lode_diff_run;
-lode_status lode_i_diff_push(lode_ctx *ctx, lode_diff_run *run, const lode_array *a, const lode_array *b);
+lode_status lode_i_diff_push(lode_ctx *ctx, lode_diff_run *run, const lode_array *a,
+                             const lode_array *b);
 lode_diff lode_i_diff_result(const lode_diff_run *run);
 /** Fails with LODE_EDOMAIN naming the first NaN or infinity by its index: "A[3,17] is nan". */
 lode_status lode_i_require_finite(lode_ctx *ctx, const lode_array *a, const char *name);
@@ -154,19 +172,22 @@ void lode_i_split_mode(const lode_array *a, int mode, int64_t *left, int64_t *n,
 /** A source over an array (holds a reference). */
 lode_status lode_i_source_from_array(lode_ctx *ctx, const lode_array *a, lode_source *s);
 /** Rectangle into a new contiguous array of `dtype` (the source's own: s->dtype). */
-lode_status lode_i_source_read(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count,
-                               lode_dtype dtype, lode_array *out);
+lode_status lode_i_source_read(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                               const int64_t *count, lode_dtype dtype, lode_array *out);
 /** Rows [start, stop) of the first axis. */
-lode_status lode_i_source_rows(lode_ctx *ctx, const lode_source *s, int64_t start, int64_t stop, lode_dtype dtype,
-                               lode_array *out);
+lode_status lode_i_source_rows(lode_ctx *ctx, const lode_source *s, int64_t start, int64_t stop,
+                               lode_dtype dtype, lode_array *out);
 /** Everything; LODE_EBUDGET with the number that would do. */
 lode_status lode_i_source_load(lode_ctx *ctx, const lode_source *s, lode_array *out);
-/** Rows of the first axis that fit in `bytes`, at least 1, a multiple of the chunk where possible. */
+/** Rows of the first axis that fit in `bytes`, at least 1, a multiple of the chunk where
+ *  possible. */
 int64_t lode_i_source_slab(const lode_source *s, uint64_t bytes);
 /** A sub-rectangle with steps as a source. Holds nothing: `s` must outlive it. */
 lode_status lode_i_source_slice(lode_ctx *ctx, const lode_source *s, int ndim, const int64_t *start,
-                                const int64_t *stop, const int64_t *step, const bool *dropped, lode_source *out);
-/** Dense value as a source, whatever it is (borrowed, not closed by the caller when *owned is false). */
+                                const int64_t *stop, const int64_t *step, const bool *dropped,
+                                lode_source *out);
+/** Dense value as a source, whatever it is (borrowed, not closed by the caller when *owned is
+ *  false). */
 lode_status lode_i_as_source(lode_ctx *ctx, lode_value v, lode_source *s, bool *owned);
 /** Dense value as an array of that arithmetic type: reference, conversion or load. */
 lode_status lode_i_as_array(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_array *out);
@@ -176,8 +197,8 @@ typedef struct lode_linop_head {
     lode_dtype dtype;
 } lode_linop_head;
 /** Y = A X (or A^H X) by the user's function; X and Y contiguous, of its type. */
-lode_status lode_i_callback_multiply(lode_ctx *ctx, const lode_callback *c, bool adjoint, const lode_array *X,
-                                     lode_array *Y);
+lode_status lode_i_callback_multiply(lode_ctx *ctx, const lode_callback *c, bool adjoint,
+                                     const lode_array *X, lode_array *Y);
 /** Type, rank and shape of a dense, sparse, linop or callback value; false when it has none. */
 bool lode_i_value_shape(lode_value v, lode_dtype *dtype, int *ndim, int64_t *shape);
 

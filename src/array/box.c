@@ -1,5 +1,5 @@
-/* Energies of slices and boxes of a tensor: rows of the last axis are cut into at most 32 chunks by shape alone,
- * each chunk sums for itself, and chunks are joined in order. */
+/* Energies of slices and boxes of a tensor: rows of the last axis are cut into at most 32 chunks by
+ * shape alone, each chunk sums for itself, and chunks are joined in order. */
 #include "array/box.h"
 
 #include <string.h>
@@ -9,7 +9,8 @@ typedef struct kernels {
     double (*row_energies)(const void *from, int64_t n, double *into);
     double (*picked_energies)(const void *from, const int64_t *at, int64_t n, double *into);
     void (*binned_energies)(const void *from, const int32_t *bin, int64_t n, double *into);
-    void (*pick_row)(const void *from, const int64_t *at, int64_t n, const void *scale, const void *phase, void *to);
+    void (*pick_row)(const void *from, const int64_t *at, int64_t n, const void *scale,
+                     const void *phase, void *to);
     void (*times)(void *scale, const void *factor);
     void (*one)(void *scale);
 } kernels;
@@ -31,7 +32,11 @@ typedef struct kernels {
 #define NAME(x) x##_c128
 #include "array/box_kernel.inc"
 
-enum { CHUNKS = 32, CHUNK_VALUES = 1 << 14, SUMS = 1 << 20 /* doubles that all chunks may sum into */ };
+enum {
+    CHUNKS = 32,
+    CHUNK_VALUES = 1 << 14,
+    SUMS = 1 << 20 /* doubles that all chunks may sum into */
+};
 
 typedef struct box {
     const kernels *k;
@@ -39,13 +44,13 @@ typedef struct box {
     const int64_t *const *index; /* NULL: everything */
     const int32_t *const *bin;
     const lode_array *const *phase;
-    int64_t count[LODE_MAX_NDIM]; /* of the selection */
+    int64_t count[LODE_MAX_NDIM];  /* of the selection */
     int64_t stride[LODE_MAX_NDIM]; /* of a, or of the table */
-    int64_t *end;                 /* of the piece that begins at i: a run in one bin, or some short ones together */
-    int64_t rows, chunks, width;  /* width: doubles a chunk sums into */
+    int64_t *end;                /* of the piece that begins at i; negative: short runs together */
+    int64_t rows, chunks, width; /* width: doubles a chunk sums into */
     double *sums;
     lode_array *out;
-    bool run;                     /* the selection of the last mode is one run of its indices */
+    bool run; /* the selection of the last mode is one run of its indices */
     int ndim;
 } box;
 
@@ -123,8 +128,10 @@ static lode_status slices(lode_ctx *ctx, int64_t chunk, void *data)
     for (int64_t r = from; r < to; r++, step(b, at)) {
         const void *row = lode_i_at(b->a, offset(b, at));
         const int64_t first = b->run && b->index && b->count[last] ? b->index[last][0] : 0;
-        const double e = b->run ? b->k->row_energies(lode_i_at(b->a, offset(b, at) + first), b->count[last], into[last])
-                                : b->k->picked_energies(row, b->index[last], b->count[last], into[last]);
+        const double e = b->run ? b->k->row_energies(lode_i_at(b->a, offset(b, at) + first),
+                                                     b->count[last], into[last])
+                                : b->k->picked_energies(row, b->index[last], b->count[last],
+                                                        into[last]);
         for (int k = 0; k < last; k++)
             into[k][at[k]] += e;
     }
@@ -140,7 +147,8 @@ lode_status lode_i_slice_energies(lode_ctx *ctx, const lode_array *a, const int6
     b.run = !index || is_run(&b);
     for (int k = 0; k < b.ndim; k++)
         b.width += b.count[k];
-    LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double), (void **)&b.sums));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double),
+                           (void **)&b.sums));
     LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, slices, &b));
     int64_t o = 0;
     for (int k = 0; k < b.ndim; o += b.count[k++])
@@ -171,8 +179,8 @@ static lode_status boxes(lode_ctx *ctx, int64_t chunk, void *data)
         for (int k = 0; k < last; k++)
             into += b->bin[k][at[k]] * b->stride[k];
         for (int64_t i = 0, e; i < n; i = e) { /* long runs in one bin are the common case */
-            e = b->end[i];
-            if (e - i >= 8)
+            e = b->end[i] < 0 ? -b->end[i] : b->end[i];
+            if (b->end[i] > 0)
                 into[bin[i]] += b->k->run_energy(lode_i_at(b->a, r * n + i), e - i);
             else
                 b->k->binned_energies(lode_i_at(b->a, r * n + i), bin + i, e - i, into);
@@ -191,20 +199,18 @@ static void cut_runs(const box *b)
         while (e < n && bin[e] == bin[i])
             e++;
         const bool run = e - i >= 8;
-        if (open >= 0 && run)
-            b->end[open] = i, open = -1;
         if (run)
-            b->end[i] = e;
+            b->end[i] = e, open = -1;
         else if (open < 0)
             open = i;
         if (open >= 0)
-            b->end[open] = e;
+            b->end[open] = -e;
         i = e;
     }
 }
 
-lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_t *const *bin, const int64_t *bins,
-                                double *table)
+lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_t *const *bin,
+                                const int64_t *bins, double *table)
 {
     lode_status st = LODE_OK;
     box b = { .bin = bin };
@@ -213,7 +219,8 @@ lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_
     for (int k = b.ndim - 1; k >= 0; k--)
         b.stride[k] = b.width, b.width *= bins[k];
     b.chunks = lode_i_max(lode_i_min(b.chunks, SUMS / b.width), 1);
-    LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double), (void **)&b.sums));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(b.chunks * b.width, 1) * sizeof(double),
+                           (void **)&b.sums));
     LODE_TRY(LODE_NEW(ctx, lode_i_max(b.count[b.ndim - 1], 1), &b.end));
     cut_runs(&b);
     LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, boxes, &b));
@@ -233,7 +240,8 @@ static lode_status pick_rows(lode_ctx *ctx, int64_t chunk, void *data)
     (void)ctx;
     const box *b = data;
     const int last = b->ndim - 1;
-    const int64_t from = b->rows * chunk / b->chunks, to = b->rows * (chunk + 1) / b->chunks, n = b->count[last];
+    const int64_t from = b->rows * chunk / b->chunks, to = b->rows * (chunk + 1) / b->chunks,
+                  n = b->count[last];
     int64_t at[LODE_MAX_NDIM] = { 0 };
     locate(b, from, at);
     for (int64_t r = from; r < to; r++, step(b, at)) {
@@ -242,14 +250,15 @@ static lode_status pick_rows(lode_ctx *ctx, int64_t chunk, void *data)
         for (int k = 0; b->phase && k < last; k++)
             b->k->times(scale, lode_i_at(b->phase[k], at[k]));
         const int64_t first = b->run && n ? b->index[last][0] : 0;
-        b->k->pick_row(lode_i_at(b->a, offset(b, at) + first), b->run ? NULL : b->index[last], n, scale,
-                       b->phase ? lode_i_at(b->phase[last], 0) : NULL, lode_i_at(b->out, r * n));
+        b->k->pick_row(lode_i_at(b->a, offset(b, at) + first), b->run ? NULL : b->index[last], n,
+                       scale, b->phase ? lode_i_at(b->phase[last], 0) : NULL,
+                       lode_i_at(b->out, r * n));
     }
     return LODE_OK;
 }
 
-lode_status lode_i_pick(lode_ctx *ctx, const lode_array *a, const int64_t *const *index, const int64_t *count,
-                        const lode_array *const *phase, lode_array *out)
+lode_status lode_i_pick(lode_ctx *ctx, const lode_array *a, const int64_t *const *index,
+                        const int64_t *count, const lode_array *const *phase, lode_array *out)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };

@@ -18,20 +18,11 @@ struct lode_member {
 static void free_member(struct lode_member *m)
 {
     switch (m->kind) {
-    case LODE_ARRAY:
-        lode_array_free(&m->as.array);
-        break;
-    case LODE_SPARSE:
-        lode_sparse_free(&m->as.sparse);
-        break;
-    case LODE_SOURCE:
-        lode_source_close(&m->as.source);
-        break;
-    case LODE_TEXT:
-        lode_i_free(m->as.text);
-        break;
-    default:
-        break;
+    case LODE_ARRAY: lode_array_free(&m->as.array); break;
+    case LODE_SPARSE: lode_sparse_free(&m->as.sparse); break;
+    case LODE_SOURCE: lode_source_close(&m->as.source); break;
+    case LODE_TEXT: lode_i_free(m->as.text); break;
+    default: break;
     }
     lode_i_free(m->name);
 }
@@ -45,7 +36,7 @@ void lode_bundle_free(lode_bundle *b)
     lode_i_free(b->members);
     lode_i_free(b->meta.options);
     lode_i_free(b->meta.attributes);
-    *b = (lode_bundle){0};
+    *b = (lode_bundle){ 0 };
 }
 
 void lode_bundle_swap(lode_bundle *a, lode_bundle *b)
@@ -66,18 +57,12 @@ lode_value lode_bundle_value(const lode_bundle *b, int64_t i)
         return lode_none();
     const struct lode_member *m = &b->members[i];
     switch (m->kind) {
-    case LODE_ARRAY:
-        return lode_from_array(&m->as.array);
-    case LODE_SPARSE:
-        return lode_from_sparse(&m->as.sparse);
-    case LODE_SOURCE:
-        return lode_from_source(&m->as.source);
-    case LODE_TEXT:
-        return lode_from_text(m->as.text);
-    case LODE_SCALAR:
-        return lode_from_scalar(&m->as.scalar);
-    default:
-        return lode_none();
+    case LODE_ARRAY: return lode_from_array(&m->as.array);
+    case LODE_SPARSE: return lode_from_sparse(&m->as.sparse);
+    case LODE_SOURCE: return lode_from_source(&m->as.source);
+    case LODE_TEXT: return lode_from_text(m->as.text);
+    case LODE_SCALAR: return lode_from_scalar(&m->as.scalar);
+    default: return lode_none();
     }
 }
 
@@ -95,24 +80,28 @@ lode_value lode_bundle_get(const lode_bundle *b, const char *name)
 }
 
 /* The value, or a sentence about what is there instead. */
-static lode_status want(lode_ctx *ctx, const lode_bundle *b, const char *name, lode_kind kind, lode_value *v)
+static lode_status want(lode_ctx *ctx, const lode_bundle *b, const char *name, lode_kind kind,
+                        lode_value *v)
 {
     *v = lode_bundle_get(b, name);
     if (v->kind == kind)
         return LODE_OK;
     if (v->kind != LODE_NONE)
-        return lode_i_fail(ctx, LODE_ETYPE, "member '%s' is of kind %s, not %s", name, lode_kind_name(v->kind),
-                           lode_kind_name(kind));
+        return lode_i_fail(ctx, LODE_ETYPE, "member '%s' is of kind %s, not %s", name,
+                           lode_kind_name(v->kind), lode_kind_name(kind));
     char there[256] = "nothing";
     size_t at = 0;
     for (int64_t i = 0; i < b->count && at < sizeof there - 1; i++) {
-        const int n = snprintf(there + at, sizeof there - at, "%s%s", i ? ", " : "", b->members[i].name);
+        const int n = snprintf(there + at, sizeof there - at, "%s%s", i ? ", " : "",
+                               b->members[i].name);
         at += n > 0 ? (size_t)n : 0;
     }
-    return lode_i_fail(ctx, LODE_ENOENT, "there is no member '%s'; the bundle holds %s", name, there);
+    return lode_i_fail(ctx, LODE_ENOENT, "there is no member '%s'; the bundle holds %s", name,
+                       there);
 }
 
-lode_status lode_bundle_array(lode_ctx *ctx, const lode_bundle *b, const char *name, const lode_array **a)
+lode_status lode_bundle_array(lode_ctx *ctx, const lode_bundle *b, const char *name,
+                              const lode_array **a)
 {
     lode_value v;
     LODE_FORWARD(want(ctx, b, name, LODE_ARRAY, &v));
@@ -143,7 +132,8 @@ lode_status lode_bundle_f64(lode_ctx *ctx, const lode_bundle *b, const char *nam
 }
 
 /* A new member with its name, kind NONE; the caller fills it and counts it. */
-static lode_status open_member(lode_ctx *ctx, lode_bundle *b, const char *name, struct lode_member **m)
+static lode_status open_member(lode_ctx *ctx, lode_bundle *b, const char *name,
+                               struct lode_member **m)
 {
     if (!name || !*name)
         return lode_i_fail(ctx, LODE_EUSAGE, "a member needs a name");
@@ -165,7 +155,8 @@ lode_status lode_bundle_add_array(lode_ctx *ctx, lode_bundle *b, const char *nam
 {
     struct lode_member *m = NULL;
     if (!a->data)
-        return lode_i_fail(ctx, LODE_EUSAGE, "member '%s' would be an array that was never made", name ? name : "");
+        return lode_i_fail(ctx, LODE_EUSAGE, "member '%s' would be an array that was never made",
+                           name ? name : "");
     LODE_FORWARD(open_member(ctx, b, name, &m));
     m->kind = LODE_ARRAY;
     lode_array_swap(&m->as.array, a);
@@ -179,7 +170,7 @@ lode_status lode_bundle_add_sparse(lode_ctx *ctx, lode_bundle *b, const char *na
     LODE_FORWARD(open_member(ctx, b, name, &m));
     m->kind = LODE_SPARSE;
     m->as.sparse = *s;
-    *s = (lode_sparse){0};
+    *s = (lode_sparse){ 0 };
     b->count++;
     return LODE_OK;
 }
@@ -190,7 +181,7 @@ lode_status lode_bundle_add_source(lode_ctx *ctx, lode_bundle *b, const char *na
     LODE_FORWARD(open_member(ctx, b, name, &m));
     m->kind = LODE_SOURCE;
     m->as.source = *s;
-    *s = (lode_source){0};
+    *s = (lode_source){ 0 };
     b->count++;
     return LODE_OK;
 }
@@ -223,19 +214,19 @@ static lode_status add_scalar(lode_ctx *ctx, lode_bundle *b, const char *name, l
 
 lode_status lode_bundle_add_i64(lode_ctx *ctx, lode_bundle *b, const char *name, int64_t v)
 {
-    return add_scalar(ctx, b, name, (lode_scalar){.dtype = LODE_I64, .i = v, .re = (double)v});
+    return add_scalar(ctx, b, name, (lode_scalar){ .dtype = LODE_I64, .i = v, .re = (double)v });
 }
 
 lode_status lode_bundle_add_f64(lode_ctx *ctx, lode_bundle *b, const char *name, double v)
 {
-    return add_scalar(ctx, b, name, (lode_scalar){.dtype = LODE_F64, .re = v});
+    return add_scalar(ctx, b, name, (lode_scalar){ .dtype = LODE_F64, .re = v });
 }
 
 static lode_status ref_member(lode_ctx *ctx, const struct lode_member *m, lode_bundle *out)
 {
     lode_status st = LODE_OK;
-    lode_array a = {0};
-    lode_sparse s = {0};
+    lode_array a = { 0 };
+    lode_sparse s = { 0 };
     switch (m->kind) {
     case LODE_ARRAY:
         a = lode_array_ref(&m->as.array);
@@ -248,14 +239,9 @@ static lode_status ref_member(lode_ctx *ctx, const struct lode_member *m, lode_b
         s.values = lode_array_ref(&m->as.sparse.values);
         LODE_TRY(lode_bundle_add_sparse(ctx, out, m->name, &s));
         break;
-    case LODE_TEXT:
-        LODE_TRY(lode_bundle_add_text(ctx, out, m->name, m->as.text));
-        break;
-    case LODE_SCALAR:
-        LODE_TRY(add_scalar(ctx, out, m->name, m->as.scalar));
-        break;
-    default:
-        break;
+    case LODE_TEXT: LODE_TRY(lode_bundle_add_text(ctx, out, m->name, m->as.text)); break;
+    case LODE_SCALAR: LODE_TRY(add_scalar(ctx, out, m->name, m->as.scalar)); break;
+    default: break;
     }
 done:
     lode_array_free(&a);
@@ -266,7 +252,7 @@ done:
 lode_status lode_bundle_ref(lode_ctx *ctx, const lode_bundle *b, lode_bundle *out)
 {
     lode_status st = LODE_OK;
-    lode_bundle r = {.meta = b->meta, .certificate = b->certificate};
+    lode_bundle r = { .meta = b->meta, .certificate = b->certificate };
     r.meta.options = r.meta.attributes = NULL;
     if (b->meta.options)
         LODE_TRY(lode_i_strdup(ctx, b->meta.options, &r.meta.options));

@@ -4,8 +4,8 @@
 #include "array/scalar.h"
 #include "array/walk.h"
 
-typedef void (*convert_fn)(const void *restrict from, int64_t from_step, void *restrict to, int64_t to_step,
-                           int64_t n);
+typedef void (*convert_fn)(const void *restrict from, int64_t from_step, void *restrict to,
+                           int64_t to_step, int64_t n);
 
 #define FROM b8
 #define STORED uint8_t
@@ -74,9 +74,9 @@ typedef void (*convert_fn)(const void *restrict from, int64_t from_step, void *r
 #include "array/cast_kernel.inc"
 
 static const convert_fn *const converters[LODE_F64 + 1] = {
-    [LODE_BOOL] = from_b8, [LODE_I8] = from_i8,     [LODE_I16] = from_i16, [LODE_I32] = from_i32,
-    [LODE_I64] = from_i64,   [LODE_U8] = from_u8,     [LODE_U16] = from_u16, [LODE_U32] = from_u32,
-    [LODE_U64] = from_u64,   [LODE_F16] = from_f16,   [LODE_BF16] = from_bf16, [LODE_F32] = from_f32,
+    [LODE_BOOL] = from_b8, [LODE_I8] = from_i8,   [LODE_I16] = from_i16,   [LODE_I32] = from_i32,
+    [LODE_I64] = from_i64, [LODE_U8] = from_u8,   [LODE_U16] = from_u16,   [LODE_U32] = from_u32,
+    [LODE_U64] = from_u64, [LODE_F16] = from_f16, [LODE_BF16] = from_bf16, [LODE_F32] = from_f32,
     [LODE_F64] = from_f64,
 };
 
@@ -147,20 +147,22 @@ static void unpack(lode_dtype dtype, const uint8_t *block, float *x)
     }
 }
 
-static void convert_packed(lode_dtype from_type, const void *from, int64_t from_step, lode_dtype to_type,
-                           void *to, int64_t to_step, int64_t count)
+static void convert_packed(lode_dtype from_type, const void *from, int64_t from_step,
+                           lode_dtype to_type, void *to, int64_t to_step, int64_t count)
 {
     assert(count % BLOCK == 0);
     const char *x = from;
     char *y = to;
-    const int64_t x_size = (int64_t)lode_dtype_size(from_type), y_size = (int64_t)lode_dtype_size(to_type);
+    const int64_t x_size = (int64_t)lode_dtype_size(from_type),
+                  y_size = (int64_t)lode_dtype_size(to_type);
     const bool unpacking = lode_dtype_block(from_type) > 1, packing = lode_dtype_block(to_type) > 1;
     for (int64_t i = 0; i < count; i += BLOCK) {
         float values[BLOCK];
         if (unpacking)
             unpack(from_type, (const uint8_t *)(x + i / BLOCK * x_size), values);
         else
-            lode_i_convert(from_type, x + i * from_step * x_size, from_step, LODE_F32, values, 1, BLOCK);
+            lode_i_convert(from_type, x + i * from_step * x_size, from_step, LODE_F32, values, 1,
+                           BLOCK);
         if (!packing)
             lode_i_convert(LODE_F32, values, 1, to_type, y + i * to_step * y_size, to_step, BLOCK);
         else if (to_type == LODE_Q8)
@@ -170,8 +172,8 @@ static void convert_packed(lode_dtype from_type, const void *from, int64_t from_
     }
 }
 
-void lode_i_convert(lode_dtype from_type, const void *from, int64_t from_step, lode_dtype to_type, void *to,
-                    int64_t to_step, int64_t count)
+void lode_i_convert(lode_dtype from_type, const void *from, int64_t from_step, lode_dtype to_type,
+                    void *to, int64_t to_step, int64_t count)
 {
     if (count <= 0)
         return;
@@ -190,11 +192,13 @@ void lode_i_convert(lode_dtype from_type, const void *from, int64_t from_step, l
         fn(from, 1, to, 1, 2 * count);
         return;
     }
-    fn(from, complex_in ? 2 * from_step : from_step, to, complex_out ? 2 * to_step : to_step, count);
+    fn(from, complex_in ? 2 * from_step : from_step, to, complex_out ? 2 * to_step : to_step,
+       count);
     if (complex_out) {
         char *imaginary = (char *)to + lode_dtype_size(y);
         if (complex_in) {
-            fn((const char *)from + lode_dtype_size(x), 2 * from_step, imaginary, 2 * to_step, count);
+            fn((const char *)from + lode_dtype_size(x), 2 * from_step, imaginary, 2 * to_step,
+               count);
         } else {
             const float zero = 0;
             converters[LODE_F32][y](&zero, 0, imaginary, 2 * to_step, count);
@@ -204,7 +208,8 @@ void lode_i_convert(lode_dtype from_type, const void *from, int64_t from_step, l
 
 /* ---- arrays ---- */
 
-/* Where the innermost axis jumps and another one does not (a transpose), tiles keep both sides in cache. */
+/* Where the innermost axis jumps and another one does not (a transpose), tiles keep both sides in
+ * cache. */
 enum { TILE = 32, SLICE = 1 << 15 };
 
 typedef struct copy_job {
@@ -216,10 +221,12 @@ typedef struct copy_job {
 static void copy_run(const lode_run *run, void *data)
 {
     const copy_job *job = data;
-    lode_i_convert(job->from, run->p[1], run->step[1], job->to, run->p[0], run->step[0], run->count);
+    lode_i_convert(job->from, run->p[1], run->step[1], job->to, run->p[0], run->step[0],
+                   run->count);
 }
 
-/* One tile row: TILE steps of the axis `across` times the whole innermost axis, at a fixed place elsewhere. */
+/* One tile row: TILE steps of the axis `across` times the whole innermost axis, at a fixed place
+ * elsewhere. */
 static void copy_tiles(const copy_job *job, int64_t to_offset, int64_t from_offset, int64_t count)
 {
     const lode_walk *w = job->walk;
@@ -228,9 +235,11 @@ static void copy_tiles(const copy_job *job, int64_t to_offset, int64_t from_offs
         const int64_t n = lode_i_min(TILE, w->shape[inner] - j);
         for (int64_t i = 0; i < count; i++)
             lode_i_convert(job->from,
-                           lode_i_at(w->array[1], from_offset + i * w->strides[1][across] + j * w->strides[1][inner]),
+                           lode_i_at(w->array[1], from_offset + i * w->strides[1][across] +
+                                                      j * w->strides[1][inner]),
                            w->strides[1][inner], job->to,
-                           lode_i_at(w->array[0], to_offset + i * w->strides[0][across] + j * w->strides[0][inner]),
+                           lode_i_at(w->array[0], to_offset + i * w->strides[0][across] +
+                                                      j * w->strides[0][inner]),
                            w->strides[0][inner], n);
     }
 }
@@ -272,8 +281,8 @@ lode_status lode_array_copy_into(lode_ctx *ctx, const lode_array *from, lode_arr
     LODE_FORWARD(lode_i_same_shape(ctx, from, to, "copying values"));
     LODE_FORWARD(lode_i_require_writable(ctx, to, "copying values"));
     lode_walk w;
-    lode_i_walk_init(&w, true, 2, (const lode_array *const[]){to, from});
-    copy_job job = {from->dtype, to->dtype, &w, -1};
+    lode_i_walk_init(&w, true, 2, (const lode_array *const[]){ to, from });
+    copy_job job = { from->dtype, to->dtype, &w, -1 };
     if (w.size == 0)
         return LODE_OK;
     if (lode_dtype_block(from->dtype) == 1 && lode_dtype_block(to->dtype) == 1)
@@ -288,7 +297,7 @@ lode_status lode_array_copy_into(lode_ctx *ctx, const lode_array *from, lode_arr
 lode_status lode_array_cast(lode_ctx *ctx, const lode_array *a, lode_dtype dtype, lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array y = {0};
+    lode_array y = { 0 };
     LODE_REQUIRE(a->data, LODE_EUSAGE, "cannot cast an array that was never made");
     LODE_TRY(lode_array_new(ctx, dtype, a->ndim, a->shape, &y));
     LODE_TRY(lode_array_copy_into(ctx, a, &y));

@@ -10,7 +10,7 @@ static const struct {
     int64_t block;
     char class;
 } types[LODE_DTYPE_COUNT] = {
-#define LODE_DTYPE(suffix, name, bytes, block, class) {name, bytes, block, class},
+#define LODE_DTYPE(suffix, name, bytes, block, class) { name, bytes, block, class },
 #include "lode/dtype.def"
 #undef LODE_DTYPE
 };
@@ -20,11 +20,13 @@ static const struct {
     const char *name;
     lode_dtype dtype;
 } aliases[] = {
-    {"bool_", LODE_BOOL},    {"int8", LODE_I8},       {"int16", LODE_I16},      {"int32", LODE_I32},
-    {"int64", LODE_I64},     {"uint8", LODE_U8},      {"uint16", LODE_U16},     {"uint32", LODE_U32},
-    {"uint64", LODE_U64},    {"float16", LODE_F16},   {"bfloat16", LODE_BF16},  {"float32", LODE_F32},
-    {"float64", LODE_F64},   {"half", LODE_F16},      {"single", LODE_F32},     {"double", LODE_F64},
-    {"float", LODE_F64},     {"complex64", LODE_C64}, {"complex128", LODE_C128}, {"complex", LODE_C128},
+    { "bool_", LODE_BOOL },      { "int8", LODE_I8 },       { "int16", LODE_I16 },
+    { "int32", LODE_I32 },       { "int64", LODE_I64 },     { "uint8", LODE_U8 },
+    { "uint16", LODE_U16 },      { "uint32", LODE_U32 },    { "uint64", LODE_U64 },
+    { "float16", LODE_F16 },     { "bfloat16", LODE_BF16 }, { "float32", LODE_F32 },
+    { "float64", LODE_F64 },     { "half", LODE_F16 },      { "single", LODE_F32 },
+    { "double", LODE_F64 },      { "float", LODE_F64 },     { "complex64", LODE_C64 },
+    { "complex128", LODE_C128 }, { "complex", LODE_C128 },
 };
 
 static bool known(lode_dtype dtype)
@@ -86,15 +88,12 @@ lode_dtype lode_i_arith(lode_dtype dtype)
     switch (dtype) {
     case LODE_F64:
     case LODE_C64:
-    case LODE_C128:
-        return dtype;
+    case LODE_C128: return dtype;
     case LODE_I32:
     case LODE_I64:
     case LODE_U32:
-    case LODE_U64:
-        return LODE_F64;
-    default:
-        return LODE_F32;
+    case LODE_U64: return LODE_F64;
+    default: return LODE_F32;
     }
 }
 

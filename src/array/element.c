@@ -18,28 +18,24 @@ typedef struct element_job {
 } element_job;
 
 /* One run of real values; the second operand is f64, for AXPY of the array's own type. */
-static void real_run(const element_job *job, void *y, int64_t ys, const void *x, int64_t xs, int64_t n)
+static void real_run(const element_job *job, void *y, int64_t ys, const void *x, int64_t xs,
+                     int64_t n)
 {
     const bool single = lode_i_is_single(job->dtype);
     switch (job->what) {
     case SCALE:
-    case CONJ:
-        single ? f32_scale(y, ys, n, job->alpha) : f64_scale(y, ys, n, job->alpha);
-        break;
+    case CONJ: single ? f32_scale(y, ys, n, job->alpha) : f64_scale(y, ys, n, job->alpha); break;
     case AXPY:
         single ? f32_axpy(y, ys, x, xs, n, job->alpha) : f64_axpy(y, ys, x, xs, n, job->alpha);
         break;
-    case MUL:
-        single ? f32_mul(y, ys, x, xs, n) : f64_mul(y, ys, x, xs, n);
-        break;
-    case SUB:
-        single ? f32_sub(y, ys, x, xs, n) : f64_sub(y, ys, x, xs, n);
-        break;
+    case MUL: single ? f32_mul(y, ys, x, xs, n) : f64_mul(y, ys, x, xs, n); break;
+    case SUB: single ? f32_sub(y, ys, x, xs, n) : f64_sub(y, ys, x, xs, n); break;
     }
 }
 
 /* A complex run is its real and its imaginary parts, or both at once where they lie together. */
-static void complex_run(const element_job *job, void *y, int64_t ys, const void *x, int64_t xs, int64_t n)
+static void complex_run(const element_job *job, void *y, int64_t ys, const void *x, int64_t xs,
+                        int64_t n)
 {
     const size_t part = lode_dtype_size(job->dtype) / 2;
     char *im = (char *)y + part;
@@ -91,7 +87,8 @@ static void mixed_run(const lode_run *run, void *data)
     element_job job = *(const element_job *)data;
     double piece[2 * PIECE];
     const lode_dtype via = lode_i_is_complex(job.operand) ? job.dtype : lode_i_real_of(job.dtype);
-    const int64_t x_block = lode_dtype_block(job.operand), x_size = (int64_t)lode_dtype_size(job.operand);
+    const int64_t x_block = lode_dtype_block(job.operand),
+                  x_size = (int64_t)lode_dtype_size(job.operand);
     const int64_t y_size = (int64_t)lode_dtype_size(job.dtype);
     for (int64_t i = 0; i < run->count; i += PIECE) {
         const int64_t n = lode_i_min(PIECE, run->count - i);
@@ -110,17 +107,17 @@ static void mixed_run(const lode_run *run, void *data)
 static lode_status require_arith(lode_ctx *ctx, const lode_array *a, const char *what)
 {
     if (a->dtype != LODE_F32 && a->dtype != LODE_F64 && !lode_i_is_complex(a->dtype))
-        return lode_i_fail(ctx, LODE_ETYPE, "%s takes f32, f64, c64 or c128, not %s; cast it first", what,
-                           lode_dtype_name(a->dtype));
+        return lode_i_fail(ctx, LODE_ETYPE, "%s takes f32, f64, c64 or c128, not %s; cast it first",
+                           what, lode_dtype_name(a->dtype));
     return lode_i_require_writable(ctx, a, what);
 }
 
 lode_status lode_i_scale(lode_ctx *ctx, double alpha, lode_array *a)
 {
     LODE_FORWARD(require_arith(ctx, a, "scaling"));
-    element_job job = {.what = SCALE, .dtype = a->dtype, .alpha = alpha};
+    element_job job = { .what = SCALE, .dtype = a->dtype, .alpha = alpha };
     lode_walk w;
-    lode_i_walk_init(&w, true, 1, (const lode_array *const[]){a});
+    lode_i_walk_init(&w, true, 1, (const lode_array *const[]){ a });
     return lode_i_walk(ctx, &w, element_run, &job);
 }
 
@@ -129,9 +126,9 @@ lode_status lode_i_conj(lode_ctx *ctx, lode_array *a)
     LODE_FORWARD(require_arith(ctx, a, "conjugating"));
     if (!lode_i_is_complex(a->dtype))
         return LODE_OK;
-    element_job job = {.what = CONJ, .dtype = a->dtype, .alpha = -1};
+    element_job job = { .what = CONJ, .dtype = a->dtype, .alpha = -1 };
     lode_walk w;
-    lode_i_walk_init(&w, true, 1, (const lode_array *const[]){a});
+    lode_i_walk_init(&w, true, 1, (const lode_array *const[]){ a });
     return lode_i_walk(ctx, &w, element_run, &job);
 }
 
@@ -140,32 +137,33 @@ lode_status lode_i_axpy(lode_ctx *ctx, double alpha, const lode_array *x, lode_a
     LODE_FORWARD(require_arith(ctx, y, "adding"));
     LODE_FORWARD(lode_i_same_shape(ctx, x, y, "adding"));
     if (lode_i_is_complex(x->dtype) && !lode_i_is_complex(y->dtype))
-        return lode_i_fail(ctx, LODE_ETYPE, "cannot add %s values to an array of %s", lode_dtype_name(x->dtype),
-                           lode_dtype_name(y->dtype));
-    element_job job = {.what = AXPY, .dtype = y->dtype, .operand = x->dtype, .alpha = alpha};
+        return lode_i_fail(ctx, LODE_ETYPE, "cannot add %s values to an array of %s",
+                           lode_dtype_name(x->dtype), lode_dtype_name(y->dtype));
+    element_job job = { .what = AXPY, .dtype = y->dtype, .operand = x->dtype, .alpha = alpha };
     lode_walk w;
-    lode_i_walk_init(&w, true, 2, (const lode_array *const[]){y, x});
+    lode_i_walk_init(&w, true, 2, (const lode_array *const[]){ y, x });
     return lode_i_walk(ctx, &w, x->dtype == y->dtype ? element_run : mixed_run, &job);
 }
 
 /* a op= vector spread along every axis but `axis`. */
-static lode_status with_vector(lode_ctx *ctx, action what, const char *name, lode_array *a, const lode_array *v,
-                               int axis)
+static lode_status with_vector(lode_ctx *ctx, action what, const char *name, lode_array *a,
+                               const lode_array *v, int axis)
 {
     lode_status st = LODE_OK;
-    lode_array wide = {0};
+    lode_array wide = { 0 };
     LODE_TRY(require_arith(ctx, a, name));
     LODE_REQUIRE(a->ndim >= 1, LODE_ESHAPE, "%s takes an array of at least 1 dimension", name);
     LODE_REQUIRE(v->ndim == 1 && v->shape[0] == a->shape[axis], LODE_ESHAPE,
-                 "%s takes a vector of %" PRId64 " values, one for each place on axis %d", name, a->shape[axis], axis);
+                 "%s takes a vector of %" PRId64 " values, one for each place on axis %d", name,
+                 a->shape[axis], axis);
     LODE_REQUIRE(lode_i_is_complex(a->dtype) || !lode_i_is_complex(v->dtype), LODE_ETYPE,
                  "%s an array of %s takes a real vector, not %s", name, lode_dtype_name(a->dtype),
                  lode_dtype_name(v->dtype));
     LODE_TRY(lode_i_as(ctx, v, lode_i_is_complex(v->dtype) ? LODE_C128 : LODE_F64, &wide));
     const lode_array spread = lode_i_spread(&wide, axis, a);
-    element_job job = {.what = what, .dtype = a->dtype, .operand = wide.dtype};
+    element_job job = { .what = what, .dtype = a->dtype, .operand = wide.dtype };
     lode_walk w;
-    lode_i_walk_init(&w, true, 2, (const lode_array *const[]){a, &spread});
+    lode_i_walk_init(&w, true, 2, (const lode_array *const[]){ a, &spread });
     LODE_TRY(lode_i_walk(ctx, &w, element_run, &job));
 done:
     lode_array_free(&wide);
@@ -208,27 +206,27 @@ static void fill_run(const lode_run *run, void *data)
 lode_status lode_i_fill(lode_ctx *ctx, lode_array *a, double v)
 {
     LODE_FORWARD(lode_i_require_writable(ctx, a, "filling"));
-    fill_job job = {.dtype = a->dtype};
+    fill_job job = { .dtype = a->dtype };
     double values[PATTERN];
     for (int i = 0; i < PATTERN; i++)
         values[i] = v;
     lode_i_convert(LODE_F64, values, 1, a->dtype, job.pattern, 1, PATTERN);
     lode_walk w;
-    lode_i_walk_init(&w, true, 1, (const lode_array *const[]){a});
+    lode_i_walk_init(&w, true, 1, (const lode_array *const[]){ a });
     return lode_i_walk(ctx, &w, fill_run, &job);
 }
 
 lode_status lode_i_eye(lode_ctx *ctx, lode_dtype dtype, int64_t n, lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array a = {0};
-    LODE_TRY(lode_array_zeros(ctx, dtype, 2, (const int64_t[]){n, n}, &a));
+    lode_array a = { 0 };
+    LODE_TRY(lode_array_zeros(ctx, dtype, 2, (const int64_t[]){ n, n }, &a));
     lode_array diagonal = a;
     diagonal.owner = NULL;
     diagonal.ndim = 1;
     diagonal.strides[0] = n + 1;
-    LODE_REQUIRE(lode_dtype_block(dtype) == 1, LODE_ETYPE, "an identity of type %s cannot be made; cast it",
-                 lode_dtype_name(dtype));
+    LODE_REQUIRE(lode_dtype_block(dtype) == 1, LODE_ETYPE,
+                 "an identity of type %s cannot be made; cast it", lode_dtype_name(dtype));
     LODE_TRY(lode_i_fill(ctx, &diagonal, 1));
     lode_array_swap(out, &a);
 done:

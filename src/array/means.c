@@ -1,5 +1,6 @@
-/* Column means in a fixed order: rows in blocks of 256, block sums joined pairwise like the carries of a
- * binary counter. A task takes 2^k blocks, so the tree does not depend on how rows were dealt out. */
+/* Column means in a fixed order: rows in blocks of 256, block sums joined pairwise like the carries
+ * of a binary counter. A task takes 2^k blocks, so the tree does not depend on how rows were dealt
+ * out. */
 #include <string.h>
 
 #include "array/walk.h"
@@ -8,10 +9,10 @@ enum { ROWS = 256, TASKS = 64, PIECE = 512 };
 
 typedef struct means_job {
     const lode_array *a;
-    int parts;          /* reals in a value */
-    int64_t width;      /* reals in a row */
+    int parts;     /* reals in a value */
+    int64_t width; /* reals in a row */
     int64_t task_rows;
-    double *sums;       /* width for each task */
+    double *sums; /* width for each task */
 } means_job;
 
 LODE_CLONES static void add_to(double *restrict sum, const double *restrict x, int64_t n)
@@ -112,13 +113,13 @@ done:
 lode_status lode_i_col_means(lode_ctx *ctx, const lode_array *a, lode_array *mean)
 {
     lode_status st = LODE_OK;
-    lode_array y = {0};
+    lode_array y = { 0 };
     double *sums = NULL, *levels = NULL;
-    LODE_REQUIRE(a->ndim == 2, LODE_ESHAPE, "column means take a matrix, not an array of %d dimensions",
-                 (int)a->ndim);
+    LODE_REQUIRE(a->ndim == 2, LODE_ESHAPE,
+                 "column means take a matrix, not an array of %d dimensions", (int)a->ndim);
     const int64_t rows = a->shape[0], cols = a->shape[1];
     const bool complex = lode_i_is_complex(a->dtype);
-    means_job job = {.a = a, .parts = complex ? 2 : 1, .task_rows = ROWS};
+    means_job job = { .a = a, .parts = complex ? 2 : 1, .task_rows = ROWS };
     job.width = cols * job.parts;
     LODE_REQUIRE(rows > 0, LODE_ESHAPE, "column means of a matrix without rows are not defined");
     LODE_TRY(lode_i_vector_new(ctx, complex ? LODE_C128 : LODE_F64, cols, &y));

@@ -5,8 +5,8 @@
 #include "array/reduce.h"
 
 /* Complex values enter as pairs of reals: |z|^2 is the sum of both squares, in two lanes. */
-static void sumsq_piece(const lode_reduction *r, lode_part *p, int64_t at, int64_t n, const double *x,
-                        const double *y)
+static void sumsq_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                        const double *x, const double *y)
 {
     const int64_t parts = r->complex ? 2 : 1;
     at = at % LODE_SUM_BLOCK * parts;
@@ -19,14 +19,15 @@ static void sumsq_piece(const lode_reduction *r, lode_part *p, int64_t at, int64
 }
 
 /* Squares of f32 values neither overflow nor underflow in f64: their factor is always 1. */
-static void sumsq_single(const lode_reduction *r, lode_part *p, int64_t at, int64_t n, const float *x)
+static void sumsq_single(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                         const float *x)
 {
     const int64_t parts = r->complex ? 2 : 1;
     lode_i_lanes_sumsq_f32(p->a, at % LODE_SUM_BLOCK * parts, n * parts, x);
 }
 
-static void most_piece(const lode_reduction *r, lode_part *p, int64_t at, int64_t n, const double *x,
-                       const double *y)
+static void most_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                       const double *x, const double *y)
 {
     (void)at;
     for (int64_t i = 0; i < (r->complex ? 2 * n : n); i++)
@@ -36,17 +37,21 @@ static void most_piece(const lode_reduction *r, lode_part *p, int64_t at, int64_
 static lode_status sumsq_of(lode_ctx *ctx, bool complex, double factor, int operands,
                             const lode_array *const *arrays, double *result)
 {
-    lode_sum sum = {0};
-    lode_reduction r = {.piece = sumsq_piece, .single = sumsq_single, .complex = complex, .factor = factor,
-                        .a = &sum};
+    lode_sum sum = { 0 };
+    lode_reduction r = { .piece = sumsq_piece,
+                         .single = sumsq_single,
+                         .complex = complex,
+                         .factor = factor,
+                         .a = &sum };
     LODE_FORWARD(lode_i_reduce(ctx, &r, operands, arrays));
     *result = lode_i_sum_total(&sum);
     return LODE_OK;
 }
 
-/* One pass where squares neither overflow nor underflow; else the largest value first, then scaled by a
- * power of two. Above 2^-960 what a square loses to underflow is under 2^-114 of the sum. */
-static lode_status norm_of(lode_ctx *ctx, int operands, const lode_array *const *arrays, double *norm)
+/* One pass where squares neither overflow nor underflow; else the largest value first, then scaled
+ * by a power of two. Above 2^-960 what a square loses to underflow is under 2^-114 of the sum. */
+static lode_status norm_of(lode_ctx *ctx, int operands, const lode_array *const *arrays,
+                           double *norm)
 {
     const bool complex = lode_i_is_complex(arrays[0]->dtype) ||
                          (operands > 1 && lode_i_is_complex(arrays[1]->dtype));
@@ -56,7 +61,7 @@ static lode_status norm_of(lode_ctx *ctx, int operands, const lode_array *const 
         *norm = sqrt(sumsq);
         return LODE_OK;
     }
-    lode_reduction r = {.piece = most_piece, .complex = complex, .most = &most};
+    lode_reduction r = { .piece = most_piece, .complex = complex, .most = &most };
     LODE_FORWARD(lode_i_reduce(ctx, &r, operands, arrays));
     *norm = most;
     if (most == 0 || !(most <= DBL_MAX))
@@ -71,13 +76,13 @@ static lode_status norm_of(lode_ctx *ctx, int operands, const lode_array *const 
 
 lode_status lode_i_norm_fro(lode_ctx *ctx, const lode_array *a, double *norm)
 {
-    return norm_of(ctx, 1, (const lode_array *const[]){a}, norm);
+    return norm_of(ctx, 1, (const lode_array *const[]){ a }, norm);
 }
 
 lode_status lode_i_diff_fro(lode_ctx *ctx, const lode_array *a, const lode_array *b, double *norm)
 {
     LODE_FORWARD(lode_i_same_shape(ctx, a, b, "a difference"));
-    return norm_of(ctx, 2, (const lode_array *const[]){a, b}, norm);
+    return norm_of(ctx, 2, (const lode_array *const[]){ a, b }, norm);
 }
 
 /* ---- NaN and infinity ---- */
@@ -91,8 +96,8 @@ LODE_CLONES static bool all_finite(const double *x, int64_t n)
 }
 
 /* stats.first_nan takes the flat index of the first value that is not finite. */
-static void finite_piece(const lode_reduction *r, lode_part *p, int64_t at, int64_t n, const double *x,
-                         const double *y)
+static void finite_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                         const double *x, const double *y)
 {
     (void)y;
     const int64_t parts = r->complex ? 2 : 1;
@@ -110,9 +115,9 @@ lode_status lode_i_require_finite(lode_ctx *ctx, const lode_array *a, const char
     const char class = lode_dtype_class(a->dtype);
     if (class == 'b' || class == 'i' || class == 'u')
         return LODE_OK;
-    lode_stats found = {.first_nan = -1, .first_infinite = -1};
-    lode_reduction r = {.piece = finite_piece, .complex = class == 'c', .stats = &found};
-    LODE_FORWARD(lode_i_reduce(ctx, &r, 1, (const lode_array *const[]){a}));
+    lode_stats found = { .first_nan = -1, .first_infinite = -1 };
+    lode_reduction r = { .piece = finite_piece, .complex = class == 'c', .stats = &found };
+    LODE_FORWARD(lode_i_reduce(ctx, &r, 1, (const lode_array *const[]){ a }));
     if (found.first_nan < 0)
         return LODE_OK;
     int64_t index[LODE_MAX_NDIM], flat = found.first_nan;
@@ -123,6 +128,10 @@ lode_status lode_i_require_finite(lode_ctx *ctx, const lode_array *a, const char
         flat /= a->shape[i];
     }
     const double v = lode_array_get(a, index);
-    const char *what = v != v ? "nan" : v > DBL_MAX ? "inf" : v < -DBL_MAX ? "-inf" : "not finite in its imaginary part";
-    return lode_i_fail(ctx, LODE_EDOMAIN, "%s%s is %s; only finite values are accepted here", name, place, what);
+    const char *what = v != v         ? "nan"
+                       : v > DBL_MAX  ? "inf"
+                       : v < -DBL_MAX ? "-inf"
+                                      : "not finite in its imaginary part";
+    return lode_i_fail(ctx, LODE_EDOMAIN, "%s%s is %s; only finite values are accepted here", name,
+                       place, what);
 }

@@ -44,10 +44,11 @@ static inline double choose(uint64_t mask, double if_ones, double if_zeros)
     return double_of((bits_of(if_ones) & mask) | (bits_of(if_zeros) & ~mask));
 }
 
-/* -2 log u and the unit vector of a turn v, u in (0, 1] and v in [0, 1) from 52 bits each. Sine and cosine by Taylor
- * series on |angle| <= pi/4. */
-LODE_CLONES static void polar(const uint64_t *restrict w0, const uint64_t *restrict w1, double *restrict square,
-                              double *restrict z0, double *restrict z1, int64_t n)
+/* -2 log u and the unit vector of a turn v, u in (0, 1] and v in [0, 1) from 52 bits each. Sine and
+ * cosine by Taylor series on |angle| <= pi/4. */
+LODE_CLONES static void polar(const uint64_t *restrict w0, const uint64_t *restrict w1,
+                              double *restrict square, double *restrict z0, double *restrict z1,
+                              int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
         const double u = 2 - double_of(w0[i] >> 12 | UINT64_C(0x3ff0000000000000));
@@ -58,7 +59,8 @@ LODE_CLONES static void polar(const uint64_t *restrict w0, const uint64_t *restr
         const double q = t * t;
         double s = 1.0 / 355687428096000, c = 1.0 / 20922789888000;
         s = s * q - 1.0 / 1307674368000, s = s * q + 1.0 / 6227020800, s = s * q - 1.0 / 39916800;
-        s = s * q + 1.0 / 362880, s = s * q - 1.0 / 5040, s = s * q + 1.0 / 120, s = s * q - 1.0 / 6;
+        s = s * q + 1.0 / 362880, s = s * q - 1.0 / 5040, s = s * q + 1.0 / 120,
+        s = s * q - 1.0 / 6;
         s = (s * q + 1) * t;
         c = c * q - 1.0 / 87178291200, c = c * q + 1.0 / 479001600, c = c * q - 1.0 / 3628800;
         c = c * q + 1.0 / 40320, c = c * q - 1.0 / 720, c = c * q + 1.0 / 24, c = c * q - 0.5;
@@ -180,22 +182,24 @@ static lode_status randsign_task(lode_ctx *ctx, int64_t task, void *data)
     return LODE_OK;
 }
 
-static lode_status make(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols, bool normal,
-                        lode_array *out)
+static lode_status make(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols,
+                        bool normal, lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array y = {0};
-    random_job job = {.stream = s, .out = &y, .rows = rows, .cols = cols};
+    lode_array y = { 0 };
+    random_job job = { .stream = s, .out = &y, .rows = rows, .cols = cols };
     LODE_REQUIRE(dtype == LODE_F32 || dtype == LODE_F64 || lode_i_is_complex(dtype), LODE_ETYPE,
                  "random matrices are f32, f64, c64 or c128, not %s", lode_dtype_name(dtype));
     LODE_REQUIRE(cols <= most_cols && rows <= most_cols, LODE_ESHAPE,
-                 "random matrices have at most 2^32 rows and columns, not %" PRId64 " x %" PRId64, rows, cols);
+                 "random matrices have at most 2^32 rows and columns, not %" PRId64 " x %" PRId64,
+                 rows, cols);
     LODE_TRY(lode_i_matrix_new(ctx, dtype, rows, cols, &y));
     if (normal)
         job.per_row = lode_i_is_complex(dtype) ? cols : lode_i_ceil_div(cols, 2);
     else
         job.per_row = lode_i_ceil_div(cols, 128);
-    LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(rows * job.per_row, normal ? TASK_PAIRS : TASK_BLOCKS),
+    LODE_TRY(lode_i_parallel(ctx,
+                             lode_i_ceil_div(rows * job.per_row, normal ? TASK_PAIRS : TASK_BLOCKS),
                              normal ? randn_task : randsign_task, &job));
     lode_array_swap(out, &y);
 done:
@@ -209,8 +213,8 @@ lode_status lode_i_randn(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t
     return make(ctx, s, dtype, rows, cols, true, out);
 }
 
-lode_status lode_i_randsign(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols,
-                            lode_array *out)
+lode_status lode_i_randsign(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows,
+                            int64_t cols, lode_array *out)
 {
     return make(ctx, s, dtype, rows, cols, false, out);
 }

@@ -1,37 +1,40 @@
-/* The engine under the reductions: values reach a piece function in f64, in flat order, at most 1024 at a
- * time; blocks of LODE_SUM_BLOCK values are threaded and joined in order. */
+/* The engine under the reductions: values reach a piece function in f64, in flat order, at most
+ * 1024 at a time; blocks of LODE_SUM_BLOCK values are threaded and joined in order. */
 #ifndef LODE_REDUCE_H
 #define LODE_REDUCE_H
 
 #include "array/walk.h"
 
 /* What a block, or a stretch of one, came to. { 0 } is nothing yet. */
-typedef struct lode_part {
+typedef struct lode_i_part {
     double a[8], b[8]; /* lanes of two sums */
     double most;       /* largest |value|; NaN when one is NaN */
     lode_stats stats;
     lode_diff diff;
-} lode_part;
+} lode_i_part;
 
 struct lode_reduction;
 /** n values from position `at` of the whole on; complex ones are pairs. y is the second operand. */
-typedef void (*lode_piece_fn)(const struct lode_reduction *r, lode_part *part, int64_t at, int64_t n,
-                              const double *x, const double *y);
+typedef void (*lode_piece_fn)(const struct lode_reduction *r, lode_i_part *part, int64_t at,
+                              int64_t n, const double *x, const double *y);
 
 typedef struct lode_reduction {
     lode_piece_fn piece;
-    /** The same for contiguous f32 values (pairs: c64) of a single operand, or NULL: saves the way through f64. */
-    void (*single)(const struct lode_reduction *r, lode_part *part, int64_t at, int64_t n, const float *x);
-    bool complex;                /* pieces are pairs */
-    double factor;               /* of scaled sums */
-    int64_t seen;                /* values of the whole before this array */
-    lode_sum *a, *b;             /* NULL: not wanted */
+    /** The same for contiguous f32 values (pairs: c64) of a single operand, or NULL: saves the way
+     *  through f64. */
+    void (*single)(const struct lode_reduction *r, lode_i_part *part, int64_t at, int64_t n,
+                   const float *x);
+    bool complex;    /* pieces are pairs */
+    double factor;   /* of scaled sums */
+    int64_t seen;    /* values of the whole before this array */
+    lode_sum *a, *b; /* NULL: not wanted */
     double *most;
     lode_stats *stats;
     lode_diff *diff;
 } lode_reduction;
 
-lode_status lode_i_reduce(lode_ctx *ctx, lode_reduction *r, int operands, const lode_array *const *arrays);
+lode_status lode_i_reduce(lode_ctx *ctx, lode_reduction *r, int operands,
+                          const lode_array *const *arrays);
 void lode_i_stats_merge(lode_stats *into, const lode_stats *next); /* all but the sums */
 void lode_i_diff_merge(lode_diff *into, const lode_diff *next);
 
@@ -45,6 +48,7 @@ void lode_i_lanes_sum(double *lane, int64_t at, int64_t n, const double *x);
 void lode_i_lanes_sumsq(double *lane, int64_t at, int64_t n, const double *x);
 void lode_i_lanes_sumsq_f32(double *lane, int64_t at, int64_t n, const float *x);
 void lode_i_lanes_scaled(double *lane, int64_t at, int64_t n, const double *x, double factor);
-void lode_i_lanes_diff(double *lane, int64_t at, int64_t n, const double *x, const double *y, double factor);
+void lode_i_lanes_diff(double *lane, int64_t at, int64_t n, const double *x, const double *y,
+                       double factor);
 
 #endif

@@ -1,6 +1,7 @@
-/* One value from each storage type to each other, exactly rounded once, in code that compilers vectorize.
- * A stored value is loaded into a carrier (i32, i64, u64, f32, f64) that holds it exactly; x_from_y turns a
- * carrier into a stored value. Half types round to nearest even, integers saturate, NaN becomes 0. */
+/* One value from each storage type to each other, exactly rounded once, in code that compilers
+ * vectorize. A stored value is loaded into a carrier (i32, i64, u64, f32, f64) that holds it
+ * exactly; x_from_y turns a carrier into a stored value. Half types round to nearest even, integers
+ * saturate, NaN becomes 0. */
 #ifndef LODE_SCALAR_H
 #define LODE_SCALAR_H
 
@@ -41,7 +42,8 @@ static inline float f32_load_bf16(uint16_t h)
 static inline float f32_load_f16(uint16_t h)
 {
     const uint32_t em = h & 0x7fffu;
-    const uint32_t tiny = bits_of_f32((float)(int32_t)em * 0x1p-24f); /* subnormal: multiples of 2^-24 */
+    /* subnormal: multiples of 2^-24 */
+    const uint32_t tiny = bits_of_f32((float)(int32_t)em * 0x1p-24f);
     const uint32_t normal = (em << 13) + (112u << 23);
     const uint32_t special = (em << 13) | 0x7f800000u;
     const uint32_t b = em >= 0x7c00u ? special : em >= 0x400u ? normal : tiny;
@@ -68,8 +70,8 @@ static inline uint16_t bf16_from_f32(float x)
     return (uint16_t)((b & 0x7fffffffu) > 0x7f800000u ? (b >> 16 | 0x40u) : rounded);
 }
 
-/* Rounded to odd: what is lost leaves a trace in the last bit, so that rounding again to a type at least two
- * bits narrower is as if it had been done once. */
+/* Rounded to odd: what is lost leaves a trace in the last bit, so that rounding again to a type at
+ * least two bits narrower is as if it had been done once. */
 static inline float f32_odd_from_f64(double x)
 {
     const float f = (float)x;
@@ -79,7 +81,8 @@ static inline float f32_odd_from_f64(double x)
     return f32_of_bits((double)f == x || x != x ? b : odd);
 }
 
-/* Exact below 2^53, to odd at bit 11 above: enough for types of at most 24 bits but not for f64 itself. */
+/* Exact below 2^53, to odd at bit 11 above: enough for types of at most 24 bits but not for f64
+ * itself. */
 static inline double f64_odd_from_u64(uint64_t v)
 {
     const uint64_t odd = (v & ~UINT64_C(0x7ff)) | (v & 0x7ffu ? 0x800u : 0u);
@@ -105,11 +108,26 @@ static inline double clamped(double x, double low, double high)
     return y < high ? y : high;
 }
 
-static inline uint8_t b8_from_i32(int32_t x) { return x != 0; }
-static inline uint8_t b8_from_i64(int64_t x) { return x != 0; }
-static inline uint8_t b8_from_u64(uint64_t x) { return x != 0; }
-static inline uint8_t b8_from_f64(double x) { return x != 0; }
-static inline uint8_t b8_from_f32(float x) { return x != 0; }
+static inline uint8_t b8_from_i32(int32_t x)
+{
+    return x != 0;
+}
+static inline uint8_t b8_from_i64(int64_t x)
+{
+    return x != 0;
+}
+static inline uint8_t b8_from_u64(uint64_t x)
+{
+    return x != 0;
+}
+static inline uint8_t b8_from_f64(double x)
+{
+    return x != 0;
+}
+static inline uint8_t b8_from_f32(float x)
+{
+    return x != 0;
+}
 
 /* Types up to 32 bits: via in i32 or i64, which hold them all. */
 #define NARROW(name, type, low, high, via)                                                         \
@@ -130,7 +148,10 @@ static inline uint8_t b8_from_f32(float x) { return x != 0; }
     {                                                                                              \
         return (type)(via)nearest(clamped(x == x ? x : 0, (double)(low), (double)(high)));         \
     }                                                                                              \
-    static inline type name##_from_f32(float x) { return name##_from_f64((double)x); }
+    static inline type name##_from_f32(float x)                                                    \
+    {                                                                                              \
+        return name##_from_f64((double)x);                                                         \
+    }
 NARROW(i8, int8_t, INT8_MIN, INT8_MAX, int32_t)
 NARROW(u8, uint8_t, 0, UINT8_MAX, int32_t)
 NARROW(i16, int16_t, INT16_MIN, INT16_MAX, int32_t)
@@ -139,41 +160,119 @@ NARROW(i32, int32_t, INT32_MIN, INT32_MAX, int32_t)
 NARROW(u32, uint32_t, 0, (int64_t)UINT32_MAX, int64_t)
 #undef NARROW
 
-static inline int64_t i64_from_i32(int32_t x) { return x; }
-static inline int64_t i64_from_i64(int64_t x) { return x; }
-static inline int64_t i64_from_u64(uint64_t x) { return x > INT64_MAX ? INT64_MAX : (int64_t)x; }
+static inline int64_t i64_from_i32(int32_t x)
+{
+    return x;
+}
+static inline int64_t i64_from_i64(int64_t x)
+{
+    return x;
+}
+static inline int64_t i64_from_u64(uint64_t x)
+{
+    return x > INT64_MAX ? INT64_MAX : (int64_t)x;
+}
 static inline int64_t i64_from_f64(double x)
 {
     return x != x ? 0 : x >= 0x1p63 ? INT64_MAX : x <= -0x1p63 ? INT64_MIN : (int64_t)nearest(x);
 }
-static inline int64_t i64_from_f32(float x) { return i64_from_f64((double)x); }
-static inline uint64_t u64_from_i32(int32_t x) { return x < 0 ? 0 : (uint64_t)x; }
-static inline uint64_t u64_from_i64(int64_t x) { return x < 0 ? 0 : (uint64_t)x; }
-static inline uint64_t u64_from_u64(uint64_t x) { return x; }
+static inline int64_t i64_from_f32(float x)
+{
+    return i64_from_f64((double)x);
+}
+static inline uint64_t u64_from_i32(int32_t x)
+{
+    return x < 0 ? 0 : (uint64_t)x;
+}
+static inline uint64_t u64_from_i64(int64_t x)
+{
+    return x < 0 ? 0 : (uint64_t)x;
+}
+static inline uint64_t u64_from_u64(uint64_t x)
+{
+    return x;
+}
 static inline uint64_t u64_from_f64(double x)
 {
     return !(x > 0) ? 0 : x >= 0x1p64 ? UINT64_MAX : (uint64_t)nearest(x);
 }
-static inline uint64_t u64_from_f32(float x) { return u64_from_f64((double)x); }
+static inline uint64_t u64_from_f32(float x)
+{
+    return u64_from_f64((double)x);
+}
 
-static inline uint16_t f16_from_f64(double x) { return f16_from_f32(f32_odd_from_f64(x)); }
-static inline uint16_t f16_from_i32(int32_t x) { return f16_from_f64((double)x); }
-static inline uint16_t f16_from_i64(int64_t x) { return f16_from_f64(f64_odd_from_i64(x)); }
-static inline uint16_t f16_from_u64(uint64_t x) { return f16_from_f64(f64_odd_from_u64(x)); }
-static inline uint16_t bf16_from_f64(double x) { return bf16_from_f32(f32_odd_from_f64(x)); }
-static inline uint16_t bf16_from_i32(int32_t x) { return bf16_from_f64((double)x); }
-static inline uint16_t bf16_from_i64(int64_t x) { return bf16_from_f64(f64_odd_from_i64(x)); }
-static inline uint16_t bf16_from_u64(uint64_t x) { return bf16_from_f64(f64_odd_from_u64(x)); }
+static inline uint16_t f16_from_f64(double x)
+{
+    return f16_from_f32(f32_odd_from_f64(x));
+}
+static inline uint16_t f16_from_i32(int32_t x)
+{
+    return f16_from_f64((double)x);
+}
+static inline uint16_t f16_from_i64(int64_t x)
+{
+    return f16_from_f64(f64_odd_from_i64(x));
+}
+static inline uint16_t f16_from_u64(uint64_t x)
+{
+    return f16_from_f64(f64_odd_from_u64(x));
+}
+static inline uint16_t bf16_from_f64(double x)
+{
+    return bf16_from_f32(f32_odd_from_f64(x));
+}
+static inline uint16_t bf16_from_i32(int32_t x)
+{
+    return bf16_from_f64((double)x);
+}
+static inline uint16_t bf16_from_i64(int64_t x)
+{
+    return bf16_from_f64(f64_odd_from_i64(x));
+}
+static inline uint16_t bf16_from_u64(uint64_t x)
+{
+    return bf16_from_f64(f64_odd_from_u64(x));
+}
 
-static inline float f32_from_i32(int32_t x) { return (float)x; }
-static inline float f32_from_i64(int64_t x) { return (float)x; }
-static inline float f32_from_u64(uint64_t x) { return (float)x; }
-static inline float f32_from_f32(float x) { return x; }
-static inline float f32_from_f64(double x) { return (float)x; }
-static inline double f64_from_i32(int32_t x) { return (double)x; }
-static inline double f64_from_i64(int64_t x) { return (double)x; }
-static inline double f64_from_u64(uint64_t x) { return (double)x; }
-static inline double f64_from_f32(float x) { return (double)x; }
-static inline double f64_from_f64(double x) { return x; }
+static inline float f32_from_i32(int32_t x)
+{
+    return (float)x;
+}
+static inline float f32_from_i64(int64_t x)
+{
+    return (float)x;
+}
+static inline float f32_from_u64(uint64_t x)
+{
+    return (float)x;
+}
+static inline float f32_from_f32(float x)
+{
+    return x;
+}
+static inline float f32_from_f64(double x)
+{
+    return (float)x;
+}
+static inline double f64_from_i32(int32_t x)
+{
+    return (double)x;
+}
+static inline double f64_from_i64(int64_t x)
+{
+    return (double)x;
+}
+static inline double f64_from_u64(uint64_t x)
+{
+    return (double)x;
+}
+static inline double f64_from_f32(float x)
+{
+    return (double)x;
+}
+static inline double f64_from_f64(double x)
+{
+    return x;
+}
 
 #endif

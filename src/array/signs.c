@@ -36,8 +36,8 @@ static lode_status find_largest(lode_ctx *ctx, int64_t task, void *data)
         for (int64_t j = 0; j < cols; j += PIECE) {
             double z[2 * PIECE];
             const int64_t n = lode_i_min(PIECE, cols - j);
-            lode_i_convert(u->dtype, lode_i_at(u, i * u->strides[0] + j * u->strides[1]), u->strides[1],
-                           complex ? LODE_C128 : LODE_F64, z, 1, n);
+            lode_i_convert(u->dtype, lode_i_at(u, i * u->strides[0] + j * u->strides[1]),
+                           u->strides[1], complex ? LODE_C128 : LODE_F64, z, 1, n);
             look(z, complex, n, i, best + j, row + j);
         }
     return LODE_OK;
@@ -61,10 +61,10 @@ static bool find_phases(const signs_job *job, double *phase)
     const lode_array *u = job->u;
     bool needed = false;
     for (int64_t j = 0; j < u->shape[1]; j++) {
-        double z[2] = {1, 0};
+        double z[2] = { 1, 0 };
         if (job->row[j] >= 0) {
-            lode_i_convert(u->dtype, lode_i_at(u, job->row[j] * u->strides[0] + j * u->strides[1]), 1, LODE_C128,
-                           z, 1, 1);
+            lode_i_convert(u->dtype, lode_i_at(u, job->row[j] * u->strides[0] + j * u->strides[1]),
+                           1, LODE_C128, z, 1, 1);
             z[0] /= job->best[j], z[1] /= -job->best[j];
         }
         needed = needed || z[0] < 1 || z[1] < 0 || z[1] > 0;
@@ -79,13 +79,14 @@ static bool find_phases(const signs_job *job, double *phase)
 lode_status lode_i_canonical_signs(lode_ctx *ctx, lode_array *U, lode_array *V)
 {
     lode_status st = LODE_OK;
-    lode_array phase = {0};
+    lode_array phase = { 0 };
     const bool complex = lode_i_is_complex(U->dtype);
-    signs_job job = {.u = U};
-    LODE_REQUIRE(U->ndim == 2 && (!V || V->ndim == 2), LODE_ESHAPE, "canonical signs take matrices");
+    signs_job job = { .u = U };
+    LODE_REQUIRE(U->ndim == 2 && (!V || V->ndim == 2), LODE_ESHAPE,
+                 "canonical signs take matrices");
     LODE_REQUIRE(!V || V->shape[1] == U->shape[1], LODE_ESHAPE,
-                 "canonical signs take as many columns in V (%" PRId64 ") as in U (%" PRId64 ")", V->shape[1],
-                 U->shape[1]);
+                 "canonical signs take as many columns in V (%" PRId64 ") as in U (%" PRId64 ")",
+                 V->shape[1], U->shape[1]);
     const int64_t cols = U->shape[1];
     if (cols == 0 || U->shape[0] == 0)
         goto done;
@@ -101,7 +102,8 @@ lode_status lode_i_canonical_signs(lode_ctx *ctx, lode_array *U, lode_array *V)
     if (V)
         LODE_TRY(lode_i_scale_cols(ctx, V, &phase));
     LODE_TRY(lode_i_scale_cols(ctx, U, &phase));
-    for (int64_t j = 0; complex && j < cols; j++) /* exactly real, whatever the rounding of the product */
+    for (int64_t j = 0; complex && j < cols;
+         j++) /* exactly real, whatever the rounding of the product */
         if (job.row[j] >= 0)
             lode_i_convert(LODE_F64, &job.best[j], 1, U->dtype,
                            lode_i_at(U, job.row[j] * U->strides[0] + j * U->strides[1]), 1, 1);

@@ -10,7 +10,7 @@ void lode_source_close(lode_source *s)
         return;
     if (s->close)
         s->close(s->data);
-    *s = (lode_source){0};
+    *s = (lode_source){ 0 };
 }
 
 static int64_t product(int ndim, const int64_t *shape)
@@ -23,8 +23,8 @@ static int64_t product(int ndim, const int64_t *shape)
 
 /* ---- over an array ---- */
 
-static lode_status read_array(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count,
-                              void *dst)
+static lode_status read_array(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                              const int64_t *count, void *dst)
 {
     const lode_array *a = s->data;
     lode_array view = *a, to = lode_array_wrap(dst, a->dtype, a->ndim, count);
@@ -51,8 +51,13 @@ lode_status lode_i_source_from_array(lode_ctx *ctx, const lode_array *a, lode_so
     void *held = NULL;
     LODE_FORWARD(lode_i_alloc(ctx, sizeof *a, &held));
     *(lode_array *)held = lode_array_ref(a);
-    lode_source made = {.dtype = a->dtype, .ndim = a->ndim, .rewindable = true, .concurrent = true,
-                        .read = read_array, .close = close_array, .data = held};
+    lode_source made = { .dtype = a->dtype,
+                         .ndim = a->ndim,
+                         .rewindable = true,
+                         .concurrent = true,
+                         .read = read_array,
+                         .close = close_array,
+                         .data = held };
     memcpy(made.shape, a->shape, sizeof made.shape);
     lode_source_close(s);
     *s = made;
@@ -61,28 +66,33 @@ lode_status lode_i_source_from_array(lode_ctx *ctx, const lode_array *a, lode_so
 
 /* ---- reading ---- */
 
-static lode_status check_rectangle(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count)
+static lode_status check_rectangle(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                                   const int64_t *count)
 {
     for (int i = 0; i < s->ndim; i++)
-        if (start[i] < 0 || count[i] < 0 || start[i] > s->shape[i] || count[i] > s->shape[i] - start[i])
+        if (start[i] < 0 || count[i] < 0 || start[i] > s->shape[i] ||
+            count[i] > s->shape[i] - start[i])
             return lode_i_fail(ctx, LODE_ESHAPE,
-                               "cannot read %" PRId64 " values from %" PRId64 " on axis %d, which has %" PRId64,
+                               "cannot read %" PRId64 " values from %" PRId64
+                               " on axis %d, which has %" PRId64,
                                count[i], start[i], i, s->shape[i]);
     const int64_t block = lode_dtype_block(s->dtype);
     const int last = s->ndim - 1;
     if (block > 1 && last >= 0 && (start[last] % block || count[last] % block))
-        return lode_i_fail(ctx, LODE_ESHAPE, "type %s is read along the last axis at multiples of %d values only",
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "type %s is read along the last axis at multiples of %d values only",
                            lode_dtype_name(s->dtype), (int)block);
     return LODE_OK;
 }
 
-/* Converts while it reads, a few rows at a time, so that the stored form needs little room beside the result. */
-static lode_status read_converting(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count,
-                                   lode_array *to)
+/* Converts while it reads, a few rows at a time, so that the stored form needs little room beside
+ * the result. */
+static lode_status read_converting(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                                   const int64_t *count, lode_array *to)
 {
     lode_status st = LODE_OK;
-    lode_array stored = {0};
-    int64_t at[LODE_MAX_NDIM] = {0}, now[LODE_MAX_NDIM] = {0};
+    lode_array stored = { 0 };
+    int64_t at[LODE_MAX_NDIM] = { 0 }, now[LODE_MAX_NDIM] = { 0 };
     int64_t rows = 1, step = 1;
     if (s->ndim > 0) {
         rows = count[0];
@@ -115,11 +125,11 @@ done:
     return st;
 }
 
-lode_status lode_i_source_read(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count,
-                               lode_dtype dtype, lode_array *out)
+lode_status lode_i_source_read(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                               const int64_t *count, lode_dtype dtype, lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array y = {0};
+    lode_array y = { 0 };
     LODE_TRY(check_rectangle(ctx, s, start, count));
     LODE_TRY(lode_array_new(ctx, dtype, s->ndim, count, &y));
     if (lode_array_size(&y) > 0) {
@@ -134,15 +144,17 @@ done:
     return st;
 }
 
-lode_status lode_i_source_rows(lode_ctx *ctx, const lode_source *s, int64_t start, int64_t stop, lode_dtype dtype,
-                               lode_array *out)
+lode_status lode_i_source_rows(lode_ctx *ctx, const lode_source *s, int64_t start, int64_t stop,
+                               lode_dtype dtype, lode_array *out)
 {
-    int64_t from[LODE_MAX_NDIM] = {0}, count[LODE_MAX_NDIM];
+    int64_t from[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM];
     if (s->ndim == 0)
         return lode_i_fail(ctx, LODE_ESHAPE, "a 0-dimensional source has no rows");
     if (start < 0 || stop < start || stop > s->shape[0])
-        return lode_i_fail(ctx, LODE_ESHAPE, "rows %" PRId64 " to %" PRId64 " are outside a source of %" PRId64
-                           " rows", start, stop, s->shape[0]);
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "rows %" PRId64 " to %" PRId64 " are outside a source of %" PRId64
+                           " rows",
+                           start, stop, s->shape[0]);
     memcpy(count, s->shape, sizeof count);
     from[0] = start;
     count[0] = stop - start;
@@ -156,19 +168,21 @@ static bool whole_bytes(const lode_source *s, lode_dtype dtype, int64_t *bytes)
     for (int i = 0; i < s->ndim; i++)
         if (!lode_i_mul(n, s->shape[i], &n))
             return false;
-    return lode_i_mul(lode_i_ceil_div(n, lode_dtype_block(dtype)), (int64_t)lode_dtype_size(dtype), bytes);
+    return lode_i_mul(lode_i_ceil_div(n, lode_dtype_block(dtype)), (int64_t)lode_dtype_size(dtype),
+                      bytes);
 }
 
 static lode_status load_as(lode_ctx *ctx, const lode_source *s, lode_dtype dtype, lode_array *out)
 {
-    const int64_t zero[LODE_MAX_NDIM] = {0};
+    const int64_t zero[LODE_MAX_NDIM] = { 0 };
     int64_t bytes = 0;
     const uint64_t left = lode_i_memory_left(ctx);
     if (whole_bytes(s, dtype, &bytes) && (uint64_t)bytes > left)
         return lode_i_fail(ctx, LODE_EBUDGET,
                            "loading the whole source takes %" PRId64 " bytes and %" PRIu64
                            " of the memory budget are left: --memory %" PRIu64 " would do",
-                           bytes, left, lode_ctx_memory_used(ctx) + (uint64_t)bytes + (UINT64_C(1) << 20));
+                           bytes, left,
+                           lode_ctx_memory_used(ctx) + (uint64_t)bytes + (UINT64_C(1) << 20));
     return lode_i_source_read(ctx, s, zero, s->shape, dtype, out);
 }
 
@@ -184,8 +198,9 @@ int64_t lode_i_source_slab(const lode_source *s, uint64_t bytes)
     uint64_t row = lode_dtype_size(s->dtype);
     const uint64_t block = (uint64_t)lode_dtype_block(s->dtype);
     for (int i = 1; i < s->ndim; i++)
-        row = s->shape[i] > 0 && row > UINT64_MAX / (uint64_t)s->shape[i] ? UINT64_MAX
-                                                                        : row * (uint64_t)s->shape[i];
+        row = s->shape[i] > 0 && row > UINT64_MAX / (uint64_t)s->shape[i]
+                  ? UINT64_MAX
+                  : row * (uint64_t)s->shape[i];
     row /= block;
     const uint64_t fit = row ? bytes / row : (uint64_t)s->shape[0];
     int64_t rows = fit >= (uint64_t)s->shape[0] ? s->shape[0] : lode_i_max((int64_t)fit, 1);
@@ -199,19 +214,19 @@ int64_t lode_i_source_slab(const lode_source *s, uint64_t bytes)
 
 typedef struct sliced {
     const lode_source *parent;
-    int ndim;                     /* of the parent */
+    int ndim; /* of the parent */
     int64_t start[LODE_MAX_NDIM], step[LODE_MAX_NDIM];
     bool dropped[LODE_MAX_NDIM];
 } sliced;
 
-/* Reads the stretch that covers the request, then picks. A long stretch of a stepped first axis would take
- * step times the room, so it goes in pieces of one wanted row. */
-static lode_status read_covering(lode_ctx *ctx, const sliced *c, const int64_t *start, const int64_t *count,
-                                 void *dst)
+/* Reads the stretch that covers the request, then picks. A long stretch of a stepped first axis
+ * would take step times the room, so it goes in pieces of one wanted row. */
+static lode_status read_covering(lode_ctx *ctx, const sliced *c, const int64_t *start,
+                                 const int64_t *count, void *dst)
 {
     lode_status st = LODE_OK;
     const lode_source *p = c->parent;
-    lode_array cover = {0};
+    lode_array cover = { 0 };
     lode_array to = lode_array_wrap(dst, p->dtype, c->ndim, count);
     int64_t from[LODE_MAX_NDIM], length[LODE_MAX_NDIM];
     bool plain = true;
@@ -253,8 +268,8 @@ done:
     return st;
 }
 
-static lode_status read_sliced(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count,
-                               void *dst)
+static lode_status read_sliced(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                               const int64_t *count, void *dst)
 {
     const sliced *c = s->data;
     int64_t from[LODE_MAX_NDIM], length[LODE_MAX_NDIM];
@@ -270,26 +285,32 @@ static lode_status read_sliced(lode_ctx *ctx, const lode_source *s, const int64_
 }
 
 lode_status lode_i_source_slice(lode_ctx *ctx, const lode_source *s, int ndim, const int64_t *start,
-                                const int64_t *stop, const int64_t *step, const bool *dropped, lode_source *out)
+                                const int64_t *stop, const int64_t *step, const bool *dropped,
+                                lode_source *out)
 {
     lode_status st = LODE_OK;
     sliced *c = NULL;
-    lode_source made = {.dtype = s->dtype, .rewindable = s->rewindable, .concurrent = s->concurrent,
-                        .read = read_sliced, .close = lode_i_free};
+    lode_source made = { .dtype = s->dtype,
+                         .rewindable = s->rewindable,
+                         .concurrent = s->concurrent,
+                         .read = read_sliced,
+                         .close = lode_i_free };
     const int64_t block = lode_dtype_block(s->dtype);
-    LODE_REQUIRE(ndim == s->ndim, LODE_ESHAPE, "a slice of %d axes does not fit a source of %d dimensions", ndim,
-                 (int)s->ndim);
+    LODE_REQUIRE(ndim == s->ndim, LODE_ESHAPE,
+                 "a slice of %d axes does not fit a source of %d dimensions", ndim, (int)s->ndim);
     LODE_TRY(LODE_NEW(ctx, 1, &c));
-    *c = (sliced){.parent = s, .ndim = ndim};
+    *c = (sliced){ .parent = s, .ndim = ndim };
     for (int i = 0; i < ndim; i++) {
         const bool drop = dropped && dropped[i];
         int64_t count = 0;
         LODE_TRY(lode_i_slice_count(ctx, i, s->shape[i], start[i], stop[i], step[i], &count));
-        LODE_REQUIRE(!drop || count == 1, LODE_ESHAPE, "axis %d cannot be dropped: the slice has %" PRId64
-                     " values there, not 1", i, count);
+        LODE_REQUIRE(!drop || count == 1, LODE_ESHAPE,
+                     "axis %d cannot be dropped: the slice has %" PRId64 " values there, not 1", i,
+                     count);
         LODE_REQUIRE(block == 1 || i < ndim - 1 ||
                          (step[i] == 1 && start[i] % block == 0 && count % block == 0 && !drop),
-                     LODE_ESHAPE, "type %s is cut along the last axis at multiples of %d values only",
+                     LODE_ESHAPE,
+                     "type %s is cut along the last axis at multiples of %d values only",
                      lode_dtype_name(s->dtype), (int)block);
         c->start[i] = start[i];
         c->step[i] = count > 1 ? step[i] : 1;
@@ -319,8 +340,9 @@ lode_status lode_i_as_source(lode_ctx *ctx, lode_value v, lode_source *s, bool *
         return LODE_OK;
     }
     if (v.kind != LODE_ARRAY)
-        return lode_i_fail(ctx, LODE_ETYPE, "a dense value is needed here, not %s", lode_kind_name(v.kind));
-    lode_source made = {0};
+        return lode_i_fail(ctx, LODE_ETYPE, "a dense value is needed here, not %s",
+                           lode_kind_name(v.kind));
+    lode_source made = { 0 };
     LODE_FORWARD(lode_i_source_from_array(ctx, v.as.array, &made));
     *s = made;
     *owned = true;
@@ -333,5 +355,6 @@ lode_status lode_i_as_array(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_
         return lode_i_as(ctx, v.as.array, dtype, out);
     if (v.kind == LODE_SOURCE)
         return load_as(ctx, v.as.source, dtype, out);
-    return lode_i_fail(ctx, LODE_ETYPE, "a dense value is needed here, not %s", lode_kind_name(v.kind));
+    return lode_i_fail(ctx, LODE_ETYPE, "a dense value is needed here, not %s",
+                       lode_kind_name(v.kind));
 }

@@ -8,7 +8,7 @@ void lode_sparse_free(lode_sparse *s)
     if (!s)
         return;
     LODE_FREE(&s->indptr, &s->indices, &s->values);
-    *s = (lode_sparse){0};
+    *s = (lode_sparse){ 0 };
 }
 
 int64_t lode_sparse_nnz(const lode_sparse *s)
@@ -37,13 +37,15 @@ static lode_status check_form(lode_ctx *ctx, const lode_sparse *s)
 {
     lode_status st = LODE_OK;
     const int64_t nnz = lode_sparse_nnz(s);
-    LODE_REQUIRE(s->layout == LODE_COO || s->layout == LODE_CSR, LODE_EUSAGE, "a sparse array has layout COO or CSR");
+    LODE_REQUIRE(s->layout == LODE_COO || s->layout == LODE_CSR, LODE_EUSAGE,
+                 "a sparse array has layout COO or CSR");
     LODE_REQUIRE(s->ndim >= 1 && s->ndim <= LODE_MAX_NDIM, LODE_ESHAPE,
                  "a sparse array has 1 to %d dimensions, not %d", LODE_MAX_NDIM, (int)s->ndim);
     for (int i = 0; i < s->ndim; i++)
-        LODE_REQUIRE(s->shape[i] >= 0, LODE_ESHAPE, "a sparse array has length %" PRId64 " on axis %d", s->shape[i], i);
-    LODE_REQUIRE(s->values.data && s->values.ndim == 1 && lode_dtype_block(s->values.dtype) == 1, LODE_ESHAPE,
-                 "the values of a sparse array are one vector of plain numbers");
+        LODE_REQUIRE(s->shape[i] >= 0, LODE_ESHAPE,
+                     "a sparse array has length %" PRId64 " on axis %d", s->shape[i], i);
+    LODE_REQUIRE(s->values.data && s->values.ndim == 1 && lode_dtype_block(s->values.dtype) == 1,
+                 LODE_ESHAPE, "the values of a sparse array are one vector of plain numbers");
     if (s->layout == LODE_COO) {
         LODE_REQUIRE(is_i64(&s->indices, 2, nnz) && s->indices.shape[1] == s->ndim, LODE_ESHAPE,
                      "the indices of a COO array are i64, %" PRId64 " x %d", nnz, (int)s->ndim);
@@ -51,46 +53,57 @@ static lode_status check_form(lode_ctx *ctx, const lode_sparse *s)
     }
     LODE_REQUIRE(s->ndim == 2, LODE_ESHAPE, "a CSR array has 2 dimensions, not %d", (int)s->ndim);
     LODE_REQUIRE(s->shape[0] < INT64_MAX && is_i64(&s->indptr, 1, s->shape[0] + 1), LODE_ESHAPE,
-                 "the row pointers of a CSR array are one more than its %" PRId64 " rows, i64", s->shape[0]);
+                 "the row pointers of a CSR array are one more than its %" PRId64 " rows, i64",
+                 s->shape[0]);
     LODE_REQUIRE(is_i64(&s->indices, 1, nnz), LODE_ESHAPE,
-                 "the column indices of a CSR array are as many as its %" PRId64 " values, i64", nnz);
+                 "the column indices of a CSR array are as many as its %" PRId64 " values, i64",
+                 nnz);
 done:
     return st;
 }
 
-static lode_status check_range(lode_ctx *ctx, const lode_sparse *s, int64_t k, int axis, int64_t length)
+static lode_status check_range(lode_ctx *ctx, const lode_sparse *s, int64_t k, int axis,
+                               int64_t length)
 {
     const int64_t i = index_at(s, k, axis);
     if (i >= 0 && i < length)
         return LODE_OK;
     return lode_i_fail(ctx, LODE_EDOMAIN,
-                       "entry %" PRId64 " of the sparse array has index %" PRId64 " on axis %d, which has %" PRId64
-                       " places", k, i, axis, length);
+                       "entry %" PRId64 " of the sparse array has index %" PRId64
+                       " on axis %d, which has %" PRId64 " places",
+                       k, i, axis, length);
 }
 
 static lode_status check_csr(lode_ctx *ctx, const lode_sparse *s)
 {
     lode_status st = LODE_OK;
     const int64_t nnz = lode_sparse_nnz(s);
-    LODE_REQUIRE(pointer_at(s, 0) == 0, LODE_EDOMAIN, "the row pointers of the CSR array begin with %" PRId64 ", not 0",
+    LODE_REQUIRE(pointer_at(s, 0) == 0, LODE_EDOMAIN,
+                 "the row pointers of the CSR array begin with %" PRId64 ", not 0",
                  pointer_at(s, 0));
     for (int64_t i = 0; i < s->shape[0]; i++)
-        LODE_REQUIRE(pointer_at(s, i) <= pointer_at(s, i + 1) && pointer_at(s, i + 1) <= nnz, LODE_EDOMAIN,
-                     "row pointer %" PRId64 " of the CSR array is %" PRId64 ", outside %" PRId64 " to %" PRId64, i + 1,
-                     pointer_at(s, i + 1), pointer_at(s, i), nnz);
+        LODE_REQUIRE(pointer_at(s, i) <= pointer_at(s, i + 1) && pointer_at(s, i + 1) <= nnz,
+                     LODE_EDOMAIN,
+                     "row pointer %" PRId64 " of the CSR array is %" PRId64 ", outside %" PRId64
+                     " to %" PRId64,
+                     i + 1, pointer_at(s, i + 1), pointer_at(s, i), nnz);
     LODE_REQUIRE(pointer_at(s, s->shape[0]) == nnz, LODE_EDOMAIN,
-                 "the row pointers of the CSR array end with %" PRId64 ", not with its %" PRId64 " values",
+                 "the row pointers of the CSR array end with %" PRId64 ", not with its %" PRId64
+                 " values",
                  pointer_at(s, s->shape[0]), nnz);
     for (int64_t i = 0; i < s->shape[0]; i++) {
         if (i % 65536 == 0)
             LODE_TRY(lode_i_cancelled(ctx));
         for (int64_t k = pointer_at(s, i); k < pointer_at(s, i + 1); k++) {
             LODE_TRY(check_range(ctx, s, k, 0, s->shape[1]));
-            LODE_REQUIRE(k == pointer_at(s, i) || index_at(s, k, 0) != index_at(s, k - 1, 0), LODE_EDOMAIN,
-                         "entry [%" PRId64 ",%" PRId64 "] of the sparse array is given twice", i, index_at(s, k, 0));
-            LODE_REQUIRE(k == pointer_at(s, i) || index_at(s, k, 0) > index_at(s, k - 1, 0), LODE_EDOMAIN,
-                         "row %" PRId64 " of the CSR array has column %" PRId64 " after column %" PRId64, i,
-                         index_at(s, k, 0), index_at(s, k - 1, 0));
+            LODE_REQUIRE(k == pointer_at(s, i) || index_at(s, k, 0) != index_at(s, k - 1, 0),
+                         LODE_EDOMAIN,
+                         "entry [%" PRId64 ",%" PRId64 "] of the sparse array is given twice", i,
+                         index_at(s, k, 0));
+            LODE_REQUIRE(
+                k == pointer_at(s, i) || index_at(s, k, 0) > index_at(s, k - 1, 0), LODE_EDOMAIN,
+                "row %" PRId64 " of the CSR array has column %" PRId64 " after column %" PRId64, i,
+                index_at(s, k, 0), index_at(s, k - 1, 0));
         }
     }
 done:
@@ -117,11 +130,13 @@ static bool ascending(const lode_sparse *s)
     return true;
 }
 
-static void merge(const lode_sparse *s, const int64_t *from, int64_t start, int64_t middle, int64_t stop, int64_t *to)
+static void merge(const lode_sparse *s, const int64_t *from, int64_t start, int64_t middle,
+                  int64_t stop, int64_t *to)
 {
     int64_t a = start, b = middle;
     for (int64_t k = start; k < stop; k++)
-        to[k] = b == stop || (a < middle && compare(s, from[a], from[b]) <= 0) ? from[a++] : from[b++];
+        to[k] = b == stop || (a < middle && compare(s, from[a], from[b]) <= 0) ? from[a++]
+                                                                               : from[b++];
 }
 
 /* order: entry numbers in ascending order of index. */
@@ -164,8 +179,9 @@ static lode_status refuse_duplicates(lode_ctx *ctx, const lode_sparse *s, const 
             at += n > 0 ? (size_t)n : 0;
         }
         return lode_i_fail(ctx, LODE_EDOMAIN,
-                           "entry [%s] of the sparse array is given twice, as entries %" PRId64 " and %" PRId64
-                           "; add or drop duplicates first", place, order[k - 1], order[k]);
+                           "entry [%s] of the sparse array is given twice, as entries %" PRId64
+                           " and %" PRId64 "; add or drop duplicates first",
+                           place, order[k - 1], order[k]);
     }
     return LODE_OK;
 }
@@ -200,7 +216,8 @@ done:
 }
 
 /* A copy of the values in the given order. */
-static lode_status reorder(lode_ctx *ctx, const lode_array *values, const int64_t *order, lode_array *out)
+static lode_status reorder(lode_ctx *ctx, const lode_array *values, const int64_t *order,
+                           lode_array *out)
 {
     LODE_FORWARD(lode_i_vector_new(ctx, values->dtype, values->shape[0], out));
     const size_t size = lode_dtype_size(values->dtype);
@@ -213,10 +230,10 @@ lode_status lode_sparse_to_csr(lode_ctx *ctx, const lode_sparse *s, lode_sparse 
 {
     lode_status st = LODE_OK;
     int64_t *order = NULL;
-    lode_sparse r = {.layout = LODE_CSR, .ndim = 2};
+    lode_sparse r = { .layout = LODE_CSR, .ndim = 2 };
     LODE_TRY(check_form(ctx, s));
-    LODE_REQUIRE(s->ndim == 2, LODE_ESHAPE, "only a sparse matrix becomes CSR, not an array of %d dimensions",
-                 (int)s->ndim);
+    LODE_REQUIRE(s->ndim == 2, LODE_ESHAPE,
+                 "only a sparse matrix becomes CSR, not an array of %d dimensions", (int)s->ndim);
     LODE_TRY(check_indices(ctx, s));
     r.shape[0] = s->shape[0], r.shape[1] = s->shape[1];
     if (s->layout == LODE_CSR) {
@@ -226,8 +243,8 @@ lode_status lode_sparse_to_csr(lode_ctx *ctx, const lode_sparse *s, lode_sparse 
     } else {
         const int64_t nnz = lode_sparse_nnz(s);
         int64_t rows = 0;
-        LODE_REQUIRE(lode_i_add(s->shape[0], 1, &rows), LODE_ESHAPE, "%" PRId64 " rows are too many for CSR",
-                     s->shape[0]);
+        LODE_REQUIRE(lode_i_add(s->shape[0], 1, &rows), LODE_ESHAPE,
+                     "%" PRId64 " rows are too many for CSR", s->shape[0]);
         LODE_TRY(sort_entries(ctx, s, &order));
         LODE_TRY(refuse_duplicates(ctx, s, order));
         LODE_TRY(lode_array_zeros(ctx, LODE_I64, 1, &rows, &r.indptr));
@@ -243,7 +260,7 @@ lode_status lode_sparse_to_csr(lode_ctx *ctx, const lode_sparse *s, lode_sparse 
     }
     lode_sparse_free(out);
     *out = r;
-    r = (lode_sparse){0};
+    r = (lode_sparse){ 0 };
 done:
     lode_i_free(order);
     lode_sparse_free(&r);
@@ -254,7 +271,7 @@ lode_status lode_sparse_to_dense(lode_ctx *ctx, const lode_sparse *s, lode_array
 {
     lode_status st = LODE_OK;
     int64_t *order = NULL;
-    lode_array y = {0};
+    lode_array y = { 0 };
     LODE_TRY(check_form(ctx, s));
     LODE_TRY(check_indices(ctx, s));
     if (s->layout == LODE_COO) {

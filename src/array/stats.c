@@ -88,14 +88,14 @@ static void sift(const double *v, int64_t at, int64_t n, double *zeroed, lode_st
     }
 }
 
-static void stats_piece(const lode_reduction *r, lode_part *p, int64_t at, int64_t n, const double *x,
-                        const double *y)
+static void stats_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                        const double *x, const double *y)
 {
     (void)y;
     double size[MOST], zeroed[MOST];
     if (r->complex)
         x = moduli(x, n, size);
-    lode_stats now = {.first_nan = -1, .first_infinite = -1, .count = count_finite(x, n)};
+    lode_stats now = { .first_nan = -1, .first_infinite = -1, .count = count_finite(x, n) };
     if (now.count == n) {
         extremes(x, n, &now.min, &now.max);
     } else {
@@ -110,8 +110,12 @@ static void stats_piece(const lode_reduction *r, lode_part *p, int64_t at, int64
 
 lode_status lode_i_stats_push(lode_ctx *ctx, lode_stats_run *run, const lode_array *slab)
 {
-    lode_reduction r = {.piece = stats_piece, .complex = lode_i_is_complex(slab->dtype), .seen = run->seen,
-                        .a = &run->sum, .b = &run->sumsq, .stats = &run->so_far};
+    lode_reduction r = { .piece = stats_piece,
+                         .complex = lode_i_is_complex(slab->dtype),
+                         .seen = run->seen,
+                         .a = &run->sum,
+                         .b = &run->sumsq,
+                         .stats = &run->so_far };
     LODE_FORWARD(lode_i_reduce(ctx, &r, 1, &slab));
     run->seen = r.seen;
     return LODE_OK;
@@ -131,7 +135,7 @@ lode_stats lode_i_stats_result(const lode_stats_run *run)
 
 lode_status lode_i_stats(lode_ctx *ctx, const lode_array *a, lode_stats *s)
 {
-    lode_stats_run run = {0};
+    lode_stats_run run = { 0 };
     LODE_FORWARD(lode_i_stats_push(ctx, &run, a));
     *s = lode_i_stats_result(&run);
     return LODE_OK;
@@ -167,8 +171,8 @@ static bool alike(const double *x, const double *y, int parts)
 }
 
 /* Copies the pairs to compare; the others become 0 in both, so that lanes do not shift. */
-static void keep_comparable(const double *x, const double *y, int parts, int64_t n, double *a, double *b,
-                            bool *used, lode_diff *now)
+static void keep_comparable(const double *x, const double *y, int parts, int64_t n, double *a,
+                            double *b, bool *used, lode_diff *now)
 {
     for (int64_t i = 0; i < n; i++) {
         const double *p = x + i * parts, *q = y + i * parts;
@@ -192,13 +196,13 @@ LODE_CLONES static void distances(const double *restrict x, const double *restri
         d[i] = fabs(x[i] - y[i]);
 }
 
-static void diff_piece(const lode_reduction *r, lode_part *p, int64_t at, int64_t n, const double *x,
-                       const double *y)
+static void diff_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                       const double *x, const double *y)
 {
     const int parts = r->complex ? 2 : 1;
     double a[2 * MOST], b[2 * MOST], d[MOST], size[MOST], low = 0, high = 0;
     bool used[MOST];
-    lode_diff now = {.at = -1};
+    lode_diff now = { .at = -1 };
     const bool whole = count_finite(x, n * parts) + count_finite(y, n * parts) == 2 * n * parts;
     if (whole) {
         now.count = n;
@@ -237,13 +241,17 @@ static void diff_piece(const lode_reduction *r, lode_part *p, int64_t at, int64_
     lode_i_diff_merge(&p->diff, &now);
 }
 
-lode_status lode_i_diff_push(lode_ctx *ctx, lode_diff_run *run, const lode_array *a, const lode_array *b)
+lode_status lode_i_diff_push(lode_ctx *ctx, lode_diff_run *run, const lode_array *a,
+                             const lode_array *b)
 {
     LODE_FORWARD(lode_i_same_shape(ctx, a, b, "a comparison"));
-    lode_reduction r = {.piece = diff_piece,
-                        .complex = lode_i_is_complex(a->dtype) || lode_i_is_complex(b->dtype),
-                        .seen = run->seen, .a = &run->sumsq, .b = &run->ref_sumsq, .diff = &run->so_far};
-    LODE_FORWARD(lode_i_reduce(ctx, &r, 2, (const lode_array *const[]){a, b}));
+    lode_reduction r = { .piece = diff_piece,
+                         .complex = lode_i_is_complex(a->dtype) || lode_i_is_complex(b->dtype),
+                         .seen = run->seen,
+                         .a = &run->sumsq,
+                         .b = &run->ref_sumsq,
+                         .diff = &run->so_far };
+    LODE_FORWARD(lode_i_reduce(ctx, &r, 2, (const lode_array *const[]){ a, b }));
     run->seen = r.seen;
     return LODE_OK;
 }
@@ -260,7 +268,7 @@ lode_diff lode_i_diff_result(const lode_diff_run *run)
 
 lode_status lode_i_diff(lode_ctx *ctx, const lode_array *a, const lode_array *b, lode_diff *d)
 {
-    lode_diff_run run = {0};
+    lode_diff_run run = { 0 };
     LODE_FORWARD(lode_i_diff_push(ctx, &run, a, b));
     *d = lode_i_diff_result(&run);
     return LODE_OK;

@@ -45,7 +45,8 @@ void lode_i_lanes_scaled(double *lane, int64_t at, int64_t n, const double *x, d
     lanes_scaled(lane, at, n, x, factor);
 }
 
-void lode_i_lanes_diff(double *lane, int64_t at, int64_t n, const double *x, const double *y, double factor)
+void lode_i_lanes_diff(double *lane, int64_t at, int64_t n, const double *x, const double *y,
+                       double factor)
 {
     lanes_diff(lane, at, n, x, y, factor);
 }
@@ -103,7 +104,7 @@ enum { PIECE = 1024, BATCH = 1024 };
 typedef struct feeder {
     const lode_walk *walk;
     const lode_reduction *r;
-    lode_part *part;
+    lode_i_part *part;
     int64_t at, fill; /* position of the buffer's start in the whole, values in it */
     double x[2 * PIECE], y[2 * PIECE];
 } feeder;
@@ -131,7 +132,7 @@ static void feed_run(const lode_run *run, void *data)
     for (int k = 0; k < w->operands; k++)
         direct = direct && w->array[k]->dtype == wide && run->step[k] == 1;
     for (int64_t i = 0; i < run->count;) {
-        const void *p[2] = {NULL, NULL};
+        const void *p[2] = { NULL, NULL };
         for (int k = 0; k < w->operands; k++) {
             const lode_dtype t = w->array[k]->dtype;
             p[k] = (const char *)run->p[k] +
@@ -154,7 +155,8 @@ static void feed_run(const lode_run *run, void *data)
     }
 }
 
-static void feed(const lode_walk *w, const lode_reduction *r, int64_t from, int64_t to, lode_part *part)
+static void feed(const lode_walk *w, const lode_reduction *r, int64_t from, int64_t to,
+                 lode_i_part *part)
 {
     feeder f;
     f.walk = w, f.r = r, f.part = part, f.at = r->seen + from, f.fill = 0;
@@ -164,7 +166,7 @@ static void feed(const lode_walk *w, const lode_reduction *r, int64_t from, int6
 
 /* ---- blocks ---- */
 
-static void merge(const lode_reduction *r, const lode_part *p)
+static void merge(const lode_reduction *r, const lode_i_part *p)
 {
     if (r->most)
         *r->most = lode_i_larger(*r->most, p->most);
@@ -174,12 +176,13 @@ static void merge(const lode_reduction *r, const lode_part *p)
         lode_i_diff_merge(r->diff, &p->diff);
 }
 
-/* Values that do not fill a block of the whole: the lanes go on from where the last array left them. */
+/* Values that do not fill a block of the whole: the lanes go on from where the last array left
+ * them. */
 static void stretch(const lode_walk *w, const lode_reduction *r, int64_t from, int64_t to)
 {
-    lode_part p = {.stats = {.first_nan = -1, .first_infinite = -1}, .diff = {.at = -1}};
-    lode_sum *const sums[2] = {r->a, r->b};
-    double *const lanes[2] = {p.a, p.b};
+    lode_i_part p = { .stats = { .first_nan = -1, .first_infinite = -1 }, .diff = { .at = -1 } };
+    lode_sum *const sums[2] = { r->a, r->b };
+    double *const lanes[2] = { p.a, p.b };
     if (from >= to)
         return;
     for (int k = 0; k < 2; k++)
@@ -201,24 +204,25 @@ typedef struct block_job {
     const lode_walk *walk;
     const lode_reduction *r;
     int64_t from;
-    lode_part *parts;
+    lode_i_part *parts;
 } block_job;
 
 static lode_status run_block(lode_ctx *ctx, int64_t i, void *data)
 {
     (void)ctx;
     const block_job *job = data;
-    lode_part *p = &job->parts[i];
-    *p = (lode_part){.stats = {.first_nan = -1, .first_infinite = -1}, .diff = {.at = -1}};
+    lode_i_part *p = &job->parts[i];
+    *p = (lode_i_part){ .stats = { .first_nan = -1, .first_infinite = -1 }, .diff = { .at = -1 } };
     const int64_t from = job->from + i * LODE_SUM_BLOCK;
     feed(job->walk, job->r, from, from + LODE_SUM_BLOCK, p);
     return LODE_OK;
 }
 
-lode_status lode_i_reduce(lode_ctx *ctx, lode_reduction *r, int operands, const lode_array *const *arrays)
+lode_status lode_i_reduce(lode_ctx *ctx, lode_reduction *r, int operands,
+                          const lode_array *const *arrays)
 {
     lode_status st = LODE_OK;
-    lode_part *parts = NULL;
+    lode_i_part *parts = NULL;
     lode_walk w;
     lode_i_walk_init(&w, false, operands, arrays);
     const int64_t open = r->seen % LODE_SUM_BLOCK;
@@ -229,7 +233,7 @@ lode_status lode_i_reduce(lode_ctx *ctx, lode_reduction *r, int operands, const 
     stretch(&w, r, 0, head);
     for (int64_t b = 0; b < blocks; b += BATCH) {
         const int64_t n = lode_i_min(BATCH, blocks - b);
-        block_job job = {&w, r, head + b * LODE_SUM_BLOCK, parts};
+        block_job job = { &w, r, head + b * LODE_SUM_BLOCK, parts };
         LODE_TRY(lode_i_parallel(ctx, n, run_block, &job));
         for (int64_t i = 0; i < n; i++) {
             if (r->a)

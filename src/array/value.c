@@ -6,47 +6,47 @@
 
 lode_value lode_none(void)
 {
-    return (lode_value){.kind = LODE_NONE};
+    return (lode_value){ .kind = LODE_NONE };
 }
 
 lode_value lode_from_array(const lode_array *a)
 {
-    return (lode_value){.kind = LODE_ARRAY, .as.array = a};
+    return (lode_value){ .kind = LODE_ARRAY, .as.array = a };
 }
 
 lode_value lode_from_sparse(const lode_sparse *s)
 {
-    return (lode_value){.kind = LODE_SPARSE, .as.sparse = s};
+    return (lode_value){ .kind = LODE_SPARSE, .as.sparse = s };
 }
 
 lode_value lode_from_source(const lode_source *s)
 {
-    return (lode_value){.kind = LODE_SOURCE, .as.source = s};
+    return (lode_value){ .kind = LODE_SOURCE, .as.source = s };
 }
 
 lode_value lode_from_linop(const struct lode_linop *l)
 {
-    return (lode_value){.kind = LODE_LINOP, .as.linop = l};
+    return (lode_value){ .kind = LODE_LINOP, .as.linop = l };
 }
 
 lode_value lode_from_callback(const lode_callback *c)
 {
-    return (lode_value){.kind = LODE_CALLBACK, .as.callback = c};
+    return (lode_value){ .kind = LODE_CALLBACK, .as.callback = c };
 }
 
 lode_value lode_from_bundle(const struct lode_bundle *b)
 {
-    return (lode_value){.kind = LODE_BUNDLE, .as.bundle = b};
+    return (lode_value){ .kind = LODE_BUNDLE, .as.bundle = b };
 }
 
 lode_value lode_from_text(const char *text)
 {
-    return (lode_value){.kind = LODE_TEXT, .as.text = text};
+    return (lode_value){ .kind = LODE_TEXT, .as.text = text };
 }
 
 lode_value lode_from_scalar(const lode_scalar *s)
 {
-    return (lode_value){.kind = LODE_SCALAR, .as.scalar = s};
+    return (lode_value){ .kind = LODE_SCALAR, .as.scalar = s };
 }
 
 static const char *pick(const char *const *names, size_t count, unsigned i)
@@ -58,26 +58,32 @@ static const char *pick(const char *const *names, size_t count, unsigned i)
 const char *lode_kind_name(lode_kind kind)
 {
     static const char *const names[] = {
-        [LODE_NONE] = "nothing",   [LODE_ARRAY] = "array",       [LODE_SPARSE] = "sparse array",
-        [LODE_SOURCE] = "source",  [LODE_LINOP] = "linear operator", [LODE_CALLBACK] = "callback",
-        [LODE_BUNDLE] = "bundle",  [LODE_TEXT] = "text",         [LODE_SCALAR] = "scalar"};
+        [LODE_NONE] = "nothing",          [LODE_ARRAY] = "array",
+        [LODE_SPARSE] = "sparse array",   [LODE_SOURCE] = "source",
+        [LODE_LINOP] = "linear operator", [LODE_CALLBACK] = "callback",
+        [LODE_BUNDLE] = "bundle",         [LODE_TEXT] = "text",
+        [LODE_SCALAR] = "scalar"
+    };
     return PICK(names, kind);
 }
 
 const char *lode_cert_kind_name(lode_cert_kind kind)
 {
-    static const char *const names[] = {
-        [LODE_CERT_NONE] = "none",   [LODE_CERT_MEASURED] = "measured",
-        [LODE_CERT_BOUND] = "bound", [LODE_CERT_PROBABILISTIC] = "probabilistic",
-        [LODE_CERT_GAP] = "gap",     [LODE_CERT_HELDOUT] = "held-out",
-        [LODE_CERT_INVARIANCE] = "invariance"};
+    static const char *const names[] = { [LODE_CERT_NONE] = "none",
+                                         [LODE_CERT_MEASURED] = "measured",
+                                         [LODE_CERT_BOUND] = "bound",
+                                         [LODE_CERT_PROBABILISTIC] = "probabilistic",
+                                         [LODE_CERT_GAP] = "gap",
+                                         [LODE_CERT_HELDOUT] = "held-out",
+                                         [LODE_CERT_INVARIANCE] = "invariance" };
     return PICK(names, kind);
 }
 
 const char *lode_norm_name(lode_norm norm)
 {
-    static const char *const names[] = {[LODE_NORM_FRO] = "Frobenius", [LODE_NORM_SPECTRAL] = "spectral",
-                                        [LODE_NORM_MAX] = "maximum"};
+    static const char *const names[] = { [LODE_NORM_FRO] = "Frobenius",
+                                         [LODE_NORM_SPECTRAL] = "spectral",
+                                         [LODE_NORM_MAX] = "maximum" };
     return PICK(names, norm);
 }
 
@@ -88,7 +94,8 @@ void lode_certificate_print(const lode_certificate *c, char *text, size_t size)
         (void)snprintf(text, size, "no certificate%s%s", *c->note ? ": " : "", c->note);
         return;
     }
-    (void)snprintf(measure, sizeof measure, "%s%s error", c->relative ? "relative " : "", lode_norm_name(c->norm));
+    (void)snprintf(measure, sizeof measure, "%s%s error", c->relative ? "relative " : "",
+                   lode_norm_name(c->norm));
     switch (c->kind) {
     case LODE_CERT_PROBABILISTIC:
         (void)snprintf(how, sizeof how, "holds but with probability %.1e", c->failure);
@@ -96,14 +103,9 @@ void lode_certificate_print(const lode_certificate *c, char *text, size_t size)
     case LODE_CERT_HELDOUT:
         (void)snprintf(how, sizeof how, "held-out, interval %.1e to %.1e", c->low, c->high);
         break;
-    case LODE_CERT_GAP:
-        (void)snprintf(how, sizeof how, "duality gap or residual");
-        break;
-    case LODE_CERT_INVARIANCE:
-        (void)snprintf(how, sizeof how, "must hold exactly");
-        break;
-    default:
-        (void)snprintf(how, sizeof how, "%s", lode_cert_kind_name(c->kind));
+    case LODE_CERT_GAP: (void)snprintf(how, sizeof how, "duality gap or residual"); break;
+    case LODE_CERT_INVARIANCE: (void)snprintf(how, sizeof how, "must hold exactly"); break;
+    default: (void)snprintf(how, sizeof how, "%s", lode_cert_kind_name(c->kind));
     }
     if (!isnan(c->asked)) {
         char number[32];
@@ -117,11 +119,12 @@ void lode_certificate_print(const lode_certificate *c, char *text, size_t size)
     }
     if (*c->note)
         (void)snprintf(note, sizeof note, "; %s", c->note);
-    (void)snprintf(text, size, "%s %s%.1e (%s%s%s)", measure, c->kind == LODE_CERT_MEASURED ? "" : "<= ", c->value,
-                   how, asked, note);
+    (void)snprintf(text, size, "%s %s%.1e (%s%s%s)", measure,
+                   c->kind == LODE_CERT_MEASURED ? "" : "<= ", c->value, how, asked, note);
 }
 
-/* What every linear operator begins with (src/linop), so that its size can be told without knowing more. */
+/* What every linear operator begins with (src/linop), so that its size can be told without knowing
+ * more. */
 static lode_linop_head head_of(const struct lode_linop *op)
 {
     lode_linop_head head;
@@ -151,21 +154,24 @@ bool lode_i_value_shape(lode_value v, lode_dtype *dtype, int *ndim, int64_t *sha
         *dtype = v.as.callback->dtype, *ndim = 2;
         shape[0] = v.as.callback->rows, shape[1] = v.as.callback->cols;
         return true;
-    default:
-        return false;
+    default: return false;
     }
     memcpy(shape, from, (size_t)*ndim * sizeof *shape);
     return true;
 }
 
-lode_status lode_i_callback_multiply(lode_ctx *ctx, const lode_callback *c, bool adjoint, const lode_array *X, lode_array *Y)
+lode_status lode_i_callback_multiply(lode_ctx *ctx, const lode_callback *c, bool adjoint,
+                                     const lode_array *X, lode_array *Y)
 {
     const int64_t k = X->shape[1];
     const int code = c->fn(c->data, adjoint, k, lode_i_at(X, 0), k, lode_i_at(Y, 0), k);
     const char *product = adjoint ? "A^H x" : "A x";
     if (code > 0)
-        return lode_i_fail(ctx, LODE_ECANCEL, "the callback asked to stop (it returned %d) in a product %s", code, product);
+        return lode_i_fail(ctx, LODE_ECANCEL,
+                           "the callback asked to stop (it returned %d) in a product %s", code,
+                           product);
     if (code < 0)
-        return lode_i_fail(ctx, (lode_status)code, "the callback failed with status %d in a product %s", code, product);
+        return lode_i_fail(ctx, (lode_status)code,
+                           "the callback failed with status %d in a product %s", code, product);
     return LODE_OK;
 }

@@ -19,7 +19,8 @@ static void exchange(int64_t *a, int64_t *b)
 static void sort_axes(lode_walk *w)
 {
     for (int i = 1; i < w->ndim; i++)
-        for (int j = i; j > 0 && magnitude(w->strides[0][j - 1]) < magnitude(w->strides[0][j]); j--) {
+        for (int j = i; j > 0 && magnitude(w->strides[0][j - 1]) < magnitude(w->strides[0][j]);
+             j--) {
             exchange(&w->shape[j - 1], &w->shape[j]);
             for (int k = 0; k < w->operands; k++)
                 exchange(&w->strides[k][j - 1], &w->strides[k][j]);
@@ -36,7 +37,7 @@ static bool mergeable(const lode_walk *w, int outer, int inner)
 
 void lode_i_walk_init(lode_walk *w, bool any_order, int operands, const lode_array *const *arrays)
 {
-    *w = (lode_walk){.operands = operands, .size = lode_array_size(arrays[0])};
+    *w = (lode_walk){ .operands = operands, .size = lode_array_size(arrays[0]) };
     for (int k = 0; k < operands; k++) {
         w->array[k] = arrays[k];
         any_order = any_order && lode_dtype_block(arrays[k]->dtype) == 1;
@@ -74,7 +75,7 @@ void lode_i_walk_init(lode_walk *w, bool any_order, int operands, const lode_arr
 
 void lode_i_walk_range(const lode_walk *w, int64_t from, int64_t to, lode_run_fn fn, void *data)
 {
-    int64_t index[LODE_MAX_NDIM], offset[LODE_WALK_OPERANDS] = {0};
+    int64_t index[LODE_MAX_NDIM], offset[LODE_WALK_OPERANDS] = { 0 };
     if (from >= to)
         return;
     const int inner = w->ndim - 1;
@@ -85,7 +86,7 @@ void lode_i_walk_range(const lode_walk *w, int64_t from, int64_t to, lode_run_fn
         for (int k = 0; k < w->operands; k++)
             offset[k] += index[i] * w->strides[k][i];
     }
-    lode_run run = {.flat = from};
+    lode_run run = { .flat = from };
     for (int k = 0; k < w->operands; k++)
         run.step[k] = w->strides[k][inner];
     while (run.flat < to) {
@@ -116,17 +117,19 @@ static lode_status walk_chunk(lode_ctx *ctx, int64_t i, void *data)
 {
     (void)ctx;
     const walk_job *job = data;
-    lode_i_walk_range(job->walk, i * CHUNK, lode_i_min((i + 1) * CHUNK, job->walk->size), job->fn, job->data);
+    lode_i_walk_range(job->walk, i * CHUNK, lode_i_min((i + 1) * CHUNK, job->walk->size), job->fn,
+                      job->data);
     return LODE_OK;
 }
 
 lode_status lode_i_walk(lode_ctx *ctx, const lode_walk *w, lode_run_fn fn, void *data)
 {
-    walk_job job = {w, fn, data};
+    walk_job job = { w, fn, data };
     return lode_i_parallel(ctx, lode_i_ceil_div(w->size, CHUNK), walk_chunk, &job);
 }
 
-lode_status lode_i_same_shape(lode_ctx *ctx, const lode_array *a, const lode_array *b, const char *what)
+lode_status lode_i_same_shape(lode_ctx *ctx, const lode_array *a, const lode_array *b,
+                              const char *what)
 {
     bool same = a->ndim == b->ndim && !a->data == !b->data;
     for (int i = 0; same && i < a->ndim; i++)
@@ -155,7 +158,8 @@ lode_status lode_i_require_writable(lode_ctx *ctx, const lode_array *a, const ch
 {
     for (int i = 0; i < a->ndim; i++)
         if (a->strides[i] == 0 && a->shape[i] > 1)
-            return lode_i_fail(ctx, LODE_EUSAGE, "%s cannot write to an array repeated along axis %d; copy it first",
+            return lode_i_fail(ctx, LODE_EUSAGE,
+                               "%s cannot write to an array repeated along axis %d; copy it first",
                                what, i);
     return LODE_OK;
 }

@@ -19,30 +19,30 @@ LODE_PRINTF(2, 3) void lode_i_log(lode_ctx *ctx, const char *format, ...);
 /** The worse of two: the first failure, else the larger caveat. */
 lode_status lode_i_worse(lode_status a, lode_status b);
 
-/* A function that uses these has `lode_status st = LODE_OK`, `ctx`, and one label `done:`. Failures jump;
- * caveats (positive) are kept in st and the work goes on. */
-#define LODE_TRY(call)                                                                                \
-    do {                                                                                              \
-        const lode_status lode_try_ = (call);                                                         \
-        if (lode_try_ < 0) {                                                                          \
-            st = lode_try_;                                                                           \
-            goto done;                                                                                \
-        }                                                                                             \
-        st = lode_i_worse(st, lode_try_);                                                             \
+/* A function that uses these has `lode_status st = LODE_OK`, `ctx`, and one label `done:`. Failures
+ * jump; caveats (positive) are kept in st and the work goes on. */
+#define LODE_TRY(call)                                                                             \
+    do {                                                                                           \
+        const lode_status lode_try_ = (call);                                                      \
+        if (lode_try_ < 0) {                                                                       \
+            st = lode_try_;                                                                        \
+            goto done;                                                                             \
+        }                                                                                          \
+        st = lode_i_worse(st, lode_try_);                                                          \
     } while (0)
-#define LODE_REQUIRE(condition, code, ...)                                                            \
-    do {                                                                                              \
-        if (!(condition)) {                                                                           \
-            st = lode_i_fail(ctx, (code), __VA_ARGS__);                                               \
-            goto done;                                                                                \
-        }                                                                                             \
+#define LODE_REQUIRE(condition, code, ...)                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
+            st = lode_i_fail(ctx, (code), __VA_ARGS__);                                            \
+            goto done;                                                                             \
+        }                                                                                          \
     } while (0)
 /* Returns the failure; only where nothing is held. */
-#define LODE_FORWARD(call)                                                                            \
-    do {                                                                                              \
-        const lode_status lode_forward_ = (call);                                                     \
-        if (lode_forward_ < 0)                                                                        \
-            return lode_forward_;                                                                     \
+#define LODE_FORWARD(call)                                                                         \
+    do {                                                                                           \
+        const lode_status lode_forward_ = (call);                                                  \
+        if (lode_forward_ < 0)                                                                     \
+            return lode_forward_;                                                                  \
     } while (0)
 
 /* ---- memory: 64-byte aligned, counted against the budget, freed by any thread ---- */
@@ -74,19 +74,30 @@ static inline int lode_i_clz64(uint64_t v)
     return n;
 #endif
 }
-static inline int64_t lode_i_min(int64_t a, int64_t b) { return a < b ? a : b; }
-static inline int64_t lode_i_max(int64_t a, int64_t b) { return a > b ? a : b; }
-static inline int64_t lode_i_ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); }
+static inline int64_t lode_i_min(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+static inline int64_t lode_i_max(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+static inline int64_t lode_i_ceil_div(int64_t a, int64_t b)
+{
+    return a / b + (a % b > 0);
+}
 
 /* ---- threads ---- */
 
-/** Runs task(ctx_of_worker, i, data) for i in 0..count-1 on the context's workers (the caller is one).
- *  Which worker runs which i is not fixed: results must not depend on it. Fails with the failure of
- *  the smallest i that ran into one; checks for cancelling between tasks. Calls from inside a task run serially. */
+/** Runs task(ctx_of_worker, i, data) for i in 0..count-1 on the context's workers (the caller is
+ *  one). Which worker runs which i is not fixed: results must not depend on it. Fails with the
+ *  failure of the smallest i that ran into one; checks for cancelling between tasks. Calls from
+ *  inside a task run serially. */
 typedef lode_status (*lode_task)(lode_ctx *ctx, int64_t i, void *data);
 lode_status lode_i_parallel(lode_ctx *ctx, int64_t count, lode_task task, void *data);
-/** Worker that runs the current task: 0 .. lode_ctx_threads(ctx)-1 as seen by the caller of lode_i_parallel; for
- *  per-worker scratch. Inside a task lode_ctx_threads is 1. Tasks on other threads do not log. */
+/** Worker that runs the current task: 0 .. lode_ctx_threads(ctx)-1 as seen by the caller of
+ *  lode_i_parallel; for per-worker scratch. Inside a task lode_ctx_threads is 1. Tasks on other
+ *  threads do not log. */
 int lode_i_worker(const lode_ctx *ctx);
 
 /* ---- progress ---- */
@@ -94,21 +105,26 @@ int lode_i_worker(const lode_ctx *ctx);
 /** Names a stage that covers [from, to] of the call's work. */
 void lode_i_stage(lode_ctx *ctx, const char *stage, double from, double to);
 /** done of total within the stage: tells the progress callback (caller's thread only, at most every
- *  50 ms except the first) and checks for cancelling: LODE_ECANCEL. Cheap enough for every slab or iteration. */
+ *  50 ms except the first) and checks for cancelling: LODE_ECANCEL. Cheap enough for every slab or
+ *  iteration. */
 lode_status lode_i_tick(lode_ctx *ctx, int64_t done, int64_t total);
-/** For tests: the callback at every tick made outside of lode_i_parallel, and only there, so that the k-th
- *  tick is the same one in every run. */
+/** For tests: the callback at every tick made outside of lode_i_parallel, and only there, so that
+ *  the k-th tick is the same one in every run. */
 void lode_i_set_tick_always(lode_ctx *ctx, bool always);
 /** Only the check, from any thread. */
 lode_status lode_i_cancelled(lode_ctx *ctx);
-/** Bracket the outermost call: clears the cancel request, starts the clock. Nested calls count depth. */
+/** Bracket the outermost call: clears the cancel request, starts the clock. Nested calls count
+ *  depth. */
 void lode_i_begin(lode_ctx *ctx, const char *op);
 void lode_i_end(lode_ctx *ctx);
 double lode_i_seconds(void); /* monotonic clock, for progress, plans and benches only */
 
 /* ---- random numbers: counter-based (Philox 4x32-10), a pure function of (stream, index) ---- */
 
-typedef struct lode_stream { uint32_t key[2]; uint32_t salt[2]; } lode_stream;
+typedef struct lode_stream {
+    uint32_t key[2];
+    uint32_t salt[2];
+} lode_stream;
 /** Stream of (ctx->seed, op, call site). */
 lode_stream lode_i_stream(const lode_ctx *ctx, const char *op, uint64_t site);
 uint64_t lode_i_random_u64(lode_stream s, uint64_t index);
@@ -123,24 +139,34 @@ void lode_i_random_block(lode_stream s, uint64_t index, uint32_t word[4]);
 typedef struct lode_comm {
     int rank, size;
     /** Sums count f64 (or f32) values over all processes in place, in the fixed tree of ranks. */
-    lode_status (*sum)(lode_ctx *ctx, const struct lode_comm *comm, void *values, int64_t count, bool single);
-    lode_status (*broadcast)(lode_ctx *ctx, const struct lode_comm *comm, void *bytes, size_t size, int root);
+    lode_status (*sum)(lode_ctx *ctx, const struct lode_comm *comm, void *values, int64_t count,
+                       bool single);
+    lode_status (*broadcast)(lode_ctx *ctx, const struct lode_comm *comm, void *bytes, size_t size,
+                             int root);
     void *data;
 } lode_comm;
 const lode_comm *lode_i_comm(const lode_ctx *ctx); /* never NULL: one process by default */
 
-/* ---- hashing: 64-bit mix for checksums, 256-bit tree for provenance; against accidents, neither against a forger ---- */
+/* ---- hashing: 64-bit mix for checksums, 256-bit tree for provenance; against accidents, neither
+ * against a forger ---- */
 
-uint64_t lode_i_checksum(const void *bytes, size_t size, uint64_t seed); /* at 4 GB/s or more a core */
-typedef struct lode_digest { uint64_t word[4]; } lode_digest;
-void lode_i_digest(const void *bytes, size_t size, uint64_t leaf, lode_digest *d); /* one leaf of the tree */
+/* at 4 GB/s or more a core */
+uint64_t lode_i_checksum(const void *bytes, size_t size, uint64_t seed);
+typedef struct lode_digest {
+    uint64_t word[4];
+} lode_digest;
+/* one leaf of the tree */
+void lode_i_digest(const void *bytes, size_t size, uint64_t leaf, lode_digest *d);
 void lode_i_digest_join(const lode_digest *parts, int64_t count, lode_digest *d);
 void lode_i_digest_hex(const lode_digest *d, char hex[72]);
 
 /* ---- text ---- */
 
 /** Growing text. */
-typedef struct lode_text { char *text; size_t size, capacity; } lode_text;
+typedef struct lode_text {
+    char *text;
+    size_t size, capacity;
+} lode_text;
 LODE_PRINTF(3, 4) lode_status lode_i_text_add(lode_ctx *ctx, lode_text *t, const char *format, ...);
 lode_status lode_i_text_bytes(lode_ctx *ctx, lode_text *t, const char *bytes, size_t count);
 void lode_i_text_free(lode_text *t);
@@ -148,7 +174,8 @@ void lode_i_text_free(lode_text *t);
 bool lode_i_parse_i64(const char *text, int64_t *value);
 bool lode_i_parse_u64(const char *text, uint64_t *value);
 bool lode_i_parse_f64(const char *text, double *value);
-bool lode_i_parse_bytes(const char *text, double *value); /* 4096, 10K, 1.5G (powers of 1024), also KiB.. */
+/* 4096, 10K, 1.5G (powers of 1024), also KiB.. */
+bool lode_i_parse_bytes(const char *text, double *value);
 /** Shortest text that reads back as the same double ("0.001", "1e-08", "nan", "inf"). */
 void lode_i_print_f64(double value, char text[32]);
 /** Edit distance with transpositions, for suggestions; words compare without case. */
@@ -157,14 +184,16 @@ int lode_i_distance(const char *a, const char *b);
 /* ---- JSON, behind one file (jansson) ---- */
 
 typedef struct json_t lode_json; /* reference counted; NULL is "absent" for every reader below */
-/** Strict parse of one value, no duplicate keys, depth bounded: LODE_EFORMAT says where it broke. */
+/** Strict parse of one value, no duplicate keys, depth bounded: LODE_EFORMAT says where it
+ *  broke. */
 lode_status lode_i_json_parse(lode_ctx *ctx, const char *text, size_t size, lode_json **out);
 void lode_i_json_free(lode_json *j);
-lode_json *lode_i_json_object(void); /* NULL when out of memory; setters below then fail with LODE_ENOMEM */
+/* NULL when out of memory; setters below then fail with LODE_ENOMEM */
+lode_json *lode_i_json_object(void);
 lode_json *lode_i_json_array(void);
 lode_json *lode_i_json_text(const char *text); /* invalid UTF-8 bytes become U+FFFD */
 lode_json *lode_i_json_i64(int64_t v);
-lode_json *lode_i_json_f64(double v);          /* NaN, infinities: the strings "nan", "inf", "-inf" */
+lode_json *lode_i_json_f64(double v); /* NaN, infinities: the strings "nan", "inf", "-inf" */
 lode_json *lode_i_json_bool(bool v);
 /** Take over `value`, also on failure; keys keep their order. */
 lode_status lode_i_json_set(lode_ctx *ctx, lode_json *object, const char *key, lode_json *value);
@@ -173,9 +202,10 @@ lode_status lode_i_json_push(lode_ctx *ctx, lode_json *array, lode_json *value);
 lode_json *lode_i_json_get(const lode_json *object, const char *key);
 lode_json *lode_i_json_at(const lode_json *array, int64_t i);
 int64_t lode_i_json_count(const lode_json *j); /* members of an object or array; -1 otherwise */
-const char *lode_i_json_key(const lode_json *object, int64_t i, lode_json **value); /* i-th in order */
-/** The key after `key`, a pointer this object gave (NULL: the first); NULL after the last. Constant time, where
- *  lode_i_json_key takes time i. */
+/* i-th in order */
+const char *lode_i_json_key(const lode_json *object, int64_t i, lode_json **value);
+/** The key after `key`, a pointer this object gave (NULL: the first); NULL after the last. Constant
+ *  time, where lode_i_json_key takes time i. */
 const char *lode_i_json_next(const lode_json *object, const char *key, lode_json **value);
 const char *lode_i_json_as_text(const lode_json *j); /* NULL when not text */
 bool lode_i_json_as_i64(const lode_json *j, int64_t *v);
@@ -191,27 +221,33 @@ uint64_t lode_i_container_memory(void);
 
 /** An input file: positional reads, safe from several threads. */
 typedef struct lode_infile lode_infile;
-lode_status lode_i_infile_open(lode_ctx *ctx, const char *path, lode_infile **f); /* "-": standard input, spooled to memory */
+/* "-": standard input, spooled to memory */
+lode_status lode_i_infile_open(lode_ctx *ctx, const char *path, lode_infile **f);
 lode_infile *lode_i_infile_ref(lode_infile *f);
 void lode_i_infile_close(lode_infile *f); /* drops one reference; NULL is legal */
 uint64_t lode_i_infile_size(const lode_infile *f);
 const char *lode_i_infile_path(const lode_infile *f);
-/** All of size bytes at offset, or LODE_EFORMAT (past the end) or LODE_EIO (shrunk meanwhile, device). */
-lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, void *bytes, size_t size);
+/** All of size bytes at offset, or LODE_EFORMAT (past the end) or LODE_EIO (shrunk meanwhile,
+ *  device). */
+lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, void *bytes,
+                               size_t size);
 
 /** An output that appears whole or not at all: a temporary beside the target, synced, renamed. */
 typedef struct lode_outfile lode_outfile;
-/** LODE_EEXIST when the target exists and force is false. "-": standard output, written at commit. */
+/** LODE_EEXIST when the target exists and force is false. "-": standard output, written at
+ *  commit. */
 lode_status lode_i_outfile_open(lode_ctx *ctx, const char *path, bool force, lode_outfile **f);
 lode_status lode_i_outfile_write(lode_ctx *ctx, lode_outfile *f, const void *bytes, size_t size);
-lode_status lode_i_outfile_pwrite(lode_ctx *ctx, lode_outfile *f, uint64_t offset, const void *bytes, size_t size);
+lode_status lode_i_outfile_pwrite(lode_ctx *ctx, lode_outfile *f, uint64_t offset,
+                                  const void *bytes, size_t size);
 uint64_t lode_i_outfile_tell(const lode_outfile *f);
 /** Name of the temporary, for libraries that write by path. */
 const char *lode_i_outfile_temporary(const lode_outfile *f);
 /** Syncs and renames; frees the handle in every case. */
 lode_status lode_i_outfile_commit(lode_ctx *ctx, lode_outfile **f);
 void lode_i_outfile_abandon(lode_outfile **f); /* removes the temporary; NULL is legal */
-/** A scratch file in ctx->scratch, already unlinked. LODE_EBUDGET when no scratch directory was given. */
+/** A scratch file in ctx->scratch, already unlinked. LODE_EBUDGET when no scratch directory was
+ *  given. */
 lode_status lode_i_scratch_open(lode_ctx *ctx, lode_outfile **f, lode_infile **reader);
 bool lode_i_path_exists(const char *path);
 /** Makes one directory; one that is there already is fine. */
@@ -224,17 +260,20 @@ void *lode_i_library_symbol(void *library, const char *symbol);
 void lode_i_library_lock(void);
 void lode_i_library_unlock(void);
 
-/* ---- hot loops: compiled once more for wider vectors, the best one picked when the program starts. The bits
- * stay the same: nothing is contracted or reordered. ---- */
+/* ---- hot loops: compiled once more for wider vectors, the best one picked when the program
+ * starts. The bits stay the same: nothing is contracted or reordered. ---- */
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) && \
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&   \
     __GNUC__ >= 12 && !defined(LODE_SANITIZED)
-#define LODE_CLONES __attribute__((target_clones("arch=x86-64-v3", "default"))) /* AVX2, and fma() in one instruction */
+#define LODE_CLONES                                                                                \
+    __attribute__((                                                                                \
+        target_clones("arch=x86-64-v3", "default"))) /* AVX2, and fma() in one instruction */
 #else
 #define LODE_CLONES
 #endif
 
-/* A loop written for the 32 registers of AVX-512, to be called only where lode_i_has_avx512() says so. */
+/* A loop written for the 32 registers of AVX-512, to be called only where lode_i_has_avx512() says
+ * so. */
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LODE_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma")))
 #else
@@ -253,7 +292,8 @@ struct lode_plan *lode_i_handed_plan(lode_ctx *ctx, const struct lode_op *op);
 const struct lode_op *const *lode_i_registry(const lode_ctx *ctx);
 void lode_i_set_registry(lode_ctx *ctx, const struct lode_op *const *ops);
 
-/* The paper's idea turned off, for a claim that must then fail. Constant false in installed builds. */
+/* The paper's idea turned off, for a claim that must then fail. Constant false in installed
+ * builds. */
 #ifdef LODE_BREAKABLE
 bool lode_i_broken(const lode_ctx *ctx, const char *slug);
 #else

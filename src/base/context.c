@@ -277,13 +277,15 @@ void lode_i_set_tick_always(lode_ctx *ctx, bool always)
 
 /* ---- communicator of one process ---- */
 
-static lode_status sum_alone(lode_ctx *ctx, const lode_comm *comm, void *values, int64_t count, bool single)
+static lode_status sum_alone(lode_ctx *ctx, const lode_comm *comm, void *values, int64_t count,
+                             bool single)
 {
     (void)ctx, (void)comm, (void)values, (void)count, (void)single;
     return LODE_OK;
 }
 
-static lode_status broadcast_alone(lode_ctx *ctx, const lode_comm *comm, void *bytes, size_t size, int root)
+static lode_status broadcast_alone(lode_ctx *ctx, const lode_comm *comm, void *bytes, size_t size,
+                                   int root)
 {
     (void)ctx, (void)comm, (void)bytes, (void)size, (void)root;
     return LODE_OK;

@@ -1,5 +1,6 @@
-/* Checksums of 64 bits and tree digests of 256, fixed by the formulas here, which are part of the file format.
- * They find accidents: one wrong bit, a lost block, swapped chunks. They do not resist a forger.
+/* Checksums of 64 bits and tree digests of 256, fixed by the formulas here, which are part of the
+ * file format. They find accidents: one wrong bit, a lost block, swapped chunks. They do not resist
+ * a forger.
  *
  *   C[0..39]   the first 40 outputs of splitmix64 from state 0, each with its lowest bit set
  *   mum(a, b)  low 64 bits of the product a b, exclusive-or its high 64 bits
@@ -14,8 +15,9 @@
  *
  *   checksum(bytes, seed)    hash with j = 0
  *   digest of leaf number n  the four words hash(bytes, size, n, j), j = 1..4
- *   digest of a whole        that of leaf 2^64 - 1 whose bytes are the leaves' words in order, little-endian
- *   in hexadecimal           the four words in order, 16 digits each, most significant first */
+ *   digest of a whole        that of leaf 2^64 - 1 whose bytes are the leaves' words in order,
+ *   little-endian in hexadecimal           the four words in order, 16 digits each, most
+ *                    significant first */
 #include "base/base.h"
 
 #include <string.h>
@@ -23,16 +25,20 @@
 enum { LANES = 8, STRIPE = 8 * LANES, BLOCK = 64 * STRIPE };
 
 static const uint64_t C[5 * LANES] = {
-    UINT64_C(0xE220A8397B1DCDAF), UINT64_C(0x6E789E6AA1B965F5), UINT64_C(0x06C45D188009454F), UINT64_C(0xF88BB8A8724C81ED),
-    UINT64_C(0x1B39896A51A8749B), UINT64_C(0x53CB9F0C747EA2EB), UINT64_C(0x2C829ABE1F4532E1), UINT64_C(0xC584133AC916AB3D),
-    UINT64_C(0x3EE5789041C98AC3), UINT64_C(0xF3B8488C368CB0A7), UINT64_C(0x657EECDD3CB13D09), UINT64_C(0xC2D326E0055BDEF7),
-    UINT64_C(0x8621A03FE0BBDB7B), UINT64_C(0x8E1F7555983AA92F), UINT64_C(0xB54E0F1600CC4D19), UINT64_C(0x84BB3F97971D80AB),
-    UINT64_C(0x7D29825C75521255), UINT64_C(0xC3CF17102B7F7F87), UINT64_C(0x3466E9A083914F65), UINT64_C(0xD81A8D2B5A4485AD),
-    UINT64_C(0xDB01602B100B9ED7), UINT64_C(0xA9038A921825F10D), UINT64_C(0xEDF5F1D90DCA2F6B), UINT64_C(0x54496AD67BD2634D),
-    UINT64_C(0xDD7C01D4F5407269), UINT64_C(0x935E82F1DB4C4F7B), UINT64_C(0x69B82EBC92233301), UINT64_C(0x40D29EB57DE1D511),
-    UINT64_C(0xA2F09DABB45C6317), UINT64_C(0xEE521D7A0F4D3873), UINT64_C(0xF16952EE72F3454F), UINT64_C(0x377D35DEA8E40225),
-    UINT64_C(0x0C7DE8064963BAB1), UINT64_C(0x05582D37111AC529), UINT64_C(0xD254741F599DC6F7), UINT64_C(0x69630F7593D108C3),
-    UINT64_C(0x417EF96181DAA383), UINT64_C(0x3C3C41A3B43343A1), UINT64_C(0x6E19905DCBE531DF), UINT64_C(0x4FA9FA7324851729),
+    UINT64_C(0xE220A8397B1DCDAF), UINT64_C(0x6E789E6AA1B965F5), UINT64_C(0x06C45D188009454F),
+    UINT64_C(0xF88BB8A8724C81ED), UINT64_C(0x1B39896A51A8749B), UINT64_C(0x53CB9F0C747EA2EB),
+    UINT64_C(0x2C829ABE1F4532E1), UINT64_C(0xC584133AC916AB3D), UINT64_C(0x3EE5789041C98AC3),
+    UINT64_C(0xF3B8488C368CB0A7), UINT64_C(0x657EECDD3CB13D09), UINT64_C(0xC2D326E0055BDEF7),
+    UINT64_C(0x8621A03FE0BBDB7B), UINT64_C(0x8E1F7555983AA92F), UINT64_C(0xB54E0F1600CC4D19),
+    UINT64_C(0x84BB3F97971D80AB), UINT64_C(0x7D29825C75521255), UINT64_C(0xC3CF17102B7F7F87),
+    UINT64_C(0x3466E9A083914F65), UINT64_C(0xD81A8D2B5A4485AD), UINT64_C(0xDB01602B100B9ED7),
+    UINT64_C(0xA9038A921825F10D), UINT64_C(0xEDF5F1D90DCA2F6B), UINT64_C(0x54496AD67BD2634D),
+    UINT64_C(0xDD7C01D4F5407269), UINT64_C(0x935E82F1DB4C4F7B), UINT64_C(0x69B82EBC92233301),
+    UINT64_C(0x40D29EB57DE1D511), UINT64_C(0xA2F09DABB45C6317), UINT64_C(0xEE521D7A0F4D3873),
+    UINT64_C(0xF16952EE72F3454F), UINT64_C(0x377D35DEA8E40225), UINT64_C(0x0C7DE8064963BAB1),
+    UINT64_C(0x05582D37111AC529), UINT64_C(0xD254741F599DC6F7), UINT64_C(0x69630F7593D108C3),
+    UINT64_C(0x417EF96181DAA383), UINT64_C(0x3C3C41A3B43343A1), UINT64_C(0x6E19905DCBE531DF),
+    UINT64_C(0x4FA9FA7324851729),
 };
 
 #ifdef __SIZEOF_INT128__
@@ -152,7 +158,9 @@ void lode_i_digest_join(const lode_digest *parts, int64_t count, lode_digest *d)
         start(a, c, UINT64_MAX);
         for (int64_t i = 0; i < count; i += 2)
             for (int l = 0; l < LANES; l++) {
-                const uint64_t w = l < 4 ? parts[i].word[l] : i + 1 < count ? parts[i + 1].word[l - 4] : 0;
+                const uint64_t w = l < 4           ? parts[i].word[l]
+                                   : i + 1 < count ? parts[i + 1].word[l - 4]
+                                                   : 0;
                 a[l] = mum(a[l] ^ w, c[l]);
             }
         whole.word[j] = finish(a, j + 1, size);
@@ -162,6 +170,6 @@ void lode_i_digest_join(const lode_digest *parts, int64_t count, lode_digest *d)
 
 void lode_i_digest_hex(const lode_digest *d, char hex[72])
 {
-    snprintf(hex, 72, "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64, d->word[0], d->word[1], d->word[2],
-             d->word[3]);
+    snprintf(hex, 72, "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 "%016" PRIx64, d->word[0],
+             d->word[1], d->word[2], d->word[3]);
 }

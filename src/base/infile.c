@@ -1,5 +1,5 @@
-/* Input files: positional reads, which several threads may make at once. What cannot be read by position (standard
- * input, a pipe, a device) is first read whole into budgeted memory. */
+/* Input files: positional reads, which several threads may make at once. What cannot be read by
+ * position (standard input, a pipe, a device) is first read whole into budgeted memory. */
 #include "base/state.h"
 
 #include <errno.h>
@@ -55,7 +55,8 @@ static lode_status spool(lode_ctx *ctx, int descriptor, lode_infile *f)
             }
             f->memory = p;
         }
-        const ssize_t n = read(descriptor, f->memory + size, room - size < ONCE ? room - size : ONCE);
+        const ssize_t n = read(descriptor, f->memory + size,
+                               room - size < ONCE ? room - size : ONCE);
         if (n < 0 && errno != EINTR)
             return failed(ctx, f->path, "reading failed", errno);
         if (n == 0)
@@ -67,7 +68,8 @@ static lode_status spool(lode_ctx *ctx, int descriptor, lode_infile *f)
     return LODE_OK;
 }
 
-lode_status lode_i_infile_over(lode_ctx *ctx, int descriptor, const char *path, bool growing, lode_infile **f)
+lode_status lode_i_infile_over(lode_ctx *ctx, int descriptor, const char *path, bool growing,
+                               lode_infile **f)
 {
     lode_status st = LODE_OK;
     lode_infile *g = NULL;
@@ -146,12 +148,14 @@ const char *lode_i_infile_path(const lode_infile *f)
     return f->path;
 }
 
-lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, void *bytes, size_t size)
+lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, void *bytes,
+                               size_t size)
 {
     const uint64_t end = lode_i_infile_size(f);
     if (offset > end || size > end - offset)
         return lode_i_fail(ctx, LODE_EFORMAT,
-                           "%s ends at byte %" PRIu64 ", but %zu bytes are expected at byte %" PRIu64
+                           "%s ends at byte %" PRIu64
+                           ", but %zu bytes are expected at byte %" PRIu64
                            ": it is damaged or cut short",
                            f->path, end, size, offset);
     if (f->descriptor < 0) {
@@ -168,7 +172,8 @@ lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, v
             return failed(ctx, f->path, "reading failed", errno);
         if (n == 0)
             return lode_i_fail(ctx, LODE_EIO,
-                               "%s had %" PRIu64 " bytes when it was opened and ends at byte %" PRIu64
+                               "%s had %" PRIu64
+                               " bytes when it was opened and ends at byte %" PRIu64
                                " now: something else is changing it",
                                f->path, end, offset);
         to += n;

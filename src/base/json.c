@@ -1,5 +1,6 @@
-/* JSON behind one file: jansson parses and holds values; the text is written here, because it must be the same under
- * any locale, with the shortest numbers that read back, and counted against the budget. */
+/* JSON behind one file: jansson parses and holds values; the text is written here, because it must
+ * be the same under any locale, with the shortest numbers that read back, and counted against the
+ * budget. */
 #include "base/base.h"
 
 #include <jansson.h>
@@ -8,8 +9,8 @@
 
 enum { DEPTH = 64 };
 
-/* Deepest nesting of brackets, and at most what jansson's values take: it counts nothing against our budget, and
- * "[{},{}," grows eightyfold. */
+/* Deepest nesting of brackets, and at most what jansson's values take: it counts nothing against
+ * our budget, and "[{},{}," grows eightyfold. */
 static int nesting(const char *text, size_t size, uint64_t *bytes)
 {
     int depth = 0, deepest = 0;
@@ -42,7 +43,8 @@ lode_status lode_i_json_parse(lode_ctx *ctx, const char *text, size_t size, lode
     const uint64_t left = lode_i_memory_left(ctx);
     const int depth = nesting(text, size, &bytes);
     if (depth > DEPTH)
-        return lode_i_fail(ctx, LODE_EFORMAT, "JSON: %d levels of brackets, at most %d are read", depth, DEPTH);
+        return lode_i_fail(ctx, LODE_EFORMAT, "JSON: %d levels of brackets, at most %d are read",
+                           depth, DEPTH);
     if (bytes > left)
         return lode_i_fail(ctx, LODE_EBUDGET,
                            "%zu bytes of JSON may take %" PRIu64 " in memory, %" PRIu64
@@ -52,7 +54,8 @@ lode_status lode_i_json_parse(lode_ctx *ctx, const char *text, size_t size, lode
     if (!j && json_error_code(&error) == json_error_out_of_memory)
         return lode_i_fail(ctx, LODE_ENOMEM, "no memory for %zu bytes of JSON", size);
     if (!j)
-        return lode_i_fail(ctx, LODE_EFORMAT, "JSON, line %d, column %d: %s", error.line, error.column, error.text);
+        return lode_i_fail(ctx, LODE_EFORMAT, "JSON, line %d, column %d: %s", error.line,
+                           error.column, error.text);
     *out = j;
     return LODE_OK;
 }
@@ -78,7 +81,11 @@ lode_json *lode_i_json_array(void)
 static size_t character(const unsigned char *p, size_t left)
 {
     const unsigned c = p[0];
-    const size_t n = c < 0x80 ? 1 : c >= 0xC2 && c < 0xE0 ? 2 : c >= 0xE0 && c < 0xF0 ? 3 : c >= 0xF0 && c < 0xF5 ? 4 : 0;
+    const size_t n = c < 0x80                ? 1
+                     : c >= 0xC2 && c < 0xE0 ? 2
+                     : c >= 0xE0 && c < 0xF0 ? 3
+                     : c >= 0xF0 && c < 0xF5 ? 4
+                                             : 0;
     if (n == 0 || n > left)
         return 0;
     for (size_t i = 1; i < n; i++)
@@ -131,10 +138,12 @@ lode_json *lode_i_json_bool(bool v)
 lode_status lode_i_json_set(lode_ctx *ctx, lode_json *object, const char *key, lode_json *value)
 {
     json_t *name = lode_i_json_text(key); /* valid UTF-8 from here on */
-    const bool done = name && object && value && json_object_set(object, json_string_value(name), value) == 0;
+    const bool done = name && object && value &&
+                      json_object_set(object, json_string_value(name), value) == 0;
     json_decref(name);
     json_decref(value);
-    return done ? LODE_OK : lode_i_fail(ctx, LODE_ENOMEM, "no memory for the JSON member \"%s\"", key);
+    return done ? LODE_OK
+                : lode_i_fail(ctx, LODE_ENOMEM, "no memory for the JSON member \"%s\"", key);
 }
 
 lode_status lode_i_json_push(lode_ctx *ctx, lode_json *array, lode_json *value)
@@ -255,7 +264,8 @@ static lode_status new_line(lode_ctx *ctx, lode_text *t, int indent, int depth)
 
 static lode_status write_value(lode_ctx *ctx, lode_text *t, const json_t *j, int indent, int depth);
 
-static lode_status write_members(lode_ctx *ctx, lode_text *t, const json_t *j, int indent, int depth)
+static lode_status write_members(lode_ctx *ctx, lode_text *t, const json_t *j, int indent,
+                                 int depth)
 {
     const bool object = json_is_object(j);
     const int64_t count = lode_i_json_count(j);
@@ -281,7 +291,8 @@ static lode_status write_members(lode_ctx *ctx, lode_text *t, const json_t *j, i
 static lode_status write_value(lode_ctx *ctx, lode_text *t, const json_t *j, int indent, int depth)
 {
     if (depth > DEPTH)
-        return lode_i_fail(ctx, LODE_EINTERNAL, "JSON of more than %d levels would not be read back", DEPTH);
+        return lode_i_fail(ctx, LODE_EINTERNAL,
+                           "JSON of more than %d levels would not be read back", DEPTH);
     if (json_is_object(j) || json_is_array(j))
         return write_members(ctx, t, j, indent, depth);
     if (json_is_string(j))
@@ -290,7 +301,10 @@ static lode_status write_value(lode_ctx *ctx, lode_text *t, const json_t *j, int
         return lode_i_text_add(ctx, t, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
     if (json_is_real(j))
         return write_real(ctx, t, json_real_value(j));
-    return lode_i_text_add(ctx, t, "%s", json_is_true(j) ? "true" : json_is_false(j) ? "false" : "null");
+    return lode_i_text_add(ctx, t, "%s",
+                           json_is_true(j)    ? "true"
+                           : json_is_false(j) ? "false"
+                                              : "null");
 }
 
 lode_status lode_i_json_print(lode_ctx *ctx, const lode_json *j, int indent, char **text)

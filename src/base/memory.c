@@ -1,5 +1,6 @@
-/* Blocks counted against a budget that all handles of a context share. A header of 64 bytes before each block
- * names its budget, which names the allocator; so a block can be freed by any thread, without a context. */
+/* Blocks counted against a budget that all handles of a context share. A header of 64 bytes before
+ * each block names its budget, which names the allocator; so a block can be freed by any thread,
+ * without a context. */
 #include "base/state.h"
 
 #include <stdlib.h>
@@ -67,12 +68,12 @@ static bool charge(lode_budget *b, size_t bytes, uint64_t *used)
             *used = now;
             return false;
         }
-    } while (!atomic_compare_exchange_weak_explicit(&b->used, &now, now + bytes, memory_order_relaxed,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&b->used, &now, now + bytes,
+                                                    memory_order_relaxed, memory_order_relaxed));
     now += bytes;
     uint64_t peak = atomic_load_explicit(&b->peak, memory_order_relaxed);
-    while (now > peak && !atomic_compare_exchange_weak_explicit(&b->peak, &peak, now, memory_order_relaxed,
-                                                                memory_order_relaxed))
+    while (now > peak && !atomic_compare_exchange_weak_explicit(
+                             &b->peak, &peak, now, memory_order_relaxed, memory_order_relaxed))
         continue;
     return true;
 }
@@ -153,7 +154,8 @@ void lode_i_free(void *p)
 lode_status lode_i_new(lode_ctx *ctx, int64_t count, size_t size, void **p)
 {
     if (count < 0 || (size > 0 && (uint64_t)count > (uint64_t)INT64_MAX / size))
-        return lode_i_fail(ctx, LODE_ESHAPE, "%" PRId64 " items of %zu bytes are too many to address", count, size);
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "%" PRId64 " items of %zu bytes are too many to address", count, size);
     return allocate(ctx, (size_t)count * size, false, p);
 }
 
@@ -181,23 +183,28 @@ void lode_ctx_set_memory(lode_ctx *ctx, uint64_t bytes)
 
 uint64_t lode_ctx_memory(const lode_ctx *ctx)
 {
-    return ctx && ctx->state ? atomic_load_explicit(&ctx->state->budget->limit, memory_order_relaxed) : 0;
+    return ctx && ctx->state
+               ? atomic_load_explicit(&ctx->state->budget->limit, memory_order_relaxed)
+               : 0;
 }
 
 uint64_t lode_ctx_memory_used(const lode_ctx *ctx)
 {
-    return ctx && ctx->state ? atomic_load_explicit(&ctx->state->budget->used, memory_order_relaxed) : 0;
+    return ctx && ctx->state ? atomic_load_explicit(&ctx->state->budget->used, memory_order_relaxed)
+                             : 0;
 }
 
 uint64_t lode_ctx_memory_peak(const lode_ctx *ctx)
 {
-    return ctx && ctx->state ? atomic_load_explicit(&ctx->state->budget->peak, memory_order_relaxed) : 0;
+    return ctx && ctx->state ? atomic_load_explicit(&ctx->state->budget->peak, memory_order_relaxed)
+                             : 0;
 }
 
 void lode_ctx_memory_reset_peak(lode_ctx *ctx)
 {
     if (ctx && ctx->state)
-        atomic_store_explicit(&ctx->state->budget->peak, lode_ctx_memory_used(ctx), memory_order_relaxed);
+        atomic_store_explicit(&ctx->state->budget->peak, lode_ctx_memory_used(ctx),
+                              memory_order_relaxed);
 }
 
 bool lode_i_mul(int64_t a, int64_t b, int64_t *c)

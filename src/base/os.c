@@ -1,4 +1,5 @@
-/* What the operating system knows about this process: clock, cores, memory, shared libraries, its error texts. */
+/* What the operating system knows about this process: clock, cores, memory, shared libraries, its
+ * error texts. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* affinity of threads */
 #endif
@@ -25,8 +26,8 @@ const char *lode_i_errno_text(int error, char text[LODE_I_ERRNO])
     return strerror_r(error, text, LODE_I_ERRNO); /* GNU's: the text may be a constant elsewhere */
 }
 
-/* ---- limits of control groups, both versions: those of the process's group and all above it. `root` is "", or for a
- * test a folder with /proc and /sys of its own ---- */
+/* ---- limits of control groups, both versions: those of the process's group and all above it.
+ * `root` is "", or for a test a folder with /proc and /sys of its own ---- */
 
 /* First line's beginning of a small file of the system; false when it cannot be read. */
 static bool read_line(const char *path, char *text, size_t room)
@@ -43,7 +44,8 @@ static bool read_line(const char *path, char *text, size_t room)
     return true;
 }
 
-/* Path of this process's group in the hierarchy of a controller: "" names the unified one of version 2. */
+/* Path of this process's group in the hierarchy of a controller: "" names the unified one of
+ * version 2. */
 static bool group_path(const char *root, const char *controller, char *path, size_t room)
 {
     char line[4096];
@@ -73,15 +75,16 @@ static bool group_path(const char *root, const char *controller, char *path, siz
 
 typedef double (*limit_reader)(const char *folder);
 
-/* Smallest limit from the process's group up to the root; a container often sees only the root's folder. */
+/* Smallest limit from the process's group up to the root; a container often sees only the root's
+ * folder. */
 static double smallest(const char *root, const char *controller, limit_reader read, double limit)
 {
     char group[2048], folder[4096];
     if (!group_path(root, controller, group, sizeof group))
         return limit;
     for (;;) {
-        snprintf(folder, sizeof folder, "%s/sys/fs/cgroup%s%s%s", root, *controller ? "/" : "", controller,
-                 strcmp(group, "/") == 0 ? "" : group);
+        snprintf(folder, sizeof folder, "%s/sys/fs/cgroup%s%s%s", root, *controller ? "/" : "",
+                 controller, strcmp(group, "/") == 0 ? "" : group);
         const double v = read(folder);
         limit = v > 0 && v < limit ? v : limit;
         char *slash = strrchr(group, '/');
@@ -110,13 +113,15 @@ static double cores_v2(const char *folder)
     if (!space)
         return 0;
     *space = '\0'; /* "max" is no number and no limit */
-    return lode_i_parse_f64(text, &quota) && lode_i_parse_f64(space + 1, &period) && period > 0 ? quota / period
-                                                                                                : 0;
+    return lode_i_parse_f64(text, &quota) && lode_i_parse_f64(space + 1, &period) && period > 0
+               ? quota / period
+               : 0;
 }
 
 static double cores_v1(const char *folder)
 {
-    const double quota = value_in(folder, "cpu.cfs_quota_us"), period = value_in(folder, "cpu.cfs_period_us");
+    const double quota = value_in(folder, "cpu.cfs_quota_us"),
+                 period = value_in(folder, "cpu.cfs_period_us");
     return period > 0 ? quota / period : 0;
 }
 
@@ -167,7 +172,8 @@ bool lode_i_has_avx512(void)
 {
 #if defined(__x86_64__) && defined(__GNUC__)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("fma");
 #else
     return false;
 #endif
@@ -183,7 +189,8 @@ uint64_t lode_i_container_memory(void)
     const int64_t pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     double limit = pages > 0 && page > 0 ? (double)pages * (double)page : 4e9;
     struct rlimit space;
-    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY && (double)space.rlim_cur < limit)
+    if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY &&
+        (double)space.rlim_cur < limit)
         limit = (double)space.rlim_cur;
     return lode_i_quota_memory("", limit);
 }

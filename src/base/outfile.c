@@ -1,5 +1,6 @@
-/* Output files that appear whole or not at all: a temporary ".NAME.lode-tmp-PID-N" beside the target, synced and
- * renamed. What cannot be renamed to (standard output, a device, a pipe) gets a copy of the temporary at commit. */
+/* Output files that appear whole or not at all: a temporary ".NAME.lode-tmp-PID-N" beside the
+ * target, synced and renamed. What cannot be renamed to (standard output, a device, a pipe) gets a
+ * copy of the temporary at commit. */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* renameat2: a rename that never replaces */
 #endif
@@ -21,12 +22,12 @@ struct lode_outfile {
     int descriptor;
     outfile_kind kind;
     bool force;
-    mode_t mode;        /* of the file that is replaced; 0: none */
-    uint64_t size;      /* written so far, what is still in the buffer included */
-    size_t pending;     /* bytes of it in the buffer */
-    char *label;        /* as the caller named it */
-    char *target;       /* links resolved */
-    char *temporary;    /* "" once unlinked */
+    mode_t mode;     /* of the file that is replaced; 0: none */
+    uint64_t size;   /* written so far, what is still in the buffer included */
+    size_t pending;  /* bytes of it in the buffer */
+    char *label;     /* as the caller named it */
+    char *target;    /* links resolved */
+    char *temporary; /* "" once unlinked */
     char *buffer;
 };
 
@@ -78,14 +79,14 @@ done:
 }
 
 /* A new file of its own in the folder, whoever else makes one there at the same time. */
-static lode_status make_temporary(lode_ctx *ctx, lode_outfile *f, const char *folder, size_t folder_length,
-                                  const char *name)
+static lode_status make_temporary(lode_ctx *ctx, lode_outfile *f, const char *folder,
+                                  size_t folder_length, const char *name)
 {
     const size_t room = folder_length + NAME_KEPT + 64;
     LODE_FORWARD(LODE_NEW(ctx, (int64_t)room, &f->temporary));
     for (int n = 0; n < TRIES; n++) {
-        snprintf(f->temporary, room, "%.*s.%.*s.lode-tmp-%jd-%d", (int)folder_length, folder, (int)NAME_KEPT, name,
-                 (intmax_t)getpid(), n);
+        snprintf(f->temporary, room, "%.*s.%.*s.lode-tmp-%jd-%d", (int)folder_length, folder,
+                 (int)NAME_KEPT, name, (intmax_t)getpid(), n);
         f->descriptor = open(f->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (f->descriptor >= 0)
             return LODE_OK;
@@ -95,7 +96,8 @@ static lode_status make_temporary(lode_ctx *ctx, lode_outfile *f, const char *fo
     const int error = errno;
     *f->temporary = '\0';
     if (error == ENOENT || error == ENOTDIR)
-        return lode_i_fail(ctx, LODE_ENOENT, "%s: there is no folder %.*s", f->label, (int)folder_length, folder);
+        return lode_i_fail(ctx, LODE_ENOENT, "%s: there is no folder %.*s", f->label,
+                           (int)folder_length, folder);
     return failed(ctx, f, "cannot be created", error);
 }
 
@@ -116,7 +118,8 @@ lode_status lode_i_outfile_open(lode_ctx *ctx, const char *path, bool force, lod
     const bool standard = strcmp(path, "-") == 0;
     const bool exists = !standard && stat(path, &about) == 0;
     LODE_REQUIRE(*path, LODE_EUSAGE, "the name of an output is empty");
-    LODE_REQUIRE(!exists || !S_ISDIR(about.st_mode), LODE_EUSAGE, "%s is a folder; name a file in it", path);
+    LODE_REQUIRE(!exists || !S_ISDIR(about.st_mode), LODE_EUSAGE,
+                 "%s is a folder; name a file in it", path);
     const bool copied = standard || (exists && !S_ISREG(about.st_mode));
     LODE_REQUIRE(copied || !exists || force, LODE_EEXIST, "%s exists; --force replaces it", path);
 
@@ -126,14 +129,16 @@ lode_status lode_i_outfile_open(lode_ctx *ctx, const char *path, bool force, lod
         const char *folder = ctx->scratch ? ctx->scratch : "/tmp";
         char place[PATH_MAX];
         const int n = snprintf(place, sizeof place, "%s/", folder);
-        LODE_REQUIRE(n > 0 && (size_t)n < sizeof place, LODE_EUSAGE, "the scratch folder's name is too long");
+        LODE_REQUIRE(n > 0 && (size_t)n < sizeof place, LODE_EUSAGE,
+                     "the scratch folder's name is too long");
         LODE_TRY(lode_i_strdup(ctx, path, &g->target));
         LODE_TRY(make_temporary(ctx, g, place, (size_t)n, "output"));
     } else {
         g->mode = exists ? about.st_mode & 07777 : 0;
         LODE_TRY(resolve(ctx, g, path));
         const size_t folder = folder_size(g->target);
-        LODE_REQUIRE(folder < PATH_MAX && g->target[folder], LODE_EUSAGE, "%s does not name a file", path);
+        LODE_REQUIRE(folder < PATH_MAX && g->target[folder], LODE_EUSAGE, "%s does not name a file",
+                     path);
         LODE_TRY(make_temporary(ctx, g, g->target, folder, g->target + folder));
     }
     *f = g;
@@ -143,7 +148,8 @@ done:
     return st;
 }
 
-static lode_status write_at(lode_ctx *ctx, lode_outfile *f, uint64_t offset, const char *bytes, size_t size)
+static lode_status write_at(lode_ctx *ctx, lode_outfile *f, uint64_t offset, const char *bytes,
+                            size_t size)
 {
     if (offset > (uint64_t)INT64_MAX || size > (uint64_t)INT64_MAX - offset)
         return failed(ctx, f, "writing failed", EFBIG);
@@ -183,7 +189,8 @@ lode_status lode_i_outfile_write(lode_ctx *ctx, lode_outfile *f, const void *byt
     return LODE_OK;
 }
 
-lode_status lode_i_outfile_pwrite(lode_ctx *ctx, lode_outfile *f, uint64_t offset, const void *bytes, size_t size)
+lode_status lode_i_outfile_pwrite(lode_ctx *ctx, lode_outfile *f, uint64_t offset,
+                                  const void *bytes, size_t size)
 {
     LODE_FORWARD(flush(ctx, f));
     LODE_FORWARD(write_at(ctx, f, offset, bytes, size));
@@ -245,7 +252,8 @@ static lode_status copy_out(lode_ctx *ctx, lode_outfile *f)
     return st;
 }
 
-/* Without force a file that has appeared meanwhile must survive, so the test and the rename are one step. */
+/* Without force a file that has appeared meanwhile must survive, so the test and the rename are one
+ * step. */
 static int move(const lode_outfile *f)
 {
     if (f->force)
@@ -271,7 +279,8 @@ static lode_status sync_folder(lode_ctx *ctx, const lode_outfile *f)
         return LODE_OK; /* a folder one may write to and not read cannot be synced */
     const int error = fsync(d) != 0 ? errno : 0;
     close(d);
-    return error == EIO ? failed(ctx, f, "written, but its folder could not be synced", error) : LODE_OK;
+    return error == EIO ? failed(ctx, f, "written, but its folder could not be synced", error)
+                        : LODE_OK;
 }
 
 static lode_status put_in_place(lode_ctx *ctx, lode_outfile *f)
@@ -287,7 +296,8 @@ static lode_status put_in_place(lode_ctx *ctx, lode_outfile *f)
     if (move(f) != 0) {
         const int error = errno;
         if (error == EEXIST)
-            return lode_i_fail(ctx, LODE_EEXIST, "%s was created by something else meanwhile; --force replaces it",
+            return lode_i_fail(ctx, LODE_EEXIST,
+                               "%s was created by something else meanwhile; --force replaces it",
                                f->label);
         return failed(ctx, f, "cannot be put in place", error);
     }
@@ -322,9 +332,11 @@ lode_status lode_i_scratch_open(lode_ctx *ctx, lode_outfile **f, lode_infile **r
     lode_outfile *g = NULL;
     char place[PATH_MAX];
     LODE_REQUIRE(ctx->scratch, LODE_EBUDGET,
-                 "this does not fit into the memory budget and needs disk: name a folder with --scratch DIR");
+                 "this does not fit into the memory budget and needs disk: name a folder with "
+                 "--scratch DIR");
     const int n = snprintf(place, sizeof place, "%s/", ctx->scratch);
-    LODE_REQUIRE(n > 0 && (size_t)n < sizeof place, LODE_EUSAGE, "the scratch folder's name is too long");
+    LODE_REQUIRE(n > 0 && (size_t)n < sizeof place, LODE_EUSAGE,
+                 "the scratch folder's name is too long");
     LODE_TRY(create(ctx, "scratch file", SCRATCH, &g));
     LODE_TRY(make_temporary(ctx, g, place, (size_t)n, "scratch"));
     unlink(g->temporary);

@@ -8,8 +8,8 @@
 
 enum { LODE_I_MESSAGE = 2048, LODE_I_FRAMES = 16, LODE_I_ERRNO = 128 };
 
-/* Allocator and counted bytes: one for all handles made by lode_ctx_share, alive as long as a handle or a
- * block is, so that any thread may free a block after its context is gone. */
+/* Allocator and counted bytes: one for all handles made by lode_ctx_share, alive as long as a
+ * handle or a block is, so that any thread may free a block after its context is gone. */
 typedef struct lode_budget {
     lode_allocator allocator;
     _Atomic uint64_t limit, used, peak;
@@ -20,8 +20,8 @@ lode_status lode_i_budget_new(const lode_allocator *allocator, lode_budget **bud
 void lode_i_budget_ref(lode_budget *budget);
 void lode_i_budget_unref(lode_budget *budget);
 
-/* Where a call stands, as fractions of the outermost call: its own window [low, high], the stage's part of
- * it, and the step that the last tick began, which a call nested in that step fills. */
+/* Where a call stands, as fractions of the outermost call: its own window [low, high], the stage's
+ * part of it, and the step that the last tick began, which a call nested in that step fills. */
 typedef struct lode_frame {
     const char *stage;
     double low, high, from, to, step_from, step_to;
@@ -31,19 +31,19 @@ struct lode_pool;
 
 struct lode_state {
     lode_budget *budget;
-    int cores;               /* what the container allows */
-    lode_status status;      /* of the last message */
+    int cores;          /* what the container allows */
+    lode_status status; /* of the last message */
     char message[LODE_I_MESSAGE];
 
-    _Atomic int cancel;      /* this handle's request ... */
-    _Atomic int *cancel_at;  /* ... and the one it obeys: for a worker, the caller's */
+    _Atomic int cancel;     /* this handle's request ... */
+    _Atomic int *cancel_at; /* ... and the one it obeys: for a worker, the caller's */
 
-    struct lode_pool *pool;  /* created at the first parallel call */
-    bool in_task;            /* between a task's begin and end: further parallel calls are serial */
+    struct lode_pool *pool; /* created at the first parallel call */
+    bool in_task;           /* between a task's begin and end: further parallel calls are serial */
     int worker;
 
-    int depth;               /* nested calls */
-    const char *op;          /* the outermost one */
+    int depth;      /* nested calls */
+    const char *op; /* the outermost one */
     lode_frame frame[LODE_I_FRAMES];
     double began, reported, fraction;
     bool told, tick_always;
@@ -60,9 +60,12 @@ void lode_i_state_free(struct lode_state *state);
 void lode_i_pool_free(lode_budget *budget, struct lode_pool *pool);
 /* Tells the callback that part of the current step is done, from between two parallel tasks. */
 lode_status lode_i_report_part(lode_ctx *ctx, int64_t done, int64_t total);
-/* An input over an open descriptor, which it takes over also on failure; growing: its size may change. */
-lode_status lode_i_infile_over(lode_ctx *ctx, int descriptor, const char *path, bool growing, lode_infile **f);
-/* What the control groups under a folder ("": the system's) leave of so many processors and bytes. */
+/* An input over an open descriptor, which it takes over also on failure; growing: its size may
+ * change. */
+lode_status lode_i_infile_over(lode_ctx *ctx, int descriptor, const char *path, bool growing,
+                               lode_infile **f);
+/* What the control groups under a folder ("": the system's) leave of so many processors and
+ * bytes. */
 int lode_i_quota_cores(const char *root, int processors);
 uint64_t lode_i_quota_memory(const char *root, double bytes);
 /* Sentence of an errno value, in any locale and thread. */

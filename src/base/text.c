@@ -58,7 +58,8 @@ void lode_i_text_free(lode_text *t)
     *t = (lode_text){ 0 };
 }
 
-/* ---- numbers: characters are compared by value, so that no locale and no sign of char matters ---- */
+/* ---- numbers: characters are compared by value, so that no locale and no sign of char matters
+ * ---- */
 
 static bool digit(char c)
 {
@@ -162,8 +163,9 @@ static bool parse_word(const char *p, bool minus, double *value)
 
 bool lode_i_parse_f64(const char *text, double *value)
 {
-    static const double power[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-                                    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+    static const double power[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                    1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                    1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     const bool minus = *text == '-';
     const char *p = text + (*text == '-' || *text == '+'), *dot = NULL;
     uint64_t mantissa = 0;
@@ -240,7 +242,11 @@ bool lode_i_parse_bytes(const char *text, double *value)
 void lode_i_print_f64(double value, char text[32])
 {
     if (!isfinite(value)) {
-        memcpy(text, isnan(value) ? "nan" : value > 0 ? "inf" : "-inf", 5 - (size_t)(isnan(value) || value > 0));
+        memcpy(text,
+               isnan(value) ? "nan"
+               : value > 0  ? "inf"
+                            : "-inf",
+               5 - (size_t)(isnan(value) || value > 0));
         return;
     }
     for (int digits = 15; digits <= 17; digits++) {
@@ -257,7 +263,8 @@ void lode_i_print_f64(double value, char text[32])
     }
 }
 
-/* Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1 each. */
+/* Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1
+ * each. */
 int lode_i_distance(const char *a, const char *b)
 {
     enum { LONGEST = 128 };
@@ -277,7 +284,8 @@ int lode_i_distance(const char *a, const char *b)
             int best = one[j - 1] + (x != y);
             best = one[j] + 1 < best ? one[j] + 1 : best;
             best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
-            if (i > 1 && j > 1 && x == lower(b[j - 2]) && lower(a[i - 2]) == y && two[j - 2] + 1 < best)
+            if (i > 1 && j > 1 && x == lower(b[j - 2]) && lower(a[i - 2]) == y &&
+                two[j - 2] + 1 < best)
                 best = two[j - 2] + 1;
             now[j] = best;
         }

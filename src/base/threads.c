@@ -1,7 +1,8 @@
-/* A pool of threads for each handle, made at its first parallel call. Tasks are claimed in order from one counter;
- * so when task i fails, every smaller one was claimed before it and runs to its end, and the failure reported is that
- * of the smallest index whatever the number of threads. A job is open while its caller works: a worker that wakes
- * too late finds it closed and is not waited for, which keeps short calls short. */
+/* A pool of threads for each handle, made at its first parallel call. Tasks are claimed in order
+ * from one counter; so when task i fails, every smaller one was claimed before it and runs to its
+ * end, and the failure reported is that of the smallest index whatever the number of threads. A job
+ * is open while its caller works: a worker that wakes too late finds it closed and is not waited
+ * for, which keeps short calls short. */
 #include "base/state.h"
 
 #include <pthread.h>
@@ -19,7 +20,8 @@
 
 enum { SPINS = 300 }; /* some ten microseconds before sleeping */
 
-/* What a participant of a job has to say: the failure of the smallest index, else the largest caveat. */
+/* What a participant of a job has to say: the failure of the smallest index, else the largest
+ * caveat. */
 typedef struct outcome {
     lode_status status;
     int64_t index;
@@ -116,7 +118,8 @@ static void *serve(void *argument)
     struct lode_pool *p = w->pool;
     uint64_t seen = 0;
     for (;;) {
-        for (int i = 0; i < SPINS && atomic_load_explicit(&p->generation, memory_order_relaxed) == seen; i++)
+        for (int i = 0;
+             i < SPINS && atomic_load_explicit(&p->generation, memory_order_relaxed) == seen; i++)
             PAUSE();
         pthread_mutex_lock(&p->lock);
         while (!p->stop && atomic_load_explicit(&p->generation, memory_order_relaxed) == seen)
@@ -239,7 +242,8 @@ static void close_job(struct lode_pool *p)
     pthread_mutex_unlock(&p->lock);
     for (int i = 0; i < SPINS && atomic_load_explicit(&p->inside, memory_order_acquire) > 0; i++)
         PAUSE();
-    pthread_mutex_lock(&p->lock); /* also once the count is seen to be zero: the last worker may still hold it */
+    /* also once the count is seen to be zero: the last worker may still hold it */
+    pthread_mutex_lock(&p->lock);
     while (atomic_load_explicit(&p->inside, memory_order_acquire) > 0)
         pthread_cond_wait(&p->idle, &p->lock);
     pthread_mutex_unlock(&p->lock);

@@ -28,8 +28,8 @@ int cli_failed(cli *c, lode_status st)
 int cli_no_options(const cli *c, const char *command)
 {
     return c->options == 0 ? CLI_OK
-                           : cli_usage(c, "%s has no option --%s; see 'lode help %s'", command, c->option[0].name,
-                                       command);
+                           : cli_usage(c, "%s has no option --%s; see 'lode help %s'", command,
+                                       c->option[0].name, command);
 }
 
 /* Whole text as a number of bytes: 4096, 64K, 2M, 1.5G. */
@@ -38,7 +38,8 @@ static bool parse_memory(const char *text, uint64_t *bytes)
     char *end = NULL;
     const double v = strtod(text, &end);
     const char *unit = "KMGT", *at = *end ? strchr(unit, *end) : NULL;
-    if (end == text || !(v > 0) || (*end && !at) || (at && end[1] && strcmp(end + 1, "iB") && strcmp(end + 1, "B")))
+    if (end == text || !(v > 0) || (*end && !at) ||
+        (at && end[1] && strcmp(end + 1, "iB") && strcmp(end + 1, "B")))
         return false;
     double scale = 1;
     for (int64_t i = at ? at - unit + 1 : 0; i > 0; i--)
@@ -72,28 +73,32 @@ static int parse_shape(cli *c, const char *text)
     return CLI_OK;
 }
 
-/* Flags that every command takes. Returns 1 when taken with its value, 0 when taken alone, -1 when not one of
- * them, -2 when its value is wrong (said). */
+/* Flags that every command takes. Returns 1 when taken with its value, 0 when taken alone, -1 when
+ * not one of them, -2 when its value is wrong (said). */
 static int common_flag(cli *c, const char *name, const char *value)
 {
     uint64_t n = 0;
     struct {
         const char *name;
         const char **at;
-    } texts[] = { { "from", &c->from },   { "to", &c->to },       { "dtype", &c->dtype },        { "part", &c->part },
-                  { "width", &c->width }, { "shape", &c->shape }, { "scratch", &c->ctx.scratch } };
+    } texts[] = { { "from", &c->from },          { "to", &c->to },       { "dtype", &c->dtype },
+                  { "part", &c->part },          { "width", &c->width }, { "shape", &c->shape },
+                  { "scratch", &c->ctx.scratch } };
     struct {
         const char *name;
         bool *at;
-    } alone[] = { { "json", &c->json },   { "quiet", &c->quiet }, { "force", &c->force },
-                  { "help", &c->help }, { "dark", &c->dark } };
+    } alone[] = { { "json", &c->json },
+                  { "quiet", &c->quiet },
+                  { "force", &c->force },
+                  { "help", &c->help },
+                  { "dark", &c->dark } };
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
         if (strcmp(name, alone[i].name) == 0) {
             *alone[i].at = true;
             return 0;
         }
-    bool known = strcmp(name, "threads") == 0 || strcmp(name, "memory") == 0 || strcmp(name, "seed") == 0 ||
-                 strcmp(name, "progress") == 0;
+    bool known = strcmp(name, "threads") == 0 || strcmp(name, "memory") == 0 ||
+                 strcmp(name, "seed") == 0 || strcmp(name, "progress") == 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         known = known || strcmp(name, texts[i].name) == 0;
     if (!known)
@@ -123,7 +128,8 @@ static int common_flag(cli *c, const char *name, const char *value)
             return -2;
         }
     } else if (strcmp(name, "progress") == 0) {
-        if (strcmp(value, "auto") != 0 && strcmp(value, "always") != 0 && strcmp(value, "never") != 0) {
+        if (strcmp(value, "auto") != 0 && strcmp(value, "always") != 0 &&
+            strcmp(value, "never") != 0) {
             cli_usage(c, "--progress is '%s'; give auto, always or never", value);
             return -2;
         }
@@ -135,7 +141,8 @@ static int common_flag(cli *c, const char *name, const char *value)
 /* A name before '=' that is made of letters: `mask=m.npy`, `-o s=s.npy`. */
 static const char *after_name(const char *word, char *name, size_t size)
 {
-    const size_t n = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.");
+    const size_t n = strspn(word,
+                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789.");
     if (n == 0 || n >= size || word[n] != '=')
         return NULL;
     memcpy(name, word, n);
@@ -192,7 +199,8 @@ int cli_parse(cli *c, int argc, char **argv)
         if (took == -2)
             return CLI_USAGE;
         if (took == -1) { /* the op's own: a value follows unless the next word is another option */
-            const bool alone = !equals && value && value[0] == '-' && value[1] == '-' && value[2] != 0;
+            const bool alone = !equals && value && value[0] == '-' && value[1] == '-' &&
+                               value[2] != 0;
             c->option[c->options++] = (cli_option){ name, alone ? NULL : value };
             i += !equals && !alone && value;
             continue;

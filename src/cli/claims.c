@@ -11,7 +11,8 @@ static bool find_claims(char *path, size_t size)
     char self[4096], runner[4200];
     const char *named = getenv("LODE_CLAIMS");
     const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    const char *candidates[] = { named ? named : "claims", "claims", "../share/lode/claims", "../claims" };
+    const char *candidates[] = { named ? named : "claims", "claims", "../share/lode/claims",
+                                 "../claims" };
     if (n > 0) {
         self[n] = 0;
         char *slash = strrchr(self, '/');
@@ -51,13 +52,14 @@ int cli_claims(cli *c)
         args[n++] = (char *)(uintptr_t)fixed[i];
     for (int i = 0; i < c->options; i++) {
         if (strcmp(c->option[i].name, "full") != 0)
-            return cli_usage(c, "claims has no option --%s; it takes names, --seed and --full", c->option[i].name);
-        args[n++] = (char *)(uintptr_t)"--full";
+            return cli_usage(c, "claims has no option --%s; it takes names, --seed and --full",
+                             c->option[i].name);
+        args[n++] = (char *)(uintptr_t) "--full";
         if (c->option[i].value)
             args[n++] = (char *)(uintptr_t)c->option[i].value;
     }
     if (c->json)
-        args[n++] = (char *)(uintptr_t)"--json";
+        args[n++] = (char *)(uintptr_t) "--json";
     for (int i = 0; i < c->words; i++)
         args[n++] = c->word[i];
     args[n] = NULL;

@@ -40,13 +40,15 @@ typedef struct cli {
 } cli;
 
 /* args.c */
-/** Splits the words after the command's name. Prints one sentence and returns CLI_USAGE when they are wrong. */
+/** Splits the words after the command's name. Prints one sentence and returns CLI_USAGE when they
+ *  are wrong. */
 int cli_parse(cli *c, int argc, char **argv);
 /** Prints "lode: " and the context's sentence; returns the status's exit code. */
 int cli_failed(cli *c, lode_status st);
 /** Prints one sentence of usage and returns CLI_USAGE. */
 int cli_usage(const cli *c, const char *format, ...) LODE_PRINTF(2, 3);
-/** Options left that no command knows: an error naming the first. Commands call it with what they took. */
+/** Options left that no command knows: an error naming the first. Commands call it with what they
+ *  took. */
 int cli_no_options(const cli *c, const char *command);
 
 /* values.c */
@@ -74,8 +76,8 @@ double cli_seconds(void);
 int64_t cli_file_size(const char *path);
 void cli_print_bytes(double bytes, char text[32]);
 /** The human summary on stderr and, with --json, the object on stdout. */
-void cli_report(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan, lode_status st,
-                double seconds);
+void cli_report(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan,
+                lode_status st, double seconds);
 void cli_print_shape(int ndim, const int64_t *shape, char *text, size_t size);
 /** JSON string with its quotes. */
 void cli_json_text(FILE *f, const char *text);

@@ -9,7 +9,8 @@ static void print_meta(cli *c, const lode_bundle *b)
     const lode_meta *m = &b->meta;
     (void)c;
     if (m->op[0])
-        printf("made by     %s (lode %s), seed %llu\n", m->op, m->version, (unsigned long long)m->seed);
+        printf("made by     %s (lode %s), seed %llu\n", m->op, m->version,
+               (unsigned long long)m->seed);
     if (m->options)
         printf("options     %s\n", m->options);
     if (m->has_shape) {
@@ -19,16 +20,17 @@ static void print_meta(cli *c, const lode_bundle *b)
     const int64_t size = cli_file_size(c->word[0]);
     if (m->input_bytes > 0 && size > 0) {
         cli_print_bytes((double)m->input_bytes, in), cli_print_bytes((double)size, out);
-        printf("bytes       %s -> %s, ratio %.4g\n", in, out, (double)m->input_bytes / (double)size);
+        printf("bytes       %s -> %s, ratio %.4g\n", in, out,
+               (double)m->input_bytes / (double)size);
     }
     if (m->input_hash[0])
         printf("input hash  %s\n", m->input_hash);
     if (b->certificate.kind != LODE_CERT_NONE) {
         lode_certificate_print(&b->certificate, text, sizeof text);
         printf("error       %s\n", text);
-    }
-    if (b->certificate.note[0])
+    } else if (b->certificate.note[0]) {
         printf("note        %s\n", b->certificate.note);
+    }
     if (m->attributes)
         printf("attributes  %s\n", m->attributes);
 }
@@ -49,7 +51,8 @@ static lode_status print_members(cli *c, const lode_file *file)
             fputs(i ? ", " : "", stdout);
             fputs("{\"name\": ", stdout);
             cli_json_text(stdout, lode_file_name(file, i));
-            printf(", \"kind\": \"%s\", \"dtype\": \"%s\", \"shape\": [", lode_kind_name(kind), lode_dtype_name(dtype));
+            printf(", \"kind\": \"%s\", \"dtype\": \"%s\", \"shape\": [", lode_kind_name(kind),
+                   lode_dtype_name(dtype));
             for (int k = 0; k < ndim; k++)
                 printf("%s%lld", k ? ", " : "", (long long)shape[k]);
             fputs("]}", stdout);
@@ -147,7 +150,8 @@ int cli_convert(cli *c)
         st = cast_value(c, v.value, dtype, &all);
         if (st >= 0)
             st = cli_write(c, &all);
-    } else if (st >= 0 && v.value.kind == LODE_SOURCE) {
+    } else if (st >= 0 &&
+               v.held.count == 0) { /* what an operation inverts, decoded as it is written */
         st = lode_write_source(&c->ctx, c->output[0].path, "x", v.value.as.source, &o);
     } else if (st >= 0) {
         st = cli_write(c, &v.held);

@@ -18,8 +18,10 @@ static const char *const commands_help =
     "  lode claims [NAME...] [--full]         run the checks behind each method\n"
     "\n"
     "Everywhere: --threads N --memory 4G --scratch DIR --seed N --json --quiet --force\n"
-    "  --progress auto|always|never --from FORMAT --to FORMAT --dtype TYPE --shape N,M (raw files)\n"
-    "Exit status: 0 done, 1 failed, 2 wrong request or data, 3 written but target missed, 5 over the\n"
+    "  --progress auto|always|never --from FORMAT --to FORMAT --dtype TYPE --shape N,M (raw "
+    "files)\n"
+    "Exit status: 0 done, 1 failed, 2 wrong request or data, 3 written but target missed, 5 over "
+    "the\n"
     "  memory budget, 130 interrupted\n";
 
 static void print_job(cli *c, lode_job job, const char *title)
@@ -52,7 +54,8 @@ static int overview(cli *c)
         { LODE_SAMPLE, "Sample: generate data" },
         { LODE_DIAGNOSE, "Diagnose" },
     };
-    puts("lode: shrinks arrays to an error you choose, rebuilds them, and proves the error each time\n\n"
+    puts("lode: shrinks arrays to an error you choose, rebuilds them, and proves the error each "
+         "time\n\n"
          "  lode compress data/winds_u.npy --error 1e-2 -o winds.lode\n"
          "  lode help OP\n");
     for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
@@ -67,8 +70,8 @@ static int describe(cli *c, const char *name, lode_doc form)
     char *text = NULL;
     if (!op) {
         const char *near = lode_op_suggest(&c->ctx, name);
-        return cli_usage(c, "no operation '%s'%s%s%s; 'lode list' shows all", name, near ? "; did you mean '" : "",
-                         near ? near : "", near ? "'?" : "");
+        return cli_usage(c, "no operation '%s'%s%s%s; 'lode list' shows all", name,
+                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
     const lode_status st = lode_op_describe(&c->ctx, op, form, &text);
     if (st < 0)
@@ -96,7 +99,8 @@ int cli_help(cli *c)
     if (!lode_op_find(&c->ctx, c->word[0]) && command_line(c->word[0]))
         return CLI_OK;
     if (strcmp(c->word[0], "find") == 0 || strcmp(c->word[0], "help") == 0) {
-        puts("lode find WORDS: operations whose words match\nlode help [OP]: this help, or one operation's");
+        puts("lode find WORDS: operations whose words match\nlode help [OP]: this help, or one "
+             "operation's");
         return CLI_OK;
     }
     return describe(c, c->word[0], c->json ? LODE_DOC_JSON : LODE_DOC_HELP);
@@ -142,7 +146,8 @@ int cli_find(cli *c)
     const int64_t count = lode_op_search(&c->ctx, words, found, 8);
     for (int64_t i = 0; i < count; i++)
         printf("%-12s %s\n             %s\n", found[i]->name, found[i]->brief, found[i]->example);
-    return count > 0 ? CLI_OK : cli_usage(c, "nothing about '%s'; 'lode list' shows all", c->word[0]);
+    return count > 0 ? CLI_OK
+                     : cli_usage(c, "nothing about '%s'; 'lode list' shows all", c->word[0]);
 }
 
 int cli_describe(cli *c)
@@ -165,7 +170,8 @@ int cli_describe(cli *c)
         return describe(c, c->word[1], LODE_DOC_MARKDOWN);
     if (c->words == 2 && strcmp(c->word[0], "json") == 0)
         return describe(c, c->word[1], LODE_DOC_JSON);
-    return cli_usage(c, "usage: lode describe man|markdown|json OP, or lode describe completion bash|zsh|fish");
+    return cli_usage(
+        c, "usage: lode describe man|markdown|json OP, or lode describe completion bash|zsh|fish");
 }
 
 int cli_version(cli *c)

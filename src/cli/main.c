@@ -10,10 +10,11 @@ static const struct {
     const char *name;
     int (*run)(cli *c);
 } commands[] = {
-    { "help", cli_help },       { "list", cli_list },     { "find", cli_find },       { "info", cli_info },
-    { "convert", cli_convert }, { "plan", cli_plan },     { "apply", cli_apply },     { "invert", cli_invert },
-    { "update", cli_update },   { "merge", cli_merge },   { "verify", cli_verify },   { "plot", cli_plot },
-    { "claims", cli_claims },   { "describe", cli_describe },
+    { "help", cli_help },     { "list", cli_list },         { "find", cli_find },
+    { "info", cli_info },     { "convert", cli_convert },   { "plan", cli_plan },
+    { "apply", cli_apply },   { "invert", cli_invert },     { "update", cli_update },
+    { "merge", cli_merge },   { "verify", cli_verify },     { "plot", cli_plot },
+    { "claims", cli_claims }, { "describe", cli_describe },
 };
 
 static lode_ctx *interrupted;
@@ -49,8 +50,8 @@ static int dispatch(cli *c, const char *name)
     for (size_t i = 0; i < sizeof commands / sizeof *commands && !near; i++)
         if (strncmp(name, commands[i].name, 3) == 0)
             near = commands[i].name;
-    return cli_usage(c, "no command '%s'%s%s%s; 'lode list' shows all", name, near ? "; did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
+    return cli_usage(c, "no command '%s'%s%s%s; 'lode list' shows all", name,
+                     near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 int main(int argc, char **argv)

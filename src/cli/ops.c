@@ -49,7 +49,8 @@ static const lode_port *named_port(const lode_op *op, const char *word, const ch
 {
     const char *equals = strchr(word, '=');
     for (const lode_port *p = op->in; equals && p->name; p++)
-        if (strlen(p->name) == (size_t)(equals - word) && strncmp(p->name, word, strlen(p->name)) == 0) {
+        if (strlen(p->name) == (size_t)(equals - word) &&
+            strncmp(p->name, word, strlen(p->name)) == 0) {
             *rest = equals + 1;
             return p;
         }
@@ -142,7 +143,8 @@ int cli_plan(cli *c)
     static request r;
     char need[32], size[32], scratch[32];
     if (c->words == 0)
-        return cli_usage(c, "plan needs an operation and its inputs, as in 'lode plan svd A.npy --rank 10'");
+        return cli_usage(
+            c, "plan needs an operation and its inputs, as in 'lode plan svd A.npy --rank 10'");
     const lode_op *op = lode_op_find(&c->ctx, c->word[0]);
     if (!op)
         return cli_usage(c, "no operation '%s'; 'lode list' shows all", c->word[0]);
@@ -162,8 +164,9 @@ int cli_plan(cli *c)
         cli_print_bytes((double)(p->workspace + p->output + p->resident), need);
         cli_print_bytes((double)p->output, size);
         cli_print_bytes((double)p->scratch, scratch);
-        printf("%s: %s\n  %-10s %s (inputs held %.1f MiB, workspace %.1f MiB, outputs up to %s)\n", op->name, p->algorithm,
-               "memory", need, (double)p->resident / 1048576, (double)p->workspace / 1048576, size);
+        printf("%s: %s\n  %-10s %s (inputs held %.1f MiB, workspace %.1f MiB, outputs up to %s)\n",
+               op->name, p->algorithm, "memory", need, (double)p->resident / 1048576,
+               (double)p->workspace / 1048576, size);
         printf("  %-10s %s\n  %-10s %.3g over the input\n", "disk", scratch, "passes", p->passes);
         if (p->slab > 0)
             printf("  %-10s %lld rows of the first axis at a time\n", "slabs", (long long)p->slab);

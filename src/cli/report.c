@@ -39,7 +39,8 @@ static int draw(void *data, const lode_progress *p)
 
 void cli_progress_start(cli *c)
 {
-    const bool on = c->progress == CLI_ALWAYS || (c->progress == CLI_AUTO && !c->quiet && isatty(STDERR_FILENO));
+    const bool on = c->progress == CLI_ALWAYS ||
+                    (c->progress == CLI_AUTO && !c->quiet && isatty(STDERR_FILENO));
     c->ctx.progress = on ? draw : NULL;
 }
 
@@ -118,8 +119,8 @@ static double bytes_out(const cli *c, const lode_bundle *result)
     return sum;
 }
 
-static void report_text(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan, lode_status st,
-                        double seconds)
+static void report_text(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan,
+                        lode_status st, double seconds)
 {
     char text[512], in[32], out[32];
     const double from = (double)result->meta.input_bytes, to = bytes_out(c, result);
@@ -132,16 +133,18 @@ static void report_text(cli *c, const char *op, const lode_bundle *result, const
         fprintf(stderr, "  and %lld more\n", (long long)(result->count - 12));
     if (from > 0 && descriptor && descriptor->job == LODE_SHRINK) {
         cli_print_bytes(from, in), cli_print_bytes(to, out);
-        fprintf(stderr, "  %-12s %s -> %s\n  %-12s %.4g\n", "bytes", in, out, "ratio", from / (to > 0 ? to : 1));
+        fprintf(stderr, "  %-12s %s -> %s\n  %-12s %.4g\n", "bytes", in, out, "ratio",
+                from / (to > 0 ? to : 1));
     }
     if (result->certificate.kind != LODE_CERT_NONE) {
         lode_certificate_print(&result->certificate, text, sizeof text);
         fprintf(stderr, "  %-12s %s\n", "error", text);
-    }
-    if (result->certificate.note[0])
+    } else if (result->certificate.note[0]) {
         fprintf(stderr, "  %-12s %s\n", "note", result->certificate.note);
+    }
     if (st > 0)
-        fprintf(stderr, "  %-12s %s\n", "caveat", *lode_message(&c->ctx) ? lode_message(&c->ctx) : lode_status_text(st));
+        fprintf(stderr, "  %-12s %s\n", "caveat",
+                *lode_message(&c->ctx) ? lode_message(&c->ctx) : lode_status_text(st));
     if (c->outputs)
         fprintf(stderr, "  %-12s %s\n", "written", c->output[0].path);
 }
@@ -154,16 +157,16 @@ static void print_number(double v)
         fputs("null", stdout);
 }
 
-static void report_json(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan, lode_status st,
-                        double seconds)
+static void report_json(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan,
+                        lode_status st, double seconds)
 {
     char *text = NULL;
     printf("{\"op\": ");
     cli_json_text(stdout, op);
     printf(", \"status\": ");
     cli_json_text(stdout, lode_status_name(st));
-    printf(", \"seconds\": %.6f, \"bytes_in\": %.0f, \"bytes_out\": %.0f", seconds, (double)result->meta.input_bytes,
-           bytes_out(c, result));
+    printf(", \"seconds\": %.6f, \"bytes_in\": %.0f, \"bytes_out\": %.0f", seconds,
+           (double)result->meta.input_bytes, bytes_out(c, result));
     printf(", \"outputs\": {");
     for (int64_t i = 0; i < result->count; i++) {
         const lode_value v = lode_bundle_value(result, i);
@@ -202,8 +205,8 @@ static void report_json(cli *c, const char *op, const lode_bundle *result, const
     puts("}");
 }
 
-void cli_report(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan, lode_status st,
-                double seconds)
+void cli_report(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan,
+                lode_status st, double seconds)
 {
     cli_progress_stop(c);
     if (!c->quiet)

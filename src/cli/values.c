@@ -52,7 +52,7 @@ lode_status cli_read(cli *c, const char *spec, cli_value *v)
         v->value = lode_from_source(&v->source);
         return LODE_OK;
     }
-    st = lode_read_value(&c->ctx, spec, &c->read, false, "value", &v->held);
+    st = lode_read_value(&c->ctx, spec, &c->read, false, NULL, &v->held);
     if (st >= 0)
         v->value = lode_bundle_value(&v->held, 0);
     return st;

@@ -62,7 +62,8 @@ static int finish(cli *c, const char *name, lode_status st, const lode_bundle *r
 }
 
 static int model_and_input(cli *c, const char *name,
-                           lode_status (*verb)(lode_ctx *, const lode_bundle *, lode_value, lode_bundle *))
+                           lode_status (*verb)(lode_ctx *, const lode_bundle *, lode_value,
+                                               lode_bundle *))
 {
     lode_bundle model = { 0 }, result = { 0 };
     cli_value x = { 0 };
@@ -98,7 +99,8 @@ int cli_invert(cli *c)
     lode_array y = { 0 };
     lode_part part = { 0 };
     cli_value codes = { 0 };
-    int bad = need(c, "invert", 1, 2, true, "lode invert MODEL [CODES] [--part 0:10,:,5] -o OUTPUT");
+    int bad = need(c, "invert", 1, 2, true,
+                   "lode invert MODEL [CODES] [--part 0:10,:,5] -o OUTPUT");
     if (!bad && c->part)
         bad = parse_part(c, c->part, &part);
     if (bad)
@@ -184,7 +186,9 @@ int cli_plot(cli *c)
     lode_bundle model = { 0 };
     cli_value original = { 0 };
     lode_figure *figure = NULL;
-    const int bad = need(c, "plot", 1, 2, true, "lode plot MODEL [ORIGINAL] -o FIGURE.svg|FIGURE.png [--width PIXELS] [--dark]");
+    const int bad = need(
+        c, "plot", 1, 2, true,
+        "lode plot MODEL [ORIGINAL] -o FIGURE.svg|FIGURE.png [--width PIXELS] [--dark]");
     if (bad)
         return bad;
     const int width = c->width ? atoi(c->width) : 0;

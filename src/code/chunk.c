@@ -1,12 +1,16 @@
-/* One chunk: a block of symbols through the models and a range coder (rANS after Duda, 64-bit state,
- * 32-bit words). Signs and bits below a token go past the models into a second stream of plain bits. */
+/* One chunk: a block of symbols through the models and a range coder (rANS after Duda, 64-bit
+ * state,
+ * 32-bit words). Signs and bits below a token go past the models into a second stream of plain
+ * bits. */
 #include "code/model.h"
 
 enum { LOW = 31 }; /* the state stays in [2^31, 2^63) */
 
 const int32_t code_targets[2 * CODE_TOKENS] = {
-    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24,
-    1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24,
+    0,       0,       0,       0,       0,       0,       0,       0,
+    0,       0,       0,       0,       0,       0,       0,       0,
+    1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24,
+    1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24, 1 << 24,
 };
 
 lode_status code_bench_new(lode_ctx *ctx, const code_grid *g, code_bench **bench)
@@ -44,14 +48,15 @@ void code_bench_free(code_bench *bench)
     lode_i_free(bench);
 }
 
-/* Each level starts as a mixture of geometric distributions around its expectation, so that short chunks
- * need not learn what all data have in common. */
+/* Each level starts as a mixture of geometric distributions around its expectation, so that short
+ * chunks need not learn what all data have in common. */
 void code_bench_reset(code_bench *bench)
 {
     for (uint32_t l = 0; l < CODE_LEVELS; l++) {
         /* middle of the level in 2^-16, then theta = m / (1 + m) for means m/2 and 3m/2 */
         const uint64_t n = l < 4 ? 0 : l / 4 + 1;
-        uint64_t m = l < 4 ? (2 * l + 1) << (15 - CODE_UNIT) : (uint64_t)(2 * (l & 3) + 9) << (16 - CODE_UNIT + n - 3);
+        uint64_t m = l < 4 ? (2 * l + 1) << (15 - CODE_UNIT)
+                           : (uint64_t)(2 * (l & 3) + 9) << (16 - CODE_UNIT + n - 3);
         m >>= n > CODE_UNIT + 1 ? n - CODE_UNIT - 1 : 0;
         for (uint32_t t = 0; t < CODE_TOKENS; t++) {
             uint64_t sum = 0;
@@ -104,7 +109,9 @@ static inline uint32_t take(bits *b, uint32_t count) /* count <= 32 */
     if (b->count < count) {
         if (b->end - b->from >= 4) {
             const uint8_t *f = b->from;
-            b->held |= (uint64_t)(f[0] | (uint32_t)f[1] << 8 | (uint32_t)f[2] << 16 | (uint32_t)f[3] << 24) << b->count;
+            b->held |= (uint64_t)(f[0] | (uint32_t)f[1] << 8 | (uint32_t)f[2] << 16 |
+                                  (uint32_t)f[3] << 24)
+                       << b->count;
             b->from += 4;
             b->count += 32;
         } else
@@ -171,7 +178,8 @@ static bool take_escape(bits *b, uint32_t *v)
 
 /* ---- a chunk: box, words, plain bits ---- */
 
-static void find_box(const code_grid *g, const int64_t *count, const int32_t *symbols, int64_t first, int64_t *box)
+static void find_box(const code_grid *g, const int64_t *count, const int32_t *symbols,
+                     int64_t first, int64_t *box)
 {
     int64_t index[CODE_AXES] = { 0 };
     const int last = g->ndim - 1;
@@ -204,8 +212,9 @@ static uint32_t magnitude_of(int32_t s)
     return s < 0 ? 0 - (uint32_t)s : (uint32_t)s;
 }
 
-LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symbols, const code_hints *hints,
-                          const code_weights *weights, code_bench *bench)
+LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symbols,
+                                      const code_hints *hints, const code_weights *weights,
+                                      code_bench *bench)
 {
     int64_t start[CODE_AXES], count[CODE_AXES], box[CODE_AXES];
     const int64_t first = code_grid_block(g, block, start, count);
@@ -219,8 +228,9 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
         return 0;
     for (int k = 0; k < g->ndim; k++)
         head += code_put_number(bench->bytes + head, (uint64_t)(count[k] - box[k]));
-    /* Plain bits go straight behind the place where the words will be moved to: first into the upper
-     * part of the buffer. Words take at most 15 bits a symbol, so half the buffer is ample for each. */
+    /* Plain bits go straight behind the place where the words will be moved to: first into the
+     * upper part of the buffer. Words take at most 15 bits a symbol, so half the buffer is ample
+     * for each. */
     uint8_t *const plain = bench->bytes + bench->room / 4;
     bits b = { .to = plain };
 
@@ -231,11 +241,13 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
         uint32_t *seen = bench->padded + w.at;
         for (int64_t i = 0; i < w.count[w.ndim - 1]; i++) {
             const uint32_t magnitude = magnitude_of(from[i]);
-            const uint64_t m = (bench->partial[i] + w1 * seen[i - 1] + w2 * seen[i - 2]) >> CODE_WEIGHT_BITS;
+            const uint64_t m = (bench->partial[i] + w1 * seen[i - 1] + w2 * seen[i - 2]) >>
+                               CODE_WEIGHT_BITS;
             uint32_t low[CODE_TOKENS + 1];
             code_context c;
 
-            code_context_of(bench, m << drop, (uint64_t)seen[i - 1] << drop, (uint64_t)bench->hint[i] << drop, &c);
+            code_context_of(bench, m << drop, (uint64_t)seen[i - 1] << drop,
+                            (uint64_t)bench->hint[i] << drop, &c);
             code_mix(c.a->low, c.b->low, low);
             const uint32_t v = magnitude >> c.shift, t = code_token(v);
             bench->events[events++] = low[t] << 16 | (low[t + 1] - low[t]);
@@ -245,7 +257,10 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
             else if (code_token_bits[t])
                 put(&b, v - code_token_first[t], code_token_bits[t]);
             if (magnitude) /* low bits and sign together: at most 32 */
-                put(&b, (magnitude & ((UINT32_C(1) << c.shift) - 1)) | (uint32_t)(from[i] < 0) << c.shift, c.shift + sign);
+                put(&b,
+                    (magnitude & ((UINT32_C(1) << c.shift) - 1)) | (uint32_t)(from[i] < 0)
+                                                                       << c.shift,
+                    c.shift + sign);
             else if (c.shift)
                 put(&b, 0, c.shift);
             seen[i] = code_seen(magnitude, drop);
@@ -260,7 +275,8 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
     for (int64_t i = events - 1; i >= 0; i--) {
         const uint64_t low = event[i] >> 16, freq = event[i] & 0xffff;
         if (x >= freq << (63 - CODE_BITS)) {
-            event[events - ++written] = (uint32_t)x; /* overwrites events already used: one word each at most */
+            /* overwrites events already used: one word each at most */
+            event[events - ++written] = (uint32_t)x;
             x >>= 32;
         }
         x = ((x / freq) << CODE_BITS) + x % freq + low;
@@ -277,8 +293,9 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
     return to - bench->bytes + tail;
 }
 
-LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint8_t *bytes, int64_t size, const code_hints *hints,
-                       const code_weights *weights, code_bench *bench, int32_t *symbols)
+LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint8_t *bytes,
+                                   int64_t size, const code_hints *hints,
+                                   const code_weights *weights, code_bench *bench, int32_t *symbols)
 {
     int64_t start[CODE_AXES], count[CODE_AXES], box[CODE_AXES], index[CODE_AXES] = { 0 }, rows = 1;
     const int64_t first = code_grid_block(g, block, start, count);
@@ -309,7 +326,8 @@ LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint
             return false;
         box[k] = count[k] - (int64_t)number;
     }
-    if (!code_take_number(&from, end, &number) || end - from < 8 || number > (uint64_t)(end - from - 8) / 4)
+    if (!code_take_number(&from, end, &number) || end - from < 8 ||
+        number > (uint64_t)(end - from - 8) / 4)
         return false;
     for (int s = 0; s < 64; s += 8)
         x |= (uint64_t)*from++ << s;
@@ -322,11 +340,13 @@ LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint
         int32_t *to = symbols + code_walk_flat(&w, g, first);
         uint32_t *seen = bench->padded + w.at;
         for (int64_t i = 0; i < w.count[w.ndim - 1]; i++) {
-            const uint64_t m = (bench->partial[i] + w1 * seen[i - 1] + w2 * seen[i - 2]) >> CODE_WEIGHT_BITS;
+            const uint64_t m = (bench->partial[i] + w1 * seen[i - 1] + w2 * seen[i - 2]) >>
+                               CODE_WEIGHT_BITS;
             uint32_t low[CODE_TOKENS + 1], t = 0, v = 0;
             code_context c;
 
-            code_context_of(bench, m << drop, (uint64_t)seen[i - 1] << drop, (uint64_t)bench->hint[i] << drop, &c);
+            code_context_of(bench, m << drop, (uint64_t)seen[i - 1] << drop,
+                            (uint64_t)bench->hint[i] << drop, &c);
             code_mix(c.a->low, c.b->low, low);
             const uint32_t at = (uint32_t)x & ((UINT32_C(1) << CODE_BITS) - 1);
             for (int j = 0; j < CODE_TOKENS; j++)
@@ -336,7 +356,8 @@ LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint
             if (x < UINT64_C(1) << LOW) {
                 if (words - from < 4)
                     return false;
-                x = x << 32 | from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+                x = x << 32 | from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 |
+                    (uint32_t)from[3] << 24;
                 from += 4;
             }
             code_context_update(&c, t);

@@ -1,16 +1,16 @@
-/* Coding: scalar quantizers and entropy coding of integer symbols. Entropy coding is integer arithmetic
- * only, from stored tables, so that streams decode to the same symbols everywhere. */
+/* Coding: scalar quantizers and entropy coding of integer symbols. Entropy coding is integer
+ * arithmetic only, from stored tables, so that streams decode to the same symbols everywhere. */
 #ifndef LODE_CODE_H
 #define LODE_CODE_H
 
 #include "array/array.h"
 
-/** Coded symbols: independent chunks, each with a checksum, the unit of threading and of damage. A stream is a
- *  vector of bytes (u8); decoders take streams from anywhere and answer damage with LODE_EFORMAT. Layout in
- *  docs/format.md. */
+/** Coded symbols: independent chunks, each with a checksum, the unit of threading and of damage. A
+ *  stream is a vector of bytes (u8); decoders take streams from anywhere and answer damage with
+ *  LODE_EFORMAT. Layout in docs/format.md. */
 
-/** Codes a contiguous i32 array: magnitudes by adaptive context (marginals of each axis, which are stored, and
- *  neighbours already coded), rANS, in blocks of at most 2^16 symbols. out: new. */
+/** Codes a contiguous i32 array: magnitudes by adaptive context (marginals of each axis, which are
+ *  stored, and neighbours already coded), rANS, in blocks of at most 2^16 symbols. out: new. */
 lode_status lode_i_encode(lode_ctx *ctx, const lode_array *symbols, lode_array *out);
 /** Fills a contiguous i32 array of the shape that was coded. */
 lode_status lode_i_decode(lode_ctx *ctx, const lode_array *coded, lode_array *symbols);
@@ -18,47 +18,54 @@ lode_status lode_i_decode(lode_ctx *ctx, const lode_array *coded, lode_array *sy
 lode_status lode_i_encode_estimate(lode_ctx *ctx, const lode_array *symbols, double *bytes);
 /** Extent from the origin along each axis that holds all nonzero symbols. */
 void lode_i_symbols_box(const lode_array *symbols, int64_t *box);
-/** A set of positions (missing values): a contiguous bool array, coded as runs in flat order or as symbols,
- *  whichever is shorter. */
+/** A set of positions (missing values): a contiguous bool array, coded as runs in flat order or as
+ *  symbols, whichever is shorter. */
 lode_status lode_i_encode_mask(lode_ctx *ctx, const lode_array *set, lode_array *out);
 lode_status lode_i_decode_mask(lode_ctx *ctx, const lode_array *coded, lode_array *set);
-/** Exact values of a contiguous array of any type: floats mapped to integers in their order, common low zero
- *  bits shifted out, differences along every axis (Lorenzo) where that pays, then the coder above. Bit patterns
- *  survive, those of NaN too. Never more than the raw bytes and 16. */
+/** Exact values of a contiguous array of any type: floats mapped to integers in their order, common
+ *  low zero bits shifted out, differences along every axis (Lorenzo) where that pays, then the
+ *  coder above. Bit patterns survive, those of NaN too. Never more than the raw bytes and 16. */
 lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *out);
 /** Decodes into a contiguous array of the same type and shape. */
 lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_array *x);
 
-/** Uniform quantizer with a dead zone: q = sign(x) floor(|x| / step + 1 - zone), zone in [0.5, 1); values back
- *  at sign(q) (|q| + shift) step, shift[0] where |q| = 1 and shift[1] beyond: the centroids. */
+/** Uniform quantizer with a dead zone: q = sign(x) floor(|x| / step + 1 - zone), zone in [0.5, 1);
+ *  values back at sign(q) (|q| + shift) step, shift[0] where |q| = 1 and shift[1] beyond: the
+ *  centroids. */
 typedef struct lode_quantizer {
     double step, zone, shift[2];
 } lode_quantizer;
-/** Fits the shifts for the given step and zone. *sumsq (or NULL): squared error of what would come back;
- *  *bits (or NULL): sum of log2(1 + |x| / step), a measure of size to compare bases by. x: contiguous f32, f64. */
-lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quantizer *z, double *sumsq, double *bits);
+/** Fits the shifts for the given step and zone. *sumsq (or NULL): squared error of what would come
+ *  back;
+ *  *bits (or NULL): sum of log2(1 + |x| / step), a measure of size to compare bases by. x:
+ *  contiguous f32, f64. */
+lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quantizer *z,
+                                 double *sumsq, double *bits);
 /** q: new i32 array; LODE_EDOMAIN where |q| would reach 2^30, or x is NaN. */
-lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z, lode_array *q);
+lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z,
+                            lode_array *q);
 /** x: new, f32 or f64. */
-lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_quantizer *z, lode_dtype dtype,
-                              lode_array *x);
+lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_quantizer *z,
+                              lode_dtype dtype, lode_array *x);
 
 /* ---- missing values; x: contiguous f32 or f64 ---- */
 
 /** The set of NaN entries, or of those equal to value; new, bool. */
-lode_status lode_i_missing_find(lode_ctx *ctx, const lode_array *x, bool nan, double value, lode_array *set,
-                                int64_t *count);
-/** Gives the entries of the set smooth values: means of ever coarser cells, interpolated, then relaxed. */
+lode_status lode_i_missing_find(lode_ctx *ctx, const lode_array *x, bool nan, double value,
+                                lode_array *set, int64_t *count);
+/** Gives the entries of the set smooth values: means of ever coarser cells, interpolated, then
+ *  relaxed. */
 lode_status lode_i_missing_fill(lode_ctx *ctx, lode_array *x, const lode_array *set);
 /** Writes one value into all of them. */
 lode_status lode_i_missing_put(lode_ctx *ctx, lode_array *x, const lode_array *set, double value);
 
 /* ---- corrections that make a pointwise bound hold; arrays alike, contiguous f32 or f64 ---- */
 
-/** c = round((want - got) / (2 bound)) where |want - got| > bound, else 0: then |want - got - 2 bound c| <= bound.
- *  c: new i32; *count of them nonzero. Entries where want is NaN get 0. LODE_EDOMAIN when c would not fit. */
-lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, const lode_array *got, double bound,
-                                lode_array *c, int64_t *count);
+/** c = round((want - got) / (2 bound)) where |want - got| > bound, else 0: then |want - got - 2
+ *  bound c| <= bound. c: new i32; *count of them nonzero. Entries where want is NaN get 0.
+ *  LODE_EDOMAIN when c would not fit. */
+lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, const lode_array *got,
+                                double bound, lode_array *c, int64_t *count);
 lode_status lode_i_correct_apply(lode_ctx *ctx, lode_array *x, const lode_array *c, double bound);
 
 /* ---- records: numbers and streams in one vector of bytes ---- */
@@ -71,12 +78,15 @@ void lode_i_record_free(lode_record *r);
 lode_status lode_i_record_i64(lode_ctx *ctx, lode_record *r, int64_t v);
 lode_status lode_i_record_f64(lode_ctx *ctx, lode_record *r, double v);
 lode_status lode_i_record_bytes(lode_ctx *ctx, lode_record *r, const lode_array *stream);
-/** Closes the record with a checksum of its numbers and gives it away, exactly as long as needed. */
+/** Closes the record with a checksum of its numbers and gives it away, exactly as long as
+ *  needed. */
 lode_status lode_i_record_end(lode_ctx *ctx, lode_record *r, lode_array *out);
 /** Opens what lode_i_record_end gave (any vector of bytes: LODE_EFORMAT); holds a reference. */
 lode_status lode_i_record_open(lode_ctx *ctx, const lode_array *bytes, lode_record *r);
-lode_status lode_i_record_read_i64(lode_ctx *ctx, lode_record *r, int64_t least, int64_t most, int64_t *v);
+lode_status lode_i_record_read_i64(lode_ctx *ctx, lode_record *r, int64_t least, int64_t most,
+                                   int64_t *v);
 lode_status lode_i_record_read_f64(lode_ctx *ctx, lode_record *r, double *v); /* finite */
-lode_status lode_i_record_read_bytes(lode_ctx *ctx, lode_record *r, lode_array *stream); /* a view */
+/* a view */
+lode_status lode_i_record_read_bytes(lode_ctx *ctx, lode_record *r, lode_array *stream);
 
 #endif

@@ -1,5 +1,5 @@
-/* Exact values: words in the order of the numbers they stand for, differences along axes, then the coder
- * of integers; plain bytes where that would not be shorter. */
+/* Exact values: words in the order of the numbers they stand for, differences along axes, then the
+ * coder of integers; plain bytes where that would not be shorter. */
 #include <math.h>
 #include <string.h>
 
@@ -69,8 +69,10 @@ static void split(const words *w, int axis, int64_t *left, int64_t *n, int64_t *
     *n = w->shape[axis];
 }
 
-/* Bytes of memory are read in the order of this machine, which is little-endian on every one Lode builds for. */
-static lode_status to_words(lode_ctx *ctx, const words *w, const uint8_t *from, unsigned zeros, void **x)
+/* Bytes of memory are read in the order of this machine, which is little-endian on every one Lode
+ * builds for. */
+static lode_status to_words(lode_ctx *ctx, const words *w, const uint8_t *from, unsigned zeros,
+                            void **x)
 {
     const int64_t n = w->n;
     LODE_FORWARD(lode_i_alloc(ctx, (size_t)lode_i_max(n, 1) * (w->width == 8 ? 8 : 4), x));
@@ -93,7 +95,8 @@ static uint32_t predict(const words *w, void *x, unsigned bits)
         split(w, k, &left, &n, &right);
         if (n < 2)
             continue;
-        const double with = w->width == 8 ? need_64(x, w->n, n, right, bits) : need_32(x, w->n, n, right, bits);
+        const double with = w->width == 8 ? need_64(x, w->n, n, right, bits)
+                                          : need_32(x, w->n, n, right, bits);
         if (!(with < need))
             continue;
         need = with;
@@ -126,7 +129,8 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
     uint64_t any = 0;
     unsigned zeros = 0;
 
-    LODE_REQUIRE(lode_array_is_contiguous(x) && w.ndim <= 32, LODE_EINTERNAL, "the exact coder takes contiguous arrays");
+    LODE_REQUIRE(lode_array_is_contiguous(x) && w.ndim <= 32, LODE_EINTERNAL,
+                 "the exact coder takes contiguous arrays");
     for (int64_t i = 0; i < w.n; i++)
         any |= load(from + w.width * i, w.width);
     while (any && !(any >> zeros & 1))
@@ -192,27 +196,33 @@ lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_arr
     void *word = NULL;
     int32_t *half = NULL;
 
-    LODE_REQUIRE(lode_array_is_contiguous(x) && w.ndim <= 32, LODE_EINTERNAL, "the exact coder takes contiguous arrays");
-    LODE_REQUIRE(coded->dtype == LODE_U8 && coded->ndim == 1 && size > 0, LODE_EFORMAT, "coded values are damaged");
+    LODE_REQUIRE(lode_array_is_contiguous(x) && w.ndim <= 32, LODE_EINTERNAL,
+                 "the exact coder takes contiguous arrays");
+    LODE_REQUIRE(coded->dtype == LODE_U8 && coded->ndim == 1 && size > 0, LODE_EFORMAT,
+                 "coded values are damaged");
     const uint8_t *const begin = coded->data, *at = begin + 1, *const end = begin + size;
     if (begin[0] == PLAIN) {
         LODE_REQUIRE(size == 1 + CHECK + bytes &&
-                         load(at, CHECK) == (uint32_t)lode_i_checksum(at + CHECK, (size_t)bytes, PLAIN),
+                         load(at, CHECK) ==
+                             (uint32_t)lode_i_checksum(at + CHECK, (size_t)bytes, PLAIN),
                      LODE_EFORMAT, "coded values are damaged: their checksum does not fit");
         if (bytes)
             memcpy(to, at + CHECK, (size_t)bytes);
         goto done;
     }
-    LODE_REQUIRE(begin[0] == CODED && code_take_number(&at, end, &zeros) && zeros < (uint64_t)(8 * w.width) &&
-                     code_take_number(&at, end, &axes) && code_take_number(&at, end, &first) &&
-                     end - at >= CHECK && first <= (uint64_t)(end - at - CHECK) &&
-                     load(at, CHECK) == (uint32_t)lode_i_checksum(begin, (size_t)(at - begin), CODED),
+    LODE_REQUIRE(begin[0] == CODED && code_take_number(&at, end, &zeros) &&
+                     zeros < (uint64_t)(8 * w.width) && code_take_number(&at, end, &axes) &&
+                     code_take_number(&at, end, &first) && end - at >= CHECK &&
+                     first <= (uint64_t)(end - at - CHECK) &&
+                     load(at, CHECK) ==
+                         (uint32_t)lode_i_checksum(begin, (size_t)(at - begin), CODED),
                  LODE_EFORMAT, "the header of coded values is damaged");
     at += CHECK;
     const unsigned bits = (unsigned)(8 * w.width) - (unsigned)zeros;
     const int64_t n[2] = { (int64_t)first, end - at - (int64_t)first };
     const lode_array part[2] = { lode_array_wrap((uint8_t *)(uintptr_t)at, LODE_U8, 1, &n[0]),
-                                 lode_array_wrap((uint8_t *)(uintptr_t)(at + n[0]), LODE_U8, 1, &n[1]) };
+                                 lode_array_wrap((uint8_t *)(uintptr_t)(at + n[0]), LODE_U8, 1,
+                                                 &n[1]) };
     LODE_TRY(lode_i_alloc(ctx, (size_t)lode_i_max(w.n, 1) * (w.width == 8 ? 8 : 4), &word));
     if (w.width == 8) {
         uint64_t *wide = word;

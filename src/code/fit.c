@@ -1,5 +1,5 @@
-/* What the encoder learns before it codes: the marginal magnitudes along each axis, and the weights by
- * which they and the coded neighbours predict a magnitude. */
+/* What the encoder learns before it codes: the marginal magnitudes along each axis, and the weights
+ * by which they and the coded neighbours predict a magnitude. */
 #include <math.h>
 
 #include "code/model.h"
@@ -8,10 +8,10 @@ typedef struct marginals {
     const code_grid *g;
     const int32_t *symbols;
     const int64_t *first;
-    int64_t length;     /* of all axes together */
-    uint64_t *sum;      /* one table a worker: integers, so that their total has no order */
-    uint32_t *largest;  /* one a worker */
-    uint8_t *negative;  /* one a worker */
+    int64_t length;    /* of all axes together */
+    uint64_t *sum;     /* one table a worker: integers, so that their total has no order */
+    uint32_t *largest; /* one a worker */
+    uint8_t *negative; /* one a worker */
 } marginals;
 
 static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
@@ -60,7 +60,8 @@ static double octaves4(double x)
     return 4 * log2(x) + 4 * CODE_UNIT;
 }
 
-static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, code_hints *hints)
+static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *symbols,
+                             code_hints *hints)
 {
     lode_status st = LODE_OK;
     marginals m = { .g = g, .symbols = symbols, .first = hints->first };
@@ -135,7 +136,8 @@ static void solve(const float *sample, int64_t n, double *weight)
         for (int64_t s = 0; s < n; s++) {
             const float *f = sample + s * (CODE_FEATURES + 1);
             const double m = expectation(f, weight) + 8;
-            const double scale = 1 / (m * m), seen = fmin((double)f[CODE_FEATURES], 8 * m + 512); /* one giant moves little */
+            /* one giant moves little */
+            const double scale = 1 / (m * m), seen = fmin((double)f[CODE_FEATURES], 8 * m + 512);
             for (int i = 0; i < CODE_FEATURES; i++) {
                 b[i] += scale * (double)f[i] * seen;
                 for (int j = 0; j <= i; j++)

@@ -14,7 +14,8 @@ static int64_t product(int ndim, const int64_t *shape)
 }
 
 /* Puts a kind and a number before a stream. */
-static lode_status framed(lode_ctx *ctx, uint8_t kind, int64_t number, const lode_array *stream, lode_array *out)
+static lode_status framed(lode_ctx *ctx, uint8_t kind, int64_t number, const lode_array *stream,
+                          lode_array *out)
 {
     lode_array result = { 0 };
     uint8_t head[FRAME] = { kind };
@@ -90,10 +91,12 @@ lode_status lode_i_decode_mask(lode_ctx *ctx, const lode_array *coded, lode_arra
     int32_t *symbols = NULL;
     uint64_t runs = 0;
 
-    LODE_REQUIRE(coded->dtype == LODE_U8 && coded->ndim == 1 && size >= 2, LODE_EFORMAT, "a coded mask is damaged");
-    const uint8_t *const begin = coded->data, *at = begin + 1;
-    LODE_REQUIRE(begin[0] <= AS_RUNS && code_take_number(&at, begin + size, &runs) && runs <= (uint64_t)n, LODE_EFORMAT,
+    LODE_REQUIRE(coded->dtype == LODE_U8 && coded->ndim == 1 && size >= 2, LODE_EFORMAT,
                  "a coded mask is damaged");
+    const uint8_t *const begin = coded->data, *at = begin + 1;
+    LODE_REQUIRE(begin[0] <= AS_RUNS && code_take_number(&at, begin + size, &runs) &&
+                     runs <= (uint64_t)n,
+                 LODE_EFORMAT, "a coded mask is damaged");
     const int64_t rest = begin + size - at, count = (int64_t)runs;
     const lode_array stream = lode_array_wrap((uint8_t *)(uintptr_t)at, LODE_U8, 1, &rest);
     LODE_TRY(LODE_NEW(ctx, lode_i_max(n, 1), &symbols));
@@ -106,7 +109,8 @@ lode_status lode_i_decode_mask(lode_ctx *ctx, const lode_array *coded, lode_arra
     LODE_TRY(code_decode(ctx, &stream, runs_shape(count, pairs), pairs, symbols));
     int64_t filled = 0;
     for (int64_t r = 0; r < count; r++) {
-        LODE_REQUIRE(symbols[r] >= 0 && symbols[r] <= n - filled, LODE_EFORMAT, "a coded mask is damaged");
+        LODE_REQUIRE(symbols[r] >= 0 && symbols[r] <= n - filled, LODE_EFORMAT,
+                     "a coded mask is damaged");
         memset(mask + filled, (int)(r & 1), (size_t)symbols[r]);
         filled += symbols[r];
     }

@@ -49,7 +49,8 @@ static double interpolate(const cells *c, const int64_t *index, const double *co
     for (int k = 0; k < c->ndim; k++) {
         const int64_t parent = index[k] / 2, beside = parent + (index[k] % 2 ? 1 : -1);
         at += parent * c->coarse_stride[k];
-        if (beside >= 0 && beside < c->coarse[k] && used < 4) { /* more axes than 4 add little and cost 2 each */
+        /* more axes than 4 add little and cost 2 each */
+        if (beside >= 0 && beside < c->coarse[k] && used < 4) {
             step[used++] = (beside - parent) * c->coarse_stride[k];
         }
     }
@@ -75,13 +76,16 @@ static double interpolate(const cells *c, const int64_t *index, const double *co
 #define NAME(x) x##_f64
 #include "code/missing_kernel.inc"
 
-static lode_status accepted(lode_ctx *ctx, const lode_array *x, const lode_array *other, lode_dtype dtype)
+static lode_status accepted(lode_ctx *ctx, const lode_array *x, const lode_array *other,
+                            lode_dtype dtype)
 {
     bool good = (x->dtype == LODE_F32 || x->dtype == LODE_F64) && lode_array_is_contiguous(x);
     if (other)
         good = good && other->dtype == dtype && lode_array_is_contiguous(other) &&
                lode_array_size(other) == lode_array_size(x);
-    return good ? LODE_OK : lode_i_fail(ctx, LODE_EINTERNAL, "arrays here are contiguous, f32 or f64, and alike");
+    return good ? LODE_OK
+                : lode_i_fail(ctx, LODE_EINTERNAL,
+                              "arrays here are contiguous, f32 or f64, and alike");
 }
 
 /* ---- find and put ---- */
@@ -108,8 +112,8 @@ static lode_status find_task(lode_ctx *ctx, int64_t i, void *data)
     return LODE_OK;
 }
 
-lode_status lode_i_missing_find(lode_ctx *ctx, const lode_array *x, bool nan, double value, lode_array *set,
-                                int64_t *count)
+lode_status lode_i_missing_find(lode_ctx *ctx, const lode_array *x, bool nan, double value,
+                                lode_array *set, int64_t *count)
 {
     lode_status st = LODE_OK;
     lode_array made = { 0 };
@@ -144,7 +148,8 @@ lode_status lode_i_missing_put(lode_ctx *ctx, lode_array *x, const lode_array *s
 /* ---- fill ---- */
 
 /* Cells without weight take what the coarser level around them has; then each its mean. */
-static lode_status fill_level(lode_ctx *ctx, int ndim, const int64_t *shape, double *sum, double *weight)
+static lode_status fill_level(lode_ctx *ctx, int ndim, const int64_t *shape, double *sum,
+                              double *weight)
 {
     lode_status st = LODE_OK;
     cells c;
@@ -165,7 +170,8 @@ static lode_status fill_level(lode_ctx *ctx, int ndim, const int64_t *shape, dou
         int64_t at = 0;
         for (int k = 0; k < ndim; k++)
             at += index[k] / 2 * c.coarse_stride[k];
-        const double w = fmin(weight[i], 1); /* a cell counts once, however full: the fill is local */
+        /* a cell counts once, however full: the fill is local */
+        const double w = fmin(weight[i], 1);
         coarse[at] += w * sum[i];
         coarse_weight[at] += w;
         for (int k = ndim - 1; k >= 0 && ++index[k] == shape[k]; k--)
@@ -231,11 +237,12 @@ static lode_status correct_task(lode_ctx *ctx, int64_t i, void *data)
     bool fits = true;
     w->count[i] = w->x->dtype == LODE_F32 ? correct_f32(want, got, n, w->value, c, &fits)
                                           : correct_f64(want, got, n, w->value, c, &fits);
-    return fits ? LODE_OK : lode_i_fail(ctx, LODE_EDOMAIN, "a correction over 2^30 steps of %g", w->value);
+    return fits ? LODE_OK
+                : lode_i_fail(ctx, LODE_EDOMAIN, "a correction over 2^30 steps of %g", w->value);
 }
 
-lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, const lode_array *got, double bound,
-                                lode_array *c, int64_t *count)
+lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, const lode_array *got,
+                                double bound, lode_array *c, int64_t *count)
 {
     lode_status st = LODE_OK;
     lode_array made = { 0 };

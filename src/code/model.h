@@ -1,5 +1,5 @@
-/* What encoder and decoder must agree on, integer for integer: tokens, contexts, adaptive models and
- * the walk over a block of a tensor. */
+/* What encoder and decoder must agree on, integer for integer: tokens, contexts, adaptive models
+ * and the walk over a block of a tensor. */
 #ifndef LODE_CODE_MODEL_H
 #define LODE_CODE_MODEL_H
 
@@ -8,21 +8,21 @@
 #include "code/code.h"
 
 enum {
-    CODE_TOKENS = 16,          /* letters of the alphabet that the models know */
-    CODE_BITS = 15,            /* probabilities are multiples of 2^-15 */
-    CODE_CHUNK = 1 << 16,      /* symbols of a chunk at most */
-    CODE_UNIT = 6,             /* magnitudes inside the model count 2^-6 */
-    CODE_LEVELS = 152,         /* classes of the expected magnitude */
-    CODE_REFINED = 20,         /* refinements of each pair of classes */
-    CODE_FEATURES = 8,         /* what the expected magnitude is made of */
-    CODE_WEIGHT_BITS = 8,      /* weights count 2^-8 */
+    CODE_TOKENS = 16,     /* letters of the alphabet that the models know */
+    CODE_BITS = 15,       /* probabilities are multiples of 2^-15 */
+    CODE_CHUNK = 1 << 16, /* symbols of a chunk at most */
+    CODE_UNIT = 6,        /* magnitudes inside the model count 2^-6 */
+    CODE_LEVELS = 152,    /* classes of the expected magnitude */
+    CODE_REFINED = 20,    /* refinements of each pair of classes */
+    CODE_FEATURES = 8,    /* what the expected magnitude is made of */
+    CODE_WEIGHT_BITS = 8, /* weights count 2^-8 */
     CODE_AXES = LODE_MAX_NDIM
 };
 
 /** Expected magnitude = (sum of weight * feature) >> CODE_WEIGHT_BITS. Features, all already coded:
  *  0 hint from the axes' marginals; 1, 2 one and two back on the last axis; 3 one back on the axis
- *  before; 4 its two diagonals; 5 one back on the axis before that; 6 its four diagonals; 7 one back on
- *  every other axis. Sums, not means: the weights divide. */
+ *  before; 4 its two diagonals; 5 one back on the axis before that; 6 its four diagonals; 7 one
+ *  back on every other axis. Sums, not means: the weights divide. */
 typedef struct code_weights {
     uint32_t weight[CODE_FEATURES];
 } code_weights;
@@ -38,16 +38,18 @@ void code_grid_make(int ndim, const int64_t *shape, code_grid *g);
 /** Where block `b` starts and how far it goes; returns the flat position of its first symbol. */
 int64_t code_grid_block(const code_grid *g, int64_t b, int64_t *start, int64_t *count);
 
-/** Logarithm of the expected magnitude along each axis: 2^(hint/4 octaves); row k is level[first[k]]... */
+/** Logarithm of the expected magnitude along each axis: 2^(hint/4 octaves); row k is
+ *  level[first[k]]... */
 typedef struct code_hints {
     bool present, signs; /* signs: some symbol is negative */
     int64_t first[CODE_AXES];
     int32_t *level; /* sum of the axes' lengths, owned by the stream */
     int32_t base;
-    uint32_t drop;  /* magnitudes reach the model without their low `drop` bits */
+    uint32_t drop; /* magnitudes reach the model without their low `drop` bits */
 } code_hints;
 
-/** One adaptive distribution: lower cumulative counts of the 16 tokens, out of 2^24; a cache line. */
+/** One adaptive distribution: lower cumulative counts of the 16 tokens, out of 2^24; a cache
+ *  line. */
 typedef struct code_model {
     int32_t low[CODE_TOKENS];
 } code_model;
@@ -78,22 +80,25 @@ void code_bench_reset(code_bench *bench);
 enum { CODE_WALK = CODE_AXES + 2 }; /* axes of a walk: at least 3 */
 typedef struct code_walk {
     int ndim;
-    int64_t count[CODE_WALK];  /* of the box */
-    int64_t stride[CODE_WALK]; /* in the padded block */
-    int64_t index[CODE_WALK];  /* of the present row, in the box */
+    int64_t count[CODE_WALK];        /* of the box */
+    int64_t stride[CODE_WALK];       /* in the padded block */
+    int64_t index[CODE_WALK];        /* of the present row, in the box */
     const int32_t *level[CODE_WALK]; /* hints from the block's start on; NULL: none */
     int64_t rows;
-    int64_t at;                /* first symbol of the present row, in the padded block */
+    int64_t at; /* first symbol of the present row, in the padded block */
 } code_walk;
 /** Values that the padded block and its rows can need. */
 void code_walk_size(const code_grid *g, int64_t *padded, int64_t *row);
 /** Fills the border with what the hints expect and stands before the first row. */
-void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *count, const int64_t *box,
-                     const code_hints *hints, code_bench *bench, code_walk *w);
-/** Goes to the next row (false past the last) and prepares bench->hint and, given weights, bench->partial. */
-bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights, code_bench *bench);
+void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *count,
+                     const int64_t *box, const code_hints *hints, code_bench *bench, code_walk *w);
+/** Goes to the next row (false past the last) and prepares bench->hint and, given weights,
+ *  bench->partial. */
+bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights,
+                   code_bench *bench);
 /** The features of symbol i of the present row, for the fit of the weights. */
-void code_walk_features(const code_walk *w, const code_bench *bench, int64_t i, uint32_t feature[CODE_FEATURES]);
+void code_walk_features(const code_walk *w, const code_bench *bench, int64_t i,
+                        uint32_t feature[CODE_FEATURES]);
 /** Flat position in the tensor of the present row's first symbol, given that of the block's. */
 int64_t code_walk_flat(const code_walk *w, const code_grid *g, int64_t first);
 
@@ -102,19 +107,24 @@ int64_t code_put_number(uint8_t *to, uint64_t v);
 bool code_take_number(const uint8_t **from, const uint8_t *end, uint64_t *v);
 
 /** A whole stream, out new. */
-lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape, lode_array *out);
-lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape, int32_t *symbol);
+lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape,
+                        lode_array *out);
+lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape,
+                        int32_t *symbol);
 
-/** Fits hints and weights to the symbols: floating point, so only the encoder does it and stores what it found. */
+/** Fits hints and weights to the symbols: floating point, so only the encoder does it and stores
+ *  what it found. */
 lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, code_hints *hints,
                      code_weights *weights);
 
-/** Codes a block (symbols: the whole tensor) into bench->bytes; returns their number, 0 when all is zero. */
-int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symbols, const code_hints *hints,
-                          const code_weights *weights, code_bench *bench);
+/** Codes a block (symbols: the whole tensor) into bench->bytes; returns their number, 0 when all is
+ *  zero. */
+int64_t code_chunk_encode(const code_grid *g, int64_t block, const int32_t *symbols,
+                          const code_hints *hints, const code_weights *weights, code_bench *bench);
 /** False when the bytes cannot be what the encoder wrote. size 0: all zero. */
-bool code_chunk_decode(const code_grid *g, int64_t block, const uint8_t *bytes, int64_t size, const code_hints *hints,
-                       const code_weights *weights, code_bench *bench, int32_t *symbols);
+bool code_chunk_decode(const code_grid *g, int64_t block, const uint8_t *bytes, int64_t size,
+                       const code_hints *hints, const code_weights *weights, code_bench *bench,
+                       int32_t *symbols);
 
 /* Magnitude as the model sees it. */
 static inline uint32_t code_seen(uint32_t magnitude, uint32_t drop)
@@ -168,10 +178,13 @@ static inline uint32_t code_token(uint32_t v)
         return v < 24 ? 12 : 13;
     return v < 64 ? 14 : 15;
 }
-static const uint32_t code_token_first[CODE_TOKENS] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 24, 32, 64 };
-static const uint32_t code_token_bits[CODE_TOKENS] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 5, 0 };
+static const uint32_t code_token_first[CODE_TOKENS] = { 0, 1, 2,  3,  4,  5,  6,  7,
+                                                        8, 9, 10, 12, 16, 24, 32, 64 };
+static const uint32_t code_token_bits[CODE_TOKENS] = { 0, 0, 0, 0, 0, 0, 0, 0,
+                                                       0, 0, 1, 2, 3, 3, 5, 0 };
 
-static inline void code_context_of(code_bench *bench, uint64_t m, uint64_t near, uint64_t hint, code_context *c)
+static inline void code_context_of(code_bench *bench, uint64_t m, uint64_t near, uint64_t hint,
+                                   code_context *c)
 {
     const uint32_t level = code_level(m);
     const uint32_t n = near * 4 < m ? 0 : near * 2 < m ? 1 : near < m ? 2 : near < 2 * m ? 3 : 4;
@@ -187,7 +200,8 @@ static inline void code_context_of(code_bench *bench, uint64_t m, uint64_t near,
 }
 
 /* Mean of the two distributions, every token at least 2^-15; low[16] is 2^15. */
-static inline void code_mix(const int32_t *restrict a, const int32_t *restrict b, uint32_t *restrict low)
+static inline void code_mix(const int32_t *restrict a, const int32_t *restrict b,
+                            uint32_t *restrict low)
 {
     for (int i = 0; i < CODE_TOKENS; i++) {
         const uint32_t x = (uint32_t)(a[i] + b[i]) >> 10;
@@ -196,11 +210,12 @@ static inline void code_mix(const int32_t *restrict a, const int32_t *restrict b
     low[CODE_TOKENS] = UINT32_C(1) << CODE_BITS;
 }
 
-/* Where each lower count moves when a token comes, read at [16 - token]: a window into one row of steps
- * instead of comparisons, so that the update is plain vector arithmetic. */
+/* Where each lower count moves when a token comes, read at [16 - token]: a window into one row of
+ * steps instead of comparisons, so that the update is plain vector arithmetic. */
 extern const int32_t code_targets[2 * CODE_TOKENS];
 
-static inline void code_update(int32_t *restrict low, const int32_t *restrict target, uint16_t *seen, int limit)
+static inline void code_update(int32_t *restrict low, const int32_t *restrict target,
+                               uint16_t *seen, int limit)
 {
     int rate = code_log2((uint64_t)*seen + 2);
     rate = rate < limit ? rate : limit;

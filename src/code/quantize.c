@@ -1,14 +1,16 @@
-/* The uniform quantizer: one step for all values, a dead zone around 0, values back at the centroids. */
+/* The uniform quantizer: one step for all values, a dead zone around 0, values back at the
+ * centroids. */
 #include <math.h>
 #include <string.h>
 
 #include "code/code.h"
 
-enum { LANES = 8, RUN = 32 * LANES, PIECE = 1 << 15 }; /* values a task; parts are joined in order */
+/* PIECE: values a task; parts are joined in order */
+enum { LANES = 8, RUN = 32 * LANES, PIECE = 1 << 15 };
 
 typedef struct fit_part {
-    double sumsq, bits;      /* of |x|/step - |q|, in squared steps; in bits */
-    double sum[2];           /* of |x|/step - |q| where |q| is 1, and where it is more */
+    double sumsq, bits; /* of |x|/step - |q|, in squared steps; in bits */
+    double sum[2];      /* of |x|/step - |q| where |q| is 1, and where it is more */
     int64_t count[2];
 } fit_part;
 
@@ -69,7 +71,8 @@ static lode_status quantize_task(lode_ctx *ctx, int64_t i, void *data)
     int32_t *q = w->q + i * PIECE;
     if (w->x->dtype == LODE_F32 ? quantize_f32(x, n, w->z, q) : quantize_f64(x, n, w->z, q))
         return LODE_OK;
-    return lode_i_fail(ctx, LODE_EDOMAIN, "a value over 2^30 steps of %g cannot be quantized", w->z->step);
+    return lode_i_fail(ctx, LODE_EDOMAIN, "a value over 2^30 steps of %g cannot be quantized",
+                       w->z->step);
 }
 
 static lode_status dequantize_task(lode_ctx *ctx, int64_t i, void *data)
@@ -89,15 +92,18 @@ static lode_status dequantize_task(lode_ctx *ctx, int64_t i, void *data)
 static lode_status accepted(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z)
 {
     if (x->dtype != LODE_F32 && x->dtype != LODE_F64)
-        return lode_i_fail(ctx, LODE_ETYPE, "the quantizer takes f32 and f64, not %s", lode_dtype_name(x->dtype));
+        return lode_i_fail(ctx, LODE_ETYPE, "the quantizer takes f32 and f64, not %s",
+                           lode_dtype_name(x->dtype));
     if (!lode_array_is_contiguous(x))
         return lode_i_fail(ctx, LODE_EINTERNAL, "the quantizer takes contiguous arrays");
     if (!(z->step > 0 && z->step <= 1e300 && z->zone >= 0.5 && z->zone < 1))
-        return lode_i_fail(ctx, LODE_EPARAM, "a quantizer cannot have step %g and zone %g", z->step, z->zone);
+        return lode_i_fail(ctx, LODE_EPARAM, "a quantizer cannot have step %g and zone %g", z->step,
+                           z->zone);
     return LODE_OK;
 }
 
-lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quantizer *z, double *sumsq, double *bits)
+lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quantizer *z,
+                                 double *sumsq, double *bits)
 {
     lode_status st = LODE_OK;
     fit_part total = { 0 };
@@ -132,7 +138,8 @@ done:
     return st;
 }
 
-lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z, lode_array *q)
+lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z,
+                            lode_array *q)
 {
     lode_status st = LODE_OK;
     lode_array made = { 0 };
@@ -147,8 +154,8 @@ done:
     return st;
 }
 
-lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_quantizer *z, lode_dtype dtype,
-                              lode_array *x)
+lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_quantizer *z,
+                              lode_dtype dtype, lode_array *x)
 {
     lode_status st = LODE_OK;
     lode_array made = { 0 };

@@ -1,5 +1,5 @@
-/* Records: numbers and streams, one after another in a vector of bytes. Streams have checksums of their own;
- * that of the record covers all numbers. */
+/* Records: numbers and streams, one after another in a vector of bytes. Streams have checksums of
+ * their own; that of the record covers all numbers. */
 #include <math.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ static lode_status append(lode_ctx *ctx, lode_record *r, const void *from, int64
 
 lode_status lode_i_record_i64(lode_ctx *ctx, lode_record *r, int64_t v)
 {
-    uint8_t bytes[10];
+    uint8_t bytes[10] = { 0 };
     const uint64_t zigzag = (uint64_t)v << 1 ^ (v < 0 ? UINT64_MAX : 0);
     return append(ctx, r, bytes, code_put_number(bytes, zigzag));
 }
@@ -70,14 +70,16 @@ lode_status lode_i_record_end(lode_ctx *ctx, lode_record *r, lode_array *out)
 
 static lode_status damaged(lode_ctx *ctx, const lode_record *r)
 {
-    return lode_i_fail(ctx, LODE_EFORMAT, "a coded record is damaged at byte %" PRId64 " of %" PRId64, r->size,
+    return lode_i_fail(ctx, LODE_EFORMAT,
+                       "a coded record is damaged at byte %" PRId64 " of %" PRId64, r->size,
                        r->bytes.shape[0]);
 }
 
 lode_status lode_i_record_open(lode_ctx *ctx, const lode_array *bytes, lode_record *r)
 {
     lode_record open = { 0 };
-    if (bytes->dtype != LODE_U8 || bytes->ndim != 1 || !lode_array_is_contiguous(bytes) || bytes->shape[0] < CHECK)
+    if (bytes->dtype != LODE_U8 || bytes->ndim != 1 || !lode_array_is_contiguous(bytes) ||
+        bytes->shape[0] < CHECK)
         return lode_i_fail(ctx, LODE_EFORMAT, "a coded record must be a vector of bytes");
     open.bytes = lode_array_ref(bytes);
     open.bytes.shape[0] -= CHECK;
@@ -86,7 +88,8 @@ lode_status lode_i_record_open(lode_ctx *ctx, const lode_array *bytes, lode_reco
     for (int k = 0; k < CHECK; k++)
         if (check[k] != (uint8_t)(sum >> 8 * k)) {
             lode_i_record_free(&open);
-            return lode_i_fail(ctx, LODE_EFORMAT, "the checksum of a coded record (%" PRId64 " bytes) does not fit",
+            return lode_i_fail(ctx, LODE_EFORMAT,
+                               "the checksum of a coded record (%" PRId64 " bytes) does not fit",
                                bytes->shape[0]);
         }
     lode_i_record_free(r);
@@ -94,7 +97,8 @@ lode_status lode_i_record_open(lode_ctx *ctx, const lode_array *bytes, lode_reco
     return LODE_OK;
 }
 
-lode_status lode_i_record_read_i64(lode_ctx *ctx, lode_record *r, int64_t least, int64_t most, int64_t *v)
+lode_status lode_i_record_read_i64(lode_ctx *ctx, lode_record *r, int64_t least, int64_t most,
+                                   int64_t *v)
 {
     const uint8_t *const begin = r->bytes.data, *at = begin + r->size;
     uint64_t zigzag = 0;

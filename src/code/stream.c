@@ -1,4 +1,5 @@
-/* A coded tensor: what encoder and decoder share, a table of chunks, the chunks. Layout in docs/format.md. */
+/* A coded tensor: what encoder and decoder share, a table of chunks, the chunks. Layout in
+ * docs/format.md. */
 #include <string.h>
 
 #include "code/model.h"
@@ -9,9 +10,9 @@ typedef struct stream {
     code_grid grid;
     code_hints hints;
     code_weights weights;
-    int32_t *symbols;       /* of the whole tensor; the encoder only reads them */
-    code_bench **bench;     /* one a worker, made when first needed */
-    const uint8_t **chunk;  /* decoder: where each lies; encoder: its own copy */
+    int32_t *symbols;      /* of the whole tensor; the encoder only reads them */
+    code_bench **bench;    /* one a worker, made when first needed */
+    const uint8_t **chunk; /* decoder: where each lies; encoder: its own copy */
     int64_t *size;
 } stream;
 
@@ -24,8 +25,10 @@ static lode_status stream_new(lode_ctx *ctx, int ndim, const int64_t *shape, str
         length += s->grid.shape[k];
     }
     LODE_FORWARD(LODE_NEW(ctx, length, &s->hints.level));
-    LODE_FORWARD(lode_i_calloc(ctx, (size_t)lode_ctx_threads(ctx) * sizeof *s->bench, (void **)&s->bench));
-    LODE_FORWARD(lode_i_calloc(ctx, (size_t)(s->grid.blocks + 1) * sizeof *s->chunk, (void **)&s->chunk));
+    LODE_FORWARD(
+        lode_i_calloc(ctx, (size_t)lode_ctx_threads(ctx) * sizeof *s->bench, (void **)&s->bench));
+    LODE_FORWARD(
+        lode_i_calloc(ctx, (size_t)(s->grid.blocks + 1) * sizeof *s->chunk, (void **)&s->chunk));
     return lode_i_calloc(ctx, (size_t)(s->grid.blocks + 1) * sizeof *s->size, (void **)&s->size);
 }
 
@@ -121,7 +124,8 @@ static lode_status encode_block(lode_ctx *ctx, int64_t b, void *data)
     return LODE_OK;
 }
 
-lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape, lode_array *out)
+lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape,
+                        lode_array *out)
 {
     lode_status st = LODE_OK;
     stream s = { 0 };
@@ -190,32 +194,37 @@ static lode_status decode_block(lode_ctx *ctx, int64_t b, void *data)
     stream *s = data;
     code_bench *bench = NULL;
     LODE_FORWARD(bench_of(ctx, s, &bench));
-    const bool good = !s->size[b] || get_check(s->chunk[b] - CHECK) == check_of(s->chunk[b], s->size[b], (uint64_t)b);
-    if (!good || !code_chunk_decode(&s->grid, b, s->chunk[b], s->size[b], &s->hints, &s->weights, bench, s->symbols))
-        return lode_i_fail(ctx, LODE_EFORMAT, "coded chunk %" PRId64 " of %" PRId64 " is damaged", b, s->grid.blocks);
+    const bool good = !s->size[b] || get_check(s->chunk[b] - CHECK) ==
+                                         check_of(s->chunk[b], s->size[b], (uint64_t)b);
+    if (!good || !code_chunk_decode(&s->grid, b, s->chunk[b], s->size[b], &s->hints, &s->weights,
+                                    bench, s->symbols))
+        return lode_i_fail(ctx, LODE_EFORMAT, "coded chunk %" PRId64 " of %" PRId64 " is damaged",
+                           b, s->grid.blocks);
     return LODE_OK;
 }
 
-lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape, int32_t *symbol)
+lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape,
+                        int32_t *symbol)
 {
     lode_status st = LODE_OK;
     stream s = { .symbols = symbol };
     int32_t *delta = NULL;
     uint64_t number = 0;
 
-    LODE_REQUIRE(coded->dtype == LODE_U8 && coded->ndim == 1 && lode_array_is_contiguous(coded), LODE_EFORMAT,
-                 "a coded stream must be a contiguous vector of bytes");
+    LODE_REQUIRE(coded->dtype == LODE_U8 && coded->ndim == 1 && lode_array_is_contiguous(coded),
+                 LODE_EFORMAT, "a coded stream must be a contiguous vector of bytes");
     LODE_TRY(stream_new(ctx, ndim, shape, &s));
     const uint8_t *const begin = coded->data, *const end = begin + coded->shape[0], *at = begin + 2;
     const int64_t length = hint_length(&s.grid);
     static const char damaged[] = "the header of a coded stream is damaged (%" PRId64 " bytes)";
 
     LODE_REQUIRE(coded->shape[0] >= 2 + CHECK, LODE_EFORMAT, damaged, coded->shape[0]);
-    LODE_REQUIRE(begin[0] == VERSION, LODE_EFORMAT, "coded stream of version %d; this build reads %d", (int)begin[0],
-                 (int)VERSION);
+    LODE_REQUIRE(begin[0] == VERSION, LODE_EFORMAT,
+                 "coded stream of version %d; this build reads %d", (int)begin[0], (int)VERSION);
     s.hints.present = begin[1] & HAS_HINTS;
     s.hints.signs = begin[1] & HAS_SIGNS;
-    bool good = begin[1] <= (HAS_HINTS | HAS_SIGNS) && code_take_number(&at, end, &number) && number <= 1024;
+    bool good = begin[1] <= (HAS_HINTS | HAS_SIGNS) && code_take_number(&at, end, &number) &&
+                number <= 1024;
     s.hints.base = (int32_t)number - 64;
     good = good && code_take_number(&at, end, &number) && number <= 10;
     s.hints.drop = (uint32_t)number;
@@ -225,8 +234,9 @@ lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const 
     }
     LODE_REQUIRE(good, LODE_EFORMAT, damaged, coded->shape[0]);
     if (s.hints.present) {
-        LODE_REQUIRE(code_take_number(&at, end, &number) && number <= (uint64_t)(end - at) && ndim > 1, LODE_EFORMAT,
-                     damaged, coded->shape[0]);
+        LODE_REQUIRE(code_take_number(&at, end, &number) && number <= (uint64_t)(end - at) &&
+                         ndim > 1,
+                     LODE_EFORMAT, damaged, coded->shape[0]);
         const int64_t extra = (int64_t)number;
         const lode_array levels = lode_array_wrap((uint8_t *)(uintptr_t)at, LODE_U8, 1, &extra);
         LODE_TRY(LODE_NEW(ctx, length, &delta));
@@ -236,13 +246,14 @@ lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const 
     }
     int64_t total = 0;
     for (int64_t b = 0; b < s.grid.blocks; b++) {
-        LODE_REQUIRE(code_take_number(&at, end, &number) && number <= (uint64_t)coded->shape[0], LODE_EFORMAT, damaged,
-                     coded->shape[0]);
+        LODE_REQUIRE(code_take_number(&at, end, &number) && number <= (uint64_t)coded->shape[0],
+                     LODE_EFORMAT, damaged, coded->shape[0]);
         s.size[b] = (int64_t)number;
         total += number ? s.size[b] + CHECK : 0;
         LODE_REQUIRE(total <= coded->shape[0], LODE_EFORMAT, damaged, coded->shape[0]);
     }
-    LODE_REQUIRE(end - at == total + CHECK && get_check(at) == check_of(begin, at - begin, shape_seed(&s.grid)),
+    LODE_REQUIRE(end - at == total + CHECK &&
+                     get_check(at) == check_of(begin, at - begin, shape_seed(&s.grid)),
                  LODE_EFORMAT, damaged, coded->shape[0]);
     at += CHECK;
     for (int64_t b = 0; b < s.grid.blocks; b++) {
@@ -262,7 +273,8 @@ static lode_status of_symbols(lode_ctx *ctx, const lode_array *a)
 {
     if (a->dtype == LODE_I32 && lode_array_is_contiguous(a))
         return LODE_OK;
-    return lode_i_fail(ctx, LODE_EINTERNAL, "symbols are contiguous i32, not %s", lode_dtype_name(a->dtype));
+    return lode_i_fail(ctx, LODE_EINTERNAL, "symbols are contiguous i32, not %s",
+                       lode_dtype_name(a->dtype));
 }
 
 lode_status lode_i_encode(lode_ctx *ctx, const lode_array *symbols, lode_array *out)
@@ -320,7 +332,8 @@ static lode_status draw_block(lode_ctx *ctx, int64_t i, void *data)
     stream *s = e->s;
     code_bench *bench = NULL;
     LODE_FORWARD(bench_of(ctx, s, &bench));
-    e->bytes[i] = code_chunk_encode(&s->grid, e->block[i], s->symbols, &s->hints, &s->weights, bench);
+    e->bytes[i] = code_chunk_encode(&s->grid, e->block[i], s->symbols, &s->hints, &s->weights,
+                                    bench);
     return LODE_OK;
 }
 
@@ -355,7 +368,8 @@ lode_status lode_i_encode_estimate(lode_ctx *ctx, const lode_array *symbols, dou
     LODE_TRY(lode_i_parallel(ctx, drawn, draw_block, &e));
     for (int64_t i = 0; i < drawn; i++)
         sum += (double)e.bytes[i] / e.weight[block[i]];
-    *bytes = (double)(HEAD + s.grid.blocks + hint_length(&s.grid) / 4) + (drawn ? sum / (double)drawn * total : 0);
+    *bytes = (double)(HEAD + s.grid.blocks + hint_length(&s.grid) / 4) +
+             (drawn ? sum / (double)drawn * total : 0);
 done:
     stream_free(ctx, &s);
     lode_i_free(e.weight);
@@ -368,11 +382,13 @@ void lode_i_symbols_box(const lode_array *symbols, int64_t *box)
     const int32_t *at = symbols->data;
     const int last = symbols->ndim - 1;
     int64_t index[LODE_MAX_NDIM] = { 0 }, rows = 1;
+    if (last < 0)
+        return;
     for (int k = 0; k <= last; k++) {
         box[k] = 0;
         rows *= k < last ? symbols->shape[k] : 1;
     }
-    for (int64_t r = 0; r < rows && last >= 0; r++, at += symbols->shape[last]) {
+    for (int64_t r = 0; r < rows; r++, at += symbols->shape[last]) {
         int64_t n = symbols->shape[last];
         while (n > 0 && !at[n - 1])
             n--;

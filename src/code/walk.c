@@ -28,7 +28,8 @@ void code_grid_make(int ndim, const int64_t *shape, code_grid *g)
         }
         if (size <= CODE_CHUNK)
             break;
-        g->parts[longest] = lode_i_ceil_div(g->shape[longest], lode_i_ceil_div(g->side[longest], 2));
+        g->parts[longest] = lode_i_ceil_div(g->shape[longest],
+                                            lode_i_ceil_div(g->side[longest], 2));
         g->side[longest] = lode_i_ceil_div(g->shape[longest], g->parts[longest]);
     }
     for (int k = 0; k < g->ndim; k++) {
@@ -88,8 +89,8 @@ static int32_t level_at(const code_walk *w, int axis, int64_t i)
     return w->level[axis][i];
 }
 
-void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *count, const int64_t *box,
-                     const code_hints *hints, code_bench *bench, code_walk *w)
+void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *count,
+                     const int64_t *box, const code_hints *hints, code_bench *bench, code_walk *w)
 {
     const int ndim = g->ndim < 3 ? 3 : g->ndim, made = ndim - g->ndim, last = ndim - 1;
     int64_t stride = 1, index[CODE_WALK];
@@ -98,19 +99,22 @@ void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *co
     for (int k = last; k >= 0; k--) {
         const int64_t n = k < made ? 1 : box[k - made];
         w->count[k] = n;
-        w->level[k] = k < made || !hints->present ? NULL : hints->level + hints->first[k - made] + start[k - made];
+        w->level[k] = k < made || !hints->present
+                          ? NULL
+                          : hints->level + hints->first[k - made] + start[k - made];
         w->stride[k] = stride;
         stride *= n + before(k, ndim) + after(k, ndim);
         index[k] = -before(k, ndim);
     }
-    /* Border rows take what the hints expect at the nearest place inside; where the box ends before the
-     * block does, what follows is known to be zero. */
+    /* Border rows take what the hints expect at the nearest place inside; where the box ends before
+     * the block does, what follows is known to be zero. */
     for (int64_t at = 0; at < stride;) {
         bool inside = true, beyond = false;
         int32_t level = hints->base;
         for (int k = 0; k < last; k++) {
             inside = inside && index[k] >= 0 && index[k] < w->count[k];
-            beyond = beyond || (index[k] >= w->count[k] && k >= made && box[k - made] < count[k - made]);
+            beyond = beyond ||
+                     (index[k] >= w->count[k] && k >= made && box[k - made] < count[k - made]);
             level += level_at(w, k, index[k]);
         }
         const bool zero = box[g->ndim - 1] < count[g->ndim - 1];
@@ -130,7 +134,8 @@ void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *co
     }
 }
 
-LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights, code_bench *bench)
+LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights,
+                               code_bench *bench)
 {
     const int last = w->ndim - 1;
     const int64_t n = w->count[last];
@@ -173,8 +178,10 @@ LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code
     const int64_t s = w->stride[last - 1];
     for (int64_t i = 0; i < n; i++)
         bench->partial[i] = (uint64_t)f[0] * bench->hint[i] + (uint64_t)f[3] * up[i] +
-                            (uint64_t)f[4] * ((uint64_t)up[i - 1] + up[i + 1]) + (uint64_t)f[5] * back[i] +
-                            (uint64_t)f[6] * ((uint64_t)back[i - 1] + back[i + 1] + back[i - s] + back[i + s]);
+                            (uint64_t)f[4] * ((uint64_t)up[i - 1] + up[i + 1]) +
+                            (uint64_t)f[5] * back[i] +
+                            (uint64_t)f[6] *
+                                ((uint64_t)back[i - 1] + back[i + 1] + back[i - s] + back[i + s]);
     for (int k = 0; k < last - 2; k++) {
         const uint32_t *other = row - w->stride[k];
         for (int64_t i = 0; i < n; i++)
@@ -183,7 +190,8 @@ LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code
     return true;
 }
 
-void code_walk_features(const code_walk *w, const code_bench *bench, int64_t i, uint32_t feature[CODE_FEATURES])
+void code_walk_features(const code_walk *w, const code_bench *bench, int64_t i,
+                        uint32_t feature[CODE_FEATURES])
 {
     const int last = w->ndim - 1;
     const uint32_t *here = bench->padded + w->at + i;

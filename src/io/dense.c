@@ -121,8 +121,8 @@ static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const in
         if ((n & 255) == 0)
             LODE_FORWARD(lode_i_cancelled(r->ctx));
         for (uint64_t done = 0; done < run;) { /* long runs in pieces, so that a cancel is seen */
-            const size_t piece =
-                run - done > ((uint64_t)1 << 26) ? (size_t)1 << 26 : (size_t)(run - done);
+            const size_t piece = run - done > ((uint64_t)1 << 26) ? (size_t)1 << 26
+                                                                  : (size_t)(run - done);
             LODE_FORWARD(fetch(r, at + done, dst, piece));
             if (r->whole)
                 r->crc = lode_i_crc32(r->crc, dst, piece);
@@ -184,8 +184,8 @@ static lode_status fortran(reader *r, const int64_t *start, const int64_t *count
     }
     for (int k = 0; k < last; k++)
         each *= count[k]; /* no overflow: a member without empty axes fits its file */
-    const int64_t step =
-        lode_i_max(1, lode_i_min(count[last], ((int64_t)4 << 20) / (each * (int64_t)size)));
+    const int64_t step = lode_i_max(
+        1, lode_i_min(count[last], ((int64_t)4 << 20) / (each * (int64_t)size)));
     LODE_TRY(lode_i_new(ctx, step * each, size, (void **)&piece));
     lode_array to = lode_array_wrap(dst, m->dtype, n, count);
     for (int64_t j = 0; j < count[last]; j += step) {

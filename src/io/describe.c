@@ -9,16 +9,11 @@ const char *lode_i_described_kind(lode_kind kind)
 {
     switch (kind) {
     case LODE_ARRAY:
-    case LODE_SOURCE:
-        return "array";
-    case LODE_SPARSE:
-        return "sparse";
-    case LODE_TEXT:
-        return "text";
-    case LODE_SCALAR:
-        return "scalar";
-    default:
-        return NULL;
+    case LODE_SOURCE: return "array";
+    case LODE_SPARSE: return "sparse";
+    case LODE_TEXT: return "text";
+    case LODE_SCALAR: return "scalar";
+    default: return NULL;
     }
 }
 

@@ -161,8 +161,8 @@ lode_status lode_i_tensor_emit(lode_ctx *ctx, const lode_i_tensor *t, lode_i_sin
         return t->bytes ? sink(ctx, data, t->plain ? t->plain : t->small, (size_t)t->bytes)
                         : LODE_OK;
     /* Complex as pairs and packed blocks as bytes are the same bytes as the value's own. */
-    const lode_dtype own =
-        t->value.kind == LODE_ARRAY ? t->value.as.array->dtype : t->value.as.source->dtype;
+    const lode_dtype own = t->value.kind == LODE_ARRAY ? t->value.as.array->dtype
+                                                       : t->value.as.source->dtype;
     const bool same = lode_i_is_complex(own) || lode_dtype_class(own) == 'q' ||
                       (own == LODE_BF16 && t->dtype == LODE_U16);
     return lode_i_emit(ctx, t->value, same ? own : t->dtype, sink, data);
@@ -186,8 +186,8 @@ lode_status lode_i_stored_form(lode_ctx *ctx, const char *name, bool pairs, lode
         *stored = LODE_U8;
         if (ndim < 1)
             return lode_i_fail(ctx, LODE_EFORMAT, "%s: packed values need at least one axis", name);
-        stored_shape[ndim - 1] =
-            shape[ndim - 1] / lode_dtype_block(dtype) * (int64_t)lode_dtype_size(dtype);
+        stored_shape[ndim - 1] = shape[ndim - 1] / lode_dtype_block(dtype) *
+                                 (int64_t)lode_dtype_size(dtype);
     } else if (pairs && lode_i_is_complex(dtype)) {
         if (ndim == LODE_MAX_NDIM)
             return lode_i_fail(ctx, LODE_ESHAPE,
@@ -266,12 +266,8 @@ lode_status lode_i_flatten(lode_ctx *ctx, const lode_i_output *out, bool pairs, 
         LODE_TRY(named(ctx, item->name, NULL, a));
         switch (v.kind) {
         case LODE_ARRAY:
-        case LODE_SOURCE:
-            LODE_TRY(dense_tensor(ctx, item->name, v, pairs, a));
-            break;
-        case LODE_SCALAR:
-            scalar_tensor(v.as.scalar, pairs, a);
-            break;
+        case LODE_SOURCE: LODE_TRY(dense_tensor(ctx, item->name, v, pairs, a)); break;
+        case LODE_SCALAR: scalar_tensor(v.as.scalar, pairs, a); break;
         case LODE_TEXT:
             a->dtype = LODE_U8, a->ndim = 1, a->plain = v.as.text;
             a->bytes = strlen(v.as.text), a->shape[0] = (int64_t)a->bytes;

@@ -347,12 +347,8 @@ lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool 
     lode_source s = { 0 };
     lode_text t = { 0 };
     switch (m->kind) {
-    case LODE_SPARSE:
-        LODE_TRY(add_sparse(ctx, f, m, name, into));
-        break;
-    case LODE_SCALAR:
-        LODE_TRY(add_scalar(ctx, f, m, name, into));
-        break;
+    case LODE_SPARSE: LODE_TRY(add_sparse(ctx, f, m, name, into)); break;
+    case LODE_SCALAR: LODE_TRY(add_scalar(ctx, f, m, name, into)); break;
     case LODE_TEXT:
         LODE_TRY(member_text(ctx, m, &t));
         LODE_TRY(lode_bundle_add_text(ctx, into, name, t.text ? t.text : ""));

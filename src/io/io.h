@@ -20,8 +20,8 @@
 /** One named value of an open file. */
 typedef struct lode_i_member {
     char *name;
-    lode_kind
-        kind; /* ARRAY, SPARSE, TEXT, SCALAR; NONE: it is there but cannot be read, see note */
+    /* ARRAY, SPARSE, TEXT, SCALAR; NONE: it is there but cannot be read, see note */
+    lode_kind kind;
     lode_dtype dtype;
     lode_layout layout; /* sparse only */
     bool csc;           /* sparse only: indptr runs over columns */

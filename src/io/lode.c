@@ -153,8 +153,8 @@ static lode_status place(lode_ctx *ctx, lode_i_tensors *t)
         if (strcmp(a->name, "__metadata__") == 0 || strncmp(a->name, "__pad.", 6) == 0)
             return lode_i_fail(ctx, LODE_EUSAGE,
                                "a member cannot be named %s in a .lode file; rename it", a->name);
-        a->offset =
-            a->bytes ? (at + ALIGN - 1) / ALIGN * ALIGN : at; /* an empty one lies anywhere */
+        a->offset = a->bytes ? (at + ALIGN - 1) / ALIGN * ALIGN
+                             : at; /* an empty one lies anywhere */
         at = a->offset + a->bytes;
         LODE_FORWARD(lode_i_calloc(ctx, (size_t)(chunks + 1) * sizeof *a->sums, (void **)&a->sums));
     }

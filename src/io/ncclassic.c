@@ -161,11 +161,11 @@ static lode_status variables(walk *w)
                     return broken(w, "its records are larger than any file");
                 continue;
             }
-            const uint64_t each =
-                records == 1 ? alone : stride; /* a lone record variable is not padded */
+            const uint64_t each = records == 1 ? alone
+                                               : stride; /* a lone record variable is not padded */
             int64_t before = 0;
-            const bool counts =
-                record && w->records != UINT64_MAX; /* else the file's length says how many */
+            const bool counts = record &&
+                                w->records != UINT64_MAX; /* else the file's length says how many */
             if (counts && w->records > 0 &&
                 (w->records > INT64_MAX ||
                  !lode_i_mul((int64_t)(w->records - 1), (int64_t)each, &before)))

@@ -39,30 +39,19 @@ static nc_type type_for(lode_dtype dtype)
 {
     switch (dtype) {
     case LODE_BOOL:
-    case LODE_U8:
-        return NC_UBYTE;
-    case LODE_I8:
-        return NC_BYTE;
-    case LODE_I16:
-        return NC_SHORT;
-    case LODE_U16:
-        return NC_USHORT;
-    case LODE_I32:
-        return NC_INT;
-    case LODE_U32:
-        return NC_UINT;
-    case LODE_I64:
-        return NC_INT64;
-    case LODE_U64:
-        return NC_UINT64;
+    case LODE_U8: return NC_UBYTE;
+    case LODE_I8: return NC_BYTE;
+    case LODE_I16: return NC_SHORT;
+    case LODE_U16: return NC_USHORT;
+    case LODE_I32: return NC_INT;
+    case LODE_U32: return NC_UINT;
+    case LODE_I64: return NC_INT64;
+    case LODE_U64: return NC_UINT64;
     case LODE_F16:
     case LODE_BF16:
-    case LODE_F32:
-        return NC_FLOAT;
-    case LODE_F64:
-        return NC_DOUBLE;
-    default:
-        return NC_NAT;
+    case LODE_F32: return NC_FLOAT;
+    case LODE_F64: return NC_DOUBLE;
+    default: return NC_NAT;
     }
 }
 
@@ -225,8 +214,8 @@ static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, cons
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         from[k] = (size_t)start[k], many[k] = (size_t)count[k];
     lode_i_library_lock();
-    const lode_status st =
-        check(ctx, w, w->nc->nc_put_vara(w->file, w->var, from, many, values), "values");
+    const lode_status st = check(ctx, w, w->nc->nc_put_vara(w->file, w->var, from, many, values),
+                                 "values");
     lode_i_library_unlock();
     return st;
 }
@@ -292,13 +281,13 @@ lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output
                                    &attributes));
     w.variables = lode_i_json_get(attributes, "variables");
     w.coordinates = lode_i_json_get(attributes, "coordinates");
-    const int64_t coordinates =
-        lode_i_min(lode_i_max(lode_i_json_count(w.coordinates), 0), COORDINATES_MAX);
+    const int64_t coordinates = lode_i_min(lode_i_max(lode_i_json_count(w.coordinates), 0),
+                                           COORDINATES_MAX);
     LODE_TRY(LODE_NEW(ctx, t.count + coordinates + 1, &vars));
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
     lode_i_library_lock();
-    st =
-        define_all(ctx, &w, out, &t, attributes, lode_i_outfile_temporary(file), vars, coordinates);
+    st = define_all(ctx, &w, out, &t, attributes, lode_i_outfile_temporary(file), vars,
+                    coordinates);
     lode_i_library_unlock();
     LODE_TRY(st);
     for (int64_t i = 0; i < t.count; i++)

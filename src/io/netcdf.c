@@ -38,38 +38,17 @@ static bool sniff(const unsigned char *head, size_t size)
 static bool type_of(nc_type type, bool is_unsigned, lode_dtype *dtype)
 {
     switch (type) {
-    case NC_BYTE:
-        *dtype = is_unsigned ? LODE_U8 : LODE_I8;
-        return true;
-    case NC_SHORT:
-        *dtype = is_unsigned ? LODE_U16 : LODE_I16;
-        return true;
-    case NC_INT:
-        *dtype = is_unsigned ? LODE_U32 : LODE_I32;
-        return true;
-    case NC_INT64:
-        *dtype = LODE_I64;
-        return true;
-    case NC_UBYTE:
-        *dtype = LODE_U8;
-        return true;
-    case NC_USHORT:
-        *dtype = LODE_U16;
-        return true;
-    case NC_UINT:
-        *dtype = LODE_U32;
-        return true;
-    case NC_UINT64:
-        *dtype = LODE_U64;
-        return true;
-    case NC_FLOAT:
-        *dtype = LODE_F32;
-        return true;
-    case NC_DOUBLE:
-        *dtype = LODE_F64;
-        return true;
-    default:
-        return false;
+    case NC_BYTE: *dtype = is_unsigned ? LODE_U8 : LODE_I8; return true;
+    case NC_SHORT: *dtype = is_unsigned ? LODE_U16 : LODE_I16; return true;
+    case NC_INT: *dtype = is_unsigned ? LODE_U32 : LODE_I32; return true;
+    case NC_INT64: *dtype = LODE_I64; return true;
+    case NC_UBYTE: *dtype = LODE_U8; return true;
+    case NC_USHORT: *dtype = LODE_U16; return true;
+    case NC_UINT: *dtype = LODE_U32; return true;
+    case NC_UINT64: *dtype = LODE_U64; return true;
+    case NC_FLOAT: *dtype = LODE_F32; return true;
+    case NC_DOUBLE: *dtype = LODE_F64; return true;
+    default: return false;
     }
 }
 
@@ -360,8 +339,8 @@ static lode_status open_netcdf(lode_ctx *ctx, lode_file *f, const lode_read_opts
                  "NetCDF is not read from standard input; name a file");
     LODE_TRY(
         lode_i_infile_open(ctx, f->path, &f->in)); /* for its size, and the words of a failure */
-    const size_t n =
-        lode_i_infile_size(f->in) < sizeof head ? (size_t)lode_i_infile_size(f->in) : sizeof head;
+    const size_t n = lode_i_infile_size(f->in) < sizeof head ? (size_t)lode_i_infile_size(f->in)
+                                                             : sizeof head;
     LODE_TRY(lode_i_infile_read(ctx, f->in, 0, head, n));
     LODE_REQUIRE(sniff(head, n), LODE_EFORMAT, "%s does not begin as a NetCDF file", f->path);
     if (head[0] == 'C')

@@ -241,36 +241,21 @@ lode_status lode_i_npy_parse(lode_ctx *ctx, const char *what, const unsigned cha
 static const char *descr_for(lode_dtype dtype)
 {
     switch (dtype) {
-    case LODE_BOOL:
-        return "|b1";
-    case LODE_I8:
-        return "|i1";
-    case LODE_I16:
-        return "<i2";
-    case LODE_I32:
-        return "<i4";
-    case LODE_I64:
-        return "<i8";
-    case LODE_U8:
-        return "|u1";
-    case LODE_U16:
-        return "<u2";
-    case LODE_U32:
-        return "<u4";
-    case LODE_U64:
-        return "<u8";
-    case LODE_F16:
-        return "<f2";
-    case LODE_F32:
-        return "<f4";
-    case LODE_F64:
-        return "<f8";
-    case LODE_C64:
-        return "<c8";
-    case LODE_C128:
-        return "<c16";
-    default:
-        return NULL;
+    case LODE_BOOL: return "|b1";
+    case LODE_I8: return "|i1";
+    case LODE_I16: return "<i2";
+    case LODE_I32: return "<i4";
+    case LODE_I64: return "<i8";
+    case LODE_U8: return "|u1";
+    case LODE_U16: return "<u2";
+    case LODE_U32: return "<u4";
+    case LODE_U64: return "<u8";
+    case LODE_F16: return "<f2";
+    case LODE_F32: return "<f4";
+    case LODE_F64: return "<f8";
+    case LODE_C64: return "<c8";
+    case LODE_C128: return "<c16";
+    default: return NULL;
     }
 }
 

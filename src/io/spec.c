@@ -217,8 +217,8 @@ static void list_members(const lode_file *f, char *text, size_t size)
     size_t at = 0;
     text[0] = '\0';
     for (int64_t i = 0; i < f->shown && at + 40 < size; i++) {
-        const int n =
-            snprintf(text + at, size - at, "%s%.60s", i ? ", " : "", f->members[f->show[i]].name);
+        const int n = snprintf(text + at, size - at, "%s%.60s", i ? ", " : "",
+                               f->members[f->show[i]].name);
         at += n > 0 ? (size_t)n : 0;
         if (at + 40 >= size && i + 1 < f->shown)
             snprintf(text + (at < size - 5 ? at : size - 5), 5, ", ..");
@@ -310,6 +310,7 @@ lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opt
     LODE_TRY(find_file(ctx, spec, &a));
     LODE_TRY(lode_file_open(ctx, a.path, o, &f));
     LODE_TRY(choose_whole(ctx, f, &a, &m));
+    name = name ? name : m->name;
     LODE_REQUIRE(!a.slice || m->kind == LODE_ARRAY || m->kind == LODE_NONE, LODE_ETYPE,
                  "%s: member %s is %s; only dense arrays are sliced", f->path, m->name,
                  lode_kind_name(m->kind));

@@ -18,8 +18,8 @@ typedef struct lode_i_operand {
 
 /** op(A) of a matrix, or of a vector seen as one column. */
 lode_i_operand lode_i_operand_of(lode_trans t, const lode_array *A);
-lode_i_operand
-lode_i_operand_transposed(const lode_i_operand *a); /* plain transpose; kin must be cols */
+lode_i_operand lode_i_operand_transposed(
+    const lode_i_operand *a); /* plain transpose; kin must be cols */
 /** Rows [i, i + m), columns [k, k + n), which lie in one run or begin with one. */
 lode_i_operand lode_i_operand_part(const lode_i_operand *a, int64_t i, int64_t m, int64_t k,
                                    int64_t n);

@@ -49,8 +49,8 @@ static lode_status update(lode_ctx *ctx, int64_t tile, void *data)
         j -= ++i;
     const int64_t first = w->at + w->width, r0 = first + i * TILE, c0 = first + j * TILE;
     const int64_t m = lode_i_min(TILE, w->n - r0), n = lode_i_min(TILE, w->n - c0);
-    const lode_i_operand a =
-        lode_i_operand_within(entry(w, r0, w->at), w->dtype, m, w->width, w->n);
+    const lode_i_operand a = lode_i_operand_within(entry(w, r0, w->at), w->dtype, m, w->width,
+                                                   w->n);
     lode_i_operand b = lode_i_operand_within(entry(w, c0, w->at), w->dtype, n, w->width, w->n);
     b = lode_i_operand_transposed(&b);
     b.conj = lode_i_is_complex(w->dtype);
@@ -62,8 +62,8 @@ static lode_status update(lode_ctx *ctx, int64_t tile, void *data)
  */
 static lode_status prepare(lode_ctx *ctx, chol *w, void *r)
 {
-    const lode_i_operand block =
-        lode_i_operand_within(entry(w, w->at, w->at), w->dtype, w->width, w->width, w->n);
+    const lode_i_operand block = lode_i_operand_within(entry(w, w->at, w->at), w->dtype, w->width,
+                                                       w->width, w->n);
     lode_i_operand adjoint = lode_i_operand_transposed(&block);
     adjoint.conj = lode_i_is_complex(w->dtype);
     lode_i_operand_pack(&adjoint, w->dtype, r);
@@ -82,8 +82,8 @@ static lode_status factor(lode_ctx *ctx, chol *w, bool *positive)
         w->width = lode_i_min(BLOCK, w->n - w->at);
         /* by columns the memory is conj(A), whose upper factor U has conj(A) = U^H U, so L = U^T:
          * this memory */
-        *positive =
-            lode_i_lapack_potrf(w->dtype, true, w->width, entry(w, w->at, w->at), w->n) == 0;
+        *positive = lode_i_lapack_potrf(w->dtype, true, w->width, entry(w, w->at, w->at), w->n) ==
+                    0;
         const int64_t left = w->n - w->at - w->width, tiles = lode_i_ceil_div(left, TILE);
         if (!*positive || left == 0)
             continue;
@@ -168,9 +168,9 @@ static lode_i_operand part(const solve *w, int64_t at, int64_t m, int64_t from, 
 {
     const bool turned = w->t.trans != LODE_N;
     const int64_t i = turned ? from : at, j = turned ? at : from;
-    lode_i_operand l =
-        lode_i_operand_within((const char *)w->t.t + (size_t)(i * w->t.ldt + j) * w->size,
-                              w->t.dtype, turned ? n : m, turned ? m : n, w->t.ldt);
+    lode_i_operand l = lode_i_operand_within((const char *)w->t.t +
+                                                 (size_t)(i * w->t.ldt + j) * w->size,
+                                             w->t.dtype, turned ? n : m, turned ? m : n, w->t.ldt);
     if (turned)
         l = lode_i_operand_transposed(&l);
     l.conj = w->t.trans == LODE_H && lode_i_is_complex(w->t.dtype);
@@ -191,9 +191,9 @@ static lode_status solve_columns(lode_ctx *ctx, int64_t i, void *data)
         char *x = w->x + (size_t)(at * w->columns + c0) * w->size;
         if (count > 0) {
             const lode_i_operand l = part(w, at, m, from, count);
-            const lode_i_operand known =
-                lode_i_operand_within(w->x + (size_t)(from * w->columns + c0) * w->size, w->t.dtype,
-                                      count, k, w->columns);
+            const lode_i_operand known = lode_i_operand_within(
+                w->x + (size_t)(from * w->columns + c0) * w->size, w->t.dtype, count, k,
+                w->columns);
             lode_i_blas_gemm(-1, &l, &known, 1, x, w->columns);
         }
         lode_i_tri t = w->t;

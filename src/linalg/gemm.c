@@ -38,8 +38,8 @@ static void pieces(int64_t length, int64_t want, int64_t *size, int64_t *count)
 static void cut(product *p, bool whole)
 {
     const int64_t m = p->A.rows, n = p->B.cols, k = p->A.cols;
-    const double flops =
-        2.0 * (double)m * (double)n * (double)k * (lode_i_is_complex(p->A.dtype) ? 4 : 1);
+    const double flops = 2.0 * (double)m * (double)n * (double)k *
+                         (lode_i_is_complex(p->A.dtype) ? 4 : 1);
     const int64_t want = whole ? 1
                                : (int64_t)(flops < 0x1p23   ? 1
                                            : flops > 0x1p27 ? 16
@@ -49,8 +49,8 @@ static void cut(product *p, bool whole)
     const double small = ((double)m + (double)n) * (double)k / (4.0 * (double)m * (double)n);
     p->count = 1;
     if (small >= 2 && k >= 1024 && tiles < want)
-        p->count =
-            lode_i_min(lode_i_ceil_div(want, tiles), lode_i_min(k / 512, (int64_t)fmin(small, 64)));
+        p->count = lode_i_min(lode_i_ceil_div(want, tiles),
+                              lode_i_min(k / 512, (int64_t)fmin(small, 64)));
     p->step = lode_i_ceil_div(lode_i_ceil_div(k, p->count), 8) * 8;
     p->count = lode_i_ceil_div(k, p->step);
     for (;;) {
@@ -69,8 +69,8 @@ static void cut(product *p, bool whole)
         else
             break;
     }
-    p->turned = p->A.dtype == LODE_F64 && p->cols == 1 && n > 1 && n <= NARROW &&
-                p->tm >= 2 * n && k >= 128;
+    p->turned = p->A.dtype == LODE_F64 && p->cols == 1 && n > 1 && n <= NARROW && p->tm >= 2 * n &&
+                k >= 128;
 }
 
 /* alpha T^T + beta C of a tile whose transpose T was computed. */

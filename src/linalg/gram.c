@@ -153,17 +153,12 @@ static lode_status mirror(lode_ctx *ctx, int64_t at, void *data)
     const int64_t r0 = at * FINISH, r1 = lode_i_min(r0 + FINISH, w->n);
     const int upper = w->flip ? -1 : 1, lower = w->hermitian ? -upper : 1;
     switch (w->dtype) {
-    case LODE_F32:
-        mirror_f32((float *)(void *)w->g, w->n, r0, r1);
-        break;
-    case LODE_F64:
-        mirror_f64((double *)(void *)w->g, w->n, r0, r1);
-        break;
+    case LODE_F32: mirror_f32((float *)(void *)w->g, w->n, r0, r1); break;
+    case LODE_F64: mirror_f64((double *)(void *)w->g, w->n, r0, r1); break;
     case LODE_C64:
         mirror_c64((float *)(void *)w->g, w->n, r0, r1, (float)lower, (float)upper);
         break;
-    default:
-        mirror_c128((double *)(void *)w->g, w->n, r0, r1, lower, upper);
+    default: mirror_c128((double *)(void *)w->g, w->n, r0, r1, lower, upper);
     }
     return LODE_OK;
 }

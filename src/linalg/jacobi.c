@@ -28,14 +28,10 @@ static double sweep(lode_array *w, lode_array *v)
 {
     const int64_t n = w->shape[0], m = w->shape[1];
     switch (w->dtype) {
-    case LODE_F32:
-        return sweep_f32(n, m, w->data, v->data);
-    case LODE_F64:
-        return sweep_f64(n, m, w->data, v->data);
-    case LODE_C64:
-        return sweep_c64(n, m, w->data, v->data);
-    default:
-        return sweep_c128(n, m, w->data, v->data);
+    case LODE_F32: return sweep_f32(n, m, w->data, v->data);
+    case LODE_F64: return sweep_f64(n, m, w->data, v->data);
+    case LODE_C64: return sweep_c64(n, m, w->data, v->data);
+    default: return sweep_c128(n, m, w->data, v->data);
     }
 }
 
@@ -81,8 +77,8 @@ lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U,
     for (int64_t j = 0; j < n; j++) {
         const double length = norm[order[j]];
         /* what is this small beside the rest is rounding, and its direction too */
-        const bool zero =
-            !(length > norm[order[0]] * lode_i_epsilon(A->dtype) * lode_i_epsilon(A->dtype));
+        const bool zero = !(length >
+                            norm[order[0]] * lode_i_epsilon(A->dtype) * lode_i_epsilon(A->dtype));
         lode_i_set1(&sv, j, length);
         from = lode_i_rows(&w, order[j], order[j] + 1);
         LODE_TRY(lode_i_scale(ctx, zero ? 0 : 1 / length, &from));
@@ -97,8 +93,9 @@ lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U,
         LODE_FREE(&from, &to);
         zeros += zero;
     }
+    /* the zero columns become orthogonal to the others */
     if (zeros > 0)
-        LODE_TRY(lode_i_orth(ctx, &u, NULL)); /* the zero columns become orthogonal to the others */
+        LODE_TRY(lode_i_orth(ctx, &u, NULL));
     if (worst > tol)
         st = lode_i_fail(ctx, LODE_NOCONV,
                          "svd: Jacobi left columns at a cosine of %.1e after %d sweeps", worst,

@@ -9,8 +9,8 @@
 
 typedef enum lode_trans { LODE_N, LODE_T, LODE_H } lode_trans;
 
-/* ---- products: scratch at most a quarter of the operands, and a packed tile a worker (at most 50 MB)
- * where strides do not suit BLAS ---- */
+/* ---- products: scratch at most a quarter of the operands, and a packed tile a worker (at most 50
+ * MB) where strides do not suit BLAS ---- */
 
 /** C = op(A) op(B), new. */
 lode_status lode_i_gemm(lode_ctx *ctx, lode_trans ta, lode_trans tb, const lode_array *A,
@@ -20,8 +20,9 @@ lode_status lode_i_gemm_into(lode_ctx *ctx, lode_trans ta, lode_trans tb, double
                              const lode_array *A, const lode_array *B, double beta, lode_array *C);
 /** Whether lode_i_skinny takes A (real, unit stride along rows) with k columns on this machine. */
 bool lode_i_skinny_fits(const lode_array *A, int64_t k);
-/** W = A X (X NULL: W is given) and Z += A^T W (Z NULL: not wanted) for a few columns, without packing A and with one
- *  read of it from memory; on the calling thread. Several times as fast as two products of so few columns. */
+/** W = A X (X NULL: W is given) and Z += A^T W (Z NULL: not wanted) for a few columns, without
+ *  packing A and with one read of it from memory; on the calling thread. Several times as fast as
+ *  two products of so few columns. */
 void lode_i_skinny(const lode_array *A, const lode_array *X, lode_array *W, lode_array *Z);
 /** G = A^H A (LODE_H, LODE_T for the plain transpose) or A A^H (LODE_N), Hermitian, both halves
  * filled. */
@@ -41,15 +42,17 @@ lode_status lode_i_csr_transpose(lode_ctx *ctx, lode_trans t, const lode_sparse 
 lode_status lode_i_ttm(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t,
                        const lode_array *M, lode_array *Y);
 /** The same into a contiguous tensor of the right shape. */
-lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t, const lode_array *M, lode_array *Y);
+lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t,
+                            const lode_array *M, lode_array *Y);
 /** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in
  * f64 (wide true); then G is f64 / c128. */
 lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide,
                              lode_array *G);
-/** Z (f64 or c128, given, contiguous): the mode of X hashed to Z->shape[mode] buckets with random signs, so that the
- *  expectation of every other mode's Gram matrix is that of X, contiguous. sumsq: of |X|^2, not finite where a value
- *  is not. */
-lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_stream s, lode_array *Z, double *sumsq);
+/** Z (f64 or c128, given, contiguous): the mode of X hashed to Z->shape[mode] buckets with random
+ *  signs, so that the expectation of every other mode's Gram matrix is that of X, contiguous.
+ *  sumsq: of |X|^2, not finite where a value is not. */
+lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_stream s,
+                             lode_array *Z, double *sumsq);
 
 /* ---- factorizations (thin) ---- */
 

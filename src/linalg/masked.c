@@ -1,5 +1,6 @@
-/* Least squares over observed entries. Rows are independent given the basis and columns given the scores, so
- * each side is threaded over the other; blocks of rows keep the posterior covariances small. */
+/* Least squares over observed entries. Rows are independent given the basis and columns given the
+ * scores, so each side is threaded over the other; blocks of rows keep the posterior covariances
+ * small. */
 #include <math.h>
 #include <string.h>
 
@@ -35,7 +36,10 @@ done:
 
 /* ---- means ---- */
 
-typedef struct means_job { const lode_array *X; double *mean, *count; } means_job;
+typedef struct means_job {
+    const lode_array *X;
+    double *mean, *count;
+} means_job;
 
 static lode_status means_task(lode_ctx *ctx, int64_t task, void *data)
 {
@@ -52,16 +56,19 @@ static lode_status means_task(lode_ctx *ctx, int64_t task, void *data)
     }
     for (int64_t j = first; j < last; j++) {
         if (job->count[j] == 0)
-            return lode_i_fail(ctx, LODE_EDOMAIN, "column %" PRId64 " has no observed value; leave it out", j);
+            return lode_i_fail(ctx, LODE_EDOMAIN,
+                               "column %" PRId64 " has no observed value; leave it out", j);
         job->mean[j] /= job->count[j];
         if (!isfinite(job->mean[j]))
-            return lode_i_fail(ctx, LODE_EDOMAIN, "column %" PRId64 " holds an infinite value or overflows; mark it missing",
-                               j);
+            return lode_i_fail(
+                ctx, LODE_EDOMAIN,
+                "column %" PRId64 " holds an infinite value or overflows; mark it missing", j);
     }
     return LODE_OK;
 }
 
-lode_status lode_i_masked_means(lode_ctx *ctx, const lode_array *X, lode_array *mean, lode_array *count)
+lode_status lode_i_masked_means(lode_ctx *ctx, const lode_array *X, lode_array *mean,
+                                lode_array *count)
 {
     lode_status st = LODE_OK;
     lode_array sum = { 0 }, seen = { 0 };
@@ -78,7 +85,11 @@ done:
     return st;
 }
 
-typedef struct centre_job { const lode_array *X; const double *mean; lode_array *Y; } centre_job;
+typedef struct centre_job {
+    const lode_array *X;
+    const double *mean;
+    lode_array *Y;
+} centre_job;
 
 static lode_status centre_task(lode_ctx *ctx, int64_t task, void *data)
 {
@@ -94,7 +105,8 @@ static lode_status centre_task(lode_ctx *ctx, int64_t task, void *data)
     return LODE_OK;
 }
 
-lode_status lode_i_masked_centre(lode_ctx *ctx, const lode_array *X, const lode_array *mean, lode_array *Y)
+lode_status lode_i_masked_centre(lode_ctx *ctx, const lode_array *X, const lode_array *mean,
+                                 lode_array *Y)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };
@@ -109,8 +121,8 @@ done:
 
 /* ---- small dense systems, k x k, lower triangles ---- */
 
-/* A = L L^T in place; a pivot that vanishes against its own size is made 1 with a zero column, so that the
- * direction gets no weight. */
+/* A = L L^T in place; a pivot that vanishes against its own size is made 1 with a zero column, so
+ * that the direction gets no weight. */
 static void factor(double *A, int64_t k)
 {
     for (int64_t c = 0; c < k; c++) {
@@ -155,13 +167,13 @@ static void add_outer(double *restrict G, const double *restrict w, int64_t k)
 typedef struct rows_job {
     const lode_array *X;
     const double *W, *mean;
-    const double *ridge;  /* k values on the diagonal */
-    const double *full;   /* factor of the system of a complete row */
-    int64_t k, first;     /* rows of this block start at `first` */
+    const double *ridge; /* k values on the diagonal */
+    const double *full;  /* factor of the system of a complete row */
+    int64_t k, first;    /* rows of this block start at `first` */
     double noise;
-    double *Z;            /* whole, m x k */
-    double *C;            /* of the block: posterior covariances, ROWS x k x k, lower; NULL: not wanted */
-    double *scratch;      /* of each worker: k x k */
+    double *Z; /* whole, m x k */
+    double *C; /* of the block: posterior covariances, ROWS x k x k, lower; NULL: not wanted */
+    double *scratch; /* of each worker: k x k */
 } rows_job;
 
 static void system_of(const rows_job *job, const double *x, int64_t n, double *G)
@@ -193,7 +205,8 @@ static lode_status rows_task(lode_ctx *ctx, int64_t task, void *data)
     const rows_job *job = data;
     const int64_t k = job->k, m = job->X->shape[0], n = job->X->shape[1];
     double *G = job->scratch + (int64_t)lode_i_worker(ctx) * (k * k + k), *column = G + k * k;
-    const int64_t stop = lode_i_min(lode_i_min(m, job->first + ROWS), job->first + (task + 1) * CHUNK);
+    const int64_t stop = lode_i_min(lode_i_min(m, job->first + ROWS),
+                                    job->first + (task + 1) * CHUNK);
     for (int64_t i = job->first + task * CHUNK; i < stop; i++) {
         const double *x = row_of(job->X, i);
         double *z = job->Z + i * k;
@@ -220,13 +233,14 @@ static lode_status rows_task(lode_ctx *ctx, int64_t task, void *data)
 
 /* ---- columns given the scores ---- */
 
-/* Sums of one column over observed rows, with t = (z, 1): T = sum t t^T + C (lower, k+1 square), b = sum x t. */
+/* Sums of one column over observed rows, with t = (z, 1): T = sum t t^T + C (lower, k+1 square), b
+ * = sum x t. */
 typedef struct columns_job {
     const lode_array *X;
     const double *Z, *C;
     int64_t k, first, rows;
-    double *sums;           /* of each column: (k+1)^2 + (k+1) + 2 values: T, b, sum x^2, count */
-    double *W, *mean;       /* solved */
+    double *sums;     /* of each column: (k+1)^2 + (k+1) + 2 values: T, b, sum x^2, count */
+    double *W, *mean; /* solved */
 } columns_job;
 
 static int64_t sums_width(int64_t k)
@@ -234,7 +248,8 @@ static int64_t sums_width(int64_t k)
     return (k + 1) * (k + 2) + 2;
 }
 
-static void add_entry(double *restrict sum, double x, const double *restrict z, const double *restrict C, int64_t k)
+static void add_entry(double *restrict sum, double x, const double *restrict z,
+                      const double *restrict C, int64_t k)
 {
     const int64_t q = k + 1;
     double *T = sum, *b = sum + q * q;
@@ -265,7 +280,8 @@ static lode_status columns_task(lode_ctx *ctx, int64_t task, void *data)
     return LODE_OK;
 }
 
-/* w, mean of a column from its sums; the sums are replaced by what is left: expected squared residual, count. */
+/* w, mean of a column from its sums; the sums are replaced by what is left: expected squared
+ * residual, count. */
 static lode_status solve_task(lode_ctx *ctx, int64_t task, void *data)
 {
     const columns_job *job = data;
@@ -300,11 +316,14 @@ static lode_status solve_task(lode_ctx *ctx, int64_t task, void *data)
 
 uint64_t lode_i_ppca_workspace(int64_t m, int64_t n, int64_t k)
 {
-    return lode_i_bytes(LODE_F64, n, sums_width(k)) + lode_i_bytes(LODE_F64, lode_i_min(m, ROWS), k * k) +
-           lode_i_bytes(LODE_F64, 64 + 4, k * k + k) + lode_i_bytes(LODE_F64, n + 64, k + 1) + 65536;
+    return lode_i_bytes(LODE_F64, n, sums_width(k)) +
+           lode_i_bytes(LODE_F64, lode_i_min(m, ROWS), k * k) +
+           lode_i_bytes(LODE_F64, 64 + 4, k * k + k) + lode_i_bytes(LODE_F64, n + 64, k + 1) +
+           65536;
 }
 
-/* W <- W L, Z <- Z L^-T with L L^T the posterior second moment about its mean, which moves into `mean`. */
+/* W <- W L, Z <- Z L^-T with L L^T the posterior second moment about its mean, which moves into
+ * `mean`. */
 static void expand(lode_ppca *p, const double *moment, const double *centre, double *L)
 {
     const int64_t n = p->W.shape[0], k = p->W.shape[1], m = p->Z.shape[0];
@@ -361,13 +380,24 @@ lode_status lode_i_ppca_sweep(lode_ctx *ctx, const lode_array *X, lode_ppca *p)
     LODE_TRY(LODE_NEW(ctx, lode_i_min(m, ROWS) * k * k, &C));
     LODE_TRY(LODE_NEW(ctx, workers * (k * k + k), &scratch));
     LODE_TRY(lode_i_calloc(ctx, (size_t)(3 * k * k + 2 * k) * sizeof *small, (void **)&small));
-    double *full = small, *moment = small + k * k, *L = small + 2 * k * k, *centre = small + 3 * k * k,
-           *ridge = centre + k;
+    double *full = small, *moment = small + k * k, *L = small + 2 * k * k,
+           *centre = small + 3 * k * k, *ridge = centre + k;
     for (int64_t c = 0; c < k; c++)
         ridge[c] = p->noise;
-    rows_job rows = { X, lode_i_at(&p->W, 0), lode_i_at(&p->mean, 0), ridge, full, k, 0, p->noise, lode_i_at(&p->Z, 0), C,
+    rows_job rows = { X,
+                      lode_i_at(&p->W, 0),
+                      lode_i_at(&p->mean, 0),
+                      ridge,
+                      full,
+                      k,
+                      0,
+                      p->noise,
+                      lode_i_at(&p->Z, 0),
+                      C,
                       scratch };
-    columns_job columns = { X, lode_i_at(&p->Z, 0), C, k, 0, 0, sums, lode_i_at(&p->W, 0), lode_i_at(&p->mean, 0) };
+    columns_job columns = {
+        X, lode_i_at(&p->Z, 0), C, k, 0, 0, sums, lode_i_at(&p->W, 0), lode_i_at(&p->mean, 0)
+    };
     system_of(&rows, NULL, n, full);
     for (int64_t first = 0; first < m; first += ROWS) {
         const int64_t count = lode_i_min(ROWS, m - first);
@@ -404,8 +434,8 @@ done:
     return st;
 }
 
-lode_status lode_i_masked_scores(lode_ctx *ctx, const lode_array *X, const lode_array *mean, const lode_array *V,
-                                 const lode_array *ridge, lode_array *Z)
+lode_status lode_i_masked_scores(lode_ctx *ctx, const lode_array *X, const lode_array *mean,
+                                 const lode_array *V, const lode_array *ridge, lode_array *Z)
 {
     lode_status st = LODE_OK;
     const int64_t m = X->shape[0], n = X->shape[1], k = V->shape[1];
@@ -414,11 +444,21 @@ lode_status lode_i_masked_scores(lode_ctx *ctx, const lode_array *X, const lode_
     LODE_TRY(lode_i_matrix_new(ctx, LODE_F64, m, k, &z));
     LODE_TRY(LODE_NEW(ctx, (int64_t)lode_ctx_threads(ctx) * (k * k + k), &scratch));
     LODE_TRY(LODE_NEW(ctx, k * k, &full));
-    rows_job rows = { X, lode_i_at(V, 0), lode_i_at(mean, 0), lode_i_at(ridge, 0), full, k, 0, 0, lode_i_at(&z, 0), NULL,
+    rows_job rows = { X,
+                      lode_i_at(V, 0),
+                      lode_i_at(mean, 0),
+                      lode_i_at(ridge, 0),
+                      full,
+                      k,
+                      0,
+                      0,
+                      lode_i_at(&z, 0),
+                      NULL,
                       scratch };
     system_of(&rows, NULL, n, full);
     for (rows.first = 0; rows.first < m; rows.first += ROWS)
-        LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(lode_i_min(ROWS, m - rows.first), CHUNK), rows_task, &rows));
+        LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(lode_i_min(ROWS, m - rows.first), CHUNK),
+                                 rows_task, &rows));
     lode_array_swap(Z, &z);
 done:
     lode_i_free(scratch);
@@ -429,8 +469,8 @@ done:
 
 /* ---- filling and residual ---- */
 
-lode_status lode_i_masked_fill(lode_ctx *ctx, const lode_array *X, const lode_array *mean, const lode_array *V,
-                               const lode_array *Z, lode_array *out)
+lode_status lode_i_masked_fill(lode_ctx *ctx, const lode_array *X, const lode_array *mean,
+                               const lode_array *V, const lode_array *Z, lode_array *out)
 {
     lode_status st = LODE_OK;
     lode_array Y = { 0 };
@@ -484,14 +524,17 @@ static lode_status residual_task(lode_ctx *ctx, int64_t task, void *data)
     return LODE_OK;
 }
 
-lode_status lode_i_masked_residual(lode_ctx *ctx, const lode_array *X, const lode_array *mean, const lode_array *V,
-                                   const lode_array *Z, double *residual, double *norm)
+lode_status lode_i_masked_residual(lode_ctx *ctx, const lode_array *X, const lode_array *mean,
+                                   const lode_array *V, const lode_array *Z, double *residual,
+                                   double *norm)
 {
     lode_status st = LODE_OK;
     const int64_t tasks = lode_i_ceil_div(X->shape[0], CHUNK);
     double *sums = NULL, left = 0, all = 0;
     LODE_TRY(LODE_NEW(ctx, 2 * tasks, &sums));
-    residual_job job = { X, lode_i_at(mean, 0), lode_i_at(V, 0), lode_i_at(Z, 0), V->shape[1], sums };
+    residual_job job = {
+        X, lode_i_at(mean, 0), lode_i_at(V, 0), lode_i_at(Z, 0), V->shape[1], sums
+    };
     LODE_TRY(lode_i_parallel(ctx, tasks, residual_task, &job));
     for (int64_t t = 0; t < tasks; t++)
         left += sums[2 * t], all += sums[2 * t + 1];

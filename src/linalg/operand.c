@@ -101,17 +101,14 @@ void lode_i_operand_pack(const lode_i_operand *a, lode_dtype dtype, void *to)
         else
             pack_f32(a, to);
         break;
-    case LODE_F64:
-        pack_f64(a, to);
-        break;
+    case LODE_F64: pack_f64(a, to); break;
     case LODE_C64:
         if (dtype == LODE_C128)
             widen_c64(a, to);
         else
             pack_c64(a, to);
         break;
-    default:
-        pack_c128(a, to);
+    default: pack_c128(a, to);
     }
 }
 

@@ -90,14 +90,10 @@ typedef struct triangle_job {
 static bool triangle(const triangle_job *w, double shift, double *off)
 {
     switch (w->dtype) {
-    case LODE_F32:
-        return triangle_f32(w, (float)shift, off);
-    case LODE_F64:
-        return triangle_f64(w, shift, off);
-    case LODE_C64:
-        return triangle_c64(w, (float)shift, off);
-    default:
-        return triangle_c128(w, shift, off);
+    case LODE_F32: return triangle_f32(w, (float)shift, off);
+    case LODE_F64: return triangle_f64(w, shift, off);
+    case LODE_C64: return triangle_c64(w, (float)shift, off);
+    default: return triangle_c128(w, shift, off);
     }
 }
 
@@ -121,8 +117,8 @@ static lode_status cholesky_qr(lode_ctx *ctx, const lode_array *A, lode_array *Q
 
     w.block = lode_i_max(128, lode_i_min(2048, (1 << 18) / n / 32 * 32));
     w.blocks = lode_i_ceil_div(m, w.block);
-    w.group =
-        fused ? lode_i_ceil_div(w.blocks, lode_i_min(lode_i_min(w.blocks, 32), m / (4 * n))) : 1;
+    w.group = fused ? lode_i_ceil_div(w.blocks, lode_i_min(lode_i_min(w.blocks, 32), m / (4 * n)))
+                    : 1;
     w.groups = lode_i_ceil_div(w.blocks, w.group);
     if (fused)
         LODE_TRY(lode_i_new(ctx, w.groups * n * n, w.size, &parts));

@@ -33,14 +33,10 @@ enum { PLAIN, REFINED, SOLVED };
 static double condition(lode_dtype t, int64_t n, const void *r, int64_t ld, const void *inverse)
 {
     switch (t) {
-    case LODE_F32:
-        return condition_f32(n, r, ld, inverse);
-    case LODE_F64:
-        return condition_f64(n, r, ld, inverse);
-    case LODE_C64:
-        return condition_c64(n, r, ld, inverse);
-    default:
-        return condition_c128(n, r, ld, inverse);
+    case LODE_F32: return condition_f32(n, r, ld, inverse);
+    case LODE_F64: return condition_f64(n, r, ld, inverse);
+    case LODE_C64: return condition_c64(n, r, ld, inverse);
+    default: return condition_c128(n, r, ld, inverse);
     }
 }
 

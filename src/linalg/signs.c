@@ -51,7 +51,8 @@ static lode_status task(lode_ctx *ctx, int64_t at, void *data)
     return LODE_OK;
 }
 
-lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_stream s, lode_array *Z, double *sumsq)
+lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_stream s,
+                             lode_array *Z, double *sumsq)
 {
     lode_status st = LODE_OK;
     int32_t *bucket = NULL;
@@ -61,8 +62,8 @@ lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_
                      lode_array_is_contiguous(Z) && lode_i_arith(X->dtype) == X->dtype &&
                      lode_array_size(X) * Z->shape[mode] == lode_array_size(Z) * X->shape[mode] &&
                      Z->dtype == (lode_i_is_complex(X->dtype) ? LODE_C128 : LODE_F64),
-                 LODE_EINTERNAL, "sign_sums: mode %d of a tensor of %d modes in %s", mode, (int)X->ndim,
-                 lode_dtype_name(X->dtype));
+                 LODE_EINTERNAL, "sign_sums: mode %d of a tensor of %d modes in %s", mode,
+                 (int)X->ndim, lode_dtype_name(X->dtype));
     lode_i_split_mode(X, mode, &w.left, &w.signs.n, &w.right);
     w.buckets = Z->shape[mode];
     w.right *= lode_i_is_complex(X->dtype) ? 2 : 1;

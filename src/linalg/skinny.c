@@ -1,5 +1,6 @@
-/* A times a few columns, and its transpose times the result, while a strip of A lies in cache. BLAS copies A into its
- * own order for every product, which for 32 columns takes longer than the product. */
+/* A times a few columns, and its transpose times the result, while a strip of A lies in cache. BLAS
+ * copies A into its own order for every product, which for 32 columns takes longer than the
+ * product. */
 #include <math.h>
 
 #include "linalg/linalg.h"
@@ -21,8 +22,8 @@ typedef struct strip {
 
 bool lode_i_skinny_fits(const lode_array *A, int64_t k)
 {
-    return (A->dtype == LODE_F32 || A->dtype == LODE_F64) && A->ndim == 2 && A->strides[1] == 1 && k > 0 &&
-           k % COLUMNS == 0 && lode_i_has_avx512();
+    return (A->dtype == LODE_F32 || A->dtype == LODE_F64) && A->ndim == 2 && A->strides[1] == 1 &&
+           k > 0 && k % COLUMNS == 0 && lode_i_has_avx512();
 }
 
 void lode_i_skinny(const lode_array *A, const lode_array *X, lode_array *W, lode_array *Z)
@@ -30,7 +31,10 @@ void lode_i_skinny(const lode_array *A, const lode_array *X, lode_array *W, lode
     const int64_t m = A->shape[0], n = A->shape[1], k = W->shape[1];
     const int64_t row = lode_i_max(1, n) * (int64_t)lode_dtype_size(A->dtype);
     const int64_t step = lode_i_max(STRIP_LEAST, STRIP_BYTES / row / 6 * 6);
-    strip s = { .cols = n, .lda = A->strides[0], .ldx = X ? X->strides[0] : 0, .ldw = W->strides[0],
+    strip s = { .cols = n,
+                .lda = A->strides[0],
+                .ldx = X ? X->strides[0] : 0,
+                .ldw = W->strides[0],
                 .ldz = Z ? Z->strides[0] : 0 };
     for (int64_t i = 0; i < m; i += step) {
         s.rows = lode_i_min(step, m - i);

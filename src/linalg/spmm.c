@@ -59,17 +59,10 @@ static lode_status rows(lode_ctx *ctx, int64_t i, void *data)
     const job *w = data;
     const int64_t r0 = i * w->step, r1 = lode_i_min(r0 + w->step, w->rows);
     switch (w->dtype) {
-    case LODE_F32:
-        rows_f32(w, r0, r1);
-        break;
-    case LODE_F64:
-        rows_f64(w, r0, r1);
-        break;
-    case LODE_C64:
-        rows_c64(w, r0, r1);
-        break;
-    default:
-        rows_c128(w, r0, r1);
+    case LODE_F32: rows_f32(w, r0, r1); break;
+    case LODE_F64: rows_f64(w, r0, r1); break;
+    case LODE_C64: rows_c64(w, r0, r1); break;
+    default: rows_c128(w, r0, r1);
     }
     return LODE_OK;
 }
@@ -79,24 +72,19 @@ static lode_status turned(lode_ctx *ctx, int64_t i, void *data)
     (void)ctx;
     const job *w = data;
     const int64_t from = i * w->step;
-    const span s =
-        w->partial
-            ? (span){ .r0 = from, .r1 = lode_i_min(from + w->step, w->rows), .high = w->cols }
-            : (span){ .r1 = w->rows, .low = from, .high = lode_i_min(from + w->step, w->cols) };
+    const span s = w->partial ? (span){ .r0 = from,
+                                        .r1 = lode_i_min(from + w->step, w->rows),
+                                        .high = w->cols }
+                              : (span){ .r1 = w->rows,
+                                        .low = from,
+                                        .high = lode_i_min(from + w->step, w->cols) };
     char *y = w->y + (size_t)((w->partial ? i * w->cols : from) * w->k) * w->size;
     memset(y, 0, (size_t)((s.high - s.low) * w->k) * w->size);
     switch (w->dtype) {
-    case LODE_F32:
-        turned_f32(w, &s, (float *)(void *)y);
-        break;
-    case LODE_F64:
-        turned_f64(w, &s, (double *)(void *)y);
-        break;
-    case LODE_C64:
-        turned_c64(w, &s, (float *)(void *)y);
-        break;
-    default:
-        turned_c128(w, &s, (double *)(void *)y);
+    case LODE_F32: turned_f32(w, &s, (float *)(void *)y); break;
+    case LODE_F64: turned_f64(w, &s, (double *)(void *)y); break;
+    case LODE_C64: turned_c64(w, &s, (float *)(void *)y); break;
+    default: turned_c128(w, &s, (double *)(void *)y);
     }
     return LODE_OK;
 }

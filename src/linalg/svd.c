@@ -40,8 +40,8 @@ lode_status lode_i_check_factors(lode_ctx *ctx, const lode_array *A, const lode_
     double norm, scale;
     /* rounding of LAPACK grows like sqrt(n) eps in practice and n eps at worst; its failures are
      * gross */
-    const double tol =
-        lode_i_epsilon(A->dtype) * (100 + 10 * (double)lode_i_max(A->shape[0], A->shape[1]));
+    const double tol = lode_i_epsilon(A->dtype) *
+                       (100 + 10 * (double)lode_i_max(A->shape[0], A->shape[1]));
     *good = true;
     LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, "svd", 0), A->dtype, A->shape[1], PROBES, &X));
     LODE_TRY(lode_i_norm_fro(ctx, &X, &norm));

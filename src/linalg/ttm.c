@@ -71,29 +71,33 @@ done:
     return st;
 }
 
-static lode_status check(lode_ctx *ctx, const lode_array *X, int mode, const lode_array *M, const lode_i_operand *op)
+static lode_status check(lode_ctx *ctx, const lode_array *X, int mode, const lode_array *M,
+                         const lode_i_operand *op)
 {
     lode_status st = LODE_OK;
     LODE_TRY(lode_i_check_matrix(ctx, "ttm", "M", M));
-    LODE_REQUIRE(mode >= 0 && mode < X->ndim, LODE_EPARAM, "ttm: mode %d of a tensor with %d dimensions", mode,
-                 (int)X->ndim);
-    LODE_REQUIRE(X->dtype == M->dtype, LODE_ETYPE, "ttm: the tensor is %s and the matrix %s; convert one of them",
+    LODE_REQUIRE(mode >= 0 && mode < X->ndim, LODE_EPARAM,
+                 "ttm: mode %d of a tensor with %d dimensions", mode, (int)X->ndim);
+    LODE_REQUIRE(X->dtype == M->dtype, LODE_ETYPE,
+                 "ttm: the tensor is %s and the matrix %s; convert one of them",
                  lode_dtype_name(X->dtype), lode_dtype_name(M->dtype));
     LODE_REQUIRE(op->cols == X->shape[mode], LODE_ESHAPE,
-                 "ttm: the matrix is %" PRId64 " x %" PRId64 ", mode %d of the tensor has %" PRId64, op->rows, op->cols,
-                 mode, X->shape[mode]);
+                 "ttm: the matrix is %" PRId64 " x %" PRId64 ", mode %d of the tensor has %" PRId64,
+                 op->rows, op->cols, mode, X->shape[mode]);
 done:
     return st;
 }
 
-lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t, const lode_array *M, lode_array *Y)
+lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t,
+                            const lode_array *M, lode_array *Y)
 {
     lode_status st = LODE_OK;
     lode_array x = { 0 };
     ttm w = { .M = lode_i_operand_of(t, M), .size = lode_dtype_size(M->dtype) };
     LODE_TRY(check(ctx, X, mode, M, &w.M));
     LODE_REQUIRE(Y->dtype == X->dtype && Y->ndim == X->ndim && lode_array_is_contiguous(Y) &&
-                     Y->shape[mode] == w.M.rows && lode_array_size(Y) * X->shape[mode] == lode_array_size(X) * w.M.rows,
+                     Y->shape[mode] == w.M.rows &&
+                     lode_array_size(Y) * X->shape[mode] == lode_array_size(X) * w.M.rows,
                  LODE_EINTERNAL, "ttm: the result does not fit where it should go");
     LODE_TRY(lode_i_as(ctx, X, X->dtype, &x));
     lode_i_split_mode(&x, mode, &w.left, &w.n, &w.right);
@@ -130,7 +134,8 @@ done:
     return st;
 }
 
-lode_status lode_i_ttm(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t, const lode_array *M, lode_array *Y)
+lode_status lode_i_ttm(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t,
+                       const lode_array *M, lode_array *Y)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };

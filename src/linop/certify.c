@@ -5,8 +5,8 @@
 #include "linop/linop.h"
 
 /* y = A w minus what the factors make of it. */
-static lode_status residual(lode_ctx *ctx, const lode_linop *A, const lode_array *U, const lode_array *s,
-                            const lode_array *V, lode_array *w, lode_array *y)
+static lode_status residual(lode_ctx *ctx, const lode_linop *A, const lode_array *U,
+                            const lode_array *s, const lode_array *V, lode_array *w, lode_array *y)
 {
     lode_status st = LODE_OK;
     lode_array c = { 0 };
@@ -44,8 +44,9 @@ done:
     return st;
 }
 
-lode_status lode_i_certify(lode_ctx *ctx, const lode_linop *A, const lode_array *U, const lode_array *s,
-                           const lode_array *V, int probes, lode_certificate *cert)
+lode_status lode_i_certify(lode_ctx *ctx, const lode_linop *A, const lode_array *U,
+                           const lode_array *s, const lode_array *V, int probes,
+                           lode_certificate *cert)
 {
     lode_status st = LODE_OK;
     lode_array w = { 0 }, y = { 0 }, column = { 0 };
@@ -61,7 +62,9 @@ lode_status lode_i_certify(lode_ctx *ctx, const lode_linop *A, const lode_array 
         most = norm > most ? norm : most;
     }
     const double top = s && s->shape[0] > 0 ? lode_i_get1(s, 0) : 0;
-    lode_certificate c = { .kind = LODE_CERT_PROBABILISTIC, .norm = LODE_NORM_SPECTRAL, .needs_original = true,
+    lode_certificate c = { .kind = LODE_CERT_PROBABILISTIC,
+                           .norm = LODE_NORM_SPECTRAL,
+                           .needs_original = true,
                            .asked = NAN };
     /* a complex w has variance 2: its two parts only help the lemma */
     c.absolute = 2 * sqrt(2 / 3.14159265358979323846) * most;
@@ -69,8 +72,11 @@ lode_status lode_i_certify(lode_ctx *ctx, const lode_linop *A, const lode_array 
     c.value = top > 0 ? c.absolute / top : c.absolute;
     c.failure = ldexp(1, -probes);
     snprintf(c.quantity, sizeof c.quantity, "%s",
-             U && V ? "||A - U diag(s) V^H||" : V ? "||A - A V V^H||" : "||A - U U^H A||");
-    snprintf(c.note, sizeof c.note, "%d fresh Gaussian probes%s", probes, top > 0 ? ", relative to s_1" : "");
+             U && V ? "||A - U diag(s) V^H||"
+             : V    ? "||A - A V V^H||"
+                    : "||A - U U^H A||");
+    snprintf(c.note, sizeof c.note, "%d fresh Gaussian probes%s", probes,
+             top > 0 ? ", relative to s_1" : "");
     *cert = c;
 done:
     LODE_FREE(&w, &y, &column);

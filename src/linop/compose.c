@@ -18,8 +18,8 @@ static void centred_free(lode_linop *op)
 }
 
 /* (A - 1 m^T) X = A X - 1 (m^T X), and its adjoint A^H X - conj(m) (1^T X). */
-static lode_status centred_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint, const lode_array *X,
-                                 lode_array *Y)
+static lode_status centred_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint,
+                                 const lode_array *X, lode_array *Y)
 {
     lode_status st = LODE_OK;
     const centred *c = (const centred *)op;
@@ -34,7 +34,8 @@ done:
 }
 
 /* ||A - 1 m^T - L R^H|| = ||A - [1 L] [conj(m) R]^H||. */
-static lode_status beside(lode_ctx *ctx, const lode_array *column, const lode_array *more, lode_array *both)
+static lode_status beside(lode_ctx *ctx, const lode_array *column, const lode_array *more,
+                          lode_array *both)
 {
     lode_status st = LODE_OK;
     lode_array left = { 0 }, right = { 0 }, out = { 0 };
@@ -50,8 +51,8 @@ done:
     return st;
 }
 
-static lode_status centred_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
-                                double *norm)
+static lode_status centred_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L,
+                                const lode_array *R, double *norm)
 {
     lode_status st = LODE_OK;
     const centred *c = (const centred *)op;
@@ -64,13 +65,15 @@ done:
     return st;
 }
 
-static lode_status centred_generic(lode_ctx *ctx, const lode_linop *A, const lode_array *m, lode_linop **op)
+static lode_status centred_generic(lode_ctx *ctx, const lode_linop *A, const lode_array *m,
+                                   lode_linop **op)
 {
     lode_status st = LODE_OK;
     lode_linop *l = NULL;
     lode_array copy = { 0 };
     const int64_t column[2] = { A->cols, 1 };
-    LODE_TRY(lode_i_linop_new(ctx, sizeof(centred), "centred", A->rows, A->cols, A->dtype, centred_free, &l));
+    LODE_TRY(lode_i_linop_new(ctx, sizeof(centred), "centred", A->rows, A->cols, A->dtype,
+                              centred_free, &l));
     centred *c = (centred *)l;
     LODE_TRY(lode_array_cast(ctx, m, A->dtype, &copy));
     LODE_TRY(lode_array_reshape(ctx, &copy, 2, column, &c->m));
@@ -88,7 +91,8 @@ done:
     return st;
 }
 
-lode_status lode_linop_centred(lode_ctx *ctx, const lode_linop *A, const lode_array *m, lode_linop **op)
+lode_status lode_linop_centred(lode_ctx *ctx, const lode_linop *A, const lode_array *m,
+                               lode_linop **op)
 {
     lode_status st = LODE_OK;
     lode_linop *l = NULL;
@@ -123,8 +127,8 @@ static void scaled_free(lode_linop *op)
     LODE_FREE(&s->a, &s->l, &s->r, &s->lc, &s->rc);
 }
 
-static lode_status scaled_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint, const lode_array *X,
-                                lode_array *Y)
+static lode_status scaled_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint,
+                                const lode_array *X, lode_array *Y)
 {
     lode_status st = LODE_OK;
     const scaled *s = (const scaled *)op;
@@ -145,8 +149,8 @@ done:
 }
 
 /* alpha A only: W = A (alpha X), Z = alpha A^H W in one pass, where A has it. */
-static lode_status scaled_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X, lode_array *W,
-                                 lode_array *Z, double *norm)
+static lode_status scaled_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X,
+                                 lode_array *W, lode_array *Z, double *norm)
 {
     lode_status st = LODE_OK;
     const scaled *s = (const scaled *)op;
@@ -166,8 +170,8 @@ done:
     return st;
 }
 
-static lode_status scaled_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
-                               double *norm)
+static lode_status scaled_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L,
+                               const lode_array *R, double *norm)
 {
     lode_status st = LODE_OK;
     const scaled *s = (const scaled *)op;
@@ -183,8 +187,8 @@ done:
     return st;
 }
 
-static lode_status diagonal(lode_ctx *ctx, const lode_linop *A, const char *name, int64_t n, const lode_array *d,
-                            lode_array *plain, lode_array *conjugated)
+static lode_status diagonal(lode_ctx *ctx, const lode_linop *A, const char *name, int64_t n,
+                            const lode_array *d, lode_array *plain, lode_array *conjugated)
 {
     lode_status st = LODE_OK;
     LODE_REQUIRE(d->ndim == 1 && d->shape[0] == n, LODE_ESHAPE,
@@ -203,7 +207,8 @@ done:
 
 static lode_status scaled_new(lode_ctx *ctx, const lode_linop *A, double alpha, lode_linop **op)
 {
-    LODE_FORWARD(lode_i_linop_new(ctx, sizeof(scaled), "scaled", A->rows, A->cols, A->dtype, scaled_free, op));
+    LODE_FORWARD(lode_i_linop_new(ctx, sizeof(scaled), "scaled", A->rows, A->cols, A->dtype,
+                                  scaled_free, op));
     scaled *s = (scaled *)*op;
     s->alpha = alpha;
     s->a = lode_i_linop_ref(A);
@@ -212,8 +217,8 @@ static lode_status scaled_new(lode_ctx *ctx, const lode_linop *A, double alpha, 
     return LODE_OK;
 }
 
-lode_status lode_linop_scaled(lode_ctx *ctx, const lode_linop *A, const lode_array *l, const lode_array *r,
-                              lode_linop **op)
+lode_status lode_linop_scaled(lode_ctx *ctx, const lode_linop *A, const lode_array *l,
+                              const lode_array *r, lode_linop **op)
 {
     lode_status st = LODE_OK;
     lode_linop *o = NULL;
@@ -257,12 +262,13 @@ static void stacked_free(lode_linop *op)
     lode_i_free(s->part);
 }
 
-static lode_status stacked_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint, const lode_array *X,
-                                 lode_array *Y)
+static lode_status stacked_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint,
+                                 const lode_array *X, lode_array *Y)
 {
     lode_status st = LODE_OK;
     const stacked *s = (const stacked *)op;
-    const bool spread = adjoint == (s->axis == 1); /* the parts give rows of Y; else Y sums over the parts */
+    /* the parts give rows of Y; else Y sums over the parts */
+    const bool spread = adjoint == (s->axis == 1);
     const int64_t shape[2] = { adjoint ? op->cols : op->rows, X->shape[1] };
     lode_array y = { 0 }, part = { 0 }, x = { 0 }, into = { 0 };
     LODE_TRY(lode_array_zeros(ctx, op->dtype, 2, shape, &y));
@@ -282,8 +288,8 @@ done:
     return st;
 }
 
-static lode_status stacked_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
-                                double *norm)
+static lode_status stacked_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L,
+                                const lode_array *R, double *norm)
 {
     lode_status st = LODE_OK;
     const stacked *s = (const stacked *)op;
@@ -296,7 +302,8 @@ static lode_status stacked_norm(lode_ctx *ctx, const lode_linop *op, const lode_
         lode_array_free(&part);
         if (L)
             part = lode_i_rows(s->axis == 0 ? L : R, at, at + size);
-        LODE_TRY(p->norm(ctx, p, L && s->axis == 0 ? &part : L, L && s->axis == 1 ? &part : R, &one));
+        LODE_TRY(
+            p->norm(ctx, p, L && s->axis == 0 ? &part : L, L && s->axis == 1 ? &part : R, &one));
         *norm = hypot(*norm, one);
         at += size;
     }
@@ -305,28 +312,33 @@ done:
     return st;
 }
 
-lode_status lode_linop_stacked(lode_ctx *ctx, const lode_linop *const *parts, int count, int axis, lode_linop **op)
+lode_status lode_linop_stacked(lode_ctx *ctx, const lode_linop *const *parts, int count, int axis,
+                               lode_linop **op)
 {
     lode_status st = LODE_OK;
     lode_linop *l = NULL;
     int64_t rows = 0, cols = 0, nonzeros = 0;
     LODE_REQUIRE(count > 0, LODE_EUSAGE, "a stack needs at least one operator");
-    LODE_REQUIRE(axis == 0 || axis == 1, LODE_EPARAM, "axis %d: operators stack along 0 (rows) or 1 (columns)", axis);
+    LODE_REQUIRE(axis == 0 || axis == 1, LODE_EPARAM,
+                 "axis %d: operators stack along 0 (rows) or 1 (columns)", axis);
     for (int i = 0; i < count; i++) {
         const lode_linop *p = parts[i];
-        LODE_REQUIRE(p->dtype == parts[0]->dtype, LODE_ETYPE, "operator %d of the stack is %s, the first is %s", i,
+        LODE_REQUIRE(p->dtype == parts[0]->dtype, LODE_ETYPE,
+                     "operator %d of the stack is %s, the first is %s", i,
                      lode_dtype_name(p->dtype), lode_dtype_name(parts[0]->dtype));
         LODE_REQUIRE(axis == 0 ? p->cols == parts[0]->cols : p->rows == parts[0]->rows, LODE_ESHAPE,
-                     "operator %d of the stack is %" PRId64 " x %" PRId64 ", the first %" PRId64 " x %" PRId64
-                     ": along axis %d the other sizes must agree",
+                     "operator %d of the stack is %" PRId64 " x %" PRId64 ", the first %" PRId64
+                     " x %" PRId64 ": along axis %d the other sizes must agree",
                      i, p->rows, p->cols, parts[0]->rows, parts[0]->cols, axis);
-        LODE_REQUIRE(axis == 0 ? lode_i_add(rows, p->rows, &rows) : lode_i_add(cols, p->cols, &cols), LODE_ESHAPE,
-                     "the stack is larger than 2^63");
+        LODE_REQUIRE(axis == 0 ? lode_i_add(rows, p->rows, &rows)
+                               : lode_i_add(cols, p->cols, &cols),
+                     LODE_ESHAPE, "the stack is larger than 2^63");
         if (!lode_i_add(nonzeros, p->nonzeros, &nonzeros))
             nonzeros = INT64_MAX;
     }
     LODE_TRY(lode_i_linop_new(ctx, sizeof(stacked), "stacked", axis == 0 ? rows : parts[0]->rows,
-                              axis == 0 ? parts[0]->cols : cols, parts[0]->dtype, stacked_free, &l));
+                              axis == 0 ? parts[0]->cols : cols, parts[0]->dtype, stacked_free,
+                              &l));
     stacked *s = (stacked *)l;
     LODE_TRY(LODE_NEW(ctx, count, &s->part));
     bool norms = true;

@@ -1,10 +1,11 @@
 /* Core shapes under a budget: branch and bound on the Tucker packing problem
  *     min sum_i tail_i(r_i)   subject to   prod_i r_i + sum_i n_i r_i <= c.
- * The paper proves it NP-hard and gives a scheme by 2-dimensional knapsack with one item a mode; its
- * practical form is an integer program. Here the same program is solved by depth first search: modes are
- * fixed one by one, the last by division, and a branch is cut by the Lagrangian dual of the knapsack in
- * the logarithms of the ranks,
- *     sum_j tail_j(r_j) >= max_l  sum_j min_r (tail_j(r) + l log r) - l log S,   prod_j r_j <= S. */
+ * The paper proves it NP-hard and gives a scheme by 2-dimensional knapsack with one item a mode;
+ * its practical form is an integer program. Here the same program is solved by depth first search:
+ * modes are fixed one by one, the last by division, and a branch is cut by the Lagrangian dual of
+ * the knapsack in the logarithms of the ranks,
+ *     sum_j tail_j(r_j) >= max_l  sum_j min_r (tail_j(r) + l log r) - l log S,   prod_j r_j <=
+ *     S. */
 #include "linop/coreshape.h"
 
 #include <math.h>
@@ -14,9 +15,10 @@ enum { PRICES = 48, NODES = 20000000 };
 
 typedef struct packing {
     int ndim;
-    int mode[LODE_MAX_NDIM];              /* order of branching; the longest mode last */
-    int64_t size[LODE_MAX_NDIM], most[LODE_MAX_NDIM]; /* n and the largest useful rank, in that order */
-    double *tail[LODE_MAX_NDIM];          /* tail[k][r], r = 0..most[k] */
+    int mode[LODE_MAX_NDIM]; /* order of branching; the longest mode last */
+    /* n and the largest useful rank, in that order */
+    int64_t size[LODE_MAX_NDIM], most[LODE_MAX_NDIM];
+    double *tail[LODE_MAX_NDIM]; /* tail[k][r], r = 0..most[k] */
     double budget;
     double price[PRICES];
     double dual[LODE_MAX_NDIM + 1][PRICES]; /* modes k and later, at each price */
@@ -63,7 +65,8 @@ static void search(packing *p, int k, double product, double linear, double loss
         const double here = loss + p->tail[k][r];
         if (here + loosest >= p->loss)
             break; /* smaller ranks lose more here and gain at most `loosest` there */
-        const double used = linear + n * (double)r, S = (p->budget - used - p->rest[k + 1]) / (product * (double)r);
+        const double used = linear + n * (double)r,
+                     S = (p->budget - used - p->rest[k + 1]) / (product * (double)r);
         p->rank[k] = r;
         if (S >= 1 && here + bound(p, k + 1, S) < p->loss)
             search(p, k + 1, product * (double)r, used, here);
@@ -119,7 +122,8 @@ static void equal_ranks(packing *p)
     }
 }
 
-static void prepare(packing *p, const int64_t *shape, const double *const *spectra, const int64_t *count)
+static void prepare(packing *p, const int64_t *shape, const double *const *spectra,
+                    const int64_t *count)
 {
     double total = 0;
     for (int k = 0; k < p->ndim; k++) {
@@ -136,7 +140,8 @@ static void prepare(packing *p, const int64_t *shape, const double *const *spect
         p->most[k] = n;
         total = fmax(total, p->tail[k][0]);
     }
-    for (int l = 0; l < PRICES; l++) /* from the whole energy an octave down to 1e-14 of it; and no price */
+    for (int l = 0; l < PRICES;
+         l++) /* from the whole energy an octave down to 1e-14 of it; and no price */
         p->price[l] = l == 0 ? 0 : total * pow(10, -14.0 * (PRICES - 1 - l) / (PRICES - 2));
     for (int k = p->ndim - 1; k >= 0; k--) {
         p->rest[k] = p->rest[k + 1] + (double)p->size[k];
@@ -149,8 +154,9 @@ static void prepare(packing *p, const int64_t *shape, const double *const *spect
     }
 }
 
-lode_status lode_i_core_shape(lode_ctx *ctx, int ndim, const int64_t *shape, const double *const *spectra,
-                              const int64_t *count, double params, int64_t *ranks, double *predicted, bool *proved)
+lode_status lode_i_core_shape(lode_ctx *ctx, int ndim, const int64_t *shape,
+                              const double *const *spectra, const int64_t *count, double params,
+                              int64_t *ranks, double *predicted, bool *proved)
 {
     lode_status st = LODE_OK;
     packing *p = NULL;
@@ -158,16 +164,19 @@ lode_status lode_i_core_shape(lode_ctx *ctx, int ndim, const int64_t *shape, con
 
     for (int k = 0; k < ndim; k++)
         smallest += (double)shape[k];
-    LODE_REQUIRE(ndim > 0 && smallest <= params, LODE_EPARAM,
-                 "a budget of %g numbers holds no Tucker decomposition of this shape; ranks of 1 take %.0f", params,
-                 smallest);
+    LODE_REQUIRE(
+        ndim > 0 && smallest <= params, LODE_EPARAM,
+        "a budget of %g numbers holds no Tucker decomposition of this shape; ranks of 1 take %.0f",
+        params, smallest);
     LODE_TRY(lode_i_calloc(ctx, sizeof *p, (void **)&p));
     p->ndim = ndim;
     p->budget = floor(params);
     p->loss = INFINITY;
     for (int k = 0; k < ndim; k++) { /* insertion by length; equals keep their order */
         int at = k;
-        for (; at > 0 && lode_i_min(shape[p->mode[at - 1]], count[p->mode[at - 1]]) > lode_i_min(shape[k], count[k]); at--)
+        for (; at > 0 && lode_i_min(shape[p->mode[at - 1]], count[p->mode[at - 1]]) >
+                             lode_i_min(shape[k], count[k]);
+             at--)
             p->mode[at] = p->mode[at - 1];
         p->mode[at] = k;
     }
@@ -189,7 +198,8 @@ lode_status lode_i_core_shape(lode_ctx *ctx, int ndim, const int64_t *shape, con
     if (proved)
         *proved = p->nodes <= NODES;
     if (p->nodes > NODES)
-        lode_i_log(ctx, "core shape: the search stopped after %d nodes; ranks may not be the best", (int)NODES);
+        lode_i_log(ctx, "core shape: the search stopped after %d nodes; ranks may not be the best",
+                   (int)NODES);
 done:
     for (int k = 0; p && k < ndim; k++)
         lode_i_free(p->tail[k]);

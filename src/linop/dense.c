@@ -1,9 +1,9 @@
 /* Operators over entries: an array, or a source read by slabs of rows.
  *
- * Both cut A into the same blocks of rows, from its shape alone: each block of A X is one product, and A^H X sums the
- * products of blocks g, g + G, g + 2 G, .. for each of G groups in that order, then joins the groups in a tree. So an
- * array and a file, any slab and any number of threads give the same bits. Blocks are converted, and centred, as
- * they are used. */
+ * Both cut A into the same blocks of rows, from its shape alone: each block of A X is one product,
+ * and A^H X sums the products of blocks g, g + G, g + 2 G, .. for each of G groups in that order,
+ * then joins the groups in a tree. So an array and a file, any slab and any number of threads give
+ * the same bits. Blocks are converted, and centred, as they are used. */
 #include <math.h>
 #include <string.h>
 
@@ -16,8 +16,8 @@ enum { GROUPS = 16, LEAST_PARALLEL = 4, BLOCK_LEAST = 32, BLOCK_MOST = 512 };
 
 typedef struct dense {
     lode_linop base;
-    lode_array a;    /* in memory; else */
-    lode_source s;   /* from where slabs are read */
+    lode_array a;  /* in memory; else */
+    lode_source s; /* from where slabs are read */
     bool from_source;
     lode_array mean; /* subtracted from every row; empty: none */
 } dense;
@@ -40,7 +40,8 @@ int64_t lode_i_linop_slab(const lode_ctx *ctx, const lode_source *s)
 {
     const int64_t rows = s->shape[0], cols = s->ndim > 1 ? s->shape[1] : 1;
     const int64_t block = lode_i_linop_block(rows, cols);
-    const uint64_t row = lode_i_bytes(lode_i_arith(s->dtype), 1, cols) + lode_i_bytes(s->dtype, 1, cols);
+    const uint64_t row = lode_i_bytes(lode_i_arith(s->dtype), 1, cols) +
+                         lode_i_bytes(s->dtype, 1, cols);
     uint64_t bytes = lode_ctx_memory(ctx) / 8;
     bytes = bytes < SLAB_BYTES ? bytes : SLAB_BYTES;
     const int64_t fit = row > 0 ? (int64_t)(bytes / row) : rows;
@@ -61,7 +62,8 @@ uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
     case LODE_ARRAY:
     case LODE_SOURCE: {
         const uint64_t tasks = (uint64_t)lode_i_min(groups(m, n), lode_ctx_threads(ctx));
-        uint64_t bytes = fixed + lode_i_bytes(t, groups(m, n) * n, k) + 4 * tasks * lode_i_bytes(t, block, k);
+        uint64_t bytes = fixed + lode_i_bytes(t, groups(m, n) * n, k) +
+                         4 * tasks * lode_i_bytes(t, block, k);
         bytes += tasks * lode_i_bytes(t, block, n); /* a block converted, or the residual of one */
         if (A.kind == LODE_SOURCE) {
             const int64_t slab = lode_i_linop_slab(ctx, A.as.source);
@@ -72,10 +74,10 @@ uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
     case LODE_SPARSE: { /* CSR and its transpose, values converted */
         const uint64_t nnz = (uint64_t)lode_sparse_nnz(A.as.sparse);
         const uint64_t entry = 8 + lode_i_bytes(t, 1, 1);
-        return fixed + 4 * nnz * entry + 16 * ((uint64_t)m + (uint64_t)n + 2) + lode_i_bytes(t, lode_i_max(m, n), k);
+        return fixed + 4 * nnz * entry + 16 * ((uint64_t)m + (uint64_t)n + 2) +
+               lode_i_bytes(t, lode_i_max(m, n), k);
     }
-    default:
-        return fixed + lode_i_bytes(t, m, k) + lode_i_bytes(t, n, k);
+    default: return fixed + lode_i_bytes(t, m, k) + lode_i_bytes(t, n, k);
     }
 }
 
@@ -90,11 +92,12 @@ typedef struct sweep {
     double *norms;           /* one a block, or NULL */
     lode_array slab;         /* rows [first, last) of A */
     int64_t first, last, block, groups;
-    bool skinny;             /* blocks are multiplied on one thread each, A read once */
+    bool skinny; /* blocks are multiplied on one thread each, A read once */
 } sweep;
 
 /* Rows [i0, i1) of what is in memory, as they are used. */
-static lode_status take_block(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1, lode_array *block)
+static lode_status take_block(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1,
+                              lode_array *block)
 {
     lode_status st = LODE_OK;
     const dense *d = w->d;
@@ -113,8 +116,8 @@ done:
     return st;
 }
 
-/* A product is not finite: names the entry of A that made it so. Finite entries may still overflow; the caller
- * sees that in the product and scales. */
+/* A product is not finite: names the entry of A that made it so. Finite entries may still overflow;
+ * the caller sees that in the product and scales. */
 static lode_status locate(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1)
 {
     lode_status st = LODE_OK;
@@ -123,7 +126,8 @@ static lode_status locate(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1)
     LODE_TRY(lode_i_stats(ctx, &view, &s));
     const bool nan = s.first_nan >= 0 && (s.first_infinite < 0 || s.first_nan < s.first_infinite);
     const int64_t at = nan ? s.first_nan : s.first_infinite, n = view.shape[1];
-    LODE_REQUIRE(at < 0, LODE_EDOMAIN, "A[%" PRId64 ",%" PRId64 "] is %s: every entry must be finite", i0 + at / n,
+    LODE_REQUIRE(at < 0, LODE_EDOMAIN,
+                 "A[%" PRId64 ",%" PRId64 "] is %s: every entry must be finite", i0 + at / n,
                  at % n, nan ? "nan" : "infinite");
 done:
     lode_array_free(&view);
@@ -134,7 +138,8 @@ static lode_status do_block(lode_ctx *ctx, const sweep *w, int64_t b, int64_t g)
 {
     lode_status st = LODE_OK;
     lode_array A = { 0 }, rest = { 0 }, part = { 0 }, sum = { 0 };
-    const int64_t n = w->d->base.cols, i0 = b * w->block, i1 = lode_i_min(i0 + w->block, w->d->base.rows);
+    const int64_t n = w->d->base.cols, i0 = b * w->block,
+                  i1 = lode_i_min(i0 + w->block, w->d->base.rows);
     double norm = 0;
     LODE_TRY(take_block(ctx, w, i0, i1, &A));
     if (w->norms) {
@@ -174,7 +179,8 @@ static lode_status do_group(lode_ctx *ctx, int64_t g, void *data)
 {
     const sweep *w = data;
     const int64_t begin = w->first / w->block, end = lode_i_ceil_div(w->last, w->block);
-    for (int64_t b = begin + (g - begin % w->groups + w->groups) % w->groups; b < end; b += w->groups) {
+    for (int64_t b = begin + (g - begin % w->groups + w->groups) % w->groups; b < end;
+         b += w->groups) {
         LODE_FORWARD(do_block(ctx, w, b, g));
         LODE_FORWARD(lode_i_cancelled(ctx));
     }
@@ -186,7 +192,8 @@ static lode_status do_slab(lode_ctx *ctx, sweep *w)
     if (w->groups >= LEAST_PARALLEL)
         return lode_i_parallel(ctx, w->groups, do_group, w);
     const int64_t end = lode_i_ceil_div(w->last, w->block);
-    for (int64_t b = w->first / w->block; b < end; b++) /* few or wide blocks: threads work inside the products */
+    for (int64_t b = w->first / w->block; b < end;
+         b++) /* few or wide blocks: threads work inside the products */
         LODE_FORWARD(do_block(ctx, w, b, b % w->groups));
     return LODE_OK;
 }
@@ -221,7 +228,8 @@ done:
 
 /* ---- the operator's functions ---- */
 
-static lode_status zeros(lode_ctx *ctx, lode_dtype dtype, int64_t rows, int64_t cols, lode_array *out)
+static lode_status zeros(lode_ctx *ctx, lode_dtype dtype, int64_t rows, int64_t cols,
+                         lode_array *out)
 {
     const int64_t shape[2] = { rows, cols };
     return lode_array_zeros(ctx, dtype, 2, shape, out);
@@ -266,13 +274,15 @@ static double join_norms(const double *norm, int64_t count)
     return most * sqrt(sum);
 }
 
-static lode_status dense_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X, lode_array *W,
-                                lode_array *Z, double *norm)
+static lode_status dense_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X,
+                                lode_array *W, lode_array *Z, double *norm)
 {
     lode_status st = LODE_OK;
-    lode_array w = { 0 }, parts = { 0 };
-    const int64_t blocks = lode_i_ceil_div(op->rows, lode_i_linop_block(op->rows, op->cols)), k = X->shape[1];
-    sweep p = { .d = (const dense *)op, .X = X, .W = &w, .Z = &parts };
+    lode_array x = { 0 }, w = { 0 }, parts = { 0 };
+    const int64_t blocks = lode_i_ceil_div(op->rows, lode_i_linop_block(op->rows, op->cols)),
+                  k = X->shape[1];
+    sweep p = { .d = (const dense *)op, .X = &x, .W = &w, .Z = &parts };
+    LODE_TRY(lode_i_as(ctx, X, op->dtype, &x));
     LODE_TRY(zeros(ctx, op->dtype, groups(op->rows, op->cols) * op->cols, k, &parts));
     LODE_TRY(zeros(ctx, op->dtype, op->rows, k, &w));
     if (norm)
@@ -285,19 +295,20 @@ static lode_status dense_normal(lode_ctx *ctx, const lode_linop *op, const lode_
     lode_array_swap(W, &w);
 done:
     lode_i_free(p.norms);
-    LODE_FREE(&w, &parts);
+    LODE_FREE(&x, &w, &parts);
     return st;
 }
 
-static lode_status dense_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint, const lode_array *X,
-                               lode_array *Y)
+static lode_status dense_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint,
+                               const lode_array *X, lode_array *Y)
 {
     lode_status st = LODE_OK;
-    lode_array w = { 0 }, parts = { 0 };
+    lode_array x = { 0 }, w = { 0 }, parts = { 0 };
     sweep p = { .d = (const dense *)op };
+    LODE_TRY(lode_i_as(ctx, X, op->dtype, &x));
     if (adjoint) {
         double norm = 0;
-        w = lode_array_ref(X);
+        lode_array_swap(&w, &x);
         p.W = &w, p.Z = &parts, p.groups = groups(op->rows, op->cols);
         LODE_TRY(zeros(ctx, op->dtype, p.groups * op->cols, X->shape[1], &parts));
         LODE_TRY(run_sweep(ctx, &p));
@@ -306,18 +317,18 @@ static lode_status dense_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint
         if (!isfinite(norm)) /* one more pass, to name the entry */
             LODE_TRY(op->norm(ctx, op, NULL, NULL, &norm));
     } else {
-        p.X = X, p.W = &w;
+        p.X = &x, p.W = &w;
         LODE_TRY(zeros(ctx, op->dtype, op->rows, X->shape[1], &w));
         LODE_TRY(run_sweep(ctx, &p));
         lode_array_swap(Y, &w);
     }
 done:
-    LODE_FREE(&w, &parts);
+    LODE_FREE(&x, &w, &parts);
     return st;
 }
 
-static lode_status dense_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
-                              double *norm)
+static lode_status dense_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L,
+                              const lode_array *R, double *norm)
 {
     lode_status st = LODE_OK;
     const int64_t blocks = lode_i_ceil_div(op->rows, lode_i_linop_block(op->rows, op->cols));
@@ -373,11 +384,12 @@ static void dense_free(lode_linop *op)
     LODE_FREE(&d->a, &d->mean);
 }
 
-static lode_status dense_new(lode_ctx *ctx, const char *kind, const int64_t *shape, lode_dtype dtype,
-                             lode_linop **op)
+static lode_status dense_new(lode_ctx *ctx, const char *kind, const int64_t *shape,
+                             lode_dtype dtype, lode_linop **op)
 {
     lode_linop *l = NULL;
-    LODE_FORWARD(lode_i_linop_new(ctx, sizeof(dense), kind, shape[0], shape[1], lode_i_arith(dtype), dense_free, &l));
+    LODE_FORWARD(lode_i_linop_new(ctx, sizeof(dense), kind, shape[0], shape[1], lode_i_arith(dtype),
+                                  dense_free, &l));
     l->apply = dense_apply, l->normal = dense_normal, l->norm = dense_norm, l->gram = dense_gram;
     *op = l;
     return LODE_OK;
@@ -394,7 +406,8 @@ lode_status lode_i_linop_source(lode_ctx *ctx, const lode_source *s, lode_linop 
 {
     if (!s->rewindable)
         return lode_i_fail(ctx, LODE_EUSAGE,
-                           "the source can be read only once and its products take several passes: copy it to a file");
+                           "the source can be read only once and its products take several passes: "
+                           "copy it to a file");
     LODE_FORWARD(dense_new(ctx, "source", s->shape, s->dtype, op));
     dense *d = (dense *)*op;
     d->s = *s, d->from_source = true;
@@ -402,7 +415,8 @@ lode_status lode_i_linop_source(lode_ctx *ctx, const lode_source *s, lode_linop 
     return LODE_OK;
 }
 
-lode_status lode_i_linop_dense_centred(lode_ctx *ctx, const lode_linop *A, const lode_array *mean, lode_linop **op)
+lode_status lode_i_linop_dense_centred(lode_ctx *ctx, const lode_linop *A, const lode_array *mean,
+                                       lode_linop **op)
 {
     lode_status st = LODE_OK;
     lode_linop *l = NULL;

@@ -5,13 +5,15 @@
 #include "linop/linop.h"
 
 /* `bytes` of zeroed memory that begins with a filled lode_linop. */
-lode_status lode_i_linop_new(lode_ctx *ctx, size_t bytes, const char *kind, int64_t rows, int64_t cols,
-                             lode_dtype dtype, void (*release)(lode_linop *), lode_linop **op);
+lode_status lode_i_linop_new(lode_ctx *ctx, size_t bytes, const char *kind, int64_t rows,
+                             int64_t cols, lode_dtype dtype, void (*release)(lode_linop *),
+                             lode_linop **op);
 lode_status lode_i_linop_dense(lode_ctx *ctx, const lode_array *a, lode_linop **op);
 lode_status lode_i_linop_source(lode_ctx *ctx, const lode_source *s, lode_linop **op);
 lode_status lode_i_linop_sparse(lode_ctx *ctx, const lode_sparse *s, lode_linop **op);
-/* The same operator with rows centred in every block as it is used: no cancellation between large products. NULL
- * in *op: A is of another kind. */
-lode_status lode_i_linop_dense_centred(lode_ctx *ctx, const lode_linop *A, const lode_array *mean, lode_linop **op);
+/* The same operator with rows centred in every block as it is used: no cancellation between large
+ * products. NULL in *op: A is of another kind. */
+lode_status lode_i_linop_dense_centred(lode_ctx *ctx, const lode_linop *A, const lode_array *mean,
+                                       lode_linop **op);
 
 #endif

@@ -1,4 +1,5 @@
-/* State of the block Krylov iteration, shared by svds.c (the basis) and ritz.c (the projected problem). */
+/* State of the block Krylov iteration, shared by svds.c (the basis) and ritz.c (the projected
+ * problem). */
 #ifndef LODE_LINOP_KRYLOV_H
 #define LODE_LINOP_KRYLOV_H
 
@@ -8,32 +9,35 @@ typedef struct krylov {
     const lode_linop *A; /* as given, or scaled */
     lode_linop *scaled;
     lode_svds_opts o;
-    bool two, keep;      /* both sides orthogonalized; W kept */
-    bool coupled;        /* R couples the whole last block to the next */
-    int64_t limit, cap, room; /* min(m,n); columns before a restart; columns allocated */
+    bool two, keep;            /* both sides orthogonalized; W kept */
+    bool coupled;              /* R couples the whole last block to the next */
+    int64_t limit, cap, room;  /* min(m,n); columns before a restart; columns allocated */
     int64_t done, fresh, last; /* columns with products; width of the next block, of the last */
-    int64_t starts;      /* random columns that began it, or joined since */
-    lode_array Q, W;     /* n x room, orthonormal; m x room: A Q, or U with A Q = U T */
-    lode_array T;        /* room x room, wide: Q^H A^H A Q, or U^H A Q */
-    lode_array R;        /* the residual's coefficients on the next block */
-    lode_array pending;  /* the next block, when a restart must make room first */
-    lode_array sigma, rho, X, Y; /* Ritz values, residual norms ||A^H u - s v||, vectors (X: two-sided) */
+    int64_t starts;            /* random columns that began it, or joined since */
+    lode_array Q, W;           /* n x room, orthonormal; m x room: A Q, or U with A Q = U T */
+    lode_array T;              /* room x room, wide: Q^H A^H A Q, or U^H A Q */
+    lode_array R;              /* the residual's coefficients on the next block */
+    lode_array pending;        /* the next block, when a restart must make room first */
+    /* Ritz values, residual norms ||A^H u - s v||, vectors (X: two-sided) */
+    lode_array sigma, rho, X, Y;
     lode_stream stream;
-    double norm;         /* ||A||_F as used; NaN: not asked yet; negative: unknown */
-    double scale;        /* A = given * scale; 0: not tried yet */
-    double rest;         /* norm of A outside the basis, with tail */
+    double norm;  /* ||A||_F as used; NaN: not asked yet; negative: unknown */
+    double scale; /* A = given * scale; 0: not tried yet */
+    double rest;  /* norm of A outside the basis, with tail */
     int64_t next_check, products, steps, converged;
 } krylov;
 
-lode_array lode_i_krylov_basis(const krylov *k, const lode_array *a); /* the columns with products */
+/* the columns with products */
+lode_array lode_i_krylov_basis(const krylov *k, const lode_array *a);
 /** Ritz values, their vectors' coordinates, residual norms. */
 lode_status lode_i_krylov_solve(lode_ctx *ctx, krylov *k);
 /** How many triplets are wanted, and whether they are right. */
-lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *enough, bool *floor);
-lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_array *U, lode_array *s,
-                                 lode_array *V, lode_svds_info *info);
-lode_status lode_i_krylov_none(lode_ctx *ctx, const lode_linop *A, lode_array *U, lode_array *s, lode_array *V,
-                               lode_svds_info *info);
+lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *enough,
+                                 bool *floor);
+lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_array *U,
+                                 lode_array *s, lode_array *V, lode_svds_info *info);
+lode_status lode_i_krylov_none(lode_ctx *ctx, const lode_linop *A, lode_array *U, lode_array *s,
+                               lode_array *V, lode_svds_info *info);
 void lode_i_krylov_free(krylov *k);
 
 #endif

@@ -4,8 +4,9 @@
 
 #include "linop/kinds.h"
 
-lode_status lode_i_linop_new(lode_ctx *ctx, size_t bytes, const char *kind, int64_t rows, int64_t cols,
-                             lode_dtype dtype, void (*release)(lode_linop *), lode_linop **op)
+lode_status lode_i_linop_new(lode_ctx *ctx, size_t bytes, const char *kind, int64_t rows,
+                             int64_t cols, lode_dtype dtype, void (*release)(lode_linop *),
+                             lode_linop **op)
 {
     void *p = NULL;
     LODE_FORWARD(lode_i_calloc(ctx, bytes, &p));
@@ -37,7 +38,10 @@ void lode_linop_free(lode_linop **op)
     }
 }
 
-void lode_i_linop_free_slot(struct lode_linop **op) { lode_linop_free(op); }
+void lode_i_linop_free_slot(struct lode_linop **op)
+{
+    lode_linop_free(op);
+}
 
 void lode_linop_size(const lode_linop *op, int64_t *rows, int64_t *cols, lode_dtype *dtype)
 {
@@ -56,8 +60,8 @@ typedef struct callback {
     lode_callback f;
 } callback;
 
-static lode_status callback_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint, const lode_array *X,
-                                  lode_array *Y)
+static lode_status callback_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint,
+                                  const lode_array *X, lode_array *Y)
 {
     lode_status st = LODE_OK;
     const callback *c = (const callback *)op;
@@ -73,7 +77,8 @@ static lode_status callback_apply(lode_ctx *ctx, const lode_linop *op, bool adjo
         LODE_TRY(lode_i_norm_fro(ctx, &y, &norm));
     }
     LODE_REQUIRE(!isnan(norm), LODE_EDOMAIN,
-                 "the callback gave nan in a product %s: its operator must be finite", adjoint ? "A^H x" : "A x");
+                 "the callback gave nan in a product %s: its operator must be finite",
+                 adjoint ? "A^H x" : "A x");
     lode_array_swap(Y, &y);
 done:
     LODE_FREE(&x, &y);
@@ -84,13 +89,16 @@ static lode_status callback_new(lode_ctx *ctx, const lode_callback *f, lode_lino
 {
     lode_status st = LODE_OK;
     lode_linop *l = NULL;
-    const bool arithmetic = f->dtype >= 0 && f->dtype < LODE_DTYPE_COUNT && lode_i_arith(f->dtype) == f->dtype;
+    const bool arithmetic = f->dtype >= 0 && f->dtype < LODE_DTYPE_COUNT &&
+                            lode_i_arith(f->dtype) == f->dtype;
     LODE_REQUIRE(f->fn, LODE_EUSAGE, "the callback has no function");
     LODE_REQUIRE(f->rows >= 0 && f->cols >= 0, LODE_ESHAPE,
-                 "the callback is %" PRId64 " x %" PRId64 ": sizes may not be negative", f->rows, f->cols);
+                 "the callback is %" PRId64 " x %" PRId64 ": sizes may not be negative", f->rows,
+                 f->cols);
     LODE_REQUIRE(arithmetic, LODE_ETYPE, "a callback computes in f32, f64, c64 or c128, not %s",
                  lode_dtype_name(f->dtype));
-    LODE_TRY(lode_i_linop_new(ctx, sizeof(callback), "callback", f->rows, f->cols, f->dtype, NULL, &l));
+    LODE_TRY(
+        lode_i_linop_new(ctx, sizeof(callback), "callback", f->rows, f->cols, f->dtype, NULL, &l));
     ((callback *)l)->f = *f;
     l->apply = callback_apply;
     *op = l;
@@ -107,25 +115,18 @@ lode_status lode_linop_from(lode_ctx *ctx, lode_value A, lode_linop **op)
     lode_dtype dtype = LODE_F64;
     int ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
-    LODE_REQUIRE(lode_i_value_shape(A, &dtype, &ndim, shape), LODE_ETYPE,
-                 "a linear operator is made from an array, sparse, source, callback or linop, not from %s",
-                 lode_kind_name(A.kind));
-    LODE_REQUIRE(ndim == 2, LODE_ESHAPE, "a linear operator has 2 dimensions, not %d: reshape the input", ndim);
+    LODE_REQUIRE(
+        lode_i_value_shape(A, &dtype, &ndim, shape), LODE_ETYPE,
+        "a linear operator is made from an array, sparse, source, callback or linop, not from %s",
+        lode_kind_name(A.kind));
+    LODE_REQUIRE(ndim == 2, LODE_ESHAPE,
+                 "a linear operator has 2 dimensions, not %d: reshape the input", ndim);
     switch (A.kind) {
-    case LODE_ARRAY:
-        LODE_TRY(lode_i_linop_dense(ctx, A.as.array, &l));
-        break;
-    case LODE_SOURCE:
-        LODE_TRY(lode_i_linop_source(ctx, A.as.source, &l));
-        break;
-    case LODE_SPARSE:
-        LODE_TRY(lode_i_linop_sparse(ctx, A.as.sparse, &l));
-        break;
-    case LODE_CALLBACK:
-        LODE_TRY(callback_new(ctx, A.as.callback, &l));
-        break;
-    default:
-        l = lode_i_linop_ref(A.as.linop);
+    case LODE_ARRAY: LODE_TRY(lode_i_linop_dense(ctx, A.as.array, &l)); break;
+    case LODE_SOURCE: LODE_TRY(lode_i_linop_source(ctx, A.as.source, &l)); break;
+    case LODE_SPARSE: LODE_TRY(lode_i_linop_sparse(ctx, A.as.sparse, &l)); break;
+    case LODE_CALLBACK: LODE_TRY(callback_new(ctx, A.as.callback, &l)); break;
+    default: l = lode_i_linop_ref(A.as.linop);
     }
     lode_linop_free(op);
     *op = l;
@@ -135,14 +136,16 @@ done:
 
 /* ---- products ---- */
 
-static lode_status check_operand(lode_ctx *ctx, const lode_linop *A, bool adjoint, const lode_array *X)
+static lode_status check_operand(lode_ctx *ctx, const lode_linop *A, bool adjoint,
+                                 const lode_array *X)
 {
     const int64_t need = adjoint ? A->rows : A->cols;
     if (X->ndim != 2 || X->shape[0] != need) {
         char text[200];
         lode_i_print_shape(X->ndim, X->shape, text, sizeof text);
         return lode_i_fail(ctx, LODE_ESHAPE,
-                           "%s of a %" PRId64 " x %" PRId64 " operator takes %" PRId64 " rows, X is %s",
+                           "%s of a %" PRId64 " x %" PRId64 " operator takes %" PRId64
+                           " rows, X is %s",
                            adjoint ? "A^H X" : "A X", A->rows, A->cols, need, text);
     }
     return LODE_OK;
@@ -157,13 +160,14 @@ lode_status lode_linop_apply(lode_ctx *ctx, const lode_linop *A, bool adjoint, c
     lode_i_begin(ctx, "linop");
     LODE_TRY(check_operand(ctx, A, adjoint, X));
     LODE_REQUIRE(lode_i_is_complex(A->dtype) || !lode_i_is_complex(X->dtype), LODE_ETYPE,
-                 "X is %s and the operator %s: a complex X takes a complex operator", lode_dtype_name(X->dtype),
-                 lode_dtype_name(A->dtype));
+                 "X is %s and the operator %s: a complex X takes a complex operator",
+                 lode_dtype_name(X->dtype), lode_dtype_name(A->dtype));
     LODE_TRY(lode_i_as(ctx, X, A->dtype, &x));
     LODE_TRY(lode_i_require_finite(ctx, &x, "X"));
     LODE_TRY(A->apply(ctx, A, adjoint, &x, &y));
     LODE_TRY(lode_i_norm_fro(ctx, &y, &norm));
-    LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN, "the product of A and X leaves the range of %s: scale A or X",
+    LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN,
+                 "the product of A and X leaves the range of %s: scale A or X",
                  lode_dtype_name(A->dtype));
     lode_array_swap(Y, &y);
 done:
@@ -172,8 +176,8 @@ done:
     return st;
 }
 
-lode_status lode_i_linop_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X, lode_array *W,
-                                lode_array *Z, double *norm)
+lode_status lode_i_linop_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X,
+                                lode_array *W, lode_array *Z, double *norm)
 {
     lode_status st = LODE_OK;
     lode_array w = { 0 }, z = { 0 };

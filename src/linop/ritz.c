@@ -5,18 +5,23 @@
 
 /* ---- sizes ---- */
 
-static int64_t round_up(int64_t n, int64_t unit) { return lode_i_ceil_div(n, unit) * unit; }
+static int64_t round_up(int64_t n, int64_t unit)
+{
+    return lode_i_ceil_div(n, unit) * unit;
+}
 
 void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap_products)
 {
     const int64_t limit = lode_i_min(rows, cols);
     const bool tail = o->tail > 0 || o->tail_rel > 0;
     const int64_t k = lode_i_max(1, o->rank);
-    /* Blocks smaller than the rank take more steps and fewer products in all (a Krylov space of higher degree);
-     * products of fewer than 8 columns wait for memory. Where products are cheap beside orthogonalization (sparse),
-     * the degree counts most. */
+    /* Blocks smaller than the rank take more steps and fewer products in all (a Krylov space of
+     * higher degree); products of fewer than 8 columns wait for memory. Where products are cheap
+     * beside orthogonalization (sparse), the degree counts most. */
     if (o->block <= 0)
-        o->block = tail ? 32 : cheap_products ? 8 : lode_i_min(128, round_up(lode_i_ceil_div(k, 2), 8));
+        o->block = tail             ? 32
+                   : cheap_products ? 8
+                                    : lode_i_min(128, round_up(lode_i_ceil_div(k, 2), 32));
     o->block = lode_i_max(1, lode_i_min(o->block, limit));
     if (o->max_basis <= 0) {
         const int64_t some = cheap_products ? 5 * k + 20 * o->block : 4 * k + 8 * o->block;
@@ -32,7 +37,8 @@ void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap
     o->keep_products = !cheap_products;
 }
 
-uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols, lode_dtype dtype)
+uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols,
+                               lode_dtype dtype)
 {
     const lode_dtype wide = lode_i_is_complex(dtype) ? LODE_C128 : LODE_F64;
     const bool tail = o->tail > 0 || o->tail_rel > 0;
@@ -40,8 +46,9 @@ uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t co
     const uint64_t q = lode_i_bytes(dtype, cols, cap), w = lode_i_bytes(dtype, rows, cap);
     const uint64_t t = lode_i_bytes(wide, cap, cap);
     uint64_t bytes = q + w; /* W is kept in the two-sided iteration that may follow */
+    /* growing: old and new at once */
     if (tail)
-        bytes += lode_i_bytes(dtype, lode_i_max(rows, cols), cap) / 2; /* growing: old and new at once */
+        bytes += lode_i_bytes(dtype, lode_i_max(rows, cols), cap) / 2;
     bytes += 12 * t; /* T, its decomposition with workspace */
     /* steps: X, W, Z and copies of them in QR; restarts and the end: rotated bases */
     bytes += 6 * (lode_i_bytes(dtype, rows, b) + lode_i_bytes(dtype, cols, b));
@@ -68,7 +75,8 @@ lode_status lode_i_krylov_solve(lode_ctx *ctx, krylov *k)
     if (!k->two)
         for (int64_t i = 0; i < P; i++)
             lode_i_set1(&k->sigma, i, sqrt(fmax(lode_i_get1(&k->sigma, i), 0)));
-    if (k->fresh > 0) { /* A^H A q_i - s_i^2 q_i = Q_next R y, y the last rows of Y; two-sided A^H u - s v, with X */
+    /* A^H A q_i - s_i^2 q_i = Q_next R y, y the last rows of Y; two-sided A^H u - s v, with X */
+    if (k->fresh > 0) {
         end = lode_i_rows(k->two ? &k->X : &k->Y, P - k->last, P);
         LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &k->R, &end, &f));
         for (int64_t i = 0; i < P; i++) {
@@ -84,7 +92,8 @@ done:
     return st;
 }
 
-/* ||A - A Q Q^H||_F^2: by the difference of norms, or measured on the entries where that cancels. */
+/* ||A - A Q Q^H||_F^2: by the difference of norms, or measured on the entries where that
+ * cancels. */
 static lode_status outside(lode_ctx *ctx, krylov *k, double sum, double target, double *rest)
 {
     lode_status st = LODE_OK;
@@ -120,7 +129,7 @@ static lode_status tail_rank(lode_ctx *ctx, krylov *k, int64_t *rank)
 {
     double sum = 0, rest = 0;
     const double target = k->o.tail_rel > 0 ? k->o.tail_rel * k->norm
-                                             : k->o.tail * (k->scale > 0 ? k->scale : 1);
+                                            : k->o.tail * (k->scale > 0 ? k->scale : 1);
     for (int64_t i = k->done - 1; i >= 0; i--)
         sum += lode_i_get1(&k->sigma, i) * lode_i_get1(&k->sigma, i);
     *rank = -1;
@@ -140,8 +149,8 @@ static lode_status tail_rank(lode_ctx *ctx, krylov *k, int64_t *rank)
     return LODE_OK;
 }
 
-/* Error of Ritz value i, as a bound estimated from its residual: linear, or quadratic over the gap to what is
- * left out (Mathias 1998). */
+/* Error of Ritz value i, as a bound estimated from its residual: linear, or quadratic over the gap
+ * to what is left out (Mathias 1998). */
 static double value_error(const krylov *k, int64_t i, int64_t wanted, double rho)
 {
     const double s = lode_i_get1(&k->sigma, i);
@@ -149,9 +158,12 @@ static double value_error(const krylov *k, int64_t i, int64_t wanted, double rho
     return s > next ? fmin(rho, rho * rho / (s - next)) : rho;
 }
 
-lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *enough, bool *floor)
+lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *enough,
+                                 bool *floor)
 {
-    const double eps = lode_i_epsilon(k->A->dtype), tol = k->o.tol > 0 ? k->o.tol : eps > 1e-10 ? 5e-5 : 1e-6;
+    const double eps = lode_i_epsilon(k->A->dtype), tol = k->o.tol > 0  ? k->o.tol
+                                                          : eps > 1e-10 ? 5e-5
+                                                                        : 1e-6;
     const double top = k->done > 0 ? lode_i_get1(&k->sigma, 0) : 0;
     int64_t rank = k->o.rank;
     *enough = *floor = false;
@@ -168,7 +180,8 @@ lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool
         double rho = lode_i_get1(&k->rho, i);
         if (!k->two) { /* residual of A^H A, which rounding keeps above eps s_1^2 */
             const double least = k->fresh > 0 || s < 64 * sqrt(eps) * top ? 2 * eps * top * top : 0;
-            drowned = drowned || (rho < least && s < top / 2 && value_error(k, i, *wanted, least / s) > tol * s);
+            drowned = drowned || (rho < least && s < top / 2 &&
+                                  value_error(k, i, *wanted, least / s) > tol * s);
             drowned = drowned || s * s < 16 * eps * top * top;
             rho = s > 0 ? fmax(rho, least) / s : 0;
         }
@@ -189,19 +202,20 @@ static lode_status unscale(lode_ctx *ctx, const krylov *k, lode_array *s)
         const double top = s->shape[0] > 0 ? lode_i_get1(s, 0) : 0;
         const double most = lode_i_is_single(k->A->dtype) ? 3.4028234e38 : 1.7976931e308;
         LODE_REQUIRE(top <= most * fmin(k->scale, 1), LODE_EDOMAIN,
-                     "the largest singular value exceeds the range of %s: scale A", lode_dtype_name(k->A->dtype));
+                     "the largest singular value exceeds the range of %s: scale A",
+                     lode_dtype_name(k->A->dtype));
         LODE_TRY(lode_i_scale(ctx, 1 / k->scale, s));
     }
 done:
     return st;
 }
 
-lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_array *U, lode_array *s,
-                                 lode_array *V, lode_svds_info *info)
+lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_array *U,
+                                 lode_array *s, lode_array *V, lode_svds_info *info)
 {
     lode_status st = LODE_OK;
-    lode_array y = { 0 }, narrow = { 0 }, basis = { 0 }, v = { 0 }, w = { 0 }, u = { 0 }, r = { 0 }, p = { 0 },
-               g = { 0 }, sigma = { 0 };
+    lode_array y = { 0 }, narrow = { 0 }, basis = { 0 }, v = { 0 }, w = { 0 }, u = { 0 }, r = { 0 },
+               p = { 0 }, g = { 0 }, sigma = { 0 };
     const lode_dtype dtype = k->A->dtype;
     y = lode_i_cols(&k->Y, 0, wanted);
     LODE_TRY(lode_array_cast(ctx, &y, dtype, &narrow));
@@ -234,7 +248,9 @@ lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_
     LODE_TRY(unscale(ctx, k, &sigma));
     LODE_TRY(lode_i_canonical_signs(ctx, &u, &v));
     if (info) {
-        *info = (lode_svds_info){ .products = k->products, .steps = k->steps, .converged = k->converged };
+        *info = (lode_svds_info){ .products = k->products,
+                                  .steps = k->steps,
+                                  .converged = k->converged };
         for (int64_t i = 0; i < wanted; i++)
             info->residual = fmax(info->residual, top > 0 ? lode_i_get1(&k->rho, i) / top : 0);
         info->norm_fro = k->norm >= 0 ? k->norm / (k->scale > 0 ? k->scale : 1) : -1;
@@ -246,8 +262,8 @@ done:
     return st;
 }
 
-lode_status lode_i_krylov_none(lode_ctx *ctx, const lode_linop *A, lode_array *U, lode_array *s, lode_array *V,
-                               lode_svds_info *info)
+lode_status lode_i_krylov_none(lode_ctx *ctx, const lode_linop *A, lode_array *U, lode_array *s,
+                               lode_array *V, lode_svds_info *info)
 {
     lode_status st = LODE_OK;
     lode_array u = { 0 }, sigma = { 0 }, v = { 0 };

@@ -1,4 +1,5 @@
-/* Sparse operators: compressed rows of A and of A^H, both kept, so that either product walks rows. */
+/* Sparse operators: compressed rows of A and of A^H, both kept, so that either product walks
+ * rows. */
 #include <math.h>
 
 #include "linop/kinds.h"
@@ -14,8 +15,8 @@ static void sparse_free(lode_linop *op)
     LODE_FREE(&s->a, &s->ah);
 }
 
-static lode_status sparse_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint, const lode_array *X,
-                                lode_array *Y)
+static lode_status sparse_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint,
+                                const lode_array *X, lode_array *Y)
 {
     const sparse *s = (const sparse *)op;
     LODE_FORWARD(lode_i_cancelled(ctx));
@@ -38,8 +39,8 @@ done:
 }
 
 /* ||A - L R^H||_F on the entries, 64 columns at a time. */
-static lode_status norm_by_columns(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
-                                   double *norm)
+static lode_status norm_by_columns(lode_ctx *ctx, const lode_linop *op, const lode_array *L,
+                                   const lode_array *R, double *norm)
 {
     lode_status st = LODE_OK;
     lode_array e = { 0 }, rows = { 0 }, columns = { 0 };
@@ -63,10 +64,10 @@ done:
     return st;
 }
 
-/* ||A - L R^H||^2 = ||A||^2 - 2 Re <A R, L> + <L^H L, R^H R>; where that cancels, on the entries, unless they are too many:
- * then the level of rounding is what can be said. */
-static lode_status sparse_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L, const lode_array *R,
-                               double *norm)
+/* ||A - L R^H||^2 = ||A||^2 - 2 Re <A R, L> + <L^H L, R^H R>; where that cancels, on the entries,
+ * unless they are too many: then the level of rounding is what can be said. */
+static lode_status sparse_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L,
+                               const lode_array *R, double *norm)
 {
     lode_status st = LODE_OK;
     const sparse *s = (const sparse *)op;
@@ -98,7 +99,8 @@ lode_status lode_i_linop_sparse(lode_ctx *ctx, const lode_sparse *a, lode_linop 
     lode_array values = { 0 };
     const lode_dtype dtype = lode_i_arith(a->values.dtype);
     LODE_TRY(lode_sparse_check(ctx, a));
-    LODE_TRY(lode_i_linop_new(ctx, sizeof(sparse), "sparse", a->shape[0], a->shape[1], dtype, sparse_free, &l));
+    LODE_TRY(lode_i_linop_new(ctx, sizeof(sparse), "sparse", a->shape[0], a->shape[1], dtype,
+                              sparse_free, &l));
     sparse *s = (sparse *)l;
     LODE_TRY(lode_sparse_to_csr(ctx, a, &s->a));
     LODE_TRY(lode_i_as(ctx, &s->a.values, dtype, &values));

@@ -1,17 +1,21 @@
-/* ST-HOSVD: one mode after the other is replaced by its leading singular vectors, each from what the modes before
- * have left (Vannieuwenhoven, Vandebril, Meerbergen 2012, Algorithm 1). Departures:
- * - Ranks. A share of the budget for each mode (the paper's eps^2/d) wastes most of it. Here every mode keeps
- *   more than it needs (a generous basis, its tail far below the budget), and the ranks are chosen afterwards from
- *   the energies of the generous core, which give the exact error of each sub-core (tucker_rank.c).
- * - A noise floor as high as the budget would make every generous basis full. So a basis stops at twice the rank
- *   that the whole budget asks of its mode; what is then lost is measured, and if no sub-core fits any more
- *   the decomposition is made once more without that stop.
- * - The first mode, which costs most, takes its basis from a sketch where that pays: another mode is multiplied by
- *   a few random sign vectors, which leaves the expectation of the Gram matrix unchanged. What the basis lost is
- *   measured; where it is a part of the budget that counts, the mode gets a new basis from X projected on the
- *   others (half a HOOI sweep). Where no mode truncates, the plain Gram matrix is used.
- * Arithmetic is f64 or c128 whatever the type of X, so that Gram matrices serve down to relative errors of
- * GRAM_FLOOR * sqrt(eps) ~ 1e-6; below, triangles of QR give the singular values without squaring. */
+/* ST-HOSVD: one mode after the other is replaced by its leading singular vectors, each from what
+ * the modes before have left (Vannieuwenhoven, Vandebril, Meerbergen 2012, Algorithm 1).
+ * Departures:
+ * - Ranks. A share of the budget for each mode (the paper's eps^2/d) wastes most of it. Here every
+ *   mode keeps more than it needs (a generous basis, its tail far below the budget), and the ranks
+ *   are chosen afterwards from the energies of the generous core, which give the exact error of
+ *   each sub-core (tucker_rank.c).
+ * - A noise floor as high as the budget would make every generous basis full. So a basis stops at
+ *   twice the rank that the whole budget asks of its mode; what is then lost is measured, and if no
+ *   sub-core fits any more the decomposition is made once more without that stop.
+ * - The first mode, which costs most, takes its basis from a sketch where that pays: another mode
+ *   is multiplied by a few random sign vectors, which leaves the expectation of the Gram matrix
+ *   unchanged. What the basis lost is measured; where it is a part of the budget that counts, the
+ *   mode gets a new basis from X projected on the others (half a HOOI sweep). Where no mode
+ *   truncates, the plain Gram matrix is used.
+ * Arithmetic is f64 or c128 whatever the type of X, so that Gram matrices serve down to relative
+ * errors of GRAM_FLOOR * sqrt(eps) ~ 1e-6; below, triangles of QR give the singular values without
+ * squaring. */
 #include "linop/sthosvd.h"
 
 #include <float.h>
@@ -28,14 +32,16 @@ enum { GRAM_MODE = 2048, LEADING_MODE = 128, SKETCH = 16, SKETCH_MODE = 96, SKET
 typedef struct run {
     const lode_sthosvd_opts *o;
     lode_i_slabs X;
-    lode_i_seen look;       /* of the first pass */
-    bool seen, again;       /* it has been made; it must be made once more, scaled */
-    bool careful;           /* generous bases stop at a noise floor */
-    bool precise;           /* triangles of QR instead of Gram matrices */
+    lode_i_seen look; /* of the first pass */
+    bool seen, again; /* it has been made; it must be made once more, scaled */
+    bool careful;     /* generous bases stop at a noise floor */
+    bool precise;     /* triangles of QR instead of Gram matrices */
     int d, order[LODE_MAX_NDIM];
-    int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM]; /* asked: 0 when not; the most that may be kept */
-    double norm2, allowed;  /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
-    double lost, held;      /* energy outside the generous core; in the core */
+    /* asked: 0 when not; the most that may be kept */
+    int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM];
+    /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
+    double norm2, allowed;
+    double lost, held; /* energy outside the generous core; in the core */
     lode_sthosvd_method method;
     lode_array U[LODE_MAX_NDIM], core;
     bool met;
@@ -55,15 +61,17 @@ static lode_status read_options(lode_ctx *ctx, run *r)
 {
     const lode_sthosvd_opts *o = r->o;
     if (o->ranks > 1 && o->ranks != r->d)
-        return lode_i_fail(ctx, LODE_ESHAPE, "%d ranks for the %d modes of %s; give one, or one a mode", (int)o->ranks,
-                           r->d, r->X.name);
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "%d ranks for the %d modes of %s; give one, or one a mode",
+                           (int)o->ranks, r->d, r->X.name);
     for (int k = 0; k < r->d; k++) {
         const int64_t n = r->X.shape[k];
         r->cap[k] = o->max_rank > 0 ? lode_i_min(n, o->max_rank) : n;
         r->rank[k] = o->ranks > 1 ? o->rank[k] : o->ranks ? o->rank[0] : 0;
         if (o->ranks && (r->rank[k] < 1 || r->rank[k] > n))
             return lode_i_fail(ctx, r->rank[k] < 1 ? LODE_EPARAM : LODE_ESHAPE,
-                               "rank %" PRId64 " for mode %d of %s, which has %" PRId64 " values; ranks are 1 to that",
+                               "rank %" PRId64 " for mode %d of %s, which has %" PRId64
+                               " values; ranks are 1 to that",
                                r->rank[k], k, r->X.name, n);
         if (o->ranks)
             r->rank[k] = lode_i_min(r->rank[k], r->cap[k]);
@@ -94,7 +102,8 @@ static void order_modes(run *r)
 /* Squares of such values leave the range of f64: they are read once more, scaled. */
 static bool extreme(const run *r)
 {
-    return r->X.scale == 1 && r->look.largest > 0 && (r->look.largest > 1e100 || r->look.largest < 1e-100);
+    return r->X.scale == 1 && r->look.largest > 0 &&
+           (r->look.largest > 1e100 || r->look.largest < 1e-100);
 }
 
 /* Once the values have been seen: norm, scale, budget. */
@@ -118,8 +127,10 @@ static void settle(run *r)
     r->info.target = r->o->error > 0 ? r->o->error * unit / r->X.scale : (double)NAN;
     r->allowed = -1;
     if (!r->o->ranks && !(r->o->params > 0)) { /* with nothing asked: all above rounding */
-        r->allowed = pow(r->o->error > 0 ? r->o->error * unit : 4 * DBL_EPSILON * sqrt(s->sumsq), 2);
-        if (r->allowed > 1e-12 * s->sumsq) /* what the difference of ||X||^2 and ||core||^2 may be wrong by */
+        r->allowed = pow(r->o->error > 0 ? r->o->error * unit : 4 * DBL_EPSILON * sqrt(s->sumsq),
+                         2);
+        /* what the difference of ||X||^2 and ||core||^2 may be wrong by */
+        if (r->allowed > 1e-12 * s->sumsq)
             r->allowed -= 16 * DBL_EPSILON * s->sumsq;
     }
 }
@@ -152,28 +163,35 @@ static int64_t generous(const run *r, int mode, const lode_i_basis *b)
     const int64_t n = r->X.shape[mode], extra = r->o->oversampling;
     if (r->rank[mode])
         return lode_i_min(n, r->rank[mode] + (extra ? extra : lode_i_max(8, r->rank[mode] / 2)));
-    int64_t most = r->cap[mode] < n ? lode_i_min(n, r->cap[mode] + (extra ? extra : lode_i_max(8, r->cap[mode] / 2))) : n;
+    int64_t most = r->cap[mode] < n
+                       ? lode_i_min(n, r->cap[mode] +
+                                           (extra ? extra : lode_i_max(8, r->cap[mode] / 2)))
+                       : n;
     if (r->o->params > 0) /* a factor with more columns would be all of the budget */
         return lode_i_max(1, lode_i_min(most, r->o->params / n));
     if (r->o->hosvd)
         return lode_i_min(most, lode_i_basis_rank(b, 0.25 * r->allowed / r->d));
-    const int64_t least = lode_i_basis_rank(b, r->allowed), enough = lode_i_basis_rank(b, 0.02 * r->allowed);
+    const int64_t least = lode_i_basis_rank(b, r->allowed),
+                  enough = lode_i_basis_rank(b, 0.02 * r->allowed);
     if (r->careful)
         most = lode_i_min(most, 2 * least + (extra ? extra : 8));
     return lode_i_min(most, enough);
 }
 
-/* The other mode that a sketch of `mode` multiplies by signs: long enough to gain, and enough left to look at. */
+/* The other mode that a sketch of `mode` multiplies by signs: long enough to gain, and enough left
+ * to look at. */
 static int sketch_along(const run *r, int mode)
 {
     const bool wanted = r->o->method == LODE_STHOSVD_RANDOM;
     int best = -1;
     for (int k = 0; k < r->d; k++)
-        if (k != mode && k != r->X.axis && r->X.shape[k] >= 4 * SKETCH && (best < 0 || r->X.shape[k] > r->X.shape[best]))
+        if (k != mode && k != r->X.axis && r->X.shape[k] >= 4 * SKETCH &&
+            (best < 0 || r->X.shape[k] > r->X.shape[best]))
             best = k;
     if (best < 0 || (r->o->method != LODE_STHOSVD_AUTO && !wanted))
         return -1;
-    const double left = (double)r->X.size / ((double)r->X.shape[mode] * (double)r->X.shape[best]) * SKETCH;
+    const double left = (double)r->X.size / ((double)r->X.shape[mode] * (double)r->X.shape[best]) *
+                        SKETCH;
     if (left < 4.0 * (double)r->X.shape[mode] || r->X.shape[mode] > GRAM_MODE)
         return -1;
     return wanted || (r->X.size >= SKETCH_SIZE && r->X.shape[mode] >= SKETCH_MODE) ? best : -1;
@@ -184,7 +202,8 @@ static lode_stream stream(lode_ctx *ctx, const run *r, uint64_t site)
     return lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", site);
 }
 
-static lode_status by_power(lode_ctx *ctx, run *r, lode_i_slabs *s, int mode, double total, lode_i_basis *b)
+static lode_status by_power(lode_ctx *ctx, run *r, lode_i_slabs *s, int mode, double total,
+                            lode_i_basis *b)
 {
     int64_t shape[LODE_MAX_NDIM], others = 1;
     lode_i_slabs_shape(s, shape);
@@ -193,14 +212,15 @@ static lode_status by_power(lode_ctx *ctx, run *r, lode_i_slabs *s, int mode, do
     const int64_t n = shape[mode], limit = lode_i_min(n, others);
     for (int64_t l = r->rank[mode] ? generous(r, mode, b) : 32;; l *= 2) {
         l = lode_i_min(l, limit);
-        LODE_FORWARD(lode_i_basis_power(ctx, s, mode, l, b->count ? &b->U : NULL, total, stream(ctx, r, 16 + (uint64_t)mode),
-                                        b));
+        LODE_FORWARD(lode_i_basis_power(ctx, s, mode, l, b->count ? &b->U : NULL, total,
+                                        stream(ctx, r, 16 + (uint64_t)mode), b));
         if (r->rank[mode] || l == limit || generous(r, mode, b) <= l)
             return LODE_OK;
     }
 }
 
-/* Where an error decides, a few leading pairs mostly do, and they tell when not: then more, at last all. */
+/* Where an error decides, a few leading pairs mostly do, and they tell when not: then more, at last
+ * all. */
 static lode_status from_gram(lode_ctx *ctx, run *r, const lode_array *G, int mode, lode_i_basis *b)
 {
     const int64_t n = G->shape[0];
@@ -220,9 +240,10 @@ static lode_status whole(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *look, lode
     return lode_i_slabs_project(ctx, s, none, look, T);
 }
 
-/* Basis of a mode of what the slabs give. look: at the first look at the data, else NULL. total: their energy. */
-static lode_status exact_basis(lode_ctx *ctx, run *r, lode_i_slabs *given, int mode, lode_i_seen *look, double total,
-                               lode_i_basis *b)
+/* Basis of a mode of what the slabs give. look: at the first look at the data, else NULL. total:
+ * their energy. */
+static lode_status exact_basis(lode_ctx *ctx, run *r, lode_i_slabs *given, int mode,
+                               lode_i_seen *look, double total, lode_i_basis *b)
 {
     lode_status st = LODE_OK;
     lode_array G = { 0 }, T = { 0 };
@@ -239,7 +260,9 @@ static lode_status exact_basis(lode_ctx *ctx, run *r, lode_i_slabs *given, int m
         all.rows = shape[s->axis], all.count = 1;
         s = &all, look = NULL;
     }
-    r->method = r->precise || tall ? LODE_STHOSVD_QR : shape[mode] > GRAM_MODE ? LODE_STHOSVD_RANDOM : LODE_STHOSVD_GRAM;
+    r->method = r->precise || tall        ? LODE_STHOSVD_QR
+                : shape[mode] > GRAM_MODE ? LODE_STHOSVD_RANDOM
+                                          : LODE_STHOSVD_GRAM;
     if (!tall && r->method == LODE_STHOSVD_QR)
         LODE_TRY(lode_i_slabs_qr(ctx, s, mode, look, &G));
     else if (r->method == LODE_STHOSVD_GRAM)
@@ -261,7 +284,8 @@ done:
     return st;
 }
 
-static lode_status sketched_basis(lode_ctx *ctx, run *r, int mode, int along, lode_i_seen *look, lode_i_basis *b)
+static lode_status sketched_basis(lode_ctx *ctx, run *r, int mode, int along, lode_i_seen *look,
+                                  lode_i_basis *b)
 {
     lode_status st = LODE_OK;
     lode_array G = { 0 };
@@ -283,14 +307,16 @@ done:
     return st;
 }
 
-/* Basis of the first mode, with the first look at the values. along: where it was sketched, else -1. */
+/* Basis of the first mode, with the first look at the values. along: where it was sketched, else
+ * -1. */
 static lode_status first_basis(lode_ctx *ctx, run *r, int mode, int *along, lode_i_basis *b)
 {
     lode_status st = LODE_OK;
-    if (!r->seen && r->X.shape[mode] > GRAM_MODE) /* power iteration adapts to the budget as it goes */
+    /* power iteration adapts to the budget as it goes */
+    if (!r->seen && r->X.shape[mode] > GRAM_MODE)
         LODE_TRY(first_look(ctx, r));
-    r->precise = r->o->method == LODE_STHOSVD_QR ||
-                 (r->o->method == LODE_STHOSVD_AUTO && relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
+    r->precise = r->o->method == LODE_STHOSVD_QR || (r->o->method == LODE_STHOSVD_AUTO &&
+                                                     relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
     *along = r->careful && !r->precise ? sketch_along(r, mode) : -1;
     do {
         lode_i_seen *look = r->seen ? NULL : &r->look;
@@ -300,7 +326,8 @@ static lode_status first_basis(lode_ctx *ctx, run *r, int mode, int *along, lode
         else
             LODE_TRY(exact_basis(ctx, r, &r->X, mode, look, r->norm2, b));
     } while (r->again);
-    if (*along >= 0 && !r->rank[mode] && r->norm2 > 0 && generous(r, mode, b) * 10 > r->X.shape[mode] * 6) {
+    if (*along >= 0 && !r->rank[mode] && r->norm2 > 0 &&
+        generous(r, mode, b) * 10 > r->X.shape[mode] * 6) {
         *along = -1; /* no truncation worth a sketch */
         lode_i_basis_free(b);
         LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
@@ -340,7 +367,8 @@ done:
     return st;
 }
 
-/* A sketched basis spans the right space in the wrong order: rotated to the eigenvectors of the core. */
+/* A sketched basis spans the right space in the wrong order: rotated to the eigenvectors of the
+ * core. */
 static lode_status rotate(lode_ctx *ctx, run *r, int mode)
 {
     lode_status st = LODE_OK;
@@ -358,8 +386,8 @@ done:
     return st;
 }
 
-/* Whether the tensor with `columns` left of a mode may be stored beside what is held: else the basis stays pending
- * and the slabs are read again. The results have the same bits either way. */
+/* Whether the tensor with `columns` left of a mode may be stored beside what is held: else the
+ * basis stays pending and the slabs are read again. The results have the same bits either way. */
 static bool may_store(lode_ctx *ctx, const lode_i_slabs *s, int mode, int64_t columns)
 {
     int64_t shape[LODE_MAX_NDIM];
@@ -368,7 +396,8 @@ static bool may_store(lode_ctx *ctx, const lode_i_slabs *s, int mode, int64_t co
     shape[mode] = columns;
     for (int k = 0; k < s->ndim; k++)
         bytes *= (double)shape[k];
-    const double slab = (double)s->size * (double)lode_dtype_size(s->work) / (double)lode_i_max(s->count, 1);
+    const double slab = (double)s->size * (double)lode_dtype_size(s->work) /
+                        (double)lode_i_max(s->count, 1);
     return bytes + 4 * slab < 0.6 * (double)lode_i_memory_left(ctx);
 }
 
@@ -408,7 +437,9 @@ static lode_status decompose(lode_ctx *ctx, run *r)
         const int64_t columns = r->info.kept[k] = generous(r, k, &b);
         LODE_TRY(lode_i_basis_columns(ctx, &b, columns, &r->U[k]));
         if (i == 1 && along >= 0) /* what the sketched basis of the first mode lost */
-            tails = sketch_lost = r->method == LODE_STHOSVD_GRAM ? r->norm2 - lode_i_basis_tail(&b, 0) : r->norm2;
+            tails = sketch_lost = r->method == LODE_STHOSVD_GRAM
+                                      ? r->norm2 - lode_i_basis_tail(&b, 0)
+                                      : r->norm2;
         if (i > 0 || along < 0)
             tails += lode_i_basis_tail(&b, columns);
         lode_i_basis_free(&b);
@@ -455,8 +486,13 @@ static lode_status ranks_for_budget(lode_ctx *ctx, run *r, double *const *energy
     }
     LODE_TRY(lode_i_core_shape(ctx, r->d, r->X.shape, (const double *const *)spectra, r->core.shape,
                                (double)r->o->params, rank, NULL, NULL));
-    for (int k = 0; k < r->d; k++)
+    double tails = fmax(r->lost, 0); /* the bases are orthonormal: the losses of the modes add */
+    for (int k = 0; k < r->d; k++) {
         rank[k] = lode_i_min(rank[k], r->cap[k]);
+        for (int64_t i = rank[k]; i < r->core.shape[k]; i++)
+            tails += energy[k][i];
+    }
+    r->info.predicted = sqrt(tails) / r->X.scale;
 done:
     lode_i_free(store);
     return st;
@@ -514,8 +550,13 @@ static lode_status choose(lode_ctx *ctx, run *r)
         int64_t cap[LODE_MAX_NDIM];
         for (int k = 0; k < r->d; k++)
             cap[k] = lode_i_min(shape[k], r->cap[k]);
-        const lode_i_choice c = { .core = &r->core, .order = (const int64_t *const *)index, .energy = energy,
-                                  .lost = r->lost, .allowed = r->allowed, .shape = r->X.shape, .cap = cap };
+        const lode_i_choice c = { .core = &r->core,
+                                  .order = (const int64_t *const *)index,
+                                  .energy = energy,
+                                  .lost = r->lost,
+                                  .allowed = r->allowed,
+                                  .shape = r->X.shape,
+                                  .cap = cap };
         r->info.bound = LODE_STHOSVD_BY_ERROR;
         if (r->o->hosvd)
             memcpy(rank, cap, sizeof rank);
@@ -533,8 +574,8 @@ done:
     return st;
 }
 
-/* Higher-order orthogonal iteration (De Lathauwer, De Moor, Vandewalle 2000): each mode anew from X projected on the
- * others, at the ranks chosen; the error never grows. */
+/* Higher-order orthogonal iteration (De Lathauwer, De Moor, Vandewalle 2000): each mode anew from X
+ * projected on the others, at the ranks chosen; the error never grows. */
 static lode_status sweep(lode_ctx *ctx, run *r)
 {
     lode_status st = LODE_OK;
@@ -600,7 +641,8 @@ static lode_status finish(lode_ctx *ctx, run *r, lode_value X, lode_dtype dtype)
     }
     r->info.norm = sqrt(r->norm2) / r->X.scale;
     r->info.error = sqrt(error2 > 0 ? error2 : 0) / r->X.scale;
-    /* Below this the difference of squares, or the rounding to the result's type, would show in the error. */
+    /* Below this the difference of squares, or the rounding to the result's type, would show in the
+     * error. */
     const double safe = 100 * sqrt(lode_i_epsilon(dtype));
     r->info.residual = r->norm2 > 0 && !(error2 > safe * safe * r->norm2);
     if (r->info.residual) {
@@ -636,8 +678,8 @@ done:
     return st;
 }
 
-lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts *o, lode_array *core,
-                           lode_array *factors, lode_sthosvd_info *info)
+lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts *o,
+                           lode_array *core, lode_array *factors, lode_sthosvd_info *info)
 {
     lode_status st = LODE_OK;
     lode_dtype dtype;
@@ -650,12 +692,16 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     r.look.extremes = o->unit == LODE_STHOSVD_RANGE;
     LODE_TRY(read_options(ctx, &r));
     order_modes(&r);
-    if (r.X.size && o->error > 0 && o->unit != LODE_STHOSVD_NORM) /* the method depends on the relative error */
+    /* the method depends on the relative error */
+    if (r.X.size && o->error > 0 && o->unit != LODE_STHOSVD_NORM)
         LODE_TRY(first_look(ctx, &r));
     LODE_TRY(attempt(ctx, &r, X, dtype));
-    for (int i = 0; i < 2 && r.info.bound == LODE_STHOSVD_BY_ERROR && r.met && r.info.error > r.info.target; i++) {
+    for (int i = 0;
+         i < 2 && r.info.bound == LODE_STHOSVD_BY_ERROR && r.met && r.info.error > r.info.target;
+         i++) {
         /* rounding to the result's type went over the budget: once more with that much less */
-        const double over = (r.info.error * r.info.error - r.info.target * r.info.target) * r.X.scale * r.X.scale;
+        const double over = (r.info.error * r.info.error - r.info.target * r.info.target) *
+                            r.X.scale * r.X.scale;
         if (!(over < 0.5 * r.allowed))
             break;
         r.allowed -= 1.5 * over + 1e-6 * r.allowed;
@@ -663,8 +709,9 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
         LODE_TRY(attempt(ctx, &r, X, dtype));
     }
     if (r.info.error > r.info.target) /* false without a target */
-        st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s", r.info.error,
-                         r.info.target, r.info.bound == LODE_STHOSVD_BY_MAX_RANK ? ": max_rank bound it" : "");
+        st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s",
+                         r.info.error, r.info.target,
+                         r.info.bound == LODE_STHOSVD_BY_MAX_RANK ? ": max_rank bound it" : "");
     if (info)
         *info = r.info;
     lode_array_swap(core, &r.core);

@@ -1,15 +1,15 @@
 /* Leading singular triplets by block Krylov iteration with thick restart.
  *
- * The basis Q grows by blocks: A^H A applied to the newest block, made orthonormal against all of Q. One-sided, W = A Q
- * is kept as it is and T = Q^H A^H A Q gives squared Ritz values: one pass over A a step and half the orthogonalization,
- * but values below sqrt(eps) s_1 drown. Two-sided (block Golub-Kahan), W is replaced by an orthonormal U with
- * A Q = U T, so that values keep their digits down to eps s_1. The basis keeps its leading Ritz vectors when full
- * (thick restart).
+ * The basis Q grows by blocks: A^H A applied to the newest block, made orthonormal against all of
+ * Q. One-sided, W = A Q is kept as it is and T = Q^H A^H A Q gives squared Ritz values: one pass
+ * over A a step and half the orthogonalization, but values below sqrt(eps) s_1 drown. Two-sided
+ * (block Golub-Kahan), W is replaced by an orthonormal U with A Q = U T, so that values keep their
+ * digits down to eps s_1. The basis keeps its leading Ritz vectors when full (thick restart).
  *
- * Sources: Golub, Luk, Overton 1981, doi:10.1145/355945.355946 (block Lanczos for singular values); Musco, Musco 2015,
- * doi:10.48550/arXiv.1504.05477 (randomized start, gap-independent bounds); Wu, Simon 2000,
- * doi:10.1137/S0895479898334605 (thick restart); Mathias 1998, doi:10.1137/S0895479895292418 (quadratic residual
- * bounds, by which it stops). */
+ * Sources: Golub, Luk, Overton 1981, doi:10.1145/355945.355946 (block Lanczos for singular values);
+ * Musco, Musco 2015, doi:10.48550/arXiv.1504.05477 (randomized start, gap-independent bounds); Wu,
+ * Simon 2000, doi:10.1137/S0895479898334605 (thick restart); Mathias 1998,
+ * doi:10.1137/S0895479895292418 (quadratic residual bounds, by which it stops). */
 #include <math.h>
 
 #include "linop/krylov.h"
@@ -29,7 +29,10 @@ static lode_status put(lode_ctx *ctx, const lode_array *from, lode_array *a, int
     return st;
 }
 
-lode_array lode_i_krylov_basis(const krylov *k, const lode_array *a) { return lode_i_cols(a, 0, k->done); }
+lode_array lode_i_krylov_basis(const krylov *k, const lode_array *a)
+{
+    return lode_i_cols(a, 0, k->done);
+}
 
 /* Columns for `need` vectors in Q, in W where it is kept, and rows and columns for them in T. */
 static lode_status make_room(lode_ctx *ctx, krylov *k, int64_t need)
@@ -38,9 +41,11 @@ static lode_status make_room(lode_ctx *ctx, krylov *k, int64_t need)
     lode_array q = { 0 }, w = { 0 }, t = { 0 };
     if (need <= k->room)
         return LODE_OK;
-    const int64_t room = lode_i_min(k->cap, lode_i_max(lode_i_max(need, k->o.first_basis), 2 * k->room));
+    const int64_t room = lode_i_min(k->cap,
+                                    lode_i_max(lode_i_max(need, k->o.first_basis), 2 * k->room));
     const int64_t square[2] = { room, room };
-    LODE_TRY(lode_array_zeros(ctx, lode_i_is_complex(k->A->dtype) ? LODE_C128 : LODE_F64, 2, square, &t));
+    LODE_TRY(lode_array_zeros(ctx, lode_i_is_complex(k->A->dtype) ? LODE_C128 : LODE_F64, 2, square,
+                              &t));
     if (k->room > 0)
         LODE_TRY(put(ctx, &k->T, &t, 0, 0));
     lode_array_swap(&k->T, &t);
@@ -64,7 +69,8 @@ done:
 
 /* ---- range of the numbers ---- */
 
-/* Products far from 1 overflow or vanish when squared: false, and then A is scaled by a power of 2. */
+/* Products far from 1 overflow or vanish when squared: false, and then A is scaled by a power of
+ * 2. */
 static lode_status in_range(lode_ctx *ctx, const lode_array *product, bool *good)
 {
     double norm = 0;
@@ -96,7 +102,8 @@ done:
 
 /* ---- one step ---- */
 
-/* The first block: random directions; of the row space where A is wide, whose null space is then no burden. */
+/* The first block: random directions; of the row space where A is wide, whose null space is then no
+ * burden. */
 static lode_status start(lode_ctx *ctx, krylov *k)
 {
     lode_status st = LODE_OK;
@@ -105,7 +112,8 @@ static lode_status start(lode_ctx *ctx, krylov *k)
     const bool wide = A->cols > A->rows;
     bool good = true;
     k->fresh = k->starts = lode_i_min(k->o.block, k->limit);
-    LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, k->o.op, 0), A->dtype, wide ? A->rows : A->cols, k->fresh, &x));
+    LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, k->o.op, 0), A->dtype, wide ? A->rows : A->cols,
+                          k->fresh, &x));
     if (wide) {
         LODE_TRY(A->apply(ctx, A, true, &x, &y));
         k->products += k->fresh;
@@ -129,19 +137,29 @@ done:
 static lode_status put_hermitian(lode_ctx *ctx, krylov *k, const lode_array *c)
 {
     lode_status st = LODE_OK;
-    lode_array wide = { 0 }, mirror = { 0 };
+    lode_array wide = { 0 }, mirror = { 0 }, own = { 0 }, copy = { 0 };
     LODE_TRY(lode_array_cast(ctx, c, k->T.dtype, &wide));
+    /* rounding makes the halves of the block on the diagonal unlike, in single precision by more than the
+     * decomposition of T allows */
+    own = lode_i_rows(&wide, k->done, k->done + c->shape[1]);
+    LODE_TRY(lode_array_cast(ctx, &own, own.dtype, &copy));
+    LODE_TRY(lode_i_conj(ctx, &copy));
+    mirror = lode_i_transposed(&copy);
+    LODE_TRY(lode_i_axpy(ctx, 1, &mirror, &own));
+    LODE_TRY(lode_i_scale(ctx, 0.5, &own));
     LODE_TRY(put(ctx, &wide, &k->T, 0, k->done));
     LODE_TRY(lode_i_conj(ctx, &wide));
     mirror = lode_i_transposed(&wide);
     LODE_TRY(put(ctx, &mirror, &k->T, k->done, 0));
 done:
-    LODE_FREE(&mirror, &wide);
+    LODE_FREE(&wide, &own, &copy);
     return st;
 }
 
-/* W = A X and Z = A^H W; two-sided, W is made orthonormal against U first and its coefficients go into T. */
-static lode_status products(lode_ctx *ctx, krylov *k, const lode_array *X, lode_array *W, lode_array *Z)
+/* W = A X and Z = A^H W; two-sided, W is made orthonormal against U first and its coefficients go
+ * into T. */
+static lode_status products(lode_ctx *ctx, krylov *k, const lode_array *X, lode_array *W,
+                            lode_array *Z)
 {
     lode_status st = LODE_OK;
     lode_array basis = { 0 }, c = { 0 }, r = { 0 };
@@ -176,7 +194,8 @@ done:
     return st;
 }
 
-/* The idea turned off: subspace iteration, with no basis but the newest A^H A X = X T + Q_next R. */
+/* The idea turned off: subspace iteration, with no basis but the newest A^H A X = X T + Q_next
+ * R. */
 static lode_status only_newest(lode_ctx *ctx, krylov *k)
 {
     lode_status st = LODE_OK;
@@ -243,7 +262,8 @@ done:
 
 /* ---- thick restart ---- */
 
-static lode_status rotate(lode_ctx *ctx, const krylov *k, const lode_array *Y, int64_t p, lode_array *basis)
+static lode_status rotate(lode_ctx *ctx, const krylov *k, const lode_array *Y, int64_t p,
+                          lode_array *basis)
 {
     lode_status st = LODE_OK;
     lode_array old = { 0 }, y = { 0 }, narrow = { 0 }, out = { 0 };
@@ -279,9 +299,9 @@ done:
 
 /* ---- ties ---- */
 
-/* A block of b columns finds at most b vectors of an eigenvalue, however many there are, and its residuals do not tell. So
- * where as many values as blocks were started with are equal, to what the tolerance can tell apart, fresh random columns
- * join the next block. */
+/* A block of b columns finds at most b vectors of an eigenvalue, however many there are, and its
+ * residuals do not tell. So where as many values as blocks were started with are equal, to what the
+ * tolerance can tell apart, fresh random columns join the next block. */
 static int64_t most_equal(const krylov *k, int64_t wanted)
 {
     const double width = 1 - sqrt(k->o.tol);
@@ -353,7 +373,8 @@ static lode_status begin(lode_ctx *ctx, krylov *k, const lode_linop *A, const lo
     k->two = k->o.two_sided, k->keep = k->two || k->o.keep_products;
     k->limit = lode_i_min(A->rows, A->cols), k->cap = k->o.max_basis;
     k->norm = NAN, k->stream = lode_i_stream(ctx, k->o.op, 1);
-    k->next_check = o->tail > 0 || o->tail_rel > 0 ? 2 * k->o.block : lode_i_max(2 * o->rank, o->rank + k->o.block);
+    k->next_check = o->tail > 0 || o->tail_rel > 0 ? 2 * k->o.block
+                                                   : lode_i_max(2 * o->rank, o->rank + k->o.block);
     LODE_TRY(start(ctx, k));
 done:
     return st;
@@ -389,15 +410,16 @@ static lode_status iterate(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *floo
     LODE_TRY(lode_i_krylov_enough(ctx, k, wanted, &(bool){ false }, floor));
     *floor = false;
     st = lode_i_fail(ctx, LODE_NOCONV,
-                     "%" PRId64 " of %" PRId64 " singular triplets reached tolerance %.1e in %" PRId64
+                     "%" PRId64 " of %" PRId64
+                     " singular triplets reached tolerance %.1e in %" PRId64
                      " steps; the best are kept: allow more with max_iter, or loosen tol",
                      k->converged, *wanted, k->o.tol, k->o.max_iter);
 done:
     return st;
 }
 
-lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o, lode_array *U, lode_array *s,
-                        lode_array *V, lode_svds_info *info)
+lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o, lode_array *U,
+                        lode_array *s, lode_array *V, lode_svds_info *info)
 {
     lode_status st = LODE_OK;
     krylov k = { 0 };
@@ -406,8 +428,8 @@ lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts
     bool floor = false;
     const int64_t r = lode_i_min(A->rows, A->cols);
     const bool tail = o->tail > 0 || o->tail_rel > 0;
-    LODE_REQUIRE(o->rank >= 0 && o->rank <= r, LODE_ESHAPE, "rank %" PRId64 " does not fit %" PRId64 " x %" PRId64,
-                 o->rank, A->rows, A->cols);
+    LODE_REQUIRE(o->rank >= 0 && o->rank <= r, LODE_ESHAPE,
+                 "rank %" PRId64 " does not fit %" PRId64 " x %" PRId64, o->rank, A->rows, A->cols);
     LODE_REQUIRE(!tail || A->norm, LODE_EUSAGE,
                  "an error rule needs ||A||_F, which products alone do not give: give the rank");
     if (o->rank == 0)

@@ -1,10 +1,12 @@
-/* Private to the Tucker files of linop: a tensor read by slabs, mode by mode bases, the choice of ranks. */
+/* Private to the Tucker files of linop: a tensor read by slabs, mode by mode bases, the choice of
+ * ranks. */
 #ifndef LODE_LINOP_TUCKER_H
 #define LODE_LINOP_TUCKER_H
 
 #include "linop/sthosvd.h"
 
-/* ---- a tensor by slabs: the cut follows from shape and type alone, in memory or from a source ---- */
+/* ---- a tensor by slabs: the cut follows from shape and type alone, in memory or from a source
+ * ---- */
 
 typedef struct lode_i_slabs {
     const lode_array *array;   /* borrowed; NULL: the source is read */
@@ -15,22 +17,24 @@ typedef struct lode_i_slabs {
     int ndim, axis;            /* cut along `axis`, `rows` at a time */
     int64_t shape[LODE_MAX_NDIM], rows, count, size;
     const char *name;
-    /* Bases already found that are not in the values yet: each slab is multiplied by them, in this order. */
+    /* Bases already found that are not in the values yet: each slab is multiplied by them, in this
+     * order. */
     int pending;
     int mode[LODE_MAX_NDIM];
     const lode_array *U[LODE_MAX_NDIM];
-    double passes;             /* over the values */
+    double passes; /* over the values */
 } lode_i_slabs;
 
 /** What the first look at the values finds. */
 typedef struct lode_i_seen {
-    bool extremes;          /* wanted: min and max */
+    bool extremes; /* wanted: min and max */
     double min, max;
-    double sumsq, largest;  /* of |x|^2; the largest norm of a slab */
+    double sumsq, largest; /* of |x|^2; the largest norm of a slab */
     int64_t slabs;
 } lode_i_seen;
 
-/** Axis and rows of the cut: a sixteenth of the tensor, between 256 KiB and 8 MiB where rows allow it. */
+/** Axis and rows of the cut: a sixteenth of the tensor, between 256 KiB and 8 MiB where rows allow
+ *  it. */
 void lode_i_slab_cut(lode_dtype work, int ndim, const int64_t *shape, int *axis, int64_t *rows);
 /** Borrows X. name: in messages. */
 lode_status lode_i_slabs_open(lode_ctx *ctx, lode_value X, const char *name, lode_i_slabs *s);
@@ -39,59 +43,69 @@ void lode_i_slabs_over(const lode_i_slabs *cut, const lode_array *stored, lode_i
 void lode_i_slabs_close(lode_i_slabs *s);
 /** Shape with the pending bases multiplied in. */
 void lode_i_slabs_shape(const lode_i_slabs *s, int64_t *shape);
-/** Slab i, contiguous, pending bases multiplied in. seen, or NULL: takes in what was read, and NaN or infinity is
+/** Slab i, contiguous, pending bases multiplied in. seen, or NULL: takes in what was read, and NaN
+ *  or infinity is
  *  LODE_EDOMAIN naming the index. */
-lode_status lode_i_slab(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_i_seen *seen, lode_array *slab);
+lode_status lode_i_slab(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_i_seen *seen,
+                        lode_array *slab);
 
 /* One pass each; `seen` as above. */
 lode_status lode_i_slabs_look(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *seen);
 /** Gram matrix of the unfolding of a mode. */
-lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen, lode_array *G);
+lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen,
+                              lode_array *G);
 /** Triangle R of the QR of the transposed unfolding: X_(mode)^T = Q R. */
-lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen, lode_array *R);
-/** Gram matrix of the mode after `along` (not the slab axis) was hashed to `buckets` with random signs: its expectation
- *  is the Gram matrix of X. */
-lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, int64_t buckets,
-                                lode_stream stream, lode_i_seen *seen, lode_array *G);
+lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen,
+                            lode_array *R);
+/** Gram matrix of the mode after `along` (not the slab axis) was hashed to `buckets` with random
+ *  signs: its expectation is the Gram matrix of X. */
+lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along,
+                                int64_t buckets, lode_stream stream, lode_i_seen *seen,
+                                lode_array *G);
 /** Y = X_(mode) X_(mode)^H V: a step of subspace iteration. */
-lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const lode_array *V, lode_i_seen *seen,
-                               lode_array *Y);
+lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const lode_array *V,
+                               lode_i_seen *seen, lode_array *Y);
 /** X x_k U[k]^H over the modes with U[k] not NULL. */
-lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_array *const *U, lode_i_seen *seen,
-                                 lode_array *out);
+lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_array *const *U,
+                                 lode_i_seen *seen, lode_array *out);
 
 /** The unfolding's transpose, others x n; a view where strides allow. */
 lode_status lode_i_unfold(lode_ctx *ctx, const lode_array *T, int mode, lode_array *A);
-/** The modes in the order in which products with n_k x r_k matrices cost least: from n to r, or back. */
+/** The modes in the order in which products with n_k x r_k matrices cost least: from n to r, or
+ *  back. */
 void lode_i_tucker_order(int ndim, const int64_t *n, const int64_t *r, bool expand, int *order);
 
 /* ---- bases ---- */
 
 /** Leading left singular vectors of an unfolding and their energies (squared singular values). */
 typedef struct lode_i_basis {
-    lode_array U;      /* n x count, orthonormal columns */
-    double *energy;    /* count, descending, >= 0 */
+    lode_array U;   /* n x count, orthonormal columns */
+    double *energy; /* count, descending, >= 0 */
     int64_t count;
-    double rest;       /* energy not in `energy` */
+    double rest; /* energy not in `energy` */
 } lode_i_basis;
 void lode_i_basis_free(lode_i_basis *b);
 /** Sum of energy[r..] and rest. */
 double lode_i_basis_tail(const lode_i_basis *b, int64_t r);
 /** Smallest r >= 1 whose tail is at most `allowed`; count + 1 when there is none. */
 int64_t lode_i_basis_rank(const lode_i_basis *b, double allowed);
-/** Of a Gram matrix: all pairs; or, columns given, so many of the leading ones by subspace iteration. */
+/** Of a Gram matrix: all pairs; or, columns given, so many of the leading ones by subspace
+ *  iteration. */
 lode_status lode_i_basis_gram(lode_ctx *ctx, const lode_array *G, lode_i_basis *b);
-lode_status lode_i_basis_leading(lode_ctx *ctx, const lode_array *G, int64_t columns, lode_stream s, lode_i_basis *b);
+lode_status lode_i_basis_leading(lode_ctx *ctx, const lode_array *G, int64_t columns, lode_stream s,
+                                 lode_i_basis *b);
 /** From R of lode_i_slabs_qr. */
 lode_status lode_i_basis_qr(lode_ctx *ctx, const lode_array *R, lode_i_basis *b);
 /** By SVD of the unfolding of T in memory: for a mode longer than all others together. */
 lode_status lode_i_basis_svd(lode_ctx *ctx, const lode_array *T, int mode, lode_i_basis *b);
-/** By block subspace iteration over slabs, for a mode too long for a Gram matrix: `columns` of them; start: columns
- *  to begin with, or NULL. total: energy of all. */
-lode_status lode_i_basis_power(lode_ctx *ctx, lode_i_slabs *s, int mode, int64_t columns, const lode_array *start,
-                               double total, lode_stream stream, lode_i_basis *b);
+/** By block subspace iteration over slabs, for a mode too long for a Gram matrix: `columns` of
+ *  them; start: columns to begin with, or NULL. total: energy of all. */
+lode_status lode_i_basis_power(lode_ctx *ctx, lode_i_slabs *s, int mode, int64_t columns,
+                               const lode_array *start, double total, lode_stream stream,
+                               lode_i_basis *b);
 /** U[:, 0:count], contiguous; columns that the basis lacks are made up, orthonormal. */
-lode_status lode_i_basis_columns(lode_ctx *ctx, const lode_i_basis *b, int64_t count, lode_array *U);
+lode_status lode_i_basis_columns(lode_ctx *ctx, const lode_i_basis *b, int64_t count,
+                                 lode_array *U);
 
 /* ---- the choice of ranks ---- */
 
@@ -105,15 +119,17 @@ typedef struct lode_i_choice {
     const int64_t *shape;        /* of X: counts parameters */
     const int64_t *cap;          /* ranks at most */
 } lode_i_choice;
-/** Ranks of the leading sub-core with the fewest entries that leaves at most `allowed`; among those within
- *  5% of it, the one with the fewest parameters. met false: even `cap` leaves more, and is the answer. */
+/** Ranks of the leading sub-core with the fewest entries that leaves at most `allowed`; among those
+ *  within
+ *  5% of it, the one with the fewest parameters. met false: even `cap` leaves more, and is the
+ *  answer. */
 lode_status lode_i_choose_ranks(lode_ctx *ctx, const lode_i_choice *c, int64_t *rank, bool *met);
 
 /** order: indices sorted by falling energy, ties by their order so far. room: n more. */
 void lode_i_tucker_sort(const double *energy, int64_t n, int64_t *order, int64_t *room);
-/** Leaves count[k] slices index[k][..] of the core and columns of U, in canonical order and signs; index is put into
- *  that order. held, or NULL: the energy left. */
-lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U, int64_t *const *index,
-                                 const int64_t *count, double *held);
+/** Leaves count[k] slices index[k][..] of the core and columns of U, in canonical order and signs;
+ *  index is put into that order. held, or NULL: the energy left. */
+lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U,
+                                 int64_t *const *index, const int64_t *count, double *held);
 
 #endif

@@ -1,5 +1,5 @@
-/* What is done with a Tucker decomposition: expanding, projecting onto its bases, measuring its residual, its
- * canonical form. */
+/* What is done with a Tucker decomposition: expanding, projecting onto its bases, measuring its
+ * residual, its canonical form. */
 #include "linop/tucker.h"
 
 #include <math.h>
@@ -33,7 +33,8 @@ done:
 }
 
 /* Factors in the working type; the caller frees `copies`. */
-static lode_status widen(lode_ctx *ctx, int d, const lode_array *factors, lode_dtype work, lode_array *copies)
+static lode_status widen(lode_ctx *ctx, int d, const lode_array *factors, lode_dtype work,
+                         lode_array *copies)
 {
     for (int k = 0; k < d; k++)
         LODE_FORWARD(lode_i_as(ctx, &factors[k], work, &copies[k]));
@@ -45,13 +46,14 @@ static lode_status fits(lode_ctx *ctx, const lode_i_slabs *s, const lode_array *
     for (int k = 0; k < s->ndim; k++)
         if (factors[k].ndim != 2 || factors[k].shape[0] != s->shape[k])
             return lode_i_fail(ctx, LODE_ESHAPE,
-                               "%s has %" PRId64 " values along mode %d, the factor there %" PRId64 " rows", s->name,
-                               s->shape[k], k, factors[k].shape[0]);
+                               "%s has %" PRId64 " values along mode %d, the factor there %" PRId64
+                               " rows",
+                               s->name, s->shape[k], k, factors[k].shape[0]);
     return LODE_OK;
 }
 
-lode_status lode_i_tucker_project(lode_ctx *ctx, lode_value X, const lode_array *factors, const char *name,
-                                  lode_array *core, double *norm)
+lode_status lode_i_tucker_project(lode_ctx *ctx, lode_value X, const lode_array *factors,
+                                  const char *name, lode_array *core, double *norm)
 {
     lode_status st = LODE_OK;
     lode_i_slabs s = { 0 };
@@ -78,8 +80,9 @@ done:
     return st;
 }
 
-lode_status lode_i_tucker_residual(lode_ctx *ctx, lode_value X, const lode_array *core, const lode_array *factors,
-                                   const char *name, double *error, double *norm)
+lode_status lode_i_tucker_residual(lode_ctx *ctx, lode_value X, const lode_array *core,
+                                   const lode_array *factors, const char *name, double *error,
+                                   double *norm)
 {
     lode_status st = LODE_OK;
     lode_i_slabs s = { 0 };
@@ -110,7 +113,8 @@ done:
     return st;
 }
 
-/* order: indices by falling energy, ties by index. A merge sort: nearly sorted input is one walk. */
+/* order: indices by falling energy, ties by index. A merge sort: nearly sorted input is one
+ * walk. */
 void lode_i_tucker_sort(const double *energy, int64_t n, int64_t *order, int64_t *room)
 {
     for (int64_t run = 1; run < n; run *= 2)
@@ -120,19 +124,22 @@ void lode_i_tucker_sort(const double *energy, int64_t n, int64_t *order, int64_t
                 continue;
             int64_t i = a, j = m, t = 0;
             while (i < m || j < e)
-                room[t++] = j == e || (i < m && !(energy[order[j]] > energy[order[i]])) ? order[i++] : order[j++];
+                room[t++] = j == e || (i < m && !(energy[order[j]] > energy[order[i]]))
+                                ? order[i++]
+                                : order[j++];
             memcpy(order + a, room, (size_t)t * sizeof *order);
         }
 }
 
 /* Columns index[] of U, signs canonical; phase: what the core's slices must be multiplied by. */
-static lode_status pick_columns(lode_ctx *ctx, const lode_array *U, const int64_t *rows, const int64_t *index,
-                                int64_t count, lode_array *V, lode_array *phase)
+static lode_status pick_columns(lode_ctx *ctx, const lode_array *U, const int64_t *rows,
+                                const int64_t *index, int64_t count, lode_array *V,
+                                lode_array *phase)
 {
     lode_status st = LODE_OK;
     lode_array ones = { 0 };
-    LODE_TRY(lode_i_pick(ctx, U, (const int64_t *const[]){ rows, index }, (const int64_t[]){ U->shape[0], count },
-                         NULL, V));
+    LODE_TRY(lode_i_pick(ctx, U, (const int64_t *const[]){ rows, index },
+                         (const int64_t[]){ U->shape[0], count }, NULL, V));
     LODE_TRY(lode_i_matrix_new(ctx, U->dtype, 1, count, &ones));
     LODE_TRY(lode_i_fill(ctx, &ones, 1));
     if (V->shape[0] > 0)
@@ -144,8 +151,8 @@ done:
     return st;
 }
 
-lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U, int64_t *const *index,
-                                 const int64_t *count, double *held)
+lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U,
+                                 int64_t *const *index, const int64_t *count, double *held)
 {
     lode_status st = LODE_OK;
     const int d = core->ndim;

@@ -1,4 +1,5 @@
-/* Bases of the mode unfoldings: eigenvectors of Gram matrices, singular vectors through QR, block power iteration. */
+/* Bases of the mode unfoldings: eigenvectors of Gram matrices, singular vectors through QR, block
+ * power iteration. */
 #include "linop/tucker.h"
 
 #include <math.h>
@@ -30,13 +31,15 @@ int64_t lode_i_basis_rank(const lode_i_basis *b, double allowed)
 }
 
 /* Takes over U; energies are w, or w^2. */
-static lode_status settle(lode_ctx *ctx, lode_array *U, const lode_array *w, bool square, lode_i_basis *b)
+static lode_status settle(lode_ctx *ctx, lode_array *U, const lode_array *w, bool square,
+                          lode_i_basis *b)
 {
     lode_i_basis new = { .count = lode_i_min(U->shape[1], w->shape[0]) };
     LODE_FORWARD(LODE_NEW(ctx, lode_i_max(new.count, 1), &new.energy));
     for (int64_t i = 0; i < new.count; i++) {
         const double v = lode_i_get1(w, i);
-        new.energy[i] = square ? v * v : v > 0 ? v : 0; /* rounding makes small eigenvalues negative */
+        /* rounding makes small eigenvalues negative */
+        new.energy[i] = square ? v *v : v > 0 ? v : 0;
     }
     lode_array_swap(&new.U, U);
     lode_i_basis_free(b);
@@ -55,9 +58,11 @@ done:
     return st;
 }
 
-/* Block power iteration on G and Rayleigh-Ritz: what n^2 `columns` flops give in place of n^3 of slower ones. The
- * Ritz values never exceed the eigenvalues, so the tail is never understated. b's columns so far start it. */
-lode_status lode_i_basis_leading(lode_ctx *ctx, const lode_array *G, int64_t columns, lode_stream s, lode_i_basis *b)
+/* Block power iteration on G and Rayleigh-Ritz: what n^2 `columns` flops give in place of n^3 of
+ * slower ones. The Ritz values never exceed the eigenvalues, so the tail is never understated. b's
+ * columns so far start it. */
+lode_status lode_i_basis_leading(lode_ctx *ctx, const lode_array *G, int64_t columns, lode_stream s,
+                                 lode_i_basis *b)
 {
     lode_status st = LODE_OK;
     lode_array V = { 0 }, Y = { 0 }, T = { 0 }, part = { 0 };
@@ -111,8 +116,9 @@ done:
     return st;
 }
 
-lode_status lode_i_basis_power(lode_ctx *ctx, lode_i_slabs *s, int mode, int64_t columns, const lode_array *start,
-                               double total, lode_stream stream, lode_i_basis *b)
+lode_status lode_i_basis_power(lode_ctx *ctx, lode_i_slabs *s, int mode, int64_t columns,
+                               const lode_array *start, double total, lode_stream stream,
+                               lode_i_basis *b)
 {
     lode_status st = LODE_OK;
     lode_array V = { 0 }, Y = { 0 }, part = { 0 }, G = { 0 };
@@ -126,7 +132,8 @@ lode_status lode_i_basis_power(lode_ctx *ctx, lode_i_slabs *s, int mode, int64_t
         lode_array_free(&part);
     }
     LODE_TRY(lode_i_orth(ctx, &V, NULL));
-    for (int q = 0; q < 2; q++) { /* singular values enter to the fourth power: the tail hardly tilts the space */
+    for (int q = 0; q < 2;
+         q++) { /* singular values enter to the fourth power: the tail hardly tilts the space */
         LODE_TRY(lode_i_slabs_power(ctx, s, mode, &V, NULL, &Y));
         lode_array_swap(&V, &Y);
         LODE_TRY(lode_i_orth(ctx, &V, NULL));
@@ -154,7 +161,8 @@ lode_status lode_i_basis_columns(lode_ctx *ctx, const lode_i_basis *b, int64_t c
     if (have == count) {
         LODE_TRY(lode_i_as(ctx, &part, b->U.dtype, &new));
     } else {
-        LODE_TRY(lode_array_zeros(ctx, b->U.dtype, 2, (const int64_t[]){ b->U.shape[0], count }, &new));
+        LODE_TRY(
+            lode_array_zeros(ctx, b->U.dtype, 2, (const int64_t[]){ b->U.shape[0], count }, &new));
         to = lode_i_cols(&new, 0, have);
         LODE_TRY(lode_array_copy_into(ctx, &part, &to));
         lode_array_free(&to);

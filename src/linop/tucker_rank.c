@@ -1,11 +1,14 @@
-/* Ranks from the whole error budget. The energy outside a leading sub-core of the generous core G is
+/* Ranks from the whole error budget. The energy outside a leading sub-core of the generous core G
+ * is
  *   D(r) = lost + sum over entries with i_k >= r_k for some k of |G_i|^2,
  * exactly, because the bases are orthonormal; it splits without cancellation into
- *   D(r) = lost + sum_k T_k(r_0..r_k),  T_k = energy with i_j < r_j for j < k, i_k >= r_k, any i_j for j > k.
- * Each T_k is a prefix sum over all axes but the last and a suffix sum over that one. So every candidate of a
- * grid costs d additions, and the smallest feasible core is found by looking at all of them: no share of the
- * budget is fixed for a mode beforehand. Ranges that no feasible choice can leave are cut off first; a grid
- * still too large is looked at coarsely, then again finely around the best. */
+ *   D(r) = lost + sum_k T_k(r_0..r_k),  T_k = energy with i_j < r_j for j < k, i_k >= r_k, any i_j
+ *   for j > k.
+ * Each T_k is a prefix sum over all axes but the last and a suffix sum over that one. So every
+ * candidate of a grid costs d additions, and the smallest feasible core is found by looking at all
+ * of them: no share of the budget is fixed for a mode beforehand. Ranges that no feasible choice
+ * can leave are cut off first; a grid still too large is looked at coarsely, then again finely
+ * around the best. */
 #include "linop/tucker.h"
 
 #include "array/box.h"
@@ -19,8 +22,8 @@ typedef struct grid {
     int d;
     int64_t lo[LODE_MAX_NDIM], hi[LODE_MAX_NDIM]; /* ranks, both included */
     int64_t n[LODE_MAX_NDIM];                     /* candidates a mode */
-    int64_t bins[LODE_MAX_NDIM];                  /* one more where the cap leaves a part that no candidate takes */
-    double *table[LODE_MAX_NDIM];                 /* T_k */
+    int64_t bins[LODE_MAX_NDIM];  /* one more where the cap leaves a part that no candidate takes */
+    double *table[LODE_MAX_NDIM]; /* T_k */
     double *all;
 } grid;
 
@@ -51,7 +54,8 @@ static void size_grid(grid *g, const int64_t *size)
     }
 }
 
-/* From the energies of bins over modes 0..k, in table[k], those over modes 0..k-1 and T_k in place. */
+/* From the energies of bins over modes 0..k, in table[k], those over modes 0..k-1 and T_k in
+ * place. */
 static void make_tables(grid *g)
 {
     int64_t size = 1;
@@ -103,27 +107,29 @@ static lode_status measure(lode_ctx *ctx, const lode_i_choice *c, grid *g)
             bin[k][c->order[k][i]] = (int32_t)j;
         }
     }
-    LODE_TRY(lode_i_bin_energies(ctx, c->core, (const int32_t *const *)bin, g->bins, g->table[g->d - 1]));
+    LODE_TRY(lode_i_bin_energies(ctx, c->core, (const int32_t *const *)bin, g->bins,
+                                 g->table[g->d - 1]));
     make_tables(g);
 done:
     lode_i_free(bins);
     return st;
 }
 
-/* Looks at every feasible candidate with a core of at most `within` entries: the one with the fewest entries, or
- * the fewest parameters. */
-static bool look(const grid *g, const lode_i_choice *c, double within, bool parameters, double *least,
-                 int64_t *best)
+/* Looks at every feasible candidate with a core of at most `within` entries: the one with the
+ * fewest entries, or the fewest parameters. */
+static bool look(const grid *g, const lode_i_choice *c, double within, bool parameters,
+                 double *least, int64_t *best)
 {
     int64_t at[LODE_MAX_NDIM] = { 0 }, place[LODE_MAX_NDIM + 1] = { 0 };
     double outside[LODE_MAX_NDIM + 1], core[LODE_MAX_NDIM + 1], factors[LODE_MAX_NDIM + 1];
     bool found = false;
     outside[0] = c->lost, core[0] = 1, factors[0] = 0;
-    for (int k = 0; k >= 0;) {
+    for (int k = 0;;) {
         if (at[k] == g->n[k]) {
             at[k] = 0;
-            if (--k >= 0)
-                at[k]++;
+            if (k-- == 0)
+                break;
+            at[k]++;
             continue;
         }
         const double r = (double)rank_at(g, k, at[k]);
@@ -180,7 +186,8 @@ lode_status lode_i_choose_ranks(lode_ctx *ctx, const lode_i_choice *c, int64_t *
             const int64_t high = at + 1 < g.n[k] ? rank_at(&g, k, at + 1) : g.hi[k];
             rank[k] = rank_at(&g, k, at);
             if (g.n[k] < g.hi[k] - g.lo[k] + 1) {
-                exact = exact && high - low + 1 >= g.hi[k] - g.lo[k] + 1; /* no finer grid fits: stop here */
+                /* no finer grid fits: stop here */
+                exact = exact && high - low + 1 >= g.hi[k] - g.lo[k] + 1;
                 g.lo[k] = low, g.hi[k] = high;
             }
         }

@@ -1,5 +1,5 @@
-/* A tensor by slabs. Every pass over the data cuts it at the same places, whether it lies in memory or in a
- * file, so the same products are made of the same numbers and the bits agree. */
+/* A tensor by slabs. Every pass over the data cuts it at the same places, whether it lies in memory
+ * or in a file, so the same products are made of the same numbers and the bits agree. */
 #include "linop/tucker.h"
 
 #include <float.h>
@@ -8,8 +8,8 @@
 
 enum { SLAB_LEAST = 1 << 18, SLAB_MOST = 1 << 24, SLABS = 32, BATCH = 16, LONG_MODE = 2048 };
 
-/* Axis 0, which files store slowest. Another one where a row of axis 0 is too large or where a mode is too long for
- * a Gram matrix: the slab axis is decomposed last, when the others are short. */
+/* Axis 0, which files store slowest. Another one where a row of axis 0 is too large or where a mode
+ * is too long for a Gram matrix: the slab axis is decomposed last, when the others are short. */
 void lode_i_slab_cut(lode_dtype work, int ndim, const int64_t *shape, int *axis, int64_t *rows)
 {
     double bytes = (double)lode_dtype_size(work), wanted;
@@ -19,7 +19,9 @@ void lode_i_slab_cut(lode_dtype work, int ndim, const int64_t *shape, int *axis,
         if (shape[k] > shape[longest])
             longest = k;
     }
-    wanted = bytes / SLABS < SLAB_LEAST ? SLAB_LEAST : bytes / SLABS > SLAB_MOST ? SLAB_MOST : bytes / SLABS;
+    wanted = bytes / SLABS < SLAB_LEAST  ? SLAB_LEAST
+             : bytes / SLABS > SLAB_MOST ? SLAB_MOST
+                                         : bytes / SLABS;
     *axis = 0;
     if (ndim > 1 && shape[0] <= LONG_MODE &&
         (shape[longest] > LONG_MODE || bytes / (double)lode_i_max(shape[0], 1) > wanted))
@@ -37,8 +39,10 @@ lode_status lode_i_slabs_open(lode_ctx *ctx, lode_value X, const char *name, lod
     *s = (lode_i_slabs){ .scale = 1, .name = name ? name : "X" };
     LODE_REQUIRE(lode_i_value_shape(X, &dtype, &s->ndim, s->shape) &&
                      (X.kind == LODE_ARRAY || X.kind == LODE_SOURCE),
-                 LODE_ETYPE, "%s is a %s; a dense array or source is wanted", s->name, lode_kind_name(X.kind));
-    LODE_REQUIRE(s->ndim >= 1, LODE_ESHAPE, "%s has no axes; a tensor of 1 or more modes is wanted", s->name);
+                 LODE_ETYPE, "%s is a %s; a dense array or source is wanted", s->name,
+                 lode_kind_name(X.kind));
+    LODE_REQUIRE(s->ndim >= 1, LODE_ESHAPE, "%s has no axes; a tensor of 1 or more modes is wanted",
+                 s->name);
     s->work = lode_i_is_complex(lode_i_arith(dtype)) ? LODE_C128 : LODE_F64;
     s->size = 1;
     for (int k = 0; k < s->ndim; k++)
@@ -60,8 +64,14 @@ done:
 void lode_i_slabs_over(const lode_i_slabs *cut, const lode_array *stored, lode_i_slabs *s)
 {
     const int64_t rows = cut->rows, count = cut->count;
-    *s = (lode_i_slabs){ .array = stored, .work = stored->dtype, .scale = 1, .ndim = stored->ndim,
-                         .axis = cut->axis, .rows = rows, .count = count, .name = cut->name };
+    *s = (lode_i_slabs){ .array = stored,
+                         .work = stored->dtype,
+                         .scale = 1,
+                         .ndim = stored->ndim,
+                         .axis = cut->axis,
+                         .rows = rows,
+                         .count = count,
+                         .name = cut->name };
     s->size = lode_array_size(stored);
     memcpy(s->shape, stored->shape, sizeof s->shape);
 }
@@ -80,8 +90,8 @@ void lode_i_slabs_shape(const lode_i_slabs *s, int64_t *shape)
 }
 
 /* Names the first value of slab i that is not finite. */
-static lode_status not_finite(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, const lode_array *slab,
-                              const lode_stats *found)
+static lode_status not_finite(lode_ctx *ctx, const lode_i_slabs *s, int64_t i,
+                              const lode_array *slab, const lode_stats *found)
 {
     const bool nan = found->first_nan >= 0 &&
                      (found->first_infinite < 0 || found->first_nan < found->first_infinite);
@@ -94,7 +104,8 @@ static lode_status not_finite(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, c
         flat = flat * s->shape[k] + at[k];
     char where[LODE_MAX_NDIM * 20 + 3];
     lode_i_print_index(s->ndim, s->shape, flat, where, sizeof where);
-    return lode_i_fail(ctx, LODE_EDOMAIN, "%s%s is %s; a Tucker decomposition takes finite values only", s->name,
+    return lode_i_fail(ctx, LODE_EDOMAIN,
+                       "%s%s is %s; a Tucker decomposition takes finite values only", s->name,
                        where, nan ? "nan" : "infinite");
 }
 
@@ -106,7 +117,8 @@ static void taken(lode_i_seen *seen, double norm, double sumsq)
 }
 
 /* The norm is all that most calls need, and NaN and infinity show in it. */
-static lode_status look(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, const lode_array *slab, lode_i_seen *seen)
+static lode_status look(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, const lode_array *slab,
+                        lode_i_seen *seen)
 {
     lode_stats all = { 0 };
     double norm;
@@ -118,20 +130,23 @@ static lode_status look(lode_ctx *ctx, const lode_i_slabs *s, int64_t i, const l
         seen->min = seen->slabs && seen->min < all.min ? seen->min : all.min;
         seen->max = seen->slabs && seen->max > all.max ? seen->max : all.max;
     }
-    taken(seen, norm, norm * norm); /* may overflow: `largest` tells, and the values are scaled then */
+    /* may overflow: `largest` tells, and the values are scaled then */
+    taken(seen, norm, norm * norm);
     return LODE_OK;
 }
 
 /* Slab i as it lies, in type `dtype`, scaled. */
-static lode_status fetch(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_dtype dtype, lode_array *slab)
+static lode_status fetch(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_dtype dtype,
+                         lode_array *slab)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 }, view = { 0 };
     const int64_t start = i * s->rows, rows = lode_i_min(s->rows, s->shape[s->axis] - start);
     if (s->array) {
         LODE_TRY(lode_array_slice(ctx, s->array, s->axis, start, start + rows, 1, &view));
+        /* scaled below: never the caller's memory */
         if (s->scale != 1)
-            LODE_TRY(lode_array_cast(ctx, &view, dtype, &y)); /* scaled below: never the caller's memory */
+            LODE_TRY(lode_array_cast(ctx, &view, dtype, &y));
         else
             LODE_TRY(lode_i_as(ctx, &view, dtype, &y));
     } else {
@@ -150,7 +165,8 @@ done:
     return st;
 }
 
-lode_status lode_i_slab(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_i_seen *seen, lode_array *slab)
+lode_status lode_i_slab(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_i_seen *seen,
+                        lode_array *slab)
 {
     lode_status st = LODE_OK;
     lode_array z = { 0 };
@@ -192,7 +208,8 @@ static lode_status join(lode_ctx *ctx, lode_array *x, lode_array *sum)
     return LODE_OK;
 }
 
-lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen, lode_array *G)
+lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen,
+                              lode_array *G)
 {
     lode_status st = LODE_OK;
     lode_array slab = { 0 }, g = { 0 }, sum = { 0 };
@@ -208,14 +225,17 @@ done:
     return st;
 }
 
-lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, int64_t buckets,
-                                lode_stream stream, lode_i_seen *seen, lode_array *G)
+lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along,
+                                int64_t buckets, lode_stream stream, lode_i_seen *seen,
+                                lode_array *G)
 {
     lode_status st = LODE_OK;
     lode_array slab = { 0 }, z = { 0 }, part = { 0 }, g = { 0 }, sum = { 0 };
     const lode_dtype stored = s->array ? s->array->dtype : s->source->dtype;
-    const lode_dtype dtype = lode_i_arith(stored) == stored ? stored : s->work; /* as it lies where it can be read so */
-    const int64_t total = s->shape[s->axis], group = s->axis == 0 ? s->shape[along] / buckets : 1; /* slabs in one z */
+    /* as it lies where it can be read so */
+    const lode_dtype dtype = lode_i_arith(stored) == stored ? stored : s->work;
+    /* slabs in one z */
+    const int64_t total = s->shape[s->axis], group = s->axis == 0 ? s->shape[along] / buckets : 1;
     for (int64_t i = 0; i < s->count; i++) {
         const int64_t start = i * s->rows, first = i / group * group * s->rows;
         double sumsq;
@@ -227,7 +247,8 @@ lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int al
             shape[s->axis] = lode_i_min(group * s->rows, total - start), shape[along] = buckets;
             LODE_TRY(lode_array_new(ctx, s->work, s->ndim, shape, &z));
         }
-        LODE_TRY(lode_array_slice(ctx, &z, s->axis, start - first, start - first + slab.shape[s->axis], 1, &part));
+        LODE_TRY(lode_array_slice(ctx, &z, s->axis, start - first,
+                                  start - first + slab.shape[s->axis], 1, &part));
         LODE_TRY(lode_i_sign_sums(ctx, &slab, along, stream, &part, &sumsq));
         lode_array_free(&part);
         if (seen && (seen->extremes || !(sumsq > 1e-250 && sumsq < 1e250)))
@@ -264,7 +285,8 @@ done:
     return st;
 }
 
-/* R of [R; A] where R (possibly empty) has A's columns; kept as it is while it has fewer rows than columns. */
+/* R of [R; A] where R (possibly empty) has A's columns; kept as it is while it has fewer rows than
+ * columns. */
 static lode_status stack(lode_ctx *ctx, const lode_array *A, lode_array *R)
 {
     lode_status st = LODE_OK;
@@ -288,7 +310,8 @@ done:
     return st;
 }
 
-lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen, lode_array *R)
+lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen,
+                            lode_array *R)
 {
     lode_status st = LODE_OK;
     lode_array slab = { 0 }, A = { 0 }, r = { 0 }, sum = { 0 };
@@ -309,8 +332,8 @@ done:
     return st;
 }
 
-lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const lode_array *V, lode_i_seen *seen,
-                               lode_array *Y)
+lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const lode_array *V,
+                               lode_i_seen *seen, lode_array *Y)
 {
     lode_status st = LODE_OK;
     lode_array slab = { 0 }, z = { 0 }, A = { 0 }, B = { 0 }, y = { 0 }, sum = { 0 };
@@ -330,15 +353,15 @@ done:
     return st;
 }
 
-/* Cost of multiplying mode j, then k, in units of the size so far: r_j + r_j r_k / n_j against r_k + r_j r_k / n_k:
- * j first where 1/r_j - 1/n_j is the larger. Expanding is the same walk backwards. */
+/* Cost of multiplying mode j, then k, in units of the size so far: r_j + r_j r_k / n_j against r_k
+ * + r_j r_k / n_k: j first where 1/r_j - 1/n_j is the larger. Expanding is the same walk
+ * backwards. */
 void lode_i_tucker_order(int ndim, const int64_t *n, const int64_t *r, bool expand, int *order)
 {
     double gain[LODE_MAX_NDIM];
-    for (int i = 0; i < ndim; i++) {
-        const int k = ndim - 1 - i; /* ties go to the last axis, which is one large product */
+    for (int k = ndim - 1; k >= 0; k--) { /* ties go to the last axis, which is one large product */
         gain[k] = 1 / (double)lode_i_max(r[k], 1) - 1 / (double)lode_i_max(n[k], 1);
-        int at = i;
+        int at = ndim - 1 - k;
         for (; at > 0 && gain[order[at - 1]] < gain[k]; at--)
             order[at] = order[at - 1];
         order[at] = k;
@@ -351,7 +374,8 @@ void lode_i_tucker_order(int ndim, const int64_t *n, const int64_t *r, bool expa
         }
 }
 
-/* A projection: slabs multiplied in the cheapest order; the last product goes to its place at once. */
+/* A projection: slabs multiplied in the cheapest order; the last product goes to its place at
+ * once. */
 typedef struct projection {
     lode_i_slabs *s;
     const lode_array *const *U;
@@ -378,7 +402,8 @@ static lode_status place(lode_ctx *ctx, const projection *p, int64_t i, lode_arr
         lode_array_free(&z);
     }
     if (direct >= 0)
-        LODE_TRY(lode_i_ttm_into(ctx, slab, p->order[direct], LODE_H, p->U[p->order[direct]], &part));
+        LODE_TRY(
+            lode_i_ttm_into(ctx, slab, p->order[direct], LODE_H, p->U[p->order[direct]], &part));
     else
         LODE_TRY(lode_array_copy_into(ctx, slab, &part));
 done:
@@ -386,8 +411,8 @@ done:
     return st;
 }
 
-/* Slab i's share of a result that takes in the slab axis, last because it makes a slab longer: sum += slab x_axis
- * U[rows]^H. */
+/* Slab i's share of a result that takes in the slab axis, last because it makes a slab longer: sum
+ * += slab x_axis U[rows]^H. */
 static lode_status fold(lode_ctx *ctx, const projection *p, int64_t i, lode_array *slab)
 {
     lode_status st = LODE_OK;
@@ -423,8 +448,8 @@ done:
     return st;
 }
 
-lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_array *const *U, lode_i_seen *seen,
-                                 lode_array *out)
+lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_array *const *U,
+                                 lode_i_seen *seen, lode_array *out)
 {
     lode_status st = LODE_OK;
     lode_array slab = { 0 }, sum = { 0 };
@@ -439,10 +464,13 @@ lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_arra
             p.last = j;
     if (!U[s->axis])
         LODE_TRY(lode_array_new(ctx, s->work, s->ndim, r, &sum));
-    /* Slabs of a tensor in memory are independent work, one a task; each takes room for its conversion and products. */
-    const double room = 4.0 * (double)s->size / (double)lode_i_max(s->count, 1) * (double)lode_dtype_size(s->work);
+    /* Slabs of a tensor in memory are independent work, one a task; each takes room for its
+     * conversion and products. */
+    const double room = 4.0 * (double)s->size / (double)lode_i_max(s->count, 1) *
+                        (double)lode_dtype_size(s->work);
     const int64_t together = s->array && !seen && !U[s->axis] &&
-                                     room * lode_ctx_threads(ctx) < 0.5 * (double)lode_i_memory_left(ctx)
+                                     room * lode_ctx_threads(ctx) <
+                                         0.5 * (double)lode_i_memory_left(ctx)
                                  ? BATCH
                                  : 1;
     for (int64_t i = 0; i < s->count; i += together) {

@@ -1,23 +1,25 @@
-/* Two Tucker decompositions one after the other along mode 0: bases that span both, the factor of mode 0 in blocks. The
- * parts keep their own approximations, so the squares of their errors add. */
+/* Two Tucker decompositions one after the other along mode 0: bases that span both, the factor of
+ * mode 0 in blocks. The parts keep their own approximations, so the squares of their errors add. */
 #include "linop/sthosvd.h"
 
 #include <math.h>
 
-lode_status lode_i_tucker_extend(lode_ctx *ctx, const lode_array *U, const lode_array *core, int mode,
-                                 const lode_array *V, double drop, lode_array *Q)
+lode_status lode_i_tucker_extend(lode_ctx *ctx, const lode_array *U, const lode_array *core,
+                                 int mode, const lode_array *V, double drop, lode_array *Q)
 {
     lode_status st = LODE_OK;
-    lode_array M = { 0 }, C = { 0 }, G = { 0 }, w = { 0 }, W = { 0 }, P = { 0 }, s = { 0 }, R = { 0 }, new = { 0 },
-               part = { 0 };
+    lode_array M = { 0 }, C = { 0 }, G = { 0 }, w = { 0 }, W = { 0 }, P = { 0 }, s = { 0 },
+               R = { 0 }, new = { 0 }, part = { 0 };
     int64_t keep = 0;
-    /* M = (I - U U^H) V, twice so that what is left is orthogonal to U even where V nearly lies in its span */
+    /* M = (I - U U^H) V, twice so that what is left is orthogonal to U even where V nearly lies in
+     * its span */
     LODE_TRY(lode_array_cast(ctx, V, V->dtype, &M));
     for (int i = 0; i < 2; i++) {
         LODE_TRY(lode_i_gemm(ctx, LODE_H, LODE_N, U, &M, &C));
         LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, -1, U, &C, 1, &M));
     }
-    /* columns weighted by the core: M G^(1/2), whose squared singular values are energies of the second tensor */
+    /* columns weighted by the core: M G^(1/2), whose squared singular values are energies of the
+     * second tensor */
     LODE_TRY(lode_i_mode_gram(ctx, core, mode, false, &G));
     LODE_TRY(lode_i_eigh(ctx, &G, G.shape[0], &w, &W));
     for (int64_t i = 0; i < w.shape[0]; i++) {
@@ -78,7 +80,8 @@ done:
 }
 
 lode_status lode_i_tucker_stack(lode_ctx *ctx, const lode_array *core_a, const lode_array *U_a,
-                                const lode_array *core_b, const lode_array *U_b, lode_array *core, lode_array *U)
+                                const lode_array *core_b, const lode_array *U_b, lode_array *core,
+                                lode_array *U)
 {
     lode_status st = LODE_OK;
     const int d = core_a->ndim;
@@ -103,7 +106,8 @@ lode_status lode_i_tucker_stack(lode_ctx *ctx, const lode_array *core_a, const l
     from[0] = core_a->shape[0];
     LODE_TRY(place(ctx, &b, from, &G));
     LODE_TRY(lode_array_zeros(ctx, core_a->dtype, 2,
-                              (const int64_t[]){ U_a[0].shape[0] + U_b[0].shape[0], shape[0] }, &Q[0]));
+                              (const int64_t[]){ U_a[0].shape[0] + U_b[0].shape[0], shape[0] },
+                              &Q[0]));
     LODE_TRY(place(ctx, &U_a[0], zero, &Q[0]));
     LODE_TRY(place(ctx, &U_b[0], (const int64_t[]){ U_a[0].shape[0], core_a->shape[0] }, &Q[0]));
     LODE_TRY(lode_i_tucker_canonical(ctx, &G, Q));

@@ -14,10 +14,11 @@ lode_status lode_i_check_budget(lode_ctx *ctx, const lode_op *op, const lode_pla
         return LODE_OK;
     const uint64_t would_do = lode_ctx_memory_used(ctx) + need;
     return lode_i_fail(ctx, LODE_EBUDGET,
-                       "%s needs %" PRIu64 " bytes (%s: inputs %" PRIu64 ", workspace %" PRIu64 ", outputs %" PRIu64
-                       "), more than the %" PRIu64 " left of the budget; --memory %" PRIu64 "M would do",
-                       op->name, need, plan->algorithm, plan->resident, plan->workspace, plan->output, left,
-                       would_do / 1048576 + 1);
+                       "%s needs %" PRIu64 " bytes (%s: inputs %" PRIu64 ", workspace %" PRIu64
+                       ", outputs %" PRIu64 "), more than the %" PRIu64
+                       " left of the budget; --memory %" PRIu64 "M would do",
+                       op->name, need, plan->algorithm, plan->resident, plan->workspace,
+                       plan->output, left, would_do / 1048576 + 1);
 }
 
 static lode_status make_plan(lode_ctx *ctx, const lode_call *call, lode_plan *plan)
@@ -28,8 +29,8 @@ static lode_status make_plan(lode_ctx *ctx, const lode_call *call, lode_plan *pl
     return LODE_OK;
 }
 
-lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, const lode_value *in, int nin,
-                         lode_plan *plan)
+lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, const lode_value *in,
+                         int nin, lode_plan *plan)
 {
     lode_plan *handed = lode_i_handed_plan(ctx, op);
     if (handed) { /* the generic call has checked and planned this very call */
@@ -37,7 +38,8 @@ lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, con
         return LODE_OK;
     }
     if (!opts || *(const size_t *)opts != op->opts_size)
-        return lode_i_fail(ctx, LODE_EPARAM, "%s: the options do not start from lode_%s_defaults()", op->name, op->name);
+        return lode_i_fail(ctx, LODE_EPARAM, "%s: the options do not start from lode_%s_defaults()",
+                           op->name, op->name);
     lode_call call = { .op = op };
     call.opts = (void *)(uintptr_t)opts; /* only read */
     for (int i = 0; i < nin && i < LODE_MAX_PORTS; i++)
@@ -85,7 +87,8 @@ lode_dense_info lode_call_dense(const lode_call *c, int port)
 
 /* ---- the call by name ---- */
 
-static lode_status store_text(lode_ctx *ctx, struct lode_call_store *s, const char *text, char **copy)
+static lode_status store_text(lode_ctx *ctx, struct lode_call_store *s, const char *text,
+                              char **copy)
 {
     if (s->texts == s->text_capacity) {
         const int64_t capacity = 2 * s->text_capacity + 8;
@@ -129,7 +132,8 @@ void lode_call_free(lode_call *call)
     *call = (lode_call){ 0 };
 }
 
-static lode_status find_param(lode_ctx *ctx, const lode_op *op, const char *name, const lode_param **found)
+static lode_status find_param(lode_ctx *ctx, const lode_op *op, const char *name,
+                              const lode_param **found)
 {
     *found = lode_i_param_find(op, name);
     if (*found)
@@ -163,12 +167,14 @@ lode_status lode_call_set(lode_ctx *ctx, lode_call *call, const char *name, cons
     return lode_i_param_parse(ctx, call->op, p, text, call->opts);
 }
 
-lode_status lode_call_set_array(lode_ctx *ctx, lode_call *call, const char *name, const lode_array *a)
+lode_status lode_call_set_array(lode_ctx *ctx, lode_call *call, const char *name,
+                                const lode_array *a)
 {
     const lode_param *p = NULL;
     LODE_FORWARD(find_param(ctx, call->op, name, &p));
     if (p->kind != LODE_P_ARRAY)
-        return lode_i_fail(ctx, LODE_ETYPE, "%s: option %s does not take an array", call->op->name, p->name);
+        return lode_i_fail(ctx, LODE_ETYPE, "%s: option %s does not take an array", call->op->name,
+                           p->name);
     memcpy((char *)call->opts + p->offset, &a, sizeof a);
     call->planned = false;
     return LODE_OK;
@@ -208,10 +214,12 @@ static lode_status find_port(lode_ctx *ctx, const lode_call *call, const char *n
         }
     }
     if (name)
-        return lode_i_fail(ctx, LODE_EUSAGE, "%s has no input %s; see 'lode help %s'", op->name, name, op->name);
+        return lode_i_fail(ctx, LODE_EUSAGE, "%s has no input %s; see 'lode help %s'", op->name,
+                           name, op->name);
     for (n = 0; op->in[n].name; n++)
         if (op->in[n].optional || op->in[n].repeated)
-            return lode_i_fail(ctx, LODE_EUSAGE, "%s: too many inputs; give a further one by name, as in %s=FILE",
+            return lode_i_fail(ctx, LODE_EUSAGE,
+                               "%s: too many inputs; give a further one by name, as in %s=FILE",
                                op->name, op->in[n].name);
     return lode_i_fail(ctx, LODE_EUSAGE, "%s: too many inputs; it takes %d", op->name, n);
 }
@@ -227,7 +235,8 @@ lode_status lode_call_input(lode_ctx *ctx, lode_call *call, const char *port, lo
         return LODE_OK;
     }
     if (call->in[n].kind != LODE_NONE)
-        return lode_i_fail(ctx, LODE_EUSAGE, "%s: input %s is given twice", call->op->name, call->op->in[n].name);
+        return lode_i_fail(ctx, LODE_EUSAGE, "%s: input %s is given twice", call->op->name,
+                           call->op->in[n].name);
     call->in[n] = value;
     return LODE_OK;
 }
@@ -352,7 +361,8 @@ lode_status lode_bundle_reserve(lode_ctx *ctx, lode_bundle *b, const lode_port *
         LODE_FORWARD(st);
         n++;
     }
+    /* ours: the bundle owns it */
     for (int64_t i = 0; i < n; i++)
-        y[i] = (lode_array *)(uintptr_t)lode_bundle_value(b, first + i).as.array; /* ours: the bundle owns it */
+        y[i] = (lode_array *)(uintptr_t)lode_bundle_value(b, first + i).as.array;
     return LODE_OK;
 }

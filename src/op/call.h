@@ -15,8 +15,8 @@ struct lode_call_store {
 /** Checks options and inputs against the table and binds the symbols. */
 lode_status lode_i_check_call(lode_ctx *ctx, lode_call *call);
 lode_status lode_i_check_result(lode_ctx *ctx, lode_call *call, const lode_bundle *result);
-lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *call, const lode_port *port, const char *name, int ndim,
-                               const int64_t *shape);
+lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *call, const lode_port *port,
+                               const char *name, int ndim, const int64_t *shape);
 /** Sets of kinds and types with the defaults filled in. */
 uint32_t lode_i_port_kinds(const lode_port *port, bool input);
 uint32_t lode_i_port_types(const lode_port *port);

@@ -35,8 +35,8 @@ static bool match_axis(lode_call *c, const char *symbol, int64_t size, int64_t *
     return *wanted == size;
 }
 
-lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *c, const lode_port *port, const char *name, int ndim,
-                               const int64_t *shape)
+lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *c, const lode_port *port, const char *name,
+                               int ndim, const int64_t *shape)
 {
     if (!port->shape)
         return LODE_OK;
@@ -52,16 +52,17 @@ lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *c, const lode_port *por
             return LODE_OK;
         int64_t wanted = 0;
         if (axis == ndim)
-            return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s (%d axes); its shape must be (%s)", c->op->name, name,
-                               text, ndim, port->shape);
+            return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s (%d axes); its shape must be (%s)",
+                               c->op->name, name, text, ndim, port->shape);
         if (!match_axis(c, symbol, shape[axis], &wanted))
-            return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s; axis %d must have %s = %" PRId64 " values",
+            return lode_i_fail(ctx, LODE_ESHAPE,
+                               "%s: %s is %s; axis %d must have %s = %" PRId64 " values",
                                c->op->name, name, text, axis, symbol, wanted);
         axis++;
     }
     if (axis != ndim)
-        return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s (%d axes); its shape must be (%s)", c->op->name, name, text,
-                           ndim, port->shape);
+        return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s (%d axes); its shape must be (%s)",
+                           c->op->name, name, text, ndim, port->shape);
     return LODE_OK;
 }
 
@@ -90,34 +91,38 @@ static lode_status print_kinds(lode_ctx *ctx, uint32_t kinds, lode_text *t)
     return LODE_OK;
 }
 
-static lode_status fail_kind(lode_ctx *ctx, const lode_call *c, const char *name, lode_kind kind, uint32_t kinds)
+static lode_status fail_kind(lode_ctx *ctx, const lode_call *c, const char *name, lode_kind kind,
+                             uint32_t kinds)
 {
     lode_text t = { 0 };
     lode_status st = print_kinds(ctx, kinds, &t);
     if (st >= 0)
-        st = lode_i_fail(ctx, LODE_ETYPE, "%s: %s is a %s; it must be %s", c->op->name, name, lode_kind_name(kind),
-                         t.text);
+        st = lode_i_fail(ctx, LODE_ETYPE, "%s: %s is a %s; it must be %s", c->op->name, name,
+                         lode_kind_name(kind), t.text);
     lode_i_text_free(&t);
     return st;
 }
 
 /* Sizes of every part, before anything is read through the strides. */
-static lode_status check_array(lode_ctx *ctx, const lode_call *c, const char *name, const lode_array *a)
+static lode_status check_array(lode_ctx *ctx, const lode_call *c, const char *name,
+                               const lode_array *a)
 {
     if (!a->data)
-        return lode_i_fail(ctx, LODE_EUSAGE, "%s: %s is an empty handle; give it an array", c->op->name, name);
+        return lode_i_fail(ctx, LODE_EUSAGE, "%s: %s is an empty handle; give it an array",
+                           c->op->name, name);
     if (a->ndim < 0 || a->ndim > LODE_MAX_NDIM || (unsigned)a->dtype >= LODE_DTYPE_COUNT)
-        return lode_i_fail(ctx, LODE_ETYPE, "%s: %s is not a valid array (type %d, %d axes)", c->op->name, name,
-                           (int)a->dtype, a->ndim);
+        return lode_i_fail(ctx, LODE_ETYPE, "%s: %s is not a valid array (type %d, %d axes)",
+                           c->op->name, name, (int)a->dtype, a->ndim);
     int64_t size = 1;
     for (int i = 0; i < a->ndim; i++)
         if (a->shape[i] < 0 || !lode_i_mul(size, lode_i_max(a->shape[i], 1), &size))
-            return lode_i_fail(ctx, LODE_ESHAPE, "%s: axis %d of %s has %" PRId64 " values", c->op->name, i, name,
-                               a->shape[i]);
+            return lode_i_fail(ctx, LODE_ESHAPE, "%s: axis %d of %s has %" PRId64 " values",
+                               c->op->name, i, name, a->shape[i]);
     return LODE_OK;
 }
 
-static lode_status check_value(lode_ctx *ctx, lode_call *c, const lode_port *port, const char *name, lode_value v)
+static lode_status check_value(lode_ctx *ctx, lode_call *c, const lode_port *port, const char *name,
+                               lode_value v)
 {
     uint32_t kinds = lode_i_port_kinds(port, true);
     if (kinds & LODE_KIND_BIT(LODE_ARRAY))
@@ -132,7 +137,8 @@ static lode_status check_value(lode_ctx *ctx, lode_call *c, const lode_port *por
     if (!lode_i_value_shape(v, &dtype, &ndim, shape))
         return LODE_OK;
     if (!(lode_i_port_types(port) & (UINT32_C(1) << dtype)))
-        return lode_i_fail(ctx, LODE_ETYPE, "%s: %s has type %s, which is not accepted here; convert it first",
+        return lode_i_fail(ctx, LODE_ETYPE,
+                           "%s: %s has type %s, which is not accepted here; convert it first",
                            c->op->name, name, lode_dtype_name(dtype));
     return lode_i_match_shape(ctx, c, port, name, ndim, shape);
 }
@@ -141,12 +147,13 @@ static lode_status check_port(lode_ctx *ctx, lode_call *c, const lode_port *port
 {
     if (v.kind == LODE_NONE)
         return port->optional ? LODE_OK
-                              : lode_i_fail(ctx, LODE_EUSAGE, "%s: input %s is missing: %s", c->op->name, port->name,
-                                            port->help);
+                              : lode_i_fail(ctx, LODE_EUSAGE, "%s: input %s is missing: %s",
+                                            c->op->name, port->name, port->help);
     if (!port->repeated)
         return check_value(ctx, c, port, port->name, v);
     if (v.kind != LODE_BUNDLE)
-        return lode_i_fail(ctx, LODE_ETYPE, "%s: input %s takes several values; give them as a bundle", c->op->name,
+        return lode_i_fail(ctx, LODE_ETYPE,
+                           "%s: input %s takes several values; give them as a bundle", c->op->name,
                            port->name);
     for (int64_t i = 0; i < v.as.bundle->count; i++) {
         char name[64];
@@ -192,26 +199,29 @@ lode_status lode_i_check_result(lode_ctx *ctx, lode_call *c, const lode_bundle *
             found = true;
             const lode_value v = lode_bundle_value(b, i);
             if (!(lode_i_port_kinds(port, false) & LODE_KIND_BIT(v.kind)))
-                return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s is a %s, against its table", c->op->name, name,
-                                   lode_kind_name(v.kind));
+                return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s is a %s, against its table",
+                                   c->op->name, name, lode_kind_name(v.kind));
             lode_dtype dtype;
             int ndim;
             int64_t shape[LODE_MAX_NDIM];
             if (!lode_i_value_shape(v, &dtype, &ndim, shape))
                 continue;
             if (port->types && !(port->types & (UINT32_C(1) << dtype)))
-                return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s has type %s, against its table", c->op->name,
+                return lode_i_fail(ctx, LODE_EINTERNAL,
+                                   "%s: output %s has type %s, against its table", c->op->name,
                                    name, lode_dtype_name(dtype));
             const int32_t bound = c->symbols;
             const lode_status fits = lode_i_match_shape(ctx, c, port, name, ndim, shape);
             if (several)
                 c->symbols = bound; /* each item has its own sizes */
             if (fits < 0)
-                return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s has another shape than its table says (%s)",
+                return lode_i_fail(ctx, LODE_EINTERNAL,
+                                   "%s: output %s has another shape than its table says (%s)",
                                    c->op->name, name, port->shape);
         }
         if (!found && !port->optional && !several)
-            return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s is missing", c->op->name, port->name);
+            return lode_i_fail(ctx, LODE_EINTERNAL, "%s: output %s is missing", c->op->name,
+                               port->name);
     }
     return LODE_OK;
 }

@@ -11,14 +11,13 @@ void lode_text_free(char *text)
 
 const char *lode_i_param_kind_name(lode_param_kind kind)
 {
-    static const char *const name[] = { [LODE_P_BOOL] = "bool",         [LODE_P_I64] = "i64",
-                                        [LODE_P_U64] = "u64",           [LODE_P_F64] = "f64",
-                                        [LODE_P_ENUM] = "enum",         [LODE_P_TEXT] = "text",
-                                        [LODE_P_AUTO_I64] = "auto_i64", [LODE_P_AUTO_F64] = "auto_f64",
-                                        [LODE_P_RANK] = "rank",         [LODE_P_ERROR] = "error",
-                                        [LODE_P_BUDGET] = "budget",     [LODE_P_AXES] = "axes",
-                                        [LODE_P_LIST] = "list",         [LODE_P_MISSING] = "missing",
-                                        [LODE_P_ARRAY] = "array" };
+    static const char *const name[] = {
+        [LODE_P_BOOL] = "bool",         [LODE_P_I64] = "i64",           [LODE_P_U64] = "u64",
+        [LODE_P_F64] = "f64",           [LODE_P_ENUM] = "enum",         [LODE_P_TEXT] = "text",
+        [LODE_P_AUTO_I64] = "auto_i64", [LODE_P_AUTO_F64] = "auto_f64", [LODE_P_RANK] = "rank",
+        [LODE_P_ERROR] = "error",       [LODE_P_BUDGET] = "budget",     [LODE_P_AXES] = "axes",
+        [LODE_P_LIST] = "list",         [LODE_P_MISSING] = "missing",   [LODE_P_ARRAY] = "array"
+    };
     return name[kind];
 }
 
@@ -40,7 +39,8 @@ int lode_i_verbs(const lode_op *op, const char **verbs)
     return n;
 }
 
-lode_status lode_i_param_default(lode_ctx *ctx, const lode_op *op, const lode_param *p, lode_text *text)
+lode_status lode_i_param_default(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                                 lode_text *text)
 {
     lode_status st = LODE_OK;
     void *opts = NULL;
@@ -56,7 +56,8 @@ done:
 
 #define SET(object, key, value) LODE_TRY(lode_i_json_set(ctx, (object), (key), (value)))
 
-static lode_status param_json(lode_ctx *ctx, const lode_op *op, const lode_param *p, lode_json *list)
+static lode_status param_json(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                              lode_json *list)
 {
     lode_status st = LODE_OK;
     lode_text text = { 0 };
@@ -105,7 +106,8 @@ static lode_status port_json(lode_ctx *ctx, const lode_port *port, bool input, l
             LODE_TRY(lode_i_json_push(ctx, kinds, lode_i_json_text(lode_kind_name((lode_kind)k))));
     for (int t = 0; t < LODE_DTYPE_COUNT; t++)
         if (lode_i_port_types(port) & (UINT32_C(1) << t))
-            LODE_TRY(lode_i_json_push(ctx, types, lode_i_json_text(lode_dtype_name((lode_dtype)t))));
+            LODE_TRY(
+                lode_i_json_push(ctx, types, lode_i_json_text(lode_dtype_name((lode_dtype)t))));
     lode_json *given = kinds;
     kinds = NULL;
     SET(o, "kinds", given);

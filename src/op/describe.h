@@ -8,7 +8,8 @@ const char *lode_i_param_kind_name(lode_param_kind kind);
 /** Verbs that the op has beyond run and plan; at most 8. Returns how many. */
 int lode_i_verbs(const lode_op *op, const char **verbs);
 /** The default in its written form. */
-lode_status lode_i_param_default(lode_ctx *ctx, const lode_op *op, const lode_param *p, lode_text *text);
+lode_status lode_i_param_default(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                                 lode_text *text);
 lode_status lode_i_op_json(lode_ctx *ctx, const lode_op *op, char **text);
 
 #endif

@@ -20,35 +20,21 @@ static const char *dashed(const char *name, char *out, size_t size)
 static const char *placeholder(const lode_param *p)
 {
     switch (p->kind) {
-    case LODE_P_BOOL:
-        return "true|false";
-    case LODE_P_ENUM:
-        return p->choices;
-    case LODE_P_TEXT:
-        return p->path ? "FILE" : "TEXT";
-    case LODE_P_RANK:
-        return "R|R1,R2,..|auto";
-    case LODE_P_ERROR:
-        return "E[:KIND]";
-    case LODE_P_BUDGET:
-        return "SIZE";
-    case LODE_P_AXES:
-        return "AXES";
-    case LODE_P_LIST:
-        return "X1,X2,..";
-    case LODE_P_MISSING:
-        return "nan|none|VALUE";
-    case LODE_P_ARRAY:
-        return "FILE";
-    case LODE_P_AUTO_I64:
-        return "N|auto";
-    case LODE_P_AUTO_F64:
-        return "X|auto";
-    case LODE_P_F64:
-        return "X";
+    case LODE_P_BOOL: return "true|false";
+    case LODE_P_ENUM: return p->choices;
+    case LODE_P_TEXT: return p->path ? "FILE" : "TEXT";
+    case LODE_P_RANK: return "R|R1,R2,..|auto";
+    case LODE_P_ERROR: return "E[:KIND]";
+    case LODE_P_BUDGET: return "SIZE";
+    case LODE_P_AXES: return "AXES";
+    case LODE_P_LIST: return "X1,X2,..";
+    case LODE_P_MISSING: return "nan|none|VALUE";
+    case LODE_P_ARRAY: return "FILE";
+    case LODE_P_AUTO_I64: return "N|auto";
+    case LODE_P_AUTO_F64: return "X|auto";
+    case LODE_P_F64: return "X";
     case LODE_P_I64:
-    case LODE_P_U64:
-        break;
+    case LODE_P_U64: break;
     }
     return "N";
 }
@@ -130,8 +116,8 @@ static lode_status help_text(lode_ctx *ctx, const lode_op *op, lode_text *t)
     if (op->in->name)
         ADD("Inputs\n");
     for (const lode_port *p = op->in; p->name; p++) {
-        ADD("  %-12s %s%s%s%s%s (", p->name, p->shape ? "(" : "", p->shape ? p->shape : "", p->shape ? ") " : "", p->help,
-            p->optional ? ", optional" : "");
+        ADD("  %-12s %s%s%s%s%s (", p->name, p->shape ? "(" : "", p->shape ? p->shape : "",
+            p->shape ? ") " : "", p->help, p->optional ? ", optional" : "");
         LODE_TRY(add_kinds(ctx, p, true, t));
         ADD(")\n");
     }
@@ -144,7 +130,8 @@ static lode_status help_text(lode_ctx *ctx, const lode_op *op, lode_text *t)
     }
     ADD("\nOutputs\n");
     for (const lode_port *p = op->out; p->name; p++)
-        ADD("  %-12s %s%s%s%s\n", p->name, p->shape ? "(" : "", p->shape ? p->shape : "", p->shape ? ") " : "", p->help);
+        ADD("  %-12s %s%s%s%s\n", p->name, p->shape ? "(" : "", p->shape ? p->shape : "",
+            p->shape ? ") " : "", p->help);
     ADD("  certificate  %s\n", lode_cert_kind_name(op->certificate));
     const int n = lode_i_verbs(op, verbs);
     if (n > 0)
@@ -182,7 +169,8 @@ static lode_status man_page(lode_ctx *ctx, const lode_op *op, lode_text *t)
     lode_status st = LODE_OK;
     char flag[64];
     lode_text line = { 0 };
-    ADD(".TH LODE\\-%s 1 \"\" \"lode %s\" \"Lode\"\n.SH NAME\nlode\\-%s \\- ", op->name, lode_version(), op->name);
+    ADD(".TH LODE\\-%s 1 \"\" \"lode %s\" \"Lode\"\n.SH NAME\nlode\\-%s \\- ", op->name,
+        lode_version(), op->name);
     LODE_TRY(add_roff(ctx, t, op->brief));
     ADD("\n.SH SYNOPSIS\n");
     LODE_TRY(add_synopsis(ctx, op, &line));
@@ -243,7 +231,10 @@ static lode_status markdown(lode_ctx *ctx, const lode_op *op, lode_text *t)
     ADD("# %s\n\n%s\n\n```\n%s\n```\n\n", op->name, op->brief, op->example);
     ADD("| input | shape | what |\n|---|---|---|\n");
     for (const lode_port *p = op->in; p->name; p++) {
-        ADD("| `%s`%s | %s | ", p->name, p->optional ? " (optional)" : p->repeated ? " (repeated)" : "",
+        ADD("| `%s`%s | %s | ", p->name,
+            p->optional   ? " (optional)"
+            : p->repeated ? " (repeated)"
+                          : "",
             p->shape ? p->shape : "any");
         LODE_TRY(add_cell(ctx, t, p->help));
         ADD(" (");
@@ -283,17 +274,10 @@ lode_status lode_op_describe(lode_ctx *ctx, const lode_op *op, lode_doc form, ch
     lode_status st = LODE_OK;
     lode_text t = { 0 };
     switch (form) {
-    case LODE_DOC_HELP:
-        LODE_TRY(help_text(ctx, op, &t));
-        break;
-    case LODE_DOC_MAN:
-        LODE_TRY(man_page(ctx, op, &t));
-        break;
-    case LODE_DOC_MARKDOWN:
-        LODE_TRY(markdown(ctx, op, &t));
-        break;
-    case LODE_DOC_JSON:
-        return lode_i_op_json(ctx, op, text);
+    case LODE_DOC_HELP: LODE_TRY(help_text(ctx, op, &t)); break;
+    case LODE_DOC_MAN: LODE_TRY(man_page(ctx, op, &t)); break;
+    case LODE_DOC_MARKDOWN: LODE_TRY(markdown(ctx, op, &t)); break;
+    case LODE_DOC_JSON: return lode_i_op_json(ctx, op, text);
     }
     *text = t.text;
     t = (lode_text){ 0 };
@@ -304,10 +288,12 @@ done:
 
 /* ---- completion ---- */
 
-static const char *const verbs_all = "apply update invert plot merge info compare convert verify plan rerun list find "
-                                     "help claims";
-static const char *const flags_all = "--threads --memory --scratch --seed --dtype --json --progress --quiet "
-                                     "--checkpoint --force --version --help --from --to --output";
+static const char *const verbs_all =
+    "apply update invert plot merge info compare convert verify plan rerun list find "
+    "help claims";
+static const char
+    *const flags_all = "--threads --memory --scratch --seed --dtype --json --progress --quiet "
+                       "--checkpoint --force --version --help --from --to --output";
 
 static lode_status add_flags(lode_ctx *ctx, const lode_op *op, lode_text *t)
 {
@@ -333,8 +319,10 @@ static lode_status add_bash(lode_ctx *ctx, lode_text *t)
         LODE_TRY(add_flags(ctx, lode_op_at(ctx, i), t));
         ADD("\" ;;\n");
     }
-    ADD("    esac\n    case $word in\n    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) ;;\n"
-        "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n    esac\n}\ncomplete -o filenames -F _lode lode\n");
+    ADD("    esac\n    case $word in\n    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) "
+        ";;\n"
+        "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n    esac\n}\ncomplete -o filenames -F "
+        "_lode lode\n");
 done:
     return st;
 }
@@ -345,7 +333,9 @@ static lode_status add_zsh(lode_ctx *ctx, lode_text *t)
     ADD("#compdef lode\nlocal -a words_ flags_\nwords_=(%s", verbs_all);
     for (int64_t i = 0; i < lode_op_count(ctx); i++)
         ADD(" %s", lode_op_at(ctx, i)->name);
-    ADD(")\nflags_=(%s)\nif (( CURRENT == 2 )); then\n  compadd -a words_\n  return\nfi\ncase $words[2] in\n", flags_all);
+    ADD(")\nflags_=(%s)\nif (( CURRENT == 2 )); then\n  compadd -a words_\n  return\nfi\ncase "
+        "$words[2] in\n",
+        flags_all);
     for (int64_t i = 0; i < lode_op_count(ctx); i++) {
         ADD("%s) flags_+=(", lode_op_at(ctx, i)->name);
         LODE_TRY(add_flags(ctx, lode_op_at(ctx, i), t));
@@ -365,8 +355,8 @@ static lode_status add_fish(lode_ctx *ctx, lode_text *t)
         const lode_op *op = lode_op_at(ctx, i);
         ADD("complete -c lode -n __fish_use_subcommand -a %s -d \"%s\"\n", op->name, op->brief);
         for (const lode_param *p = op->params; p->name; p++)
-            ADD("complete -c lode -n '__fish_seen_subcommand_from %s' -l %s -r -d \"%s\"\n", op->name,
-                dashed(p->name, flag, sizeof flag), p->help);
+            ADD("complete -c lode -n '__fish_seen_subcommand_from %s' -l %s -r -d \"%s\"\n",
+                op->name, dashed(p->name, flag, sizeof flag), p->help);
     }
 done:
     return st;
@@ -381,8 +371,8 @@ lode_status lode_completion(lode_ctx *ctx, const char *shell, char **text)
     else if (strcmp(shell, "zsh") == 0)
         LODE_TRY(add_zsh(ctx, &t));
     else
-        LODE_REQUIRE(strcmp(shell, "fish") == 0, LODE_EUSAGE, "no completion for '%s'; there is bash, zsh and fish",
-                     shell);
+        LODE_REQUIRE(strcmp(shell, "fish") == 0, LODE_EUSAGE,
+                     "no completion for '%s'; there is bash, zsh and fish", shell);
     if (strcmp(shell, "fish") == 0)
         LODE_TRY(add_fish(ctx, &t));
     *text = t.text;

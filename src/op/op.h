@@ -6,55 +6,78 @@
 #include "lode/op.h"
 #include "plot/plot.h"
 
-/* The table of built-in operations, expanded from the registry list by src/ops/registry.c; ends with NULL. */
+/* The table of built-in operations, expanded from the registry list by src/ops/registry.c; ends
+ * with NULL. */
 extern const lode_op *const lode_i_builtin_ops[];
 
-/* An options struct begins with `size_t size`, which the defaults fill and LODE_ENTER checks, so that it may
- * grow. Body of `lode_NAME_opts lode_NAME_defaults(void)`. */
-#define LODE_DEFAULTS(name)                                                                           \
-    lode_##name##_opts lode_##name##_defaults(void)                                                   \
-    {                                                                                                 \
-        lode_##name##_opts o;                                                                         \
-        lode_op_defaults(&lode_op_##name, &o);                                                        \
-        return o;                                                                                     \
+/* An options struct begins with `size_t size`, which the defaults fill and LODE_ENTER checks, so
+ * that it may grow. Body of `lode_NAME_opts lode_NAME_defaults(void)`. */
+#define LODE_DEFAULTS(name)                                                                        \
+    lode_##name##_opts lode_##name##_defaults(void)                                                \
+    {                                                                                              \
+        lode_##name##_opts o;                                                                      \
+        lode_op_defaults(&lode_op_##name, &o);                                                     \
+        return o;                                                                                  \
     }
 
-/* Builds and checks the call of a typed function, and finds its plan: the one handed down by the generic
- * call, else made now. `plan` is a local lode_plan; values follow in port order. Needs st, ctx, done:. */
-#define LODE_ENTER(op, opts, plan, ...)                                                               \
-    do {                                                                                              \
-        const lode_value lode_in_[] = { __VA_ARGS__ };                                                \
-        lode_i_begin(ctx, (op)->name);                                                                \
-        st = lode_i_enter(ctx, (op), (opts), lode_in_, (int)(sizeof lode_in_ / sizeof *lode_in_), (plan)); \
-        if (st < 0)                                                                                   \
-            goto done;                                                                                \
+/* Builds and checks the call of a typed function, and finds its plan: the one handed down by the
+ * generic call, else made now. `plan` is a local lode_plan; values follow in port order. Needs st,
+ * ctx, done:. */
+#define LODE_ENTER(op, opts, plan, ...)                                                            \
+    do {                                                                                           \
+        const lode_value lode_in_[] = { __VA_ARGS__ };                                             \
+        lode_i_begin(ctx, (op)->name);                                                             \
+        st = lode_i_enter(ctx, (op), (opts), lode_in_, (int)(sizeof lode_in_ / sizeof *lode_in_),  \
+                          (plan));                                                                 \
+        if (st < 0)                                                                                \
+            goto done;                                                                             \
     } while (0)
 /* The matching end, first thing after done:. */
 #define LODE_LEAVE() lode_i_end(ctx)
-lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, const lode_value *in, int nin,
-                         lode_plan *plan);
+lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, const lode_value *in,
+                         int nin, lode_plan *plan);
 /** Sizes are known now: records what will be used, where `lode plan` and the tests can see it. */
 lode_status lode_i_refine(lode_ctx *ctx, const lode_op *op, lode_plan *plan);
 
 /* Reading a call, in plan() and run(). */
-static inline const void *lode_call_opts(const lode_call *c) { return c->opts; }
-typedef struct lode_matrix_info { int64_t rows, cols; lode_dtype dtype; lode_kind kind; int64_t nonzeros; } lode_matrix_info;
+static inline const void *lode_call_opts(const lode_call *c)
+{
+    return c->opts;
+}
+typedef struct lode_matrix_info {
+    int64_t rows, cols;
+    lode_dtype dtype;
+    lode_kind kind;
+    int64_t nonzeros;
+} lode_matrix_info;
 lode_matrix_info lode_call_matrix(const lode_call *c, int port); /* dtype: arithmetic type */
-typedef struct lode_dense_info { int ndim; int64_t shape[LODE_MAX_NDIM]; int64_t size; lode_dtype dtype, stored; lode_kind kind; } lode_dense_info;
+typedef struct lode_dense_info {
+    int ndim;
+    int64_t shape[LODE_MAX_NDIM];
+    int64_t size;
+    lode_dtype dtype, stored;
+    lode_kind kind;
+} lode_dense_info;
 lode_dense_info lode_call_dense(const lode_call *c, int port);
 /** Size bound to a symbol, -1 when unbound. */
 int64_t lode_call_size(const lode_call *c, const char *symbol);
 /** Adds members named by fixed output ports, in order, and points at them; fill and they are in. */
-lode_status lode_bundle_reserve(lode_ctx *ctx, lode_bundle *b, const lode_port *out, lode_array **y);
+lode_status lode_bundle_reserve(lode_ctx *ctx, lode_bundle *b, const lode_port *out,
+                                lode_array **y);
 
-/* Writing and reading options (text options point at `text` itself): one parser and printer each, shared by command, bindings and tests. */
-lode_status lode_i_param_parse(lode_ctx *ctx, const lode_op *op, const lode_param *p, const char *text, void *opts);
-lode_status lode_i_param_print(lode_ctx *ctx, const lode_param *p, const void *opts, lode_text *text);
-lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_param *p, const void *opts);
+/* Writing and reading options (text options point at `text` itself): one parser and printer each,
+ * shared by command, bindings and tests. */
+lode_status lode_i_param_parse(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                               const char *text, void *opts);
+lode_status lode_i_param_print(lode_ctx *ctx, const lode_param *p, const void *opts,
+                               lode_text *text);
+lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                               const void *opts);
 const lode_param *lode_i_param_find(const lode_op *op, const char *name);
 
 /* The one meaning of shared options, said once. */
-#define LODE_HELP_ERROR "error wanted in total: 1e-3 (relative Frobenius), E:fro, E:max, E:maxrel, P:psnr"
+#define LODE_HELP_ERROR                                                                            \
+    "error wanted in total: 1e-3 (relative Frobenius), E:fro, E:max, E:maxrel, P:psnr"
 #define LODE_HELP_BUDGET "size wanted: bytes (64K, 2M), params=N or bits=B a value"
 #define LODE_HELP_RANK "rank: R, R1,R2,.. or auto"
 #define LODE_HELP_MAX_RANK "cap on every rank, applied after the error rule"
@@ -67,15 +90,17 @@ const lode_param *lode_i_param_find(const lode_op *op, const char *name);
 #define LODE_HELP_WEIGHTS "weight of each entry, >= 0"
 #define LODE_HELP_HOLDOUT "share of observed entries kept back to validate"
 
-/* Error specs in absolute Frobenius terms, given the norm, range and count of the input; +inf when none. */
-double lode_i_error_target_fro(const lode_error_spec *e, double norm_fro, double range, int64_t count);
+/* Error specs in absolute Frobenius terms, given the norm, range and count of the input; +inf when
+ * none. */
+double lode_i_error_target_fro(const lode_error_spec *e, double norm_fro, double range,
+                               int64_t count);
 bool lode_i_error_is_pointwise(const lode_error_spec *e);
 
 /* Parts of results, for invert: ranges made whole and checked against ndim and shape. */
-lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim, const int64_t *shape, int64_t *start,
-                                int64_t *count);
+lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim,
+                                const int64_t *shape, int64_t *start, int64_t *count);
 /** Compares a dense original with what invert gives, slab by slab: the shared part of verify. */
-lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model, lode_value original,
-                           lode_diff *diff);
+lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                           lode_value original, lode_diff *diff);
 
 #endif

@@ -5,11 +5,26 @@
 
 #include "op/op.h"
 
-lode_error_spec lode_error_rel(double e) { return (lode_error_spec){ LODE_ERROR_REL, e, 0 }; }
-lode_error_spec lode_error_fro(double e) { return (lode_error_spec){ LODE_ERROR_FRO, e, 0 }; }
-lode_error_spec lode_error_max(double e) { return (lode_error_spec){ LODE_ERROR_MAX, e, 0 }; }
-lode_error_spec lode_error_maxrel(double e) { return (lode_error_spec){ LODE_ERROR_MAXREL, e, 0 }; }
-lode_rank_spec lode_rank(int64_t r) { return (lode_rank_spec){ 1, { r } }; }
+lode_error_spec lode_error_rel(double e)
+{
+    return (lode_error_spec){ LODE_ERROR_REL, e, 0 };
+}
+lode_error_spec lode_error_fro(double e)
+{
+    return (lode_error_spec){ LODE_ERROR_FRO, e, 0 };
+}
+lode_error_spec lode_error_max(double e)
+{
+    return (lode_error_spec){ LODE_ERROR_MAX, e, 0 };
+}
+lode_error_spec lode_error_maxrel(double e)
+{
+    return (lode_error_spec){ LODE_ERROR_MAXREL, e, 0 };
+}
+lode_rank_spec lode_rank(int64_t r)
+{
+    return (lode_rank_spec){ 1, { r } };
+}
 
 const lode_param *lode_i_param_find(const lode_op *op, const char *name)
 {
@@ -90,8 +105,12 @@ static const char *parse_axes(const char *text, lode_axes *a)
 
 static const char *parse_error(const char *text, lode_error_spec *e)
 {
-    static const char *const want = "a positive number, with :rel, :fro, :max, :maxrel or :psnr, or none";
-    static const struct { const char *suffix; lode_error_kind kind; } kinds[] = {
+    static const char
+        *const want = "a positive number, with :rel, :fro, :max, :maxrel or :psnr, or none";
+    static const struct {
+        const char *suffix;
+        lode_error_kind kind;
+    } kinds[] = {
         { "rel", LODE_ERROR_REL },       { "fro", LODE_ERROR_FRO },   { "max", LODE_ERROR_MAX },
         { "maxrel", LODE_ERROR_MAXREL }, { "psnr", LODE_ERROR_PSNR },
     };
@@ -113,7 +132,9 @@ static const char *parse_error(const char *text, lode_error_spec *e)
     const char *suffix = colon + 1;
     if (strncmp(suffix, "psnr=", 5) == 0) {
         e->kind = LODE_ERROR_PSNR;
-        return lode_i_parse_f64(suffix + 5, &e->peak) && e->peak > 0 ? NULL : "a positive peak after psnr=";
+        return lode_i_parse_f64(suffix + 5, &e->peak) && e->peak > 0
+                   ? NULL
+                   : "a positive peak after psnr=";
     }
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(suffix, kinds[i].suffix) == 0) {
@@ -146,7 +167,9 @@ static const char *parse_missing(const char *text, lode_missing *m)
     if (strcmp(text, "none") == 0)
         return NULL;
     m->kind = strcmp(text, "nan") == 0 ? LODE_MISSING_NAN : LODE_MISSING_VALUE;
-    return m->kind == LODE_MISSING_NAN || lode_i_parse_f64(text, &m->value) ? NULL : "nan, none or a number";
+    return m->kind == LODE_MISSING_NAN || lode_i_parse_f64(text, &m->value)
+               ? NULL
+               : "nan, none or a number";
 }
 
 static const char *parse_enum(const char *choices, const char *text, int *value)
@@ -165,7 +188,8 @@ static const char *parse_enum(const char *choices, const char *text, int *value)
 
 static const char *parse_bool(const char *text, bool *value)
 {
-    static const char *const yes[] = { "true", "yes", "on", "1" }, *const no[] = { "false", "no", "off", "0" };
+    static const char *const yes[] = { "true", "yes", "on", "1" }, *const no[] = { "false", "no",
+                                                                                   "off", "0" };
     for (size_t i = 0; i < 4; i++) {
         if (strcmp(text, yes[i]) == 0)
             return *value = true, NULL;
@@ -179,19 +203,12 @@ static const char *parse_bool(const char *text, bool *value)
 static const char *parse_value(const lode_param *p, const char *text, void *at)
 {
     switch (p->kind) {
-    case LODE_P_BOOL:
-        return parse_bool(text, at);
-    case LODE_P_I64:
-        return lode_i_parse_i64(text, at) ? NULL : "a whole number";
-    case LODE_P_U64:
-        return lode_i_parse_u64(text, at) ? NULL : "a whole number, 0 or more";
-    case LODE_P_F64:
-        return lode_i_parse_f64(text, at) ? NULL : "a number";
-    case LODE_P_ENUM:
-        return parse_enum(p->choices, text, at);
-    case LODE_P_TEXT:
-        memcpy(at, &text, sizeof text);
-        return NULL;
+    case LODE_P_BOOL: return parse_bool(text, at);
+    case LODE_P_I64: return lode_i_parse_i64(text, at) ? NULL : "a whole number";
+    case LODE_P_U64: return lode_i_parse_u64(text, at) ? NULL : "a whole number, 0 or more";
+    case LODE_P_F64: return lode_i_parse_f64(text, at) ? NULL : "a number";
+    case LODE_P_ENUM: return parse_enum(p->choices, text, at);
+    case LODE_P_TEXT: memcpy(at, &text, sizeof text); return NULL;
     case LODE_P_AUTO_I64: {
         lode_auto_i64 *v = at;
         *v = (lode_auto_i64){ .given = strcmp(text, "auto") != 0 };
@@ -202,25 +219,19 @@ static const char *parse_value(const lode_param *p, const char *text, void *at)
         *v = (lode_auto_f64){ .given = strcmp(text, "auto") != 0 };
         return !v->given || lode_i_parse_f64(text, &v->value) ? NULL : "a number or auto";
     }
-    case LODE_P_RANK:
-        return parse_rank(text, at);
-    case LODE_P_ERROR:
-        return parse_error(text, at);
-    case LODE_P_BUDGET:
-        return parse_budget(text, at);
-    case LODE_P_AXES:
-        return parse_axes(text, at);
-    case LODE_P_LIST:
-        return parse_list(text, at);
-    case LODE_P_MISSING:
-        return parse_missing(text, at);
-    case LODE_P_ARRAY:
-        break;
+    case LODE_P_RANK: return parse_rank(text, at);
+    case LODE_P_ERROR: return parse_error(text, at);
+    case LODE_P_BUDGET: return parse_budget(text, at);
+    case LODE_P_AXES: return parse_axes(text, at);
+    case LODE_P_LIST: return parse_list(text, at);
+    case LODE_P_MISSING: return parse_missing(text, at);
+    case LODE_P_ARRAY: break;
     }
     return "an array";
 }
 
-lode_status lode_i_param_parse(lode_ctx *ctx, const lode_op *op, const lode_param *p, const char *text, void *opts)
+lode_status lode_i_param_parse(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                               const char *text, void *opts)
 {
     union { /* as large and as aligned as any kind */
         lode_list list;
@@ -232,8 +243,8 @@ lode_status lode_i_param_parse(lode_ctx *ctx, const lode_op *op, const lode_para
     memset(&value, 0, sizeof value);
     const char *want = parse_value(p, text, &value);
     if (want)
-        return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is '%s'; give %s%s", op->name, p->name, text,
-                           p->kind == LODE_P_ENUM ? "one of " : "", want);
+        return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is '%s'; give %s%s", op->name, p->name,
+                           text, p->kind == LODE_P_ENUM ? "one of " : "", want);
     memcpy((char *)opts + p->offset, &value, p->size);
     return lode_i_param_check(ctx, op, p, opts);
 }
@@ -245,24 +256,12 @@ void lode_op_defaults(const lode_op *op, void *opts)
     for (const lode_param *p = op->params; p->name; p++) {
         void *at = (char *)opts + p->offset;
         switch (p->kind) {
-        case LODE_P_BOOL:
-            *(bool *)at = p->def != 0;
-            break;
-        case LODE_P_I64:
-            *(int64_t *)at = (int64_t)p->def;
-            break;
-        case LODE_P_U64:
-            *(uint64_t *)at = (uint64_t)p->def;
-            break;
-        case LODE_P_F64:
-            *(double *)at = p->def;
-            break;
-        case LODE_P_ENUM:
-            *(int *)at = (int)p->def;
-            break;
-        case LODE_P_AXES:
-            parse_axes(p->def_text ? p->def_text : "all", at);
-            break;
+        case LODE_P_BOOL: *(bool *)at = p->def != 0; break;
+        case LODE_P_I64: *(int64_t *)at = (int64_t)p->def; break;
+        case LODE_P_U64: *(uint64_t *)at = (uint64_t)p->def; break;
+        case LODE_P_F64: *(double *)at = p->def; break;
+        case LODE_P_ENUM: *(int *)at = (int)p->def; break;
+        case LODE_P_AXES: parse_axes(p->def_text ? p->def_text : "all", at); break;
         default:
             if (p->def_text)
                 parse_value(p, p->def_text, at);
@@ -280,8 +279,8 @@ static lode_status check_number(lode_ctx *ctx, const lode_op *op, const lode_par
         return LODE_OK;
     char value[32], lo[32], hi[32];
     lode_i_print_f64(v, value), lode_i_print_f64(p->min, lo), lode_i_print_f64(p->max, hi);
-    return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is %s; it must be from %s to %s", op->name, p->name, value, lo,
-                       hi);
+    return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is %s; it must be from %s to %s", op->name,
+                       p->name, value, lo, hi);
 }
 
 static lode_status check_positive(lode_ctx *ctx, const lode_op *op, const lode_param *p, double v)
@@ -290,28 +289,27 @@ static lode_status check_positive(lode_ctx *ctx, const lode_op *op, const lode_p
     if (v > 0 && isfinite(v))
         return check_number(ctx, op, p, v);
     lode_i_print_f64(v, value);
-    return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is %s; it must be positive and finite", op->name, p->name,
-                       value);
+    return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is %s; it must be positive and finite",
+                       op->name, p->name, value);
 }
 
-lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_param *p, const void *opts)
+lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                               const void *opts)
 {
     const void *at = (const char *)opts + p->offset;
     switch (p->kind) {
-    case LODE_P_I64:
-        return check_number(ctx, op, p, (double)*(const int64_t *)at);
-    case LODE_P_U64:
-        return check_number(ctx, op, p, (double)*(const uint64_t *)at);
-    case LODE_P_F64:
-        return check_number(ctx, op, p, *(const double *)at);
+    case LODE_P_I64: return check_number(ctx, op, p, (double)*(const int64_t *)at);
+    case LODE_P_U64: return check_number(ctx, op, p, (double)*(const uint64_t *)at);
+    case LODE_P_F64: return check_number(ctx, op, p, *(const double *)at);
     case LODE_P_ENUM: {
         int k = 0;
         for (const char *c = p->choices; *c; c++)
             k += *c == '|';
         const int v = *(const int *)at;
-        return v >= 0 && v <= k ? LODE_OK
-                                : lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is number %d; give one of %s", op->name,
-                                              p->name, v, p->choices);
+        return v >= 0 && v <= k
+                   ? LODE_OK
+                   : lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is number %d; give one of %s",
+                                 op->name, p->name, v, p->choices);
     }
     case LODE_P_AUTO_I64: {
         const lode_auto_i64 *v = at;
@@ -324,8 +322,8 @@ lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_para
     case LODE_P_RANK: {
         const lode_rank_spec *r = at;
         if (r->count < 0 || r->count > LODE_MAX_NDIM)
-            return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s holds %d numbers; at most %d", op->name, p->name,
-                               r->count, LODE_MAX_NDIM);
+            return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s holds %d numbers; at most %d",
+                               op->name, p->name, r->count, LODE_MAX_NDIM);
         for (int32_t i = 0; i < r->count; i++)
             LODE_FORWARD(check_number(ctx, op, p, (double)r->value[i]));
         return LODE_OK;
@@ -346,13 +344,13 @@ lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_para
     }
     case LODE_P_TEXT:
         if (p->required && !*(const char *const *)at)
-            return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is required: %s", op->name, p->name, p->help);
+            return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is required: %s", op->name, p->name,
+                               p->help);
         return LODE_OK;
     case LODE_P_BOOL:
     case LODE_P_AXES:
     case LODE_P_MISSING:
-    case LODE_P_ARRAY:
-        break;
+    case LODE_P_ARRAY: break;
     }
     return LODE_OK;
 }
@@ -382,14 +380,10 @@ lode_status lode_i_param_print(lode_ctx *ctx, const lode_param *p, const void *o
 {
     const void *at = (const char *)opts + p->offset;
     switch (p->kind) {
-    case LODE_P_BOOL:
-        return lode_i_text_add(ctx, t, "%s", *(const bool *)at ? "true" : "false");
-    case LODE_P_I64:
-        return lode_i_text_add(ctx, t, "%" PRId64, *(const int64_t *)at);
-    case LODE_P_U64:
-        return lode_i_text_add(ctx, t, "%" PRIu64, *(const uint64_t *)at);
-    case LODE_P_F64:
-        return print_f64(ctx, *(const double *)at, t);
+    case LODE_P_BOOL: return lode_i_text_add(ctx, t, "%s", *(const bool *)at ? "true" : "false");
+    case LODE_P_I64: return lode_i_text_add(ctx, t, "%" PRId64, *(const int64_t *)at);
+    case LODE_P_U64: return lode_i_text_add(ctx, t, "%" PRIu64, *(const uint64_t *)at);
+    case LODE_P_F64: return print_f64(ctx, *(const double *)at, t);
     case LODE_P_ENUM: {
         const char *c = p->choices;
         for (int k = *(const int *)at; k > 0 && *c; c++)
@@ -402,7 +396,8 @@ lode_status lode_i_param_print(lode_ctx *ctx, const lode_param *p, const void *o
     }
     case LODE_P_AUTO_I64: {
         const lode_auto_i64 *v = at;
-        return v->given ? lode_i_text_add(ctx, t, "%" PRId64, v->value) : lode_i_text_add(ctx, t, "auto");
+        return v->given ? lode_i_text_add(ctx, t, "%" PRId64, v->value)
+                        : lode_i_text_add(ctx, t, "auto");
     }
     case LODE_P_AUTO_F64: {
         const lode_auto_f64 *v = at;
@@ -429,8 +424,7 @@ lode_status lode_i_param_print(lode_ctx *ctx, const lode_param *p, const void *o
         }
         return LODE_OK;
     }
-    case LODE_P_ERROR:
-        return print_error(ctx, at, t);
+    case LODE_P_ERROR: return print_error(ctx, at, t);
     case LODE_P_BUDGET: {
         const lode_budget_spec *b = at;
         static const char *const prefix[] = { "none", "", "params=", "bits=" };
@@ -456,22 +450,19 @@ bool lode_i_error_is_pointwise(const lode_error_spec *e)
     return e->kind == LODE_ERROR_MAX || e->kind == LODE_ERROR_MAXREL;
 }
 
-double lode_i_error_target_fro(const lode_error_spec *e, double norm_fro, double range, int64_t count)
+double lode_i_error_target_fro(const lode_error_spec *e, double norm_fro, double range,
+                               int64_t count)
 {
     const double root = sqrt((double)count);
     switch (e->kind) {
-    case LODE_ERROR_REL:
-        return e->value * norm_fro;
-    case LODE_ERROR_FRO:
-        return e->value;
+    case LODE_ERROR_REL: return e->value * norm_fro;
+    case LODE_ERROR_FRO: return e->value;
     case LODE_ERROR_MAX: /* errors of one size everywhere are the worst case that still fits */
         return e->value * root;
-    case LODE_ERROR_MAXREL:
-        return e->value * range * root;
+    case LODE_ERROR_MAXREL: return e->value * range * root;
     case LODE_ERROR_PSNR: /* PSNR = 20 log10(peak / rms error) */
         return (e->peak > 0 ? e->peak : range) * pow(10, -e->value / 20) * root;
-    case LODE_ERROR_NONE:
-        break;
+    case LODE_ERROR_NONE: break;
     }
     return INFINITY;
 }

@@ -50,7 +50,8 @@ const char *lode_job_name(lode_job job)
     return (size_t)job < sizeof name / sizeof *name ? name[job] : "?";
 }
 
-/* Occurrences of the word in text that start at a word boundary; plural and other endings still match. */
+/* Occurrences of the word in text that start at a word boundary; plural and other endings still
+ * match. */
 static int hits(const char *text, const char *word, size_t length)
 {
     int n = 0;
@@ -59,21 +60,25 @@ static int hits(const char *text, const char *word, size_t length)
     for (const char *p = text; *p; p++) {
         const bool start = p == text || !isalnum((unsigned char)p[-1]);
         size_t i = 0;
-        while (start && i < length && p[i] && tolower((unsigned char)p[i]) == tolower((unsigned char)word[i]))
+        while (start && i < length && p[i] &&
+               tolower((unsigned char)p[i]) == tolower((unsigned char)word[i]))
             i++;
         n += start && i == length;
     }
     return n;
 }
 
-/* Weight of a word in one op: its name counts most, then the brief, then everything said about it. */
+/* Weight of a word in one op: its name counts most, then the brief, then everything said about
+ * it. */
 static double score_word(const lode_op *op, const char *word, size_t length)
 {
     double score = 8.0 * hits(op->name, word, length) + 4.0 * hits(op->words, word, length) +
-                   4.0 * hits(op->brief, word, length) + 2.0 * hits(lode_job_name(op->job), word, length) +
+                   4.0 * hits(op->brief, word, length) +
+                   2.0 * hits(lode_job_name(op->job), word, length) +
                    2.0 * hits(op->family, word, length);
     for (const lode_param *p = op->params; p->name; p++)
-        score += hits(p->name, word, length) + 0.5 * hits(p->help, word, length) + hits(p->choices, word, length);
+        score += hits(p->name, word, length) + 0.5 * hits(p->help, word, length) +
+                 hits(p->choices, word, length);
     for (const lode_port *p = op->in; p->name; p++)
         score += 0.5 * hits(p->help, word, length);
     for (const lode_port *p = op->out; p->name; p++)
@@ -91,7 +96,8 @@ int64_t lode_op_search(const lode_ctx *ctx, const char *words, const lode_op **f
         size_t length = 0;
         while (p[length] && (isalnum((unsigned char)p[length]) || p[length] == '-'))
             length++;
-        /* A word that most ops mention tells little: divide by how many do. Endings are cut from long words. */
+        /* A word that most ops mention tells little: divide by how many do. Endings are cut from
+         * long words. */
         const size_t stem = length > 5 ? length - (p[length - 1] == 's' ? 1 : 0) : length;
         double each[MOST] = { 0 };
         int64_t with = 0;

@@ -7,19 +7,22 @@
 static lode_status op_of(lode_ctx *ctx, const lode_bundle *model, const lode_op **op)
 {
     if (!model->meta.op[0])
-        return lode_i_fail(ctx, LODE_EUSAGE, "this file records no operation, so it has no such verb; give a result "
-                                             "that lode wrote (.lode, .npz or a folder)");
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "this file records no operation, so it has no such verb; give a result "
+                           "that lode wrote (.lode, .npz or a folder)");
     *op = lode_op_find(ctx, model->meta.op);
     if (!*op)
-        return lode_i_fail(ctx, LODE_EUNSUPPORTED, "made by '%s' (lode %s), which this build does not have",
-                           model->meta.op, model->meta.version);
+        return lode_i_fail(ctx, LODE_EUNSUPPORTED,
+                           "made by '%s' (lode %s), which this build does not have", model->meta.op,
+                           model->meta.version);
     return LODE_OK;
 }
 
 static lode_status no_verb(lode_ctx *ctx, const lode_op *op, const char *verb)
 {
-    return lode_i_fail(ctx, LODE_EUSAGE, "a result of %s cannot be used with '%s'; see 'lode help %s'", op->name, verb,
-                       op->name);
+    return lode_i_fail(ctx, LODE_EUSAGE,
+                       "a result of %s cannot be used with '%s'; see 'lode help %s'", op->name,
+                       verb, op->name);
 }
 
 /* Results of a verb carry the model's provenance where they are models themselves. */
@@ -53,8 +56,8 @@ done:
     return st;
 }
 
-lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                        lode_array *out)
+lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                        const lode_part *part, lode_array *out)
 {
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
@@ -90,20 +93,23 @@ done:
     return st;
 }
 
-lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t count, lode_bundle *result)
+lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t count,
+                       lode_bundle *result)
 {
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_bundle joined = { 0 }, next = { 0 };
     if (count < 2)
-        return lode_i_fail(ctx, LODE_EUSAGE, "merge takes two results or more, not %" PRId64, count);
+        return lode_i_fail(ctx, LODE_EUSAGE, "merge takes two results or more, not %" PRId64,
+                           count);
     LODE_FORWARD(op_of(ctx, models[0], &op));
     if (!op->merge)
         return no_verb(ctx, op, "merge");
     lode_i_begin(ctx, op->name);
     for (int64_t i = 1; i < count; i++) {
         LODE_REQUIRE(strcmp(models[i]->meta.op, op->name) == 0, LODE_EUSAGE,
-                     "merge: result %" PRId64 " was made by '%s', the first by '%s'", i + 1, models[i]->meta.op, op->name);
+                     "merge: result %" PRId64 " was made by '%s', the first by '%s'", i + 1,
+                     models[i]->meta.op, op->name);
         LODE_TRY(op->merge(ctx, i == 1 ? models[0] : &joined, models[i], &next));
         LODE_TRY(inherit(ctx, models[0], &next));
         lode_bundle_swap(&joined, &next);
@@ -117,7 +123,8 @@ done:
     return st;
 }
 
-lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found)
+lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                        lode_certificate *found)
 {
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
@@ -133,7 +140,8 @@ done:
     return st;
 }
 
-lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure)
+lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                      lode_figure *figure)
 {
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
@@ -149,7 +157,8 @@ done:
 
 /* ---- a reconstruction read lazily ---- */
 
-static lode_status read_part(lode_ctx *ctx, const lode_source *s, const int64_t *start, const int64_t *count, void *dst)
+static lode_status read_part(lode_ctx *ctx, const lode_source *s, const int64_t *start,
+                             const int64_t *count, void *dst)
 {
     lode_status st = LODE_OK;
     lode_array got = { 0 };
@@ -180,8 +189,12 @@ lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model, lode_sou
         return no_verb(ctx, op, "invert");
     LODE_TRY(lode_i_calloc(ctx, sizeof(lode_bundle), &copy));
     LODE_TRY(lode_bundle_ref(ctx, model, copy));
-    lode_source s = { .dtype = model->meta.dtype, .ndim = model->meta.ndim, .rewindable = true, .read = read_part,
-                      .close = close_model, .data = copy };
+    lode_source s = { .dtype = model->meta.dtype,
+                      .ndim = model->meta.ndim,
+                      .rewindable = true,
+                      .read = read_part,
+                      .close = close_model,
+                      .data = copy };
     memcpy(s.shape, model->meta.shape, sizeof s.shape);
     *out = s;
     copy = NULL;
@@ -191,8 +204,8 @@ done:
     return st;
 }
 
-lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim, const int64_t *shape, int64_t *start,
-                                int64_t *count)
+lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim,
+                                const int64_t *shape, int64_t *start, int64_t *count)
 {
     char text[256];
     for (int i = 0; i < ndim; i++)
@@ -201,11 +214,15 @@ lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim, 
         return LODE_OK;
     lode_i_print_shape(ndim, shape, text, sizeof text);
     if (part->ndim != ndim)
-        return lode_i_fail(ctx, LODE_ESHAPE, "the part has %d ranges, the array is %s (%d axes)", part->ndim, text, ndim);
+        return lode_i_fail(ctx, LODE_ESHAPE, "the part has %d ranges, the array is %s (%d axes)",
+                           part->ndim, text, ndim);
     for (int i = 0; i < ndim; i++) {
         const int64_t n = part->count[i] < 0 ? shape[i] - part->start[i] : part->count[i];
-        if (part->start[i] < 0 || n < 0 || part->start[i] > shape[i] || n > shape[i] - part->start[i])
-            return lode_i_fail(ctx, LODE_ESHAPE, "the part asks for %" PRId64 " from %" PRId64 " on axis %d; the array is %s",
+        if (part->start[i] < 0 || n < 0 || part->start[i] > shape[i] ||
+            n > shape[i] - part->start[i])
+            return lode_i_fail(ctx, LODE_ESHAPE,
+                               "the part asks for %" PRId64 " from %" PRId64
+                               " on axis %d; the array is %s",
                                n, part->start[i], i, text);
         start[i] = part->start[i], count[i] = n;
     }
@@ -215,8 +232,8 @@ lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim, 
 /* Values a slab of the comparison holds. */
 enum { MEASURE_SLAB = 1 << 22 };
 
-lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model, lode_value original,
-                           lode_diff *diff)
+lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                           lode_value original, lode_diff *diff)
 {
     lode_status st = LODE_OK;
     lode_source s = { 0 };
@@ -224,13 +241,13 @@ lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *
     lode_diff_run run = { 0 };
     bool owned = false;
     LODE_TRY(lode_i_as_source(ctx, original, &s, &owned));
-    LODE_REQUIRE(s.ndim == model->meta.ndim, LODE_ESHAPE, "the original has %d axes, the result stands for %d", s.ndim,
-                 model->meta.ndim);
+    LODE_REQUIRE(s.ndim == model->meta.ndim, LODE_ESHAPE,
+                 "the original has %d axes, the result stands for %d", s.ndim, model->meta.ndim);
     int64_t row = 1;
     for (int i = 0; i < s.ndim; i++) {
         LODE_REQUIRE(s.shape[i] == model->meta.shape[i], LODE_ESHAPE,
-                     "axis %d of the original has %" PRId64 " values, of the result %" PRId64, i, s.shape[i],
-                     model->meta.shape[i]);
+                     "axis %d of the original has %" PRId64 " values, of the result %" PRId64, i,
+                     s.shape[i], model->meta.shape[i]);
         row *= i ? s.shape[i] : 1;
     }
     const int64_t rows = s.ndim ? s.shape[0] : 1;

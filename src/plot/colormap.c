@@ -1,35 +1,55 @@
-/* Colours: themes, a palette that colour-blind readers can tell apart, and colour maps computed along paths
- * in Oklab (B. Ottosson 2020), where equal distances look equal. */
+/* Colours: themes, a palette that colour-blind readers can tell apart, and colour maps computed
+ * along paths in Oklab (B. Ottosson 2020), where equal distances look equal. */
 #include "plot/figure.h"
 
 #include <math.h>
 
-#define RGB(hex) { (uint8_t)((hex) >> 16), (uint8_t)((hex) >> 8 & 255), (uint8_t)((hex) & 255), 255 }
+#define RGB(hex)                                                                                   \
+    {                                                                                              \
+        (uint8_t)((hex) >> 16), (uint8_t)((hex) >> 8 & 255), (uint8_t)((hex)&255), 255             \
+    }
 
 lode_theme lode_i_theme(bool dark)
 {
-    static const lode_theme light = { .paper = RGB(0xFFFFFF), .ink = RGB(0x1B1F24), .muted = RGB(0x535C66),
-                                      .grid = RGB(0xE6E9ED), .frame = RGB(0x7A838D), .hatch = RGB(0xB4BBC3),
+    static const lode_theme light = { .paper = RGB(0xFFFFFF),
+                                      .ink = RGB(0x1B1F24),
+                                      .muted = RGB(0x535C66),
+                                      .grid = RGB(0xE6E9ED),
+                                      .frame = RGB(0x7A838D),
+                                      .hatch = RGB(0xB4BBC3),
                                       .quiet = RGB(0x9AA2AB) };
-    static const lode_theme night = { .paper = RGB(0x14181D), .ink = RGB(0xE8EDF2), .muted = RGB(0xA7B0BA),
-                                      .grid = RGB(0x2A3038), .frame = RGB(0x7F8994), .hatch = RGB(0x4A535E),
-                                      .quiet = RGB(0x6F7882), .dark = true };
+    static const lode_theme night = { .paper = RGB(0x14181D),
+                                      .ink = RGB(0xE8EDF2),
+                                      .muted = RGB(0xA7B0BA),
+                                      .grid = RGB(0x2A3038),
+                                      .frame = RGB(0x7F8994),
+                                      .hatch = RGB(0x4A535E),
+                                      .quiet = RGB(0x6F7882),
+                                      .dark = true };
     return dark ? night : light;
 }
 
-/* The set of Okabe and Ito (2008), ordered for contrast with the paper; yellow is left out on white, and black
- * becomes white at night. */
+/* The set of Okabe and Ito (2008), ordered for contrast with the paper; yellow is left out on
+ * white, and black becomes white at night. */
 lode_rgba lode_i_palette(bool dark, int i)
 {
-    static const lode_rgba light[LODE_PALETTE] = { RGB(0x0072B2), RGB(0xD55E00), RGB(0x009E73), RGB(0xCC79A7),
-                                                   RGB(0xE69F00), RGB(0x56B4E9), RGB(0x000000) };
-    static const lode_rgba night[LODE_PALETTE] = { RGB(0x56B4E9), RGB(0xE69F00), RGB(0x009E73), RGB(0xCC79A7),
-                                                   RGB(0xF0E442), RGB(0xD55E00), RGB(0xFFFFFF) };
+    static const lode_rgba light[LODE_PALETTE] = { RGB(0x0072B2), RGB(0xD55E00), RGB(0x009E73),
+                                                   RGB(0xCC79A7), RGB(0xE69F00), RGB(0x56B4E9),
+                                                   RGB(0x000000) };
+    static const lode_rgba night[LODE_PALETTE] = { RGB(0x56B4E9), RGB(0xE69F00), RGB(0x009E73),
+                                                   RGB(0xCC79A7), RGB(0xF0E442), RGB(0xD55E00),
+                                                   RGB(0xFFFFFF) };
     return (dark ? night : light)[i % LODE_PALETTE];
 }
 
-static double to_linear(double v) { return v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4); }
-static double from_linear(double v) { return v <= 0.0031308 ? 12.92 * v : 1.055 * pow(v, 1 / 2.4) - 0.055; }
+static double to_linear(double v)
+{
+    return v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4);
+}
+static double from_linear(double v)
+{
+    return v <= 0.0031308 ? 12.92 * v : 1.055 * pow(v, 1 / 2.4) - 0.055;
+}
 
 void lode_i_oklab(lode_rgba c, double lab[3])
 {
@@ -58,7 +78,8 @@ static bool to_rgb(const double lab[3], double rgb[3])
     return inside;
 }
 
-/* Lightness, chroma, hue (degrees) to Oklab, with chroma lowered until the screen can show the colour. */
+/* Lightness, chroma, hue (degrees) to Oklab, with chroma lowered until the screen can show the
+ * colour. */
 static void fit(double lightness, double chroma, double hue, double lab[3], double rgb[3])
 {
     const double angle = hue * 0.017453292519943295;
@@ -77,8 +98,9 @@ static void fit(double lightness, double chroma, double hue, double lab[3], doub
     to_rgb(lab, rgb);
 }
 
-/* Sequential: violet through blue and green to yellow, lightness rising all the way, so that it also reads in
- * grey. Diverging: two arms from a near-white middle, equal in lightness, so that neither sign looks larger. */
+/* Sequential: violet through blue and green to yellow, lightness rising all the way, so that it
+ * also reads in grey. Diverging: two arms from a near-white middle, equal in lightness, so that
+ * neither sign looks larger. */
 static void path(bool diverging, double t, double lab[3], double rgb[3])
 {
     if (!diverging) {
@@ -91,7 +113,10 @@ static void path(bool diverging, double t, double lab[3], double rgb[3])
 
 void lode_i_colormap(bool diverging, lode_rgba map[256])
 {
-    enum { FINE = 1024 }; /* the path is walked in fine steps, then cut into 255 of equal length in Oklab */
+    enum {
+        /* the path is walked in fine steps, then cut into 255 of equal length in Oklab */
+        FINE = 1024
+    };
     double length[FINE + 1], last[3] = { 0 }, lab[3], rgb[3];
     length[0] = 0;
     for (int i = 0; i <= FINE; i++) {

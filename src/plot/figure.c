@@ -1,4 +1,5 @@
-/* The model: panels, their series and images, copied in as f64 so that a figure outlives its data. */
+/* The model: panels, their series and images, copied in as f64 so that a figure outlives its
+ * data. */
 #include "plot/figure.h"
 
 #include <math.h>
@@ -69,7 +70,8 @@ static lode_status grow(lode_ctx *ctx, int64_t count, int64_t *capacity, size_t 
     return LODE_OK;
 }
 
-lode_status lode_i_figure_caption(lode_ctx *ctx, lode_figure *f, const char *title, const char *caption)
+lode_status lode_i_figure_caption(lode_ctx *ctx, lode_figure *f, const char *title,
+                                  const char *caption)
 {
     lode_status st = LODE_OK;
     char *t = NULL, *c = NULL;
@@ -87,8 +89,8 @@ done:
     return st;
 }
 
-lode_status lode_i_panel(lode_ctx *ctx, lode_figure *f, const char *title, const char *xlabel, const char *ylabel,
-                         lode_panel **p)
+lode_status lode_i_panel(lode_ctx *ctx, lode_figure *f, const char *title, const char *xlabel,
+                         const char *ylabel, lode_panel **p)
 {
     lode_status st = LODE_OK;
     lode_panel *made = NULL;
@@ -105,11 +107,14 @@ done:
     return st;
 }
 
-void lode_i_panel_log(lode_panel *p, bool x, bool y) { p->logx = x, p->logy = y; }
+void lode_i_panel_log(lode_panel *p, bool x, bool y)
+{
+    p->logx = x, p->logy = y;
+}
 
 /* Values of a vector, of any real type and strides, in a buffer of our own. */
-static lode_status copy_vector(lode_ctx *ctx, const lode_panel *p, const char *what, const lode_array *a, double **v,
-                               int64_t *n)
+static lode_status copy_vector(lode_ctx *ctx, const lode_panel *p, const char *what,
+                               const lode_array *a, double **v, int64_t *n)
 {
     lode_status st = LODE_OK;
     double *copy = NULL;
@@ -119,10 +124,12 @@ static lode_status copy_vector(lode_ctx *ctx, const lode_panel *p, const char *w
         long_axes += a->shape[i] != 1;
     char shape[128];
     lode_i_print_shape(a->ndim, a->shape, shape, sizeof shape);
-    LODE_REQUIRE(long_axes <= 1, LODE_ESHAPE, "plot \"%s\": %s is %s; a series takes a vector", p->title, what, shape);
-    LODE_REQUIRE(!lode_i_is_complex(a->dtype), LODE_ETYPE,
-                 "plot \"%s\": %s is %s; a series takes real values, so plot the magnitude or the real part", p->title,
-                 what, lode_dtype_name(a->dtype));
+    LODE_REQUIRE(long_axes <= 1, LODE_ESHAPE, "plot \"%s\": %s is %s; a series takes a vector",
+                 p->title, what, shape);
+    LODE_REQUIRE(
+        !lode_i_is_complex(a->dtype), LODE_ETYPE,
+        "plot \"%s\": %s is %s; a series takes real values, so plot the magnitude or the real part",
+        p->title, what, lode_dtype_name(a->dtype));
     *n = a->data ? lode_array_size(a) : 0;
     LODE_TRY(LODE_NEW(ctx, lode_i_max(*n, 1), &copy));
     if (*n > 0) {
@@ -135,8 +142,9 @@ done:
     return st;
 }
 
-static lode_status add_series(lode_ctx *ctx, lode_panel *p, lode_series_kind kind, const char *label,
-                              const lode_array *x, const lode_array *y, const lode_array *group)
+static lode_status add_series(lode_ctx *ctx, lode_panel *p, lode_series_kind kind,
+                              const char *label, const lode_array *x, const lode_array *y,
+                              const lode_array *group)
 {
     lode_status st = LODE_OK;
     lode_series s = { .kind = kind };
@@ -146,13 +154,14 @@ static lode_status add_series(lode_ctx *ctx, lode_panel *p, lode_series_kind kin
     LODE_TRY(copy_vector(ctx, p, "y", y, &s.y, &s.n));
     if (x) {
         LODE_TRY(copy_vector(ctx, p, "x", x, &s.x, &n));
-        LODE_REQUIRE(n == s.n, LODE_ESHAPE, "plot \"%s\": x has %" PRId64 " values and y has %" PRId64, p->title, n,
-                     s.n);
+        LODE_REQUIRE(n == s.n, LODE_ESHAPE,
+                     "plot \"%s\": x has %" PRId64 " values and y has %" PRId64, p->title, n, s.n);
     }
     if (group) {
         LODE_TRY(copy_vector(ctx, p, "group", group, &s.group, &n));
-        LODE_REQUIRE(n == s.n, LODE_ESHAPE, "plot \"%s\": group has %" PRId64 " values and y has %" PRId64, p->title,
-                     n, s.n);
+        LODE_REQUIRE(n == s.n, LODE_ESHAPE,
+                     "plot \"%s\": group has %" PRId64 " values and y has %" PRId64, p->title, n,
+                     s.n);
     }
     LODE_TRY(grow(ctx, p->count, &p->capacity, sizeof *p->series, (void **)&p->series));
     p->series[p->count++] = s;
@@ -162,13 +171,14 @@ done:
     return st;
 }
 
-lode_status lode_i_panel_line(lode_ctx *ctx, lode_panel *p, const char *label, const lode_array *x, const lode_array *y)
+lode_status lode_i_panel_line(lode_ctx *ctx, lode_panel *p, const char *label, const lode_array *x,
+                              const lode_array *y)
 {
     return add_series(ctx, p, LODE_SERIES_LINE, label, x, y, NULL);
 }
 
-lode_status lode_i_panel_points(lode_ctx *ctx, lode_panel *p, const char *label, const lode_array *x,
-                                const lode_array *y, const lode_array *group)
+lode_status lode_i_panel_points(lode_ctx *ctx, lode_panel *p, const char *label,
+                                const lode_array *x, const lode_array *y, const lode_array *group)
 {
     return add_series(ctx, p, LODE_SERIES_POINTS, label, x, y, group);
 }
@@ -178,8 +188,9 @@ lode_status lode_i_panel_bars(lode_ctx *ctx, lode_panel *p, const char *label, c
     return add_series(ctx, p, LODE_SERIES_BARS, label, NULL, y, NULL);
 }
 
-/* Reads the matrix in slabs of rows and keeps at most LODE_IMAGE_CELLS a side: first the rows of each slab
- * that belong to one kept row, so that memory holds a slab and the picture, never a copy of the matrix. */
+/* Reads the matrix in slabs of rows and keeps at most LODE_IMAGE_CELLS a side: first the rows of
+ * each slab that belong to one kept row, so that memory holds a slab and the picture, never a copy
+ * of the matrix. */
 static lode_status read_image(lode_ctx *ctx, const lode_array *a, lode_image *m)
 {
     lode_status st = LODE_OK;
@@ -196,13 +207,16 @@ static lode_status read_image(lode_ctx *ctx, const lode_array *a, lode_image *m)
     int64_t most = 1;
     for (int64_t i = 0; i < m->rows; i++)
         most = lode_i_max(most, (i + 1) * m->full_rows / m->rows - i * m->full_rows / m->rows);
-    const int64_t batch = m->rows == m->full_rows ? lode_i_max(1, (INT64_C(1) << 16) / lode_i_max(1, m->full_cols)) : 1;
+    const int64_t batch = m->rows == m->full_rows
+                              ? lode_i_max(1, (INT64_C(1) << 16) / lode_i_max(1, m->full_cols))
+                              : 1;
     LODE_TRY(LODE_NEW(ctx, lode_i_max(1, batch * most * m->full_cols), &slab));
     double min = INFINITY, max = -INFINITY;
     for (int64_t i = 0; i < m->rows && m->cols > 0; i += batch) {
         const int64_t kept = lode_i_min(batch, m->rows - i);
         const int64_t from = i * m->full_rows / m->rows, to = (i + kept) * m->full_rows / m->rows;
-        lode_array part = lode_array_wrap(slab, LODE_F64, 2, (const int64_t[2]){ to - from, m->full_cols });
+        lode_array part = lode_array_wrap(slab, LODE_F64, 2,
+                                          (const int64_t[2]){ to - from, m->full_cols });
         LODE_TRY(lode_array_slice(ctx, a, 0, from, to, 1, &rows));
         LODE_TRY(lode_array_copy_into(ctx, &rows, &part));
         for (int64_t k = 0; k < (to - from) * m->full_cols; k++) {
@@ -213,7 +227,8 @@ static lode_status read_image(lode_ctx *ctx, const lode_array *a, lode_image *m)
             m->finite++;
             min = slab[k] < min ? slab[k] : min, max = slab[k] > max ? slab[k] : max;
         }
-        LODE_TRY(lode_i_box_filter(ctx, slab, to - from, m->full_cols, m->v + i * m->cols, kept, m->cols));
+        LODE_TRY(lode_i_box_filter(ctx, slab, to - from, m->full_cols, m->v + i * m->cols, kept,
+                                   m->cols));
     }
     if (m->finite == 0)
         min = max = 0;
@@ -224,7 +239,7 @@ static lode_status read_image(lode_ctx *ctx, const lode_array *a, lode_image *m)
         const double far = fmax(fabs(m->lo), fabs(m->hi));
         m->lo = -far, m->hi = far;
     }
-    m->below = min < m->lo, m->above = max > m->hi;
+    m->below = min<m->lo, m->above = max> m->hi;
     if (!(m->hi - m->lo > 1e-12 * fmax(fabs(m->lo), fabs(m->hi))) || !(m->hi - m->lo > 1e-300)) {
         const double half = fabs(m->lo) > 1e-299 ? 0.1 * fabs(m->lo) : 1;
         const double mid = m->lo;
@@ -236,23 +251,25 @@ done:
     return st;
 }
 
-lode_status lode_i_panel_image(lode_ctx *ctx, lode_panel *p, const lode_array *image, double lo, double hi,
-                               bool diverging)
+lode_status lode_i_panel_image(lode_ctx *ctx, lode_panel *p, const lode_array *image, double lo,
+                               double hi, bool diverging)
 {
     lode_status st = LODE_OK;
     lode_image *m = NULL;
     char shape[128];
     lode_i_print_shape(image->ndim, image->shape, shape, sizeof shape);
-    LODE_REQUIRE(image->ndim == 2, LODE_ESHAPE, "plot \"%s\": the image is %s; an image takes a matrix", p->title,
-                 shape);
+    LODE_REQUIRE(image->ndim == 2, LODE_ESHAPE,
+                 "plot \"%s\": the image is %s; an image takes a matrix", p->title, shape);
     LODE_REQUIRE(!lode_i_is_complex(image->dtype), LODE_ETYPE,
-                 "plot \"%s\": the image is %s; an image takes real values, so plot the magnitude or the real part",
+                 "plot \"%s\": the image is %s; an image takes real values, so plot the magnitude "
+                 "or the real part",
                  p->title, lode_dtype_name(image->dtype));
     char low[32], high[32];
     lode_i_print_f64(lo, low);
     lode_i_print_f64(hi, high);
     LODE_REQUIRE(isfinite(lo) && isfinite(hi) && lo <= hi, LODE_EPARAM,
-                 "plot \"%s\": the colour range %s to %s must be finite and ascending (equal: from the data)",
+                 "plot \"%s\": the colour range %s to %s must be finite and ascending (equal: from "
+                 "the data)",
                  p->title, low, high);
     LODE_TRY(lode_i_calloc(ctx, sizeof *m, (void **)&m));
     m->lo = lo, m->hi = hi, m->diverging = diverging;

@@ -1,5 +1,5 @@
-/* The box filter: every pixel is the mean of what it covers, so a picture smaller than its matrix neither
- * drops cells nor invents moire. */
+/* The box filter: every pixel is the mean of what it covers, so a picture smaller than its matrix
+ * neither drops cells nor invents moire. */
 #include "plot/figure.h"
 
 #include <math.h>
@@ -10,10 +10,10 @@ static inline void add(double v, double w, double *sum, double *area)
         *sum += w * v, *area += w;
 }
 
-/* One axis at a time would weigh missing cells wrongly, so sums of values and of areas are kept together.
- * Weights are shares of the whole box: a sum never exceeds the largest value. */
-lode_status lode_i_box_filter(lode_ctx *ctx, const double *src, int64_t src_rows, int64_t src_cols, double *dst,
-                              int64_t rows, int64_t cols)
+/* One axis at a time would weigh missing cells wrongly, so sums of values and of areas are kept
+ * together. Weights are shares of the whole box: a sum never exceeds the largest value. */
+lode_status lode_i_box_filter(lode_ctx *ctx, const double *src, int64_t src_rows, int64_t src_cols,
+                              double *dst, int64_t rows, int64_t cols)
 {
     lode_status st = LODE_OK;
     double *sum = NULL, *area = NULL;
@@ -32,7 +32,8 @@ lode_status lode_i_box_filter(lode_ctx *ctx, const double *src, int64_t src_rows
             const double w = share * height;
             for (int64_t j = 0; j < cols; j++) {
                 const double left = (double)j * across, right = (double)(j + 1) * across;
-                const int64_t first = (int64_t)left, last = lode_i_min((int64_t)right, src_cols - 1);
+                const int64_t first = (int64_t)left,
+                              last = lode_i_min((int64_t)right, src_cols - 1);
                 const int64_t whole = first + ((double)first < left);
                 if (whole > first)
                     add(row[first], w * (fmin(right, (double)whole) - left), &sum[j], &area[j]);

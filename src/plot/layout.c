@@ -1,4 +1,5 @@
-/* Layout: sizes of text decide margins, margins decide plot boxes, both writers draw what stands here. */
+/* Layout: sizes of text decide margins, margins decide plot boxes, both writers draw what stands
+ * here. */
 #include "plot/figure.h"
 
 #include <math.h>
@@ -23,7 +24,8 @@ static void fit_x_ticks(lode_axis *a, double width, double size)
         double room = INFINITY;
         for (int i = 1; i < a->count; i++) {
             const double apart = (a->tick[i].at - a->tick[i - 1].at) / (a->hi - a->lo) * width;
-            const double text = 0.5 * (lode_i_tick_width(&a->tick[i], size) + lode_i_tick_width(&a->tick[i - 1], size));
+            const double text = 0.5 * (lode_i_tick_width(&a->tick[i], size) +
+                                       lode_i_tick_width(&a->tick[i - 1], size));
             room = fmin(room, apart - text);
         }
         if (room >= 0.9 * size)
@@ -31,7 +33,8 @@ static void fit_x_ticks(lode_axis *a, double width, double size)
     }
 }
 
-/* Where labels still touch (uneven ones of a logarithmic axis, very long ones) the later becomes a minor tick. */
+/* Where labels still touch (uneven ones of a logarithmic axis, very long ones) the later becomes a
+ * minor tick. */
 static void thin(lode_axis *a, double length, double size, bool across)
 {
     int kept = 0;
@@ -40,7 +43,8 @@ static void thin(lode_axis *a, double length, double size, bool across)
         if (across && kept > 0)
             apart = 0.6 * size + 0.5 * (lode_i_tick_width(&a->tick[i], size) +
                                         lode_i_tick_width(&a->tick[kept - 1], size));
-        const bool near = kept > 0 && (a->tick[i].at - a->tick[kept - 1].at) / (a->hi - a->lo) * length < apart;
+        const bool near = kept > 0 &&
+                          (a->tick[i].at - a->tick[kept - 1].at) / (a->hi - a->lo) * length < apart;
         if (!near)
             a->tick[kept++] = a->tick[i];
         else if (a->minors < LODE_MINORS)
@@ -105,11 +109,12 @@ static void footnote(const lode_sheet *s, const lode_panel *p, double width, lod
 {
     char text[160] = "";
     if (p->image && p->image->finite > 0 && p->image->gaps > 0)
-        snprintf(text, sizeof text, "hatched: not finite (%" PRId64 " of %" PRId64 " cells)", p->image->gaps,
-                 p->image->gaps + p->image->finite);
+        snprintf(text, sizeof text, "hatched: not finite (%" PRId64 " of %" PRId64 " cells)",
+                 p->image->gaps, p->image->gaps + p->image->finite);
     else if (l->dropped > 0 && l->drawn > 0)
-        snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 " values not drawn: not finite%s", l->dropped,
-                 l->dropped + l->drawn, l->x.log || l->y.log ? ", or not positive on a log axis" : "");
+        snprintf(text, sizeof text, "%" PRId64 " of %" PRId64 " values not drawn: not finite%s",
+                 l->dropped, l->dropped + l->drawn,
+                 l->x.log || l->y.log ? ", or not positive on a log axis" : "");
     lode_i_wrap(text, s->small, false, width, 2, &l->footnote);
 }
 
@@ -118,7 +123,8 @@ static double bar_width(const lode_sheet *s, lode_panel_layout *l, double height
     if (l->bar.w == 0)
         return 0;
     fit_y_ticks(&l->bar_axis, height, s->tick);
-    double w = 8 * s->scale + 13 * s->scale + 7 * s->scale + LODE_SLACK * widest(&l->bar_axis, s->tick);
+    double w = 8 * s->scale + 13 * s->scale + 7 * s->scale +
+               LODE_SLACK * widest(&l->bar_axis, s->tick);
     if (l->unit[0])
         w += 1.5 * s->label;
     return w;
@@ -146,7 +152,8 @@ static void measure(const lode_sheet *s, const lode_panel *p, double width, lode
         const double inside = fmax(width - l->left - l->right, 40 * s->scale);
         height = steep * inside;
         if (image)
-            height = fmin(inside * aspect(p->image), fmax(height, fmin(0.9 * inside, 560 * s->scale)));
+            height = fmin(inside * aspect(p->image),
+                          fmax(height, fmin(0.9 * inside, 560 * s->scale)));
     }
     l->wanted = height;
     /* the last label of x may stand out to the right */
@@ -172,21 +179,23 @@ static void settle(const lode_sheet *s, const lode_panel *p, lode_box room, lode
         l->plot.w = fmin(room.w, room.h / a);
         l->plot.h = l->plot.w * a;
     }
-    l->plot.x = floor(l->plot.x), l->plot.y = floor(l->plot.y); /* frames on whole pixels are crisp */
+    /* frames on whole pixels are crisp */
+    l->plot.x = floor(l->plot.x), l->plot.y = floor(l->plot.y);
     l->plot.w = fmax(floor(l->plot.w), 8), l->plot.h = fmax(floor(l->plot.h), 8);
     fit_y_ticks(&l->y, l->plot.h, s->tick);
     fit_x_ticks(&l->x, l->plot.w, s->tick);
     thin(&l->x, l->plot.w, s->tick, true);
     if (l->bar.w > 0) {
         const double spare = (l->bar_above || l->bar_below) ? 9 * s->scale : 0;
-        l->bar = (lode_box){ l->plot.x + l->plot.w + floor(8 * s->scale), l->plot.y + (l->bar_above ? spare : 0),
-                             floor(13 * s->scale),
+        l->bar = (lode_box){ l->plot.x + l->plot.w + floor(8 * s->scale),
+                             l->plot.y + (l->bar_above ? spare : 0), floor(13 * s->scale),
                              l->plot.h - (l->bar_above ? spare : 0) - (l->bar_below ? spare : 0) };
         fit_y_ticks(&l->bar_axis, l->bar.h, s->tick);
     }
     lode_lines cut;
     const double beside = l->x.exponent ? 5 * s->tick : 0;
-    lode_i_wrap(p->xlabel, s->label, false, fmax(l->plot.w + 0.8 * (l->left + l->right) - 2 * beside, 20), 1, &cut);
+    lode_i_wrap(p->xlabel, s->label, false,
+                fmax(l->plot.w + 0.8 * (l->left + l->right) - 2 * beside, 20), 1, &cut);
     snprintf(l->xlabel, sizeof l->xlabel, "%s", cut.count ? cut.line[0] : "");
     lode_i_wrap(p->ylabel, s->label, false, l->plot.h + 0.6 * l->top, 1, &cut);
     snprintf(l->ylabel, sizeof l->ylabel, "%s", cut.count ? cut.line[0] : "");
@@ -213,7 +222,8 @@ static void header(const lode_figure *f, lode_sheet *s)
 }
 
 /* Places rows downwards; called again once it is known which legends stand below their plots. */
-static void place(const lode_figure *f, int columns, double cell, double gap, double from, lode_sheet *s)
+static void place(const lode_figure *f, int columns, double cell, double gap, double from,
+                  lode_sheet *s)
 {
     double y = from;
     for (int64_t first = 0; first < f->count; first += columns) {
@@ -222,12 +232,14 @@ static void place(const lode_figure *f, int columns, double cell, double gap, do
         for (int64_t k = first; k < end; k++) {
             const lode_panel_layout *l = &s->panel[k];
             const double legend = l->legend.outside ? l->legend.box.h + 0.6 * s->tick : 0;
-            top = fmax(top, l->top), inside = fmax(inside, l->wanted), bottom = fmax(bottom, l->bottom + legend);
+            top = fmax(top, l->top), inside = fmax(inside, l->wanted),
+            bottom = fmax(bottom, l->bottom + legend);
         }
         for (int64_t k = first; k < end; k++) {
             lode_panel_layout *l = &s->panel[k];
             const double x = s->pad + (double)(k - first) * (cell + gap);
-            settle(s, f->panels[k], (lode_box){ x + l->left, y + top, cell - l->left - l->right, inside }, l);
+            settle(s, f->panels[k],
+                   (lode_box){ x + l->left, y + top, cell - l->left - l->right, inside }, l);
             l->title_y = y + 0.9 * s->heading;
         }
         y += top + inside + bottom + gap;
@@ -239,20 +251,24 @@ lode_status lode_i_sheet(lode_ctx *ctx, const lode_figure *f, int width, bool da
 {
     lode_status st = LODE_OK;
     lode_sheet s = { .width = width, .theme = lode_i_theme(dark) };
-    s.scale = fmax(1, width / 960.0); /* a wider figure is a larger print of the same; a narrower one keeps its text */
-    s.tick = 11.5 * s.scale, s.label = 12.5 * s.scale, s.heading = 13.5 * s.scale, s.title = 18 * s.scale;
+    /* a wider figure is a larger print of the same; a narrower one keeps its text */
+    s.scale = fmax(1, width / 960.0);
+    s.tick = 11.5 * s.scale, s.label = 12.5 * s.scale, s.heading = 13.5 * s.scale,
+    s.title = 18 * s.scale;
     s.small = 10.5 * s.scale;
     s.pad = floor(fmin(18 * s.scale, 0.03 * width + 4));
     const double gap = 26 * s.scale;
     const int columns = columns_of(&s, f->count);
     const double cell = (width - 2 * s.pad - (columns - 1) * gap) / columns;
-    LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(f->count, 1) * sizeof *s.panel, (void **)&s.panel));
+    LODE_TRY(
+        lode_i_calloc(ctx, (size_t)lode_i_max(f->count, 1) * sizeof *s.panel, (void **)&s.panel));
     s.count = f->count;
     header(f, &s);
     const double from = s.height;
     for (int64_t k = 0; k < f->count; k++) {
         const lode_panel *p = f->panels[k];
-        LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(p->count, 1) * sizeof(lode_look), (void **)&s.panel[k].look));
+        LODE_TRY(lode_i_calloc(ctx, (size_t)lode_i_max(p->count, 1) * sizeof(lode_look),
+                               (void **)&s.panel[k].look));
         LODE_TRY(lode_i_survey(ctx, p, &s.panel[k]));
         measure(&s, p, cell, &s.panel[k]);
         lode_i_legend_keys(p, &s, &s.panel[k]);
@@ -273,7 +289,8 @@ lode_status lode_i_sheet(lode_ctx *ctx, const lode_figure *f, int width, bool da
     for (int64_t k = 0; k < f->count; k++) {
         lode_panel_layout *l = &s.panel[k];
         if (l->legend.outside)
-            l->legend.box.x = l->plot.x - l->left, l->legend.box.y = l->plot.y + l->plot.h + l->below;
+            l->legend.box.x = l->plot.x - l->left,
+            l->legend.box.y = l->plot.y + l->plot.h + l->below;
         else
             l->legend.box.x += l->plot.x, l->legend.box.y += l->plot.y;
     }

@@ -1,6 +1,8 @@
-/* The rasterizer: anti-aliased by coverage. A pen's segments are capsules whose coverage joins by maximum in a
- * mask, so overlapping segments of one stroke never darken each other; the mask is then laid over the picture once.
- * Pixels are premultiplied, 16 bits a channel, so that thousands of faint points add up without bands. */
+/* The rasterizer: anti-aliased by coverage. A pen's segments are capsules whose coverage joins by
+ * maximum in a mask, so overlapping segments of one stroke never darken each other; the mask is
+ *            then laid over the picture once.
+ * Pixels are premultiplied, 16 bits a channel, so that thousands of faint points add up without
+ * bands. */
 #include "plot/figure.h"
 
 #include <math.h>
@@ -18,7 +20,10 @@ struct lode_raster {
     int64_t mx0, my0, mx1, my1; /* what of the mask is in use */
 };
 
-static lode_raster *of(lode_canvas *c) { return (lode_raster *)(void *)c; }
+static lode_raster *of(lode_canvas *c)
+{
+    return (lode_raster *)(void *)c;
+}
 
 /* v * by / ONE to the nearest; the shift form of the division is exact for these ranges. */
 static inline uint32_t scaled(uint32_t v, uint32_t by)
@@ -44,7 +49,8 @@ static int64_t bound(double v, int64_t lo, int64_t hi)
 /* Share of pixel i that [from, to] covers. */
 static double share(double from, double to, int64_t i)
 {
-    const double a = from > (double)i ? from : (double)i, b = to < (double)(i + 1) ? to : (double)(i + 1);
+    const double a = from > (double)i ? from : (double)i,
+                 b = to < (double)(i + 1) ? to : (double)(i + 1);
     return b > a ? b - a : 0;
 }
 
@@ -73,7 +79,8 @@ static void draw_rect(lode_canvas *c, lode_box b, lode_rgba colour)
 
 /* ---- strokes ---- */
 
-/* Row by row, only the pixels within reach of the line: a long slanted segment costs its length, not its box. */
+/* Row by row, only the pixels within reach of the line: a long slanted segment costs its length,
+ * not its box. */
 static void stroke(lode_raster *r, double ax, double ay, double bx, double by, double half)
 {
     const double reach = half + 0.5, dx = bx - ax, dy = by - ay, square = dx * dx + dy * dy;
@@ -95,7 +102,8 @@ static void stroke(lode_raster *r, double ax, double ay, double bx, double by, d
         const int64_t to = band ? bound(ceil(middle + side), i0, i1) : i1;
         uint8_t *m = r->mask + j * r->w;
         for (int64_t i = from; i < to; i++) {
-            if (m[i] == 255) /* where a path has crossed itself often there is nothing left to add */
+            /* where a path has crossed itself often there is nothing left to add */
+            if (m[i] == 255)
                 continue;
             const double px = (double)i + 0.5 - ax;
             double t = (px * dx + py * dy) * inverse;
@@ -150,7 +158,8 @@ static void draw_line(lode_canvas *c, int64_t n, const double *xy, lode_pen pen)
         for (double at = 0; at < length;) {
             const double step = fmin(left, length - at), s = at / length, e = (at + step) / length;
             if (part % 2 == 0)
-                stroke(r, ax + s * (bx - ax), ay + s * (by - ay), ax + e * (bx - ax), ay + e * (by - ay), half);
+                stroke(r, ax + s * (bx - ax), ay + s * (by - ay), ax + e * (bx - ax),
+                       ay + e * (by - ay), half);
             at += step, left -= step;
             if (left <= 1e-9)
                 part = (part + 1) % parts, left = dash[part] * 2 * half;
@@ -181,7 +190,8 @@ static void draw_polygon(lode_canvas *c, int n, const double *xy, lode_rgba colo
         for (int64_t i = i0; i < i1; i++) {
             double inside = 1;
             for (int k = 0; k < n; k++) {
-                const double ex = x[(k + 1) % n] - x[k], ey = y[(k + 1) % n] - y[k], length = hypot(ex, ey);
+                const double ex = x[(k + 1) % n] - x[k], ey = y[(k + 1) % n] - y[k],
+                             length = hypot(ex, ey);
                 const double side = ex * ((double)j + 0.5 - y[k]) - ey * ((double)i + 0.5 - x[k]);
                 if (length > 0)
                     inside = fmin(inside, 0.5 + turn * side / length);
@@ -191,8 +201,8 @@ static void draw_polygon(lode_canvas *c, int n, const double *xy, lode_rgba colo
         }
 }
 
-static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style,
-                       double radius)
+static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key,
+                       const lode_mark *style, double radius)
 {
     lode_raster *r = of(c);
     const double size = radius * c->detail;
@@ -202,17 +212,22 @@ static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_
             break;
         const lode_mark *m = &style[key[p]];
         if (m->shape != LODE_DISC) {
-            const int corners = lode_i_mark_corners(m->shape, xy[2 * p], xy[2 * p + 1], radius, corner);
+            const int corners = lode_i_mark_corners(m->shape, xy[2 * p], xy[2 * p + 1], radius,
+                                                    corner);
             if (m->shape == LODE_SQUARE)
-                draw_rect(c, (lode_box){ corner[0], corner[1], corner[4] - corner[0], corner[5] - corner[1] },
+                draw_rect(c,
+                          (lode_box){ corner[0], corner[1], corner[4] - corner[0],
+                                      corner[5] - corner[1] },
                           m->colour);
             else
                 draw_polygon(c, corners, corner, m->colour);
             continue;
         }
         to_pixels(r, xy[2 * p], xy[2 * p + 1], &x, &y);
-        const int64_t i0 = bound(floor(x - size), r->x0, r->x1), i1 = bound(ceil(x + size), r->x0, r->x1);
-        const int64_t j0 = bound(floor(y - size), r->y0, r->y1), j1 = bound(ceil(y + size), r->y0, r->y1);
+        const int64_t i0 = bound(floor(x - size), r->x0, r->x1),
+                      i1 = bound(ceil(x + size), r->x0, r->x1);
+        const int64_t j0 = bound(floor(y - size), r->y0, r->y1),
+                      j1 = bound(ceil(y + size), r->y0, r->y1);
         for (int64_t j = j0; j < j1; j++)
             for (int64_t i = i0; i < i1; i++) {
                 const double ex = (double)i + 0.5 - x, ey = (double)j + 0.5 - y;
@@ -233,8 +248,10 @@ static void draw_image(lode_canvas *c, lode_box b, int64_t w, int64_t h, const l
         return;
     to_pixels(r, b.x, b.y, &x0, &y0);
     to_pixels(r, b.x + b.w, b.y + b.h, &x1, &y1);
-    const int64_t i0 = bound(floor(x0 + 0.5), r->x0, r->x1), i1 = bound(floor(x1 + 0.5), r->x0, r->x1);
-    const int64_t j0 = bound(floor(y0 + 0.5), r->y0, r->y1), j1 = bound(floor(y1 + 0.5), r->y0, r->y1);
+    const int64_t i0 = bound(floor(x0 + 0.5), r->x0, r->x1),
+                  i1 = bound(floor(x1 + 0.5), r->x0, r->x1);
+    const int64_t j0 = bound(floor(y0 + 0.5), r->y0, r->y1),
+                  j1 = bound(floor(y1 + 0.5), r->y0, r->y1);
     for (int64_t j = j0; j < j1; j++) {
         const int64_t row = bound(((double)j + 0.5 - y0) / (y1 - y0) * (double)h, 0, h - 1);
         for (int64_t i = i0; i < i1; i++) {
@@ -270,14 +287,16 @@ static double snap(double size, double y)
 {
     static const double level[4] = { -20, 0, 50, 70 };
     int k = y < 0 ? 0 : y < 50 ? 1 : 2;
-    const double lo = floor(0.01 * size * level[k] + 0.5), hi = floor(0.01 * size * level[k + 1] + 0.5);
+    const double lo = floor(0.01 * size * level[k] + 0.5),
+                 hi = floor(0.01 * size * level[k + 1] + 0.5);
     return lo + (hi - lo) * (y - level[k]) / (level[k + 1] - level[k]);
 }
 
 static void type_stroke(void *data, double x0, double y0, double x1, double y1)
 {
     const typesetter *t = data;
-    const double ax = 0.01 * t->size * x0, ay = snap(t->size, y0), bx = 0.01 * t->size * x1, by = snap(t->size, y1);
+    const double ax = 0.01 * t->size * x0, ay = snap(t->size, y0), bx = 0.01 * t->size * x1,
+                 by = snap(t->size, y1);
     if (t->vertical)
         stroke(t->r, t->x - ay, t->y - ax, t->x - by, t->y - bx, t->half);
     else
@@ -338,12 +357,19 @@ lode_status lode_i_raster_new(lode_ctx *ctx, lode_box view, double detail, lode_
     LODE_TRY(lode_i_calloc(ctx, sizeof *r, (void **)&r));
     r->view = view;
     r->w = (int64_t)ceil(view.w * detail), r->h = (int64_t)ceil(view.h * detail);
-    LODE_REQUIRE(r->w > 0 && r->h > 0 && lode_i_mul(r->w, r->h, &count) && count < INT64_MAX / 8, LODE_ESHAPE,
-                 "a picture of %" PRId64 " x %" PRId64 " pixels cannot be drawn", r->w, r->h);
+    LODE_REQUIRE(r->w > 0 && r->h > 0 && lode_i_mul(r->w, r->h, &count) && count < INT64_MAX / 8,
+                 LODE_ESHAPE, "a picture of %" PRId64 " x %" PRId64 " pixels cannot be drawn", r->w,
+                 r->h);
     LODE_TRY(lode_i_calloc(ctx, (size_t)count * 8, (void **)&r->pixels));
     LODE_TRY(lode_i_calloc(ctx, (size_t)count, (void **)&r->mask));
-    r->canvas = (lode_canvas){ .ctx = ctx, .detail = detail, .rect = draw_rect, .line = draw_line,
-                               .polygon = draw_polygon, .marks = draw_marks, .text = draw_text, .image = draw_image,
+    r->canvas = (lode_canvas){ .ctx = ctx,
+                               .detail = detail,
+                               .rect = draw_rect,
+                               .line = draw_line,
+                               .polygon = draw_polygon,
+                               .marks = draw_marks,
+                               .text = draw_text,
+                               .image = draw_image,
                                .clip = set_clip };
     set_clip(&r->canvas, NULL);
     *out = r, r = NULL;
@@ -352,9 +378,13 @@ done:
     return st;
 }
 
-lode_canvas *lode_i_raster_canvas(lode_raster *r) { return &r->canvas; }
+lode_canvas *lode_i_raster_canvas(lode_raster *r)
+{
+    return &r->canvas;
+}
 
-lode_status lode_i_raster_png(lode_ctx *ctx, const lode_raster *r, bool opaque, void **bytes, size_t *size)
+lode_status lode_i_raster_png(lode_ctx *ctx, const lode_raster *r, bool opaque, void **bytes,
+                              size_t *size)
 {
     lode_status st = LODE_OK;
     uint8_t *flat = NULL;
@@ -365,8 +395,10 @@ lode_status lode_i_raster_png(lode_ctx *ctx, const lode_raster *r, bool opaque, 
         const uint16_t *px = r->pixels + 4 * i;
         const uint32_t a = px[3];
         for (int k = 0; k < channels; k++) /* colours of a file are not multiplied by alpha */
-            flat[channels * i + k] =
-                (uint8_t)(k == 3 ? (a + 128) / 257 : a == 0 ? 0 : lode_i_min(255, (px[k] * 255U + a / 2) / a));
+            flat[channels * i + k] = (uint8_t)(k == 3 ? (a + 128) / 257
+                                               : a == 0
+                                                   ? 0
+                                                   : lode_i_min(255, (px[k] * 255U + a / 2) / a));
     }
     LODE_TRY(lode_i_png(ctx, r->w, r->h, !opaque, flat, bytes, size));
 done:

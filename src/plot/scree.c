@@ -10,8 +10,8 @@ lode_status lode_i_plot_scree(lode_ctx *ctx, lode_figure *f, const char *title, 
     lode_array values = { 0 };
     lode_panel *p = NULL;
     const int64_t before = f->count;
-    LODE_REQUIRE(s->ndim == 1, LODE_ESHAPE, "a scree plot takes a vector of singular values, not %d dimensions",
-                 (int)s->ndim);
+    LODE_REQUIRE(s->ndim == 1, LODE_ESHAPE,
+                 "a scree plot takes a vector of singular values, not %d dimensions", (int)s->ndim);
     const int64_t n = s->shape[0];
     LODE_TRY(lode_i_vector_new(ctx, LODE_F64, n, &energy));
     if (n > 0)
@@ -21,18 +21,20 @@ lode_status lode_i_plot_scree(lode_ctx *ctx, lode_figure *f, const char *title, 
         const double v = fabs(lode_i_get1(&values, i));
         largest = isfinite(v) ? fmax(largest, v) : largest;
     }
-    for (int64_t i = 0; i < n; i++) { /* squares relative to the largest neither overflow nor vanish together */
+    for (int64_t i = 0; i < n;
+         i++) { /* squares relative to the largest neither overflow nor vanish together */
         const double v = largest > 0 ? lode_i_get1(&values, i) / largest : 0;
         sum += v * v;
         lode_i_set1(&energy, i, sum);
     }
     for (int64_t i = 0; i < n; i++)
         lode_i_set1(&energy, i, sum > 0 ? 100 * (lode_i_get1(&energy, i) / sum) : NAN);
-    LODE_TRY(lode_i_panel(ctx, f, title ? title : "singular values", "index", "singular value", &p));
+    LODE_TRY(
+        lode_i_panel(ctx, f, title ? title : "singular values", "index", "singular value", &p));
     lode_i_panel_log(p, false, largest > 0);
     LODE_TRY(lode_i_panel_line(ctx, p, NULL, NULL, s));
-    LODE_TRY(lode_i_panel(ctx, f, "cumulative energy of these values", "values kept", "share of sum of squares (%)",
-                          &p));
+    LODE_TRY(lode_i_panel(ctx, f, "cumulative energy of these values", "values kept",
+                          "share of sum of squares (%)", &p));
     LODE_TRY(lode_i_panel_line(ctx, p, NULL, NULL, &energy));
 done:
     if (st < 0)

@@ -1,4 +1,5 @@
-/* What the data of a panel say: ranges, groups, what cannot be drawn; and where a legend covers none of it. */
+/* What the data of a panel say: ranges, groups, what cannot be drawn; and where a legend covers
+ * none of it. */
 #include "plot/figure.h"
 
 #include <math.h>
@@ -18,7 +19,8 @@ static bool coordinate(double v, bool log, double *out)
 bool lode_i_series_xy(const lode_panel *p, const lode_series *s, int64_t i, double *x, double *y)
 {
     const bool plain = p->image != NULL; /* an image's axes count cells */
-    return coordinate(s->x ? s->x[i] : (double)(i + 1), p->logx && !plain && s->kind != LODE_SERIES_BARS, x) &&
+    return coordinate(s->x ? s->x[i] : (double)(i + 1),
+                      p->logx && !plain && s->kind != LODE_SERIES_BARS, x) &&
            coordinate(s->y[i], p->logy && !plain, y);
 }
 
@@ -73,7 +75,10 @@ void lode_i_bar_slot(const lode_panel *p, int64_t series, double *from, double *
     *to = *from + width;
 }
 
-double lode_i_bar_base(const lode_panel_layout *l) { return l->y.log ? l->y.lo : fmin(fmax(0, l->y.lo), l->y.hi); }
+double lode_i_bar_base(const lode_panel_layout *l)
+{
+    return l->y.log ? l->y.lo : fmin(fmax(0, l->y.lo), l->y.hi);
+}
 
 static void widen(lode_axis *a, double share)
 {
@@ -127,8 +132,10 @@ lode_status lode_i_survey(lode_ctx *ctx, const lode_panel *p, lode_panel_layout 
         l->x.lo = l->y.lo = 0, l->x.hi = l->y.hi = 1;
         return LODE_OK;
     }
-    l->range[0] = l->x.log ? pow(10, l->x.lo) : l->x.lo, l->range[1] = l->x.log ? pow(10, l->x.hi) : l->x.hi;
-    l->range[2] = l->y.log ? pow(10, l->y.lo) : l->y.lo, l->range[3] = l->y.log ? pow(10, l->y.hi) : l->y.hi;
+    l->range[0] = l->x.log ? pow(10, l->x.lo) : l->x.lo,
+    l->range[1] = l->x.log ? pow(10, l->x.hi) : l->x.hi;
+    l->range[2] = l->y.log ? pow(10, l->y.lo) : l->y.lo,
+    l->range[3] = l->y.log ? pow(10, l->y.hi) : l->y.hi;
     if (bars && !l->y.log)
         l->y.lo = fmin(l->y.lo, 0), l->y.hi = fmax(l->y.hi, 0);
     else if (bars)
@@ -156,7 +163,8 @@ lode_status lode_i_survey(lode_ctx *ctx, const lode_panel *p, lode_panel_layout 
 
 /* ---- legend ---- */
 
-static void add_key(lode_legend *g, const char *text, double number, int colour, lode_series_kind kind, int more)
+static void add_key(lode_legend *g, const char *text, double number, int colour,
+                    lode_series_kind kind, int more)
 {
     if (g->count == LODE_KEYS - 1 && more > 0) { /* the last place says how many are not shown */
         snprintf(g->key[g->count].text, sizeof g->key->text, "and %d more", more + 1);
@@ -182,9 +190,10 @@ void lode_i_legend_keys(const lode_panel *p, const lode_sheet *sheet, lode_panel
     int total = 0, used = 0;
     for (int64_t k = 0; k < p->count; k++)
         if (p->series[k].label)
-            total += p->series[k].group ? (l->look[k].groups.count > 0) * l->look[k].groups.count +
-                                              (l->look[k].groups.count >= 0 && l->look[k].groups.others)
-                                        : 1;
+            total += p->series[k].group
+                         ? (l->look[k].groups.count > 0) * l->look[k].groups.count +
+                               (l->look[k].groups.count >= 0 && l->look[k].groups.others)
+                         : 1;
     for (int64_t k = 0; k < p->count; k++) {
         const lode_series *s = &p->series[k];
         const lode_look *look = &l->look[k];
@@ -202,11 +211,16 @@ void lode_i_legend_keys(const lode_panel *p, const lode_sheet *sheet, lode_panel
     }
     g->width = 0;
     for (int k = 0; k < g->count; k++)
-        g->width = fmax(g->width, 34 * sheet->scale +
-                                      LODE_SLACK * lode_i_text_width(g->key[k].text, sheet->tick, false));
+        g->width = fmax(g->width,
+                        34 * sheet->scale +
+                            LODE_SLACK * lode_i_text_width(g->key[k].text, sheet->tick, false));
 }
 
-typedef struct hit_test { int count; lode_box box[6]; int64_t hits[6]; } hit_test;
+typedef struct hit_test {
+    int count;
+    lode_box box[6];
+    int64_t hits[6];
+} hit_test;
 
 /* Whether a segment meets a box (Liang and Barsky's clipping, parameters only). */
 static bool meets(lode_box b, double x0, double y0, double x1, double y1)
@@ -233,7 +247,8 @@ static void hit(hit_test *t, double x0, double y0, double x1, double y1)
         t->hits[i] += meets(t->box[i], x0, y0, x1, y1);
 }
 
-lode_status lode_i_legend_place(lode_ctx *ctx, const lode_panel *p, const lode_sheet *sheet, lode_panel_layout *l)
+lode_status lode_i_legend_place(lode_ctx *ctx, const lode_panel *p, const lode_sheet *sheet,
+                                lode_panel_layout *l)
 {
     lode_legend *g = &l->legend;
     const double line = 1.5 * sheet->tick, gap = 7 * sheet->scale, inner = 5 * sheet->scale;
@@ -243,8 +258,11 @@ lode_status lode_i_legend_place(lode_ctx *ctx, const lode_panel *p, const lode_s
     const double w = g->width + inner, h = g->count * line + inner;
     hit_test t = { 0 };
     if (!p->image && w < 0.6 * a.w && h < 0.7 * a.h)
-        for (int i = 0; i < 6; i++) { /* top right, top left, bottom right, bottom left, top, bottom */
-            const double x = i >= 4 ? a.x + 0.5 * (a.w - w) : i % 2 ? a.x + gap : a.x + a.w - gap - w;
+        for (int i = 0; i < 6;
+             i++) { /* top right, top left, bottom right, bottom left, top, bottom */
+            const double x = i >= 4  ? a.x + 0.5 * (a.w - w)
+                             : i % 2 ? a.x + gap
+                                     : a.x + a.w - gap - w;
             const bool top = i < 2 || i == 4;
             t.box[t.count++] = (lode_box){ x, top ? a.y + gap : a.y + a.h - gap - h, w, h };
         }
@@ -289,10 +307,12 @@ lode_status lode_i_legend_place(lode_ctx *ctx, const lode_panel *p, const lode_s
     g->width = fmin(g->width, all);
     for (int k = 0; k < g->count; k++) { /* a long label gives way to its neighbours */
         lode_lines cut;
-        lode_i_wrap(g->key[k].text, sheet->tick, false, (g->width - 31 * sheet->scale) / LODE_SLACK, 1, &cut);
+        lode_i_wrap(g->key[k].text, sheet->tick, false, (g->width - 31 * sheet->scale) / LODE_SLACK,
+                    1, &cut);
         snprintf(g->key[k].text, sizeof g->key[k].text, "%.95s", cut.count ? cut.line[0] : "");
     }
     g->columns = (int)lode_i_max(1, lode_i_min(g->count, (int64_t)floor(all / g->width)));
-    g->box = (lode_box){ 0, 0, g->width * g->columns, line * ((g->count + g->columns - 1) / g->columns) };
+    g->box = (lode_box){ 0, 0, g->width * g->columns,
+                         line * ((g->count + g->columns - 1) / g->columns) };
     return LODE_OK;
 }

@@ -1,5 +1,6 @@
-/* The SVG writer. Text stays text; series of many values and images are embedded as PNG; numbers are written
- * by hand to two decimals, whatever the locale; no ids, so that several figures may stand in one page. */
+/* The SVG writer. Text stays text; series of many values and images are embedded as PNG; numbers
+ * are written by hand to two decimals, whatever the locale; no ids, so that several figures may
+ * stand in one page. */
 #include "plot/figure.h"
 
 #include <math.h>
@@ -14,7 +15,10 @@ struct lode_svg {
     bool clipped;
 };
 
-static lode_svg *of(lode_canvas *c) { return (lode_svg *)(void *)c; }
+static lode_svg *of(lode_canvas *c)
+{
+    return (lode_svg *)(void *)c;
+}
 
 static void put(lode_svg *s, const char *text)
 {
@@ -26,7 +30,8 @@ static void number(lode_svg *s, const char *before, double v)
 {
     char text[64];
     const double bounded = fmin(fmax(v, -1e9), 1e9);
-    const int64_t n = (int64_t)llround(bounded * 100), whole = (n < 0 ? -n : n) / 100, part = (n < 0 ? -n : n) % 100;
+    const int64_t n = (int64_t)llround(bounded * 100), whole = (n < 0 ? -n : n) / 100,
+                  part = (n < 0 ? -n : n) % 100;
     const int used = snprintf(text, sizeof text, "%s%" PRId64, n < 0 ? "-" : "", whole);
     if (part % 10)
         snprintf(text + used, sizeof text - (size_t)used, ".%02d", (int)part);
@@ -100,7 +105,8 @@ static void base64(lode_svg *s, const uint8_t *bytes, size_t size)
         const size_t end = size - from < BASE64_BLOCK ? size : from + BASE64_BLOCK;
         size_t n = 0;
         for (size_t i = from; i < end; i += 3) {
-            const uint32_t a = bytes[i], b = i + 1 < end ? bytes[i + 1] : 0, d = i + 2 < end ? bytes[i + 2] : 0;
+            const uint32_t a = bytes[i], b = i + 1 < end ? bytes[i + 1] : 0,
+                           d = i + 2 < end ? bytes[i + 2] : 0;
             const uint32_t v = a << 16 | b << 8 | d;
             out[n++] = digit[v >> 18], out[n++] = digit[v >> 12 & 63];
             out[n++] = i + 1 < end ? digit[v >> 6 & 63] : '=';
@@ -121,7 +127,10 @@ static void embed(lode_svg *s, lode_box b, const void *png, size_t size, bool bl
     put(s, "\"/>\n");
 }
 
-static lode_box current(const lode_svg *s) { return s->clipped ? s->clip : s->all; }
+static lode_box current(const lode_svg *s)
+{
+    return s->clipped ? s->clip : s->all;
+}
 
 static void embed_raster(lode_svg *s, lode_raster *r)
 {
@@ -136,7 +145,8 @@ static void embed_raster(lode_svg *s, lode_raster *r)
     lode_i_free(png);
 }
 
-/* Cells are enlarged by whole factors, because not every viewer keeps the edges of a small picture sharp. */
+/* Cells are enlarged by whole factors, because not every viewer keeps the edges of a small picture
+ * sharp. */
 static void draw_image(lode_canvas *c, lode_box b, int64_t w, int64_t h, const lode_rgba *px)
 {
     lode_svg *s = of(c);
@@ -208,15 +218,16 @@ static void draw_polygon(lode_canvas *c, int n, const double *xy, lode_rgba fill
     put(s, "/>\n");
 }
 
-static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key, const lode_mark *style,
-                       double radius)
+static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_t *key,
+                       const lode_mark *style, double radius)
 {
     lode_svg *s = of(c);
     if (n > EMBED && c->st >= 0) {
         lode_raster *r = NULL;
         c->st = lode_i_raster_new(c->ctx, current(s), c->detail, &r);
         if (c->st >= 0)
-            lode_i_raster_canvas(r)->marks(lode_i_raster_canvas(r), n, xy, key, style, radius), embed_raster(s, r);
+            lode_i_raster_canvas(r)->marks(lode_i_raster_canvas(r), n, xy, key, style, radius),
+                embed_raster(s, r);
         lode_i_raster_free(r);
         return;
     }
@@ -224,7 +235,8 @@ static void draw_marks(lode_canvas *c, int64_t n, const double *xy, const uint8_
         const lode_mark *m = &style[key[i]];
         double corner[8];
         if (m->shape != LODE_DISC) {
-            const int corners = lode_i_mark_corners(m->shape, xy[2 * i], xy[2 * i + 1], radius, corner);
+            const int corners = lode_i_mark_corners(m->shape, xy[2 * i], xy[2 * i + 1], radius,
+                                                    corner);
             draw_polygon(c, corners, corner, m->colour);
             continue;
         }
@@ -311,14 +323,15 @@ static void describe(lode_svg *s, const lode_figure *f, const lode_sheet *sheet)
     for (int64_t k = 0; k < f->count; k++) {
         const lode_panel *p = f->panels[k];
         const lode_panel_layout *l = &sheet->panel[k];
-        snprintf(text, sizeof text, "%sPanel %" PRId64 " of %" PRId64, k || f->caption ? " " : "", k + 1, f->count);
+        snprintf(text, sizeof text, "%sPanel %" PRId64 " of %" PRId64, k || f->caption ? " " : "",
+                 k + 1, f->count);
         put(s, text);
         put(s, p->title[0] ? ", " : "");
         escaped(s, p->title);
         put(s, ":");
         if (p->image && p->image->finite > 0) {
-            snprintf(text, sizeof text, " image of %" PRId64 " rows and %" PRId64 " columns", p->image->full_rows,
-                     p->image->full_cols);
+            snprintf(text, sizeof text, " image of %" PRId64 " rows and %" PRId64 " columns",
+                     p->image->full_rows, p->image->full_cols);
             put(s, text);
             rounded(s, ", colours from ", p->image->lo);
             rounded(s, " to ", p->image->hi);
@@ -353,13 +366,21 @@ lode_status lode_i_svg_new(lode_ctx *ctx, const lode_figure *f, const lode_sheet
     lode_svg *s = NULL;
     LODE_FORWARD(lode_i_calloc(ctx, sizeof *s, (void **)&s));
     s->all = (lode_box){ 0, 0, l->width, l->height };
-    s->canvas = (lode_canvas){ .ctx = ctx, .detail = 2, .rect = draw_rect, .line = draw_line, .polygon = draw_polygon,
-                               .marks = draw_marks, .text = draw_text, .image = draw_image, .clip = set_clip };
+    s->canvas = (lode_canvas){ .ctx = ctx,
+                               .detail = 2,
+                               .rect = draw_rect,
+                               .line = draw_line,
+                               .polygon = draw_polygon,
+                               .marks = draw_marks,
+                               .text = draw_text,
+                               .image = draw_image,
+                               .clip = set_clip };
     number(s, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", l->width);
     number(s, "\" height=\"", l->height);
     number(s, "\" viewBox=\"0 0 ", l->width);
     number(s, " ", l->height);
-    put(s, "\" role=\"img\" font-family=\"Helvetica, Arial, 'Liberation Sans', 'Nimbus Sans', sans-serif\">\n<title>");
+    put(s, "\" role=\"img\" font-family=\"Helvetica, Arial, 'Liberation Sans', 'Nimbus Sans', "
+           "sans-serif\">\n<title>");
     escaped(s, f->title ? f->title : f->count ? f->panels[0]->title : "figure");
     put(s, "</title>\n<desc>");
     describe(s, f, l);
@@ -368,7 +389,10 @@ lode_status lode_i_svg_new(lode_ctx *ctx, const lode_figure *f, const lode_sheet
     return LODE_OK;
 }
 
-lode_canvas *lode_i_svg_canvas(lode_svg *s) { return &s->canvas; }
+lode_canvas *lode_i_svg_canvas(lode_svg *s)
+{
+    return &s->canvas;
+}
 
 lode_status lode_i_svg_end(lode_svg *s, const char **text, size_t *size)
 {

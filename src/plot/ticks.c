@@ -1,13 +1,17 @@
-/* Ticks at round numbers (after P. Heckbert, "Nice numbers for graph labels", Graphics Gems 1990): steps of 1, 2
- * or 5 times a power of ten, or whole decades on a logarithmic axis. Labels are written from integers, so
- * they do not depend on the locale and show no digits that the step does not justify. */
+/* Ticks at round numbers (after P. Heckbert, "Nice numbers for graph labels", Graphics Gems 1990):
+ * steps of 1, 2 or 5 times a power of ten, or whole decades on a logarithmic axis. Labels are
+ * written from integers, so they do not depend on the locale and show no digits that the step does
+ * not justify. */
 #include "plot/figure.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-static double power10(int e) { return e < 0 ? 1 / pow(10, -e) : pow(10, e); }
+static double power10(int e)
+{
+    return e < 0 ? 1 / pow(10, -e) : pow(10, e);
+}
 
 /* The round step that gives at most `target` intervals; its power of ten in *exponent. */
 static double round_step(double span, int target, int *exponent, int *mantissa)
@@ -30,7 +34,8 @@ static void print_fixed(int64_t value, int decimals, char text[24])
 {
     char digits[24];
     int n = 0, used = 0;
-    for (uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value; v > 0 || n <= decimals; v /= 10)
+    for (uint64_t v = value < 0 ? 0 - (uint64_t)value : (uint64_t)value; v > 0 || n <= decimals;
+         v /= 10)
         digits[n++] = (char)('0' + v % 10);
     if (value < 0)
         used = snprintf(text, 24, "%s", MINUS);
@@ -42,7 +47,10 @@ static void print_fixed(int64_t value, int decimals, char text[24])
     text[used] = 0;
 }
 
-static void print_exponent(int e, char sup[16]) { snprintf(sup, 16, "%s%d", e < 0 ? MINUS : "", e < 0 ? -e : e); }
+static void print_exponent(int e, char sup[16])
+{
+    snprintf(sup, 16, "%s%d", e < 0 ? MINUS : "", e < 0 ? -e : e);
+}
 
 static void add_tick(lode_axis *a, double at, const char *text, const char *sup)
 {
@@ -97,7 +105,8 @@ static void print_decade(int e, bool powers, char text[24], char sup[16])
     print_exponent(e, sup);
 }
 
-/* Decades; where fewer than three are in range also 2 and 5, and within one the round numbers of a plain axis. */
+/* Decades; where fewer than three are in range also 2 and 5, and within one the round numbers of a
+ * plain axis. */
 static void logarithmic(lode_axis *a, int target)
 {
     const double span = a->hi - a->lo, slack = 1e-9;
@@ -138,9 +147,13 @@ static void logarithmic(lode_axis *a, int target)
                     if (k == 1 || !powers) {
                         print_decade(e, powers, text, sup);
                         if (k > 1)
-                            print_fixed(e >= 0 ? (int64_t)llround(k * power10(e)) : k, e >= 0 ? 0 : -e, text);
+                            print_fixed(e >= 0 ? (int64_t)llround(k * power10(e)) : k,
+                                        e >= 0 ? 0 : -e, text);
                     } else {
-                        snprintf(text, sizeof text, "%d\xC2\xB7" "10", k);
+                        snprintf(text, sizeof text,
+                                 "%d\xC2\xB7"
+                                 "10",
+                                 k);
                         print_exponent(e, sup);
                     }
                     add_tick(a, at, text, sup);
@@ -167,7 +180,9 @@ void lode_i_axis_ticks(lode_axis *a, int target)
     const double largest = fmax(fabs(a->lo), fabs(a->hi));
     if (!(a->hi - a->lo > 1e-12 * largest) || !(a->hi - a->lo > 1e-300)) {
         const double mid = a->lo + 0.5 * (a->hi - a->lo);
-        const double half = a->log ? 0.5 : mid == 0 || a->integer || fabs(mid) < 1e-299 ? 1 : 0.1 * fabs(mid);
+        const double half = a->log                                         ? 0.5
+                            : mid == 0 || a->integer || fabs(mid) < 1e-299 ? 1
+                                                                           : 0.1 * fabs(mid);
         a->lo = mid - half, a->hi = mid + half;
     }
     if (target < 1)
@@ -187,5 +202,6 @@ void lode_i_axis_ticks(lode_axis *a, int target)
 
 double lode_i_tick_width(const lode_tick *t, double size)
 {
-    return lode_i_text_width(t->text, size, false) + (t->sup[0] ? lode_i_text_width(t->sup, 0.72 * size, false) : 0);
+    return lode_i_text_width(t->text, size, false) +
+           (t->sup[0] ? lode_i_text_width(t->sup, 0.72 * size, false) : 0);
 }

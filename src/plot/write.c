@@ -1,11 +1,15 @@
-/* A figure to a file: layout, one of two canvases, and an output that appears whole or not at all. */
+/* A figure to a file: layout, one of two canvases, and an output that appears whole or not at
+ * all. */
 #include "plot/figure.h"
 
 #include <string.h>
 
 enum { NARROWEST = 200, WIDEST = 8000 };
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c; }
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
+}
 
 static bool ends(const char *path, const char *suffix)
 {
@@ -18,7 +22,8 @@ static bool ends(const char *path, const char *suffix)
     return true;
 }
 
-static lode_status write_whole(lode_ctx *ctx, const char *path, bool force, const void *bytes, size_t size)
+static lode_status write_whole(lode_ctx *ctx, const char *path, bool force, const void *bytes,
+                               size_t size)
 {
     lode_status st = LODE_OK;
     lode_outfile *file = NULL;
@@ -30,8 +35,8 @@ done:
     return st;
 }
 
-lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const char *path, int width, bool dark,
-                              bool force)
+lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const char *path, int width,
+                              bool dark, bool force)
 {
     lode_status st = LODE_OK;
     lode_sheet sheet = { 0 };
@@ -45,9 +50,12 @@ lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const ch
     LODE_REQUIRE(as_svg || ends(path, ".png"), LODE_EUSAGE,
                  "a figure cannot be written to \"%s\": its name must end in .svg or .png", path);
     LODE_REQUIRE(width == 0 || (width >= NARROWEST && width <= WIDEST), LODE_EPARAM,
-                 "a figure cannot be %d pixels wide: give %d to %d, or 0 for 960", width, (int)NARROWEST, (int)WIDEST);
-    LODE_REQUIRE(figure->count > 0, LODE_EUSAGE, "the figure for \"%s\" has no panels to draw", path);
-    LODE_REQUIRE(force || !lode_i_path_exists(path), LODE_EEXIST, "\"%s\" exists; --force replaces it", path);
+                 "a figure cannot be %d pixels wide: give %d to %d, or 0 for 960", width,
+                 (int)NARROWEST, (int)WIDEST);
+    LODE_REQUIRE(figure->count > 0, LODE_EUSAGE, "the figure for \"%s\" has no panels to draw",
+                 path);
+    LODE_REQUIRE(force || !lode_i_path_exists(path), LODE_EEXIST,
+                 "\"%s\" exists; --force replaces it", path);
     LODE_TRY(lode_i_sheet(ctx, figure, width ? width : 960, dark, &sheet));
     if (as_svg) {
         LODE_TRY(lode_i_svg_new(ctx, figure, &sheet, &svg));

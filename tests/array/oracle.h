@@ -1,5 +1,5 @@
-/* A second opinion for tests of arrays: values read and written one at a time by the definition of each type, and
- * random arrays with awkward shapes and strides. */
+/* A second opinion for tests of arrays: values read and written one at a time by the definition of
+ * each type, and random arrays with awkward shapes and strides. */
 #ifndef LODE_TESTS_ORACLE_H
 #define LODE_TESTS_ORACLE_H
 
@@ -48,7 +48,8 @@ static inline double small_float(uint32_t bits, int exponent, int fraction)
     const double sign = bits >> (exponent + fraction) & 1 ? -1 : 1;
     if (e == most)
         return f ? (double)NAN : sign * (double)INFINITY;
-    return e ? sign * ldexp(1 + ldexp(f, -fraction), e - bias) : sign * ldexp(ldexp(f, -fraction), 1 - bias);
+    return e ? sign * ldexp(1 + ldexp(f, -fraction), e - bias)
+             : sign * ldexp(ldexp(f, -fraction), 1 - bias);
 }
 
 static inline double f16_value(uint16_t bits)
@@ -61,7 +62,8 @@ static inline double bf16_value(uint16_t bits)
     return small_float(bits, 8, 7);
 }
 
-/* Nearest of all values of a 16-bit type, ties to the even one, by bisection over the ordered positive bits. */
+/* Nearest of all values of a 16-bit type, ties to the even one, by bisection over the ordered
+ * positive bits. */
 static inline uint16_t nearest16(long double x, double (*value)(uint16_t), uint16_t infinity)
 {
     const uint16_t sign = signbit(x) ? 0x8000 : 0;
@@ -78,7 +80,8 @@ static inline uint16_t nearest16(long double x, double (*value)(uint16_t), uint1
     }
     /* The place of infinity counts as the next value after the largest. */
     const long double below = value(low);
-    const long double above = high == infinity ? 2 * below - (long double)value((uint16_t)(low - 1)) : value(high);
+    const long double above = high == infinity ? 2 * below - (long double)value((uint16_t)(low - 1))
+                                               : value(high);
     const long double down = a - below, up = above - a;
     const uint16_t pick = down < up || (!(up < down) && low % 2 == 0) ? low : high;
     return (uint16_t)(sign | pick);
@@ -87,9 +90,16 @@ static inline uint16_t nearest16(long double x, double (*value)(uint16_t), uint1
 static inline long double oracle_real(lode_dtype t, const void *p)
 {
     union {
-        int8_t i8; int16_t i16; int32_t i32; int64_t i64;
-        uint8_t u8; uint16_t u16; uint32_t u32; uint64_t u64;
-        float f32; double f64;
+        int8_t i8;
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+        uint8_t u8;
+        uint16_t u16;
+        uint32_t u32;
+        uint64_t u64;
+        float f32;
+        double f64;
     } v;
     memcpy(&v, p, t == LODE_C64 ? 4 : t == LODE_C128 ? 8 : lode_dtype_size(t));
     switch (t) {
@@ -130,7 +140,9 @@ static inline void oracle_store(lode_dtype t, number n, void *p)
     case LODE_I8: *(int8_t *)p = (int8_t)saturated(x, INT8_MIN, INT8_MAX); break;
     case LODE_I16: *(int16_t *)p = (int16_t)saturated(x, INT16_MIN, INT16_MAX); break;
     case LODE_I32: *(int32_t *)p = (int32_t)saturated(x, INT32_MIN, INT32_MAX); break;
-    case LODE_I64: *(int64_t *)p = (int64_t)saturated(x, (long double)INT64_MIN, (long double)INT64_MAX); break;
+    case LODE_I64:
+        *(int64_t *)p = (int64_t)saturated(x, (long double)INT64_MIN, (long double)INT64_MAX);
+        break;
     case LODE_U8: *(uint8_t *)p = (uint8_t)saturated(x, 0, UINT8_MAX); break;
     case LODE_U16: *(uint16_t *)p = (uint16_t)saturated(x, 0, UINT16_MAX); break;
     case LODE_U32: *(uint32_t *)p = (uint32_t)saturated(x, 0, UINT32_MAX); break;
@@ -170,8 +182,10 @@ static inline number oracle_value(const lode_array *a, int64_t flat)
 /* Same bits, NaN of any kind counting as one. */
 static inline bool same_number(number a, number b)
 {
-    const bool re = (isnan(a.re) && isnan(b.re)) || (a.re <= b.re && a.re >= b.re && !signbit(a.re) == !signbit(b.re));
-    const bool im = (isnan(a.im) && isnan(b.im)) || (a.im <= b.im && a.im >= b.im && !signbit(a.im) == !signbit(b.im));
+    const bool re = (isnan(a.re) && isnan(b.re)) ||
+                    (a.re <= b.re && a.re >= b.re && !signbit(a.re) == !signbit(b.re));
+    const bool im = (isnan(a.im) && isnan(b.im)) ||
+                    (a.im <= b.im && a.im >= b.im && !signbit(a.im) == !signbit(b.im));
     return re && im;
 }
 
@@ -187,9 +201,10 @@ static inline void random_values(dice *d, lode_array *a, double size)
     }
 }
 
-/* A view of that shape with permuted axes, steps, offsets and negative strides; its owner keeps it alive. */
-static inline void random_view(lode_ctx *ctx, dice *d, lode_dtype t, int ndim, const int64_t *shape, double size,
-                               lode_array *out)
+/* A view of that shape with permuted axes, steps, offsets and negative strides; its owner keeps it
+ * alive. */
+static inline void random_view(lode_ctx *ctx, dice *d, lode_dtype t, int ndim, const int64_t *shape,
+                               double size, lode_array *out)
 {
     int64_t big[LODE_MAX_NDIM] = { 0 }, step[LODE_MAX_NDIM] = { 0 }, skip[LODE_MAX_NDIM] = { 0 };
     int order[LODE_MAX_NDIM] = { 0 }, inverse[LODE_MAX_NDIM] = { 0 };
@@ -239,9 +254,9 @@ static inline int random_shape(dice *d, int64_t *shape)
     return ndim;
 }
 
-static const lode_dtype plain_types[] = { LODE_BOOL, LODE_I8,  LODE_I16,  LODE_I32, LODE_I64,
-                                          LODE_U8,   LODE_U16, LODE_U32,  LODE_U64, LODE_F16,
-                                          LODE_BF16, LODE_F32, LODE_F64,  LODE_C64, LODE_C128 };
+static const lode_dtype plain_types[] = { LODE_BOOL, LODE_I8,  LODE_I16, LODE_I32, LODE_I64,
+                                          LODE_U8,   LODE_U16, LODE_U32, LODE_U64, LODE_F16,
+                                          LODE_BF16, LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
 enum { PLAIN_TYPES = sizeof plain_types / sizeof *plain_types };
 static const lode_dtype arith_types[] = { LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
 

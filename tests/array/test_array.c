@@ -71,21 +71,30 @@ static void shapes_that_overflow_are_named(void **state)
     (void)state;
     lode_array a = { 0 };
     const int64_t big = INT64_C(1) << 32;
-    assert_status(&ctx, lode_array_new(&ctx, LODE_F32, 2, (const int64_t[]){ big, big }, &a), LODE_ESHAPE);
+    assert_status(&ctx, lode_array_new(&ctx, LODE_F32, 2, (const int64_t[]){ big, big }, &a),
+                  LODE_ESHAPE);
     assert_says(&ctx, "4294967296 x 4294967296");
-    assert_status(&ctx, lode_array_new(&ctx, LODE_F64, 1, (const int64_t[]){ INT64_MAX / 8 + 1 }, &a), LODE_ESHAPE);
-    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 1, (const int64_t[]){ INT64_MAX }, &a), LODE_ESHAPE);
+    assert_status(&ctx,
+                  lode_array_new(&ctx, LODE_F64, 1, (const int64_t[]){ INT64_MAX / 8 + 1 }, &a),
+                  LODE_ESHAPE);
+    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 1, (const int64_t[]){ INT64_MAX }, &a),
+                  LODE_ESHAPE);
     /* An empty array's strides must not overflow either. */
-    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 3, (const int64_t[]){ 0, INT64_MAX, INT64_MAX }, &a), LODE_ESHAPE);
-    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 2, (const int64_t[]){ 3, -1 }, &a), LODE_ESHAPE);
+    assert_status(
+        &ctx, lode_array_new(&ctx, LODE_U8, 3, (const int64_t[]){ 0, INT64_MAX, INT64_MAX }, &a),
+        LODE_ESHAPE);
+    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 2, (const int64_t[]){ 3, -1 }, &a),
+                  LODE_ESHAPE);
     assert_says(&ctx, "3 x -1");
-    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 33, (const int64_t[33]){ 0 }, &a), LODE_ESHAPE);
+    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 33, (const int64_t[33]){ 0 }, &a),
+                  LODE_ESHAPE);
     assert_status(&ctx, lode_array_new(&ctx, LODE_U8, -1, NULL, &a), LODE_ESHAPE);
     assert_status(&ctx, lode_array_new(&ctx, (lode_dtype)-1, 0, NULL, &a), LODE_ETYPE);
     assert_status(&ctx, lode_array_new(&ctx, LODE_DTYPE_COUNT, 0, NULL, &a), LODE_ETYPE);
     assert_null(a.data);
     lode_ctx_set_memory(&ctx, 1 << 20);
-    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 1, (const int64_t[]){ 1 << 20 }, &a), LODE_EBUDGET);
+    assert_status(&ctx, lode_array_new(&ctx, LODE_U8, 1, (const int64_t[]){ 1 << 20 }, &a),
+                  LODE_EBUDGET);
     lode_ctx_set_memory(&ctx, UINT64_C(1) << 33);
     int64_t ones[32];
     for (int i = 0; i < 32; i++)
@@ -109,7 +118,8 @@ static void owners_live_as_long_as_views(void **state)
     double *memory = malloc(6 * sizeof *memory);
     for (int i = 0; i < 6; i++)
         memory[i] = i;
-    lode_array view = lode_array_wrap(memory, LODE_F64, 2, (const int64_t[]){ 2, 3 }), a = { 0 }, s = { 0 };
+    lode_array view = lode_array_wrap(memory, LODE_F64, 2, (const int64_t[]){ 2, 3 }), a = { 0 },
+               s = { 0 };
     assert_status(&ctx, lode_array_adopt(&ctx, &view, NULL, memory, &a), LODE_EUSAGE);
     assert_ok(&ctx, lode_array_adopt(&ctx, &view, release, memory, &a));
     lode_array r = lode_array_ref(&a);
@@ -141,7 +151,8 @@ static void slices_follow_the_index(void **state)
         lode_array a = counted(ndim, shape), s = { 0 };
         const int axis = (int)roll_below(&d, ndim);
         const int64_t n = shape[axis], step = (roll(&d) % 2 ? 1 : -1) * (1 + roll_below(&d, 4));
-        const int64_t low = step < 0 ? -1 : 0, start = low + roll_below(&d, n + 1), stop = low + roll_below(&d, n + 1);
+        const int64_t low = step < 0 ? -1 : 0, start = low + roll_below(&d, n + 1),
+                      stop = low + roll_below(&d, n + 1);
         assert_ok(&ctx, lode_array_slice(&ctx, &a, axis, start, stop, step, &s));
         int64_t count = 0, block = 1;
         for (int64_t i = start; step > 0 ? i < stop : i > stop; i += step)
@@ -150,8 +161,10 @@ static void slices_follow_the_index(void **state)
         for (int i = axis + 1; i < ndim; i++)
             block *= shape[i];
         for (int64_t flat = 0; flat < lode_array_size(&s); flat++) {
-            const int64_t inner = flat % block, i = flat / block % count, outer = flat / block / count;
-            assert_true((int64_t)oracle_value(&s, flat).re == (outer * n + start + i * step) * block + inner);
+            const int64_t inner = flat % block, i = flat / block % count,
+                          outer = flat / block / count;
+            assert_true((int64_t)oracle_value(&s, flat).re ==
+                        (outer * n + start + i * step) * block + inner);
         }
         LODE_FREE(&a, &s);
     }
@@ -253,11 +266,17 @@ static void reshapes_keep_flat_order(void **state)
     lode_array a = counted(2, (const int64_t[]){ 4, 6 }), y = { 0 };
     assert_status(&ctx, lode_array_reshape(&ctx, &a, 1, (const int64_t[]){ 23 }, &y), LODE_ESHAPE);
     assert_says(&ctx, "4 x 6");
-    assert_status(&ctx, lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ -1, -1 }, &y), LODE_ESHAPE);
-    assert_status(&ctx, lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ -1, 7 }, &y), LODE_ESHAPE);
-    assert_status(&ctx, lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ -1, 0 }, &y), LODE_ESHAPE);
-    assert_status(&ctx, lode_array_reshape(&ctx, &a, 40, (const int64_t[40]){ 0 }, &y), LODE_ESHAPE);
-    assert_status(&ctx, lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ INT64_MAX, INT64_MAX }, &y), LODE_ESHAPE);
+    assert_status(&ctx, lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ -1, -1 }, &y),
+                  LODE_ESHAPE);
+    assert_status(&ctx, lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ -1, 7 }, &y),
+                  LODE_ESHAPE);
+    assert_status(&ctx, lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ -1, 0 }, &y),
+                  LODE_ESHAPE);
+    assert_status(&ctx, lode_array_reshape(&ctx, &a, 40, (const int64_t[40]){ 0 }, &y),
+                  LODE_ESHAPE);
+    assert_status(&ctx,
+                  lode_array_reshape(&ctx, &a, 2, (const int64_t[]){ INT64_MAX, INT64_MAX }, &y),
+                  LODE_ESHAPE);
     LODE_FREE(&a, &y);
 }
 
@@ -352,11 +371,16 @@ static void each_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(new_arrays_are_contiguous_and_aligned), cmocka_unit_test(empty_arrays_are_not_nothing),
-        cmocka_unit_test(shapes_that_overflow_are_named),        cmocka_unit_test(owners_live_as_long_as_views),
-        cmocka_unit_test(slices_follow_the_index),               cmocka_unit_test(permutations_follow_the_index),
-        cmocka_unit_test(reshapes_keep_flat_order),              cmocka_unit_test(text_of_shapes_and_indices),
-        cmocka_unit_test(contiguity_ignores_axes_of_length_1),   cmocka_unit_test(identity_and_fill),
+        cmocka_unit_test(new_arrays_are_contiguous_and_aligned),
+        cmocka_unit_test(empty_arrays_are_not_nothing),
+        cmocka_unit_test(shapes_that_overflow_are_named),
+        cmocka_unit_test(owners_live_as_long_as_views),
+        cmocka_unit_test(slices_follow_the_index),
+        cmocka_unit_test(permutations_follow_the_index),
+        cmocka_unit_test(reshapes_keep_flat_order),
+        cmocka_unit_test(text_of_shapes_and_indices),
+        cmocka_unit_test(contiguity_ignores_axes_of_length_1),
+        cmocka_unit_test(identity_and_fill),
         cmocka_unit_test(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);

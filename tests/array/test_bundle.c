@@ -1,8 +1,10 @@
 #include "array/oracle.h"
 #include "linop/linop.h"
 
-#define SAME_PLACE(member) (offsetof(struct lode_linop, member) == offsetof(lode_linop_head, member))
-_Static_assert(SAME_PLACE(rows) && SAME_PLACE(cols) && SAME_PLACE(dtype), "an operator begins with its head");
+#define SAME_PLACE(member)                                                                         \
+    (offsetof(struct lode_linop, member) == offsetof(lode_linop_head, member))
+_Static_assert(SAME_PLACE(rows) && SAME_PLACE(cols) && SAME_PLACE(dtype),
+               "an operator begins with its head");
 
 static lode_ctx ctx;
 
@@ -56,7 +58,8 @@ static void members_keep_order_and_names(void **state)
 {
     (void)state;
     static const char *const names[] = { "a", "s", "src", "note", "n", "x" };
-    static const lode_kind kinds[] = { LODE_ARRAY, LODE_SPARSE, LODE_SOURCE, LODE_TEXT, LODE_SCALAR, LODE_SCALAR };
+    static const lode_kind kinds[] = { LODE_ARRAY, LODE_SPARSE, LODE_SOURCE,
+                                       LODE_TEXT,  LODE_SCALAR, LODE_SCALAR };
     lode_bundle b = { 0 };
     closed = 0;
     assert_ok(&ctx, fill(&ctx, &b));
@@ -131,7 +134,8 @@ static void references_share_arrays(void **state)
     assert_ok(&ctx, lode_bundle_ref(&ctx, &b, &r));
     assert_int_equal(r.count, 5); /* all but the source */
     assert_int_equal(lode_bundle_get(&r, "src").kind, LODE_NONE);
-    assert_ptr_equal(lode_bundle_get(&r, "a").as.array->data, lode_bundle_get(&b, "a").as.array->data);
+    assert_ptr_equal(lode_bundle_get(&r, "a").as.array->data,
+                     lode_bundle_get(&b, "a").as.array->data);
     assert_ptr_not_equal(lode_bundle_get(&r, "note").as.text, lode_bundle_get(&b, "note").as.text);
     lode_bundle_free(&b);
     assert_true(lode_i_get1(lode_bundle_get(&r, "a").as.array, 2) == 0);
@@ -188,7 +192,8 @@ static void values_borrow(void **state)
     assert_true(lode_from_array(&a).kind == LODE_ARRAY && lode_from_array(&a).as.array == &a);
     assert_true(lode_from_scalar(&s).kind == LODE_SCALAR && lode_from_scalar(&s).as.scalar == &s);
     assert_true(lode_from_bundle(&b).kind == LODE_BUNDLE && lode_from_bundle(&b).as.bundle == &b);
-    assert_true(lode_from_callback(&f).kind == LODE_CALLBACK && lode_from_callback(&f).as.callback == &f);
+    assert_true(lode_from_callback(&f).kind == LODE_CALLBACK &&
+                lode_from_callback(&f).as.callback == &f);
     assert_string_equal(lode_from_text("x").as.text, "x");
     for (int k = LODE_NONE; k <= LODE_SCALAR; k++)
         assert_string_not_equal(lode_kind_name((lode_kind)k), "unknown");
@@ -210,9 +215,12 @@ static void shapes_of_values(void **state)
     assert_true(lode_i_value_shape(lode_from_callback(&f), &t, &ndim, shape));
     assert_true(t == LODE_C64 && ndim == 2 && shape[0] == 30 && shape[1] == 40);
     const lode_linop_head head = { 5, 6, LODE_F64 };
-    assert_true(lode_i_value_shape(lode_from_linop((const struct lode_linop *)(const void *)&head), &t, &ndim, shape));
+    assert_true(lode_i_value_shape(lode_from_linop((const struct lode_linop *)(const void *)&head),
+                                   &t, &ndim, shape));
     assert_true(t == LODE_F64 && ndim == 2 && shape[0] == 5 && shape[1] == 6);
-    lode_sparse s = { .layout = LODE_COO, .ndim = 1, .shape = { 9 }, .values = { .dtype = LODE_I8 } };
+    lode_sparse s = {
+        .layout = LODE_COO, .ndim = 1, .shape = { 9 }, .values = { .dtype = LODE_I8 }
+    };
     assert_true(lode_i_value_shape(lode_from_sparse(&s), &t, &ndim, shape));
     assert_true(t == LODE_I8 && ndim == 1 && shape[0] == 9);
     assert_false(lode_i_value_shape(lode_none(), &t, &ndim, shape));
@@ -224,7 +232,9 @@ static void certificates_read_as_one_line(void **state)
 {
     (void)state;
     char text[256], cut[10];
-    lode_certificate c = { .kind = LODE_CERT_MEASURED, .relative = true, .value = 9.7e-4, .asked = 1e-3 };
+    lode_certificate c = {
+        .kind = LODE_CERT_MEASURED, .relative = true, .value = 9.7e-4, .asked = 1e-3
+    };
     lode_certificate_print(&c, text, sizeof text);
     assert_string_equal(text, "relative Frobenius error 9.7e-04 (measured; asked 1e-03)");
     c.asked = 1.5e-3;
@@ -236,11 +246,16 @@ static void certificates_read_as_one_line(void **state)
     strcpy(c.note, "rank 20 reached first");
     lode_certificate_print(&c, text, sizeof text);
     assert_string_equal(text, "relative Frobenius error 9.7e-04 (measured; rank 20 reached first)");
-    c = (lode_certificate){ .kind = LODE_CERT_PROBABILISTIC, .norm = LODE_NORM_SPECTRAL, .value = 0.5, .failure = 1e-10,
+    c = (lode_certificate){ .kind = LODE_CERT_PROBABILISTIC,
+                            .norm = LODE_NORM_SPECTRAL,
+                            .value = 0.5,
+                            .failure = 1e-10,
                             .asked = (double)NAN };
     lode_certificate_print(&c, text, sizeof text);
     assert_string_equal(text, "spectral error <= 5.0e-01 (holds but with probability 1.0e-10)");
-    c = (lode_certificate){ .kind = LODE_CERT_HELDOUT, .value = 0.5, .low = 0.4, .high = 0.6, .asked = (double)NAN };
+    c = (lode_certificate){
+        .kind = LODE_CERT_HELDOUT, .value = 0.5, .low = 0.4, .high = 0.6, .asked = (double)NAN
+    };
     lode_certificate_print(&c, text, sizeof text);
     assert_non_null(strstr(text, "4.0e-01 to 6.0e-01"));
     c = (lode_certificate){ .note = "nothing to compare with" };
@@ -255,9 +270,12 @@ static void certificates_read_as_one_line(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(members_keep_order_and_names), cmocka_unit_test(adding_takes_over_or_leaves_alone),
-        cmocka_unit_test(references_share_arrays),      cmocka_unit_test(each_allocation_may_fail),
-        cmocka_unit_test(values_borrow),                cmocka_unit_test(shapes_of_values),
+        cmocka_unit_test(members_keep_order_and_names),
+        cmocka_unit_test(adding_takes_over_or_leaves_alone),
+        cmocka_unit_test(references_share_arrays),
+        cmocka_unit_test(each_allocation_may_fail),
+        cmocka_unit_test(values_borrow),
+        cmocka_unit_test(shapes_of_values),
         cmocka_unit_test(certificates_read_as_one_line),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);

@@ -50,8 +50,8 @@ static void all_65536_read_exactly(void **state)
         }
 }
 
-/* Around every value of the type: the tie with its neighbour, a hair to each side, and the same from f64, where the
- * hair is thinner than an f32 can show. */
+/* Around every value of the type: the tie with its neighbour, a hair to each side, and the same
+ * from f64, where the hair is thinner than an f32 can show. */
 static void halves_round_to_nearest_even(void **state)
 {
     (void)state;
@@ -66,10 +66,17 @@ static void halves_round_to_nearest_even(void **state)
         double *x = wide.data;
         for (int i = 0; i < infinity; i++) {
             const double a = value((uint16_t)i);
-            const double b = i + 1 < infinity ? value((uint16_t)(i + 1)) : 2 * a - value((uint16_t)(i - 1));
+            const double b = i + 1 < infinity ? value((uint16_t)(i + 1))
+                                              : 2 * a - value((uint16_t)(i - 1));
             const double tie = a / 2 + b / 2, sign = i % 2 ? -1 : 1;
-            const double all[EACH] = { a, tie, nextafter(tie, a), nextafter(tie, b), (double)nextafterf((float)tie, 0),
-                                       (double)nextafterf((float)tie, FLT_MAX), a + (b - a) / 4, a + (b - a) * 0.8 };
+            const double all[EACH] = { a,
+                                       tie,
+                                       nextafter(tie, a),
+                                       nextafter(tie, b),
+                                       (double)nextafterf((float)tie, 0),
+                                       (double)nextafterf((float)tie, FLT_MAX),
+                                       a + (b - a) / 4,
+                                       a + (b - a) * 0.8 };
             for (int k = 0; k < EACH; k++)
                 x[i * EACH + k] = sign * all[k];
         }
@@ -79,7 +86,8 @@ static void halves_round_to_nearest_even(void **state)
         assert_ok(&ctx, lode_array_cast(&ctx, &wide, LODE_F32, &single));
         assert_ok(&ctx, lode_array_cast(&ctx, &single, t, &y));
         for (int64_t i = 0; i < n; i++)
-            assert_int_equal(((uint16_t *)y.data)[i], nearest16(((float *)single.data)[i], value, infinity));
+            assert_int_equal(((uint16_t *)y.data)[i],
+                             nearest16(((float *)single.data)[i], value, infinity));
         LODE_FREE(&wide, &single, &y);
     }
 }
@@ -87,10 +95,43 @@ static void halves_round_to_nearest_even(void **state)
 static void integers_saturate_and_round_to_even(void **state)
 {
     (void)state;
-    const double x[] = { 0, -0.0, 0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 126.5, 127.5, 128.5, -128.5, -129, 255.5, 256, 1e10,
-                         -1e10, 1e19, -1e19, 1e300, -1e300, (double)INFINITY, -(double)INFINITY, (double)NAN, 0x1p63,
-                         -0x1p63, 0x1.fffffffffffffp62, 0x1p64, 0x1.fffffffffffffp63, 4503599627370497.5,
-                         2147483647.5, -2147483648.5, 4294967295.5, 65535.5, 32767.5, -32768.5, 1e-320 };
+    const double x[] = { 0,
+                         -0.0,
+                         0.5,
+                         1.5,
+                         2.5,
+                         -0.5,
+                         -1.5,
+                         -2.5,
+                         126.5,
+                         127.5,
+                         128.5,
+                         -128.5,
+                         -129,
+                         255.5,
+                         256,
+                         1e10,
+                         -1e10,
+                         1e19,
+                         -1e19,
+                         1e300,
+                         -1e300,
+                         (double)INFINITY,
+                         -(double)INFINITY,
+                         (double)NAN,
+                         0x1p63,
+                         -0x1p63,
+                         0x1.fffffffffffffp62,
+                         0x1p64,
+                         0x1.fffffffffffffp63,
+                         4503599627370497.5,
+                         2147483647.5,
+                         -2147483648.5,
+                         4294967295.5,
+                         65535.5,
+                         32767.5,
+                         -32768.5,
+                         1e-320 };
     enum { N = sizeof x / sizeof *x };
     lode_array a = vector(LODE_F64, N, x);
     for (int t = LODE_BOOL; t <= LODE_U64; t++) {
@@ -107,7 +148,8 @@ static void integers_saturate_and_round_to_even(void **state)
     lode_array_free(&a);
 }
 
-/* Every bit pattern's neighbourhood of 64-bit integers, where going through f64 would round twice. */
+/* Every bit pattern's neighbourhood of 64-bit integers, where going through f64 would round
+ * twice. */
 static void wide_integers_round_once(void **state)
 {
     (void)state;
@@ -118,7 +160,8 @@ static void wide_integers_round_once(void **state)
         for (int i = 0; i < N; i++) {
             const int top = (int)roll_below(&d, 64), half = (int)roll_below(&d, 3) * 8 + 8;
             x[i] = UINT64_C(1) << top;
-            x[i] |= top >= half ? UINT64_C(1) << (top - half) : 0; /* the tie of an 8, 16, 24-bit fraction */
+            /* the tie of an 8, 16, 24-bit fraction */
+            x[i] |= top >= half ? UINT64_C(1) << (top - half) : 0;
             x[i] += (uint64_t)roll_below(&d, 3) - 1;
             if (i % 5 == 0)
                 x[i] = roll(&d) >> top;
@@ -148,7 +191,11 @@ static void every_pair_of_types_on_any_view(void **state)
                 int64_t shape[LODE_MAX_NDIM];
                 const int ndim = random_shape(&d, shape);
                 lode_array a = { 0 }, y = { 0 }, z = { 0 };
-                random_view(&ctx, &d, plain_types[s], ndim, shape, repeat == 0 ? 2 : repeat == 1 ? 300 : 1e12, &a);
+                random_view(&ctx, &d, plain_types[s], ndim, shape,
+                            repeat == 0   ? 2
+                            : repeat == 1 ? 300
+                                          : 1e12,
+                            &a);
                 assert_ok(&ctx, lode_array_cast(&ctx, &a, plain_types[t], &y));
                 random_view(&ctx, &d, plain_types[t], ndim, shape, 1, &z);
                 assert_ok(&ctx, lode_array_copy_into(&ctx, &a, &z));
@@ -213,13 +260,14 @@ static void packed_is_within_half_a_step(void **state)
         assert_ok(&ctx, lode_array_cast(&ctx, &q, LODE_F64, &y));
         for (int64_t b = 0; b < 7 * 3; b++) {
             const double *x = (double *)a.data + 32 * b, *z = (double *)y.data + 32 * b;
-            const double step = fabs(f16_value((uint16_t)(((uint8_t *)q.data)[b * (int64_t)lode_dtype_size(t)] |
-                                                          ((uint8_t *)q.data)[b * (int64_t)lode_dtype_size(t) + 1] << 8)));
+            const double step = fabs(f16_value(
+                (uint16_t)(((uint8_t *)q.data)[b * (int64_t)lode_dtype_size(t)] |
+                           ((uint8_t *)q.data)[b * (int64_t)lode_dtype_size(t) + 1] << 8)));
             double most = 0;
             for (int i = 0; i < 32; i++)
                 most = fmax(most, fabs(x[i]));
-            /* The scale is rounded to f16 (2^-11, or 2^-25 where subnormal), and -8..7 is lopsided: the far
-             * end may miss by a step. */
+            /* The scale is rounded to f16 (2^-11, or 2^-25 where subnormal), and -8..7 is lopsided:
+             * the far end may miss by a step. */
             assert_le(step, most / (kind ? 8 : 127) * (1 + 0x1p-10) + 0x1p-24);
             for (int i = 0; i < 32; i++) {
                 assert_le(fabs(z[i] - x[i]), step * (kind ? 1.01 : 0.5001) + most * 0x1p-10 + 1e-9);
@@ -231,8 +279,10 @@ static void packed_is_within_half_a_step(void **state)
         assert_ok(&ctx, lode_array_cast(&ctx, &y, t, &again));
         assert_ok(&ctx, lode_array_cast(&ctx, &again, LODE_F64, &a));
         for (int64_t i = 0; i < 7 * 96; i++) {
-            assert_near(((double *)a.data)[i], ((double *)y.data)[i], fabs(((double *)y.data)[i]) * 0x1p-9);
-            assert_true(lode_array_get(&q, (const int64_t[]){ i / 96, i % 96 }) == ((double *)y.data)[i]);
+            assert_near(((double *)a.data)[i], ((double *)y.data)[i],
+                        fabs(((double *)y.data)[i]) * 0x1p-9);
+            assert_true(lode_array_get(&q, (const int64_t[]){ i / 96, i % 96 }) ==
+                        ((double *)y.data)[i]);
         }
         LODE_FREE(&a, &q, &y, &again);
     }
@@ -281,11 +331,13 @@ static void packed_views_and_refusals(void **state)
     assert_status(&ctx, lode_array_slice(&ctx, &q, 2, 1, 33, 1, &s), LODE_ESHAPE);
     assert_status(&ctx, lode_array_slice(&ctx, &q, 2, 0, 64, 2, &s), LODE_ESHAPE);
     assert_status(&ctx, lode_array_permute(&ctx, &q, (const int[]){ 2, 0, 1 }, &s), LODE_ESHAPE);
-    assert_status(&ctx, lode_array_new(&ctx, LODE_Q4, 2, (const int64_t[]){ 32, 31 }, &y), LODE_ESHAPE);
+    assert_status(&ctx, lode_array_new(&ctx, LODE_Q4, 2, (const int64_t[]){ 32, 31 }, &y),
+                  LODE_ESHAPE);
     assert_says(&ctx, "32 x 31");
     assert_status(&ctx, lode_array_new(&ctx, LODE_Q4, 0, NULL, &y), LODE_ESHAPE);
     assert_status(&ctx, lode_array_reshape(&ctx, &q, 1, (const int64_t[]){ 768 }, &s), LODE_OK);
-    assert_status(&ctx, lode_array_reshape(&ctx, &q, 2, (const int64_t[]){ 32, 24 }, &s), LODE_ESHAPE);
+    assert_status(&ctx, lode_array_reshape(&ctx, &q, 2, (const int64_t[]){ 32, 24 }, &s),
+                  LODE_ESHAPE);
     LODE_FREE(&a, &q, &s, &y);
 }
 
@@ -327,12 +379,18 @@ static void shapes_that_differ_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_65536_read_exactly),          cmocka_unit_test(halves_round_to_nearest_even),
-        cmocka_unit_test(integers_saturate_and_round_to_even), cmocka_unit_test(wide_integers_round_once),
-        cmocka_unit_test(every_pair_of_types_on_any_view), cmocka_unit_test(transposes_copy_by_tiles),
-        cmocka_unit_test(a_bool_is_any_byte_but_0),        cmocka_unit_test(packed_is_within_half_a_step),
-        cmocka_unit_test(packed_extremes),                 cmocka_unit_test(packed_views_and_refusals),
-        cmocka_unit_test(small_access),                    cmocka_unit_test(shapes_that_differ_are_refused),
+        cmocka_unit_test(all_65536_read_exactly),
+        cmocka_unit_test(halves_round_to_nearest_even),
+        cmocka_unit_test(integers_saturate_and_round_to_even),
+        cmocka_unit_test(wide_integers_round_once),
+        cmocka_unit_test(every_pair_of_types_on_any_view),
+        cmocka_unit_test(transposes_copy_by_tiles),
+        cmocka_unit_test(a_bool_is_any_byte_but_0),
+        cmocka_unit_test(packed_is_within_half_a_step),
+        cmocka_unit_test(packed_extremes),
+        cmocka_unit_test(packed_views_and_refusals),
+        cmocka_unit_test(small_access),
+        cmocka_unit_test(shapes_that_differ_are_refused),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);
 }

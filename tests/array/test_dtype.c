@@ -13,10 +13,13 @@ static void names_read_back(void **state)
 static void foreign_names_are_known(void **state)
 {
     (void)state;
-    static const struct { const char *name; lode_dtype dtype; } known[] = {
-        { "float32", LODE_F32 }, { "int8", LODE_I8 },   { "bool", LODE_BOOL },  { "complex64", LODE_C64 },
-        { "F32", LODE_F32 },     { "BF16", LODE_BF16 }, { "I64", LODE_I64 },    { "BOOL", LODE_BOOL },
-        { "uint64", LODE_U64 },  { "Float16", LODE_F16 }, { "complex128", LODE_C128 }, { "U8", LODE_U8 } };
+    static const struct {
+        const char *name;
+        lode_dtype dtype;
+    } known[] = { { "float32", LODE_F32 },   { "int8", LODE_I8 },         { "bool", LODE_BOOL },
+                  { "complex64", LODE_C64 }, { "F32", LODE_F32 },         { "BF16", LODE_BF16 },
+                  { "I64", LODE_I64 },       { "BOOL", LODE_BOOL },       { "uint64", LODE_U64 },
+                  { "Float16", LODE_F16 },   { "complex128", LODE_C128 }, { "U8", LODE_U8 } };
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         lode_dtype t = LODE_DTYPE_COUNT;
         assert_true(lode_dtype_parse(known[i].name, &t));
@@ -49,7 +52,8 @@ static void arithmetic_types_follow_their_rule(void **state)
     (void)state;
     for (int i = 0; i < LODE_DTYPE_COUNT; i++) {
         const lode_dtype t = (lode_dtype)i, y = lode_i_arith(t);
-        const bool wide = t == LODE_F64 || t == LODE_I32 || t == LODE_I64 || t == LODE_U32 || t == LODE_U64;
+        const bool wide = t == LODE_F64 || t == LODE_I32 || t == LODE_I64 || t == LODE_U32 ||
+                          t == LODE_U64;
         assert_int_equal(y, lode_i_is_complex(t) ? t : wide ? LODE_F64 : LODE_F32);
         assert_int_equal(lode_i_is_complex(t), lode_dtype_class(t) == 'c');
         assert_true(lode_i_epsilon(t) == (y == LODE_F32 || y == LODE_C64 ? 0x1p-23 : 0x1p-52));
@@ -75,8 +79,10 @@ static void bytes_saturate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_read_back),      cmocka_unit_test(foreign_names_are_known),
-        cmocka_unit_test(sizes_are_those_of_c), cmocka_unit_test(arithmetic_types_follow_their_rule),
+        cmocka_unit_test(names_read_back),
+        cmocka_unit_test(foreign_names_are_known),
+        cmocka_unit_test(sizes_are_those_of_c),
+        cmocka_unit_test(arithmetic_types_follow_their_rule),
         cmocka_unit_test(bytes_saturate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,8 +44,9 @@ static lode_status apply(int action, double alpha, const lode_array *x, lode_arr
     }
 }
 
-/* Each action on random views of each arithmetic type, with second operands of every type that fits. The values are
- * at most 3 and a result is one product and one sum, rounded once to its type: 40 eps is an ample bound. */
+/* Each action on random views of each arithmetic type, with second operands of every type that
+ * fits. The values are at most 3 and a result is one product and one sum, rounded once to its type:
+ * 40 eps is an ample bound. */
 static void actions_agree_with_one_value_at_a_time(void **state)
 {
     (void)state;
@@ -73,7 +74,8 @@ static void actions_agree_with_one_value_at_a_time(void **state)
             after *= shape[i];
         for (int64_t i = 0; i < lode_array_size(&y); i++) {
             const number u = oracle_value(&x, vector ? i / after % shape[axis] : i);
-            const number want = expected(action, oracle_value(&before, i), u, alpha), got = oracle_value(&y, i);
+            const number want = expected(action, oracle_value(&before, i), u, alpha),
+                         got = oracle_value(&y, i);
             const double tolerance = 40 * lode_i_epsilon(t);
             assert_near(got.re, want.re, tolerance);
             assert_near(got.im, lode_i_is_complex(t) ? want.im : 0, tolerance);
@@ -171,8 +173,10 @@ static void misuse_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(actions_agree_with_one_value_at_a_time), cmocka_unit_test(broadcast_inputs_are_read),
-        cmocka_unit_test(packed_operands_and_fills),              cmocka_unit_test(threads_give_the_same_bits),
+        cmocka_unit_test(actions_agree_with_one_value_at_a_time),
+        cmocka_unit_test(broadcast_inputs_are_read),
+        cmocka_unit_test(packed_operands_and_fills),
+        cmocka_unit_test(threads_give_the_same_bits),
         cmocka_unit_test(misuse_is_refused),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);

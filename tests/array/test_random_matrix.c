@@ -28,23 +28,27 @@ static void entries_do_not_depend_on_shape_or_threads(void **state)
             lode_array big = { 0 }, small = { 0 };
             ctx.threads = 1;
             assert_ok(&ctx, makers[k](&ctx, s, arith_types[t], 70, 401, &big));
-            static const int64_t shapes[][2] = { { 70, 401 }, { 70, 400 }, { 69, 129 }, { 5, 128 }, { 70, 1 },
-                                                 { 1, 255 },  { 33, 2 },   { 70, 3 },   { 0, 5 },   { 5, 0 } };
+            static const int64_t shapes[][2] = { { 70, 401 }, { 70, 400 }, { 69, 129 }, { 5, 128 },
+                                                 { 70, 1 },   { 1, 255 },  { 33, 2 },   { 70, 3 },
+                                                 { 0, 5 },    { 5, 0 } };
             for (int c = 0; c < 10; c++) {
                 ctx.threads = 1 + c % 3;
                 const int64_t rows = shapes[c][0], cols = shapes[c][1];
                 assert_ok(&ctx, makers[k](&ctx, s, arith_types[t], rows, cols, &small));
-                assert_true(small.shape[0] == rows && small.shape[1] == cols && small.dtype == arith_types[t]);
+                assert_true(small.shape[0] == rows && small.shape[1] == cols &&
+                            small.dtype == arith_types[t]);
                 for (int64_t i = 0; i < rows; i++)
                     for (int64_t j = 0; j < cols; j++)
-                        assert_true(same_number(oracle_value(&small, i * cols + j), oracle_value(&big, i * 401 + j)));
+                        assert_true(same_number(oracle_value(&small, i * cols + j),
+                                                oracle_value(&big, i * 401 + j)));
             }
             LODE_FREE(&big, &small);
         }
     ctx.threads = 0;
 }
 
-/* The definition, from the base layer's generator and the C library's functions: agreement to rounding. */
+/* The definition, from the base layer's generator and the C library's functions: agreement to
+ * rounding. */
 static void normals_are_box_muller_of_the_stream(void **state)
 {
     (void)state;
@@ -90,7 +94,8 @@ static void f32_is_f64_rounded(void **state)
     LODE_FREE(&a, &b);
 }
 
-/* Moments of N values: each bound is 5 standard errors, so a right generator fails once in 10^6 seeds. The tail beyond
+/* Moments of N values: each bound is 5 standard errors, so a right generator fails once in 10^6
+ * seeds. The tail beyond
  * 4 has probability 6.33e-5. */
 static void normals_have_the_moments(void **state)
 {
@@ -129,7 +134,8 @@ static void signs_are_the_bits_of_the_stream(void **state)
                 uint32_t w[4];
                 lode_i_random_block(s, ((uint64_t)i << 25) + (uint64_t)j / 128, w);
                 const bool minus = w[j % 128 / 32] >> j % 32 & 1;
-                assert_true(same_number(oracle_value(&a, i * 300 + j), (number){ minus ? -1 : 1, 0 }));
+                assert_true(
+                    same_number(oracle_value(&a, i * 300 + j), (number){ minus ? -1 : 1, 0 }));
                 plus += !minus;
             }
         assert_near((double)plus, 6000, 5 * sqrt(12000) / 2);
@@ -144,14 +150,19 @@ static void streams_and_seeds_differ(void **state)
     for (int k = 0; k < 2; k++) {
         assert_ok(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test", 6), LODE_F64, 4, 4, &a));
         ctx.seed = k ? 0 : 1;
-        assert_ok(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test", k ? 7 : 6), LODE_F64, 4, 4, &b));
+        assert_ok(&ctx,
+                  lode_i_randn(&ctx, lode_i_stream(&ctx, "test", k ? 7 : 6), LODE_F64, 4, 4, &b));
         ctx.seed = 0;
         assert_memory_not_equal(a.data, b.data, 16 * sizeof(double));
     }
-    assert_status(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test", 6), LODE_I32, 4, 4, &b), LODE_ETYPE);
-    assert_status(&ctx, lode_i_randsign(&ctx, lode_i_stream(&ctx, "test", 6), LODE_F32, 1, INT64_C(1) << 33, &b),
+    assert_status(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test", 6), LODE_I32, 4, 4, &b),
+                  LODE_ETYPE);
+    assert_status(
+        &ctx,
+        lode_i_randsign(&ctx, lode_i_stream(&ctx, "test", 6), LODE_F32, 1, INT64_C(1) << 33, &b),
+        LODE_ESHAPE);
+    assert_status(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test", 6), LODE_F32, -1, 4, &b),
                   LODE_ESHAPE);
-    assert_status(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test", 6), LODE_F32, -1, 4, &b), LODE_ESHAPE);
     LODE_FREE(&a, &b);
 }
 
@@ -163,7 +174,8 @@ static void the_largest_of_each_column_is_positive(void **state)
     dice d = { 3 };
     for (int repeat = 0; repeat < 400; repeat++) {
         const lode_dtype t = arith_types[repeat % 4];
-        const int64_t cols = roll_below(&d, 5), m[2] = { roll_below(&d, repeat % 50 ? 9 : 20000), cols },
+        const int64_t cols = roll_below(&d, 5),
+                      m[2] = { roll_below(&d, repeat % 50 ? 9 : 20000), cols },
                       n[2] = { roll_below(&d, 9), cols };
         lode_array U = { 0 }, V = { 0 }, u = { 0 }, v = { 0 };
         random_view(&ctx, &d, t, 2, m, 1, &U);
@@ -184,14 +196,16 @@ static void the_largest_of_each_column_is_positive(void **state)
                     most = size, row = i, phase = (number){ z.re / size, -z.im / size };
             }
             for (int64_t i = 0; i < m[0]; i++) {
-                const number z = oracle_value(&u, i * cols + j), got = oracle_value(&U, i * cols + j);
+                const number z = oracle_value(&u, i * cols + j),
+                             got = oracle_value(&U, i * cols + j);
                 assert_near(got.re, z.re * phase.re - z.im * phase.im, tolerance);
                 assert_near(got.im, z.re * phase.im + z.im * phase.re, tolerance);
                 if (i == row)
                     assert_true(got.re > 0 && got.im == 0);
             }
             for (int64_t i = 0; i < n[0]; i++) {
-                const number z = oracle_value(&v, i * cols + j), got = oracle_value(&V, i * cols + j);
+                const number z = oracle_value(&v, i * cols + j),
+                             got = oracle_value(&V, i * cols + j);
                 const number p = repeat % 5 ? phase : (number){ 1, 0 };
                 assert_near(got.re, z.re * p.re - z.im * p.im, tolerance);
                 assert_near(got.im, z.re * p.im + z.im * p.re, tolerance);

@@ -47,7 +47,8 @@ static void sums_do_not_depend_on_cuts(void **state)
     free(x);
 }
 
-/* Pairwise: the error of 2^27 equal terms stays near eps, where a running sum would lose 2^27 eps. */
+/* Pairwise: the error of 2^27 equal terms stays near eps, where a running sum would lose 2^27
+ * eps. */
 static void long_sums_join_pairwise(void **state)
 {
     (void)state;
@@ -65,7 +66,8 @@ static void norms_of_any_view(void **state)
     (void)state;
     dice d = { 2 };
     for (int repeat = 0; repeat < 500; repeat++) {
-        const lode_dtype t = plain_types[roll_below(&d, PLAIN_TYPES)], u = plain_types[roll_below(&d, PLAIN_TYPES)];
+        const lode_dtype t = plain_types[roll_below(&d, PLAIN_TYPES)],
+                         u = plain_types[roll_below(&d, PLAIN_TYPES)];
         int64_t shape[LODE_MAX_NDIM];
         const int ndim = random_shape(&d, shape);
         lode_array a = { 0 }, b = { 0 };
@@ -133,7 +135,8 @@ static void extreme_norms_survive(void **state)
 /* Some NaN and infinities into a floating array. */
 static void spoil(dice *d, lode_array *a)
 {
-    static const long double odd[] = { (long double)NAN, (long double)INFINITY, -(long double)INFINITY };
+    static const long double odd[] = { (long double)NAN, (long double)INFINITY,
+                                       -(long double)INFINITY };
     for (int64_t i = 0; i < lode_array_size(a); i++)
         if (roll_below(d, 9) == 0) {
             number v = oracle_value(a, i);
@@ -170,7 +173,8 @@ static void check_stats(const lode_array *a, const lode_stats *s)
     assert_int_equal(s->infinite, w.infinite);
     assert_int_equal(s->first_nan, w.first_nan);
     assert_int_equal(s->first_infinite, w.first_infinite);
-    const double last = lode_i_is_complex(a->dtype) ? 4 * DBL_EPSILON * w.maxabs : 0; /* hypot twice */
+    /* hypot twice */
+    const double last = lode_i_is_complex(a->dtype) ? 4 * DBL_EPSILON * w.maxabs : 0;
     assert_near(s->min, w.min, last);
     assert_near(s->max, w.max, last);
     assert_near(s->maxabs, w.maxabs, last);
@@ -208,7 +212,8 @@ static void check_diff(const lode_array *a, const lode_array *b, const lode_diff
         const bool fx = isfinite(x.re) && isfinite(x.im), fy = isfinite(y.re) && isfinite(y.im);
         if (fx && fy) {
             const number e = { (double)x.re - (double)y.re, (double)x.im - (double)y.im };
-            const double size = modulus_of_number(e), r = complex ? modulus_of_number(x) : (double)x.re;
+            const double size = modulus_of_number(e),
+                         r = complex ? modulus_of_number(x) : (double)x.re;
             if (size > w.maxabs || w.count == 0)
                 w.maxabs = size, w.at = i;
             w.ref_min = w.count ? fmin(w.ref_min, r) : r;
@@ -238,7 +243,8 @@ static void differences_of_any_views(void **state)
     (void)state;
     dice d = { 4 };
     for (int repeat = 0; repeat < 500; repeat++) {
-        const lode_dtype t = plain_types[roll_below(&d, PLAIN_TYPES)], u = plain_types[roll_below(&d, PLAIN_TYPES)];
+        const lode_dtype t = plain_types[roll_below(&d, PLAIN_TYPES)],
+                         u = plain_types[roll_below(&d, PLAIN_TYPES)];
         int64_t shape[LODE_MAX_NDIM];
         const int ndim = random_shape(&d, shape);
         lode_array a = { 0 }, b = { 0 };
@@ -259,7 +265,8 @@ static void differences_of_any_views(void **state)
     }
 }
 
-/* Several blocks, spoiled, on 1 to 3 threads, whole and in slabs of any size, contiguous and strided: one result. */
+/* Several blocks, spoiled, on 1 to 3 threads, whole and in slabs of any size, contiguous and
+ * strided: one result. */
 static void slabs_and_threads_give_the_same_bits(void **state)
 {
     (void)state;
@@ -275,7 +282,8 @@ static void slabs_and_threads_give_the_same_bits(void **state)
             spoil(&d, &a);
         assert_ok(&ctx, lode_array_permute(&ctx, &a, (const int[]){ 1, 0 }, &t));
         assert_ok(&ctx, lode_array_cast(&ctx, &t, types[k], &t));
-        assert_ok(&ctx, lode_array_permute(&ctx, &t, (const int[]){ 1, 0 }, &strided)); /* a, columns first */
+        /* a, columns first */
+        assert_ok(&ctx, lode_array_permute(&ctx, &t, (const int[]){ 1, 0 }, &strided));
         lode_stats s = { 0 }, s1 = { 0 };
         lode_diff e = { 0 }, e1 = { 0 };
         double n1 = 0;
@@ -297,7 +305,8 @@ static void slabs_and_threads_give_the_same_bits(void **state)
             lode_diff_run re = { 0 };
             for (int64_t i = 0; i < 557;) {
                 const int64_t stop = lode_i_min(557, i + roll_below(&d, repeat < 3 ? 4 : 400));
-                lode_array x = lode_i_rows(repeat % 2 ? &strided : &a, i, stop), y = lode_i_rows(&b, i, stop);
+                lode_array x = lode_i_rows(repeat % 2 ? &strided : &a, i, stop),
+                           y = lode_i_rows(&b, i, stop);
                 assert_ok(&ctx, lode_i_stats_push(&ctx, &rs, &x));
                 assert_ok(&ctx, lode_i_diff_push(&ctx, &re, &x, &y));
                 LODE_FREE(&x, &y);
@@ -395,7 +404,8 @@ static void means_of_any_matrix(void **state)
     dice d = { 9 };
     for (int repeat = 0; repeat < 200; repeat++) {
         const lode_dtype t = plain_types[roll_below(&d, PLAIN_TYPES)];
-        const int64_t shape[2] = { 1 + roll_below(&d, repeat % 10 ? 40 : 3000), roll_below(&d, 30) };
+        const int64_t shape[2] = { 1 + roll_below(&d, repeat % 10 ? 40 : 3000),
+                                   roll_below(&d, 30) };
         lode_array a = { 0 }, mean = { 0 };
         random_view(&ctx, &d, t, 2, shape, 100, &a);
         assert_ok(&ctx, lode_i_col_means(&ctx, &a, &mean));
@@ -484,12 +494,18 @@ static void each_allocation_may_fail(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(sums_do_not_depend_on_cuts),  cmocka_unit_test(long_sums_join_pairwise),
-        cmocka_unit_test(norms_of_any_view),           cmocka_unit_test(extreme_norms_survive),
-        cmocka_unit_test(statistics_of_any_view),      cmocka_unit_test(differences_of_any_views),
-        cmocka_unit_test(slabs_and_threads_give_the_same_bits), cmocka_unit_test(nothing_has_statistics_too),
-        cmocka_unit_test(packed_values_are_measured),  cmocka_unit_test(the_first_nan_is_named),
-        cmocka_unit_test(means_of_any_matrix),         cmocka_unit_test(means_are_the_same_on_any_threads_and_layout),
+        cmocka_unit_test(sums_do_not_depend_on_cuts),
+        cmocka_unit_test(long_sums_join_pairwise),
+        cmocka_unit_test(norms_of_any_view),
+        cmocka_unit_test(extreme_norms_survive),
+        cmocka_unit_test(statistics_of_any_view),
+        cmocka_unit_test(differences_of_any_views),
+        cmocka_unit_test(slabs_and_threads_give_the_same_bits),
+        cmocka_unit_test(nothing_has_statistics_too),
+        cmocka_unit_test(packed_values_are_measured),
+        cmocka_unit_test(the_first_nan_is_named),
+        cmocka_unit_test(means_of_any_matrix),
+        cmocka_unit_test(means_are_the_same_on_any_threads_and_layout),
         cmocka_unit_test(each_allocation_may_fail),
     };
     return cmocka_run_group_tests(tests, open_ctx, close_ctx);

@@ -37,7 +37,8 @@ static void any_rectangle_of_any_view_as_any_type(void **state)
     (void)state;
     dice d = { 1 };
     for (int repeat = 0; repeat < 800; repeat++) {
-        const lode_dtype t = plain_types[roll_below(&d, PLAIN_TYPES)], u = plain_types[roll_below(&d, PLAIN_TYPES)];
+        const lode_dtype t = plain_types[roll_below(&d, PLAIN_TYPES)],
+                         u = plain_types[roll_below(&d, PLAIN_TYPES)];
         int64_t shape[LODE_MAX_NDIM], start[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM] = { 0 };
         const int ndim = random_shape(&d, shape);
         lode_array a = { 0 }, y = { 0 };
@@ -76,7 +77,8 @@ static void slices_of_sources_are_slices_of_arrays(void **state)
     (void)state;
     dice d = { 2 };
     for (int repeat = 0; repeat < 800; repeat++) {
-        int64_t shape[LODE_MAX_NDIM], start[LODE_MAX_NDIM], stop[LODE_MAX_NDIM], step[LODE_MAX_NDIM];
+        int64_t shape[LODE_MAX_NDIM], start[LODE_MAX_NDIM], stop[LODE_MAX_NDIM],
+            step[LODE_MAX_NDIM];
         bool dropped[LODE_MAX_NDIM] = { false };
         const int ndim = random_shape(&d, shape);
         lode_array a = { 0 }, view = { 0 }, y = { 0 };
@@ -125,10 +127,13 @@ static void misuse_is_refused(void **state)
     assert_ok(&ctx, lode_i_source_from_array(&ctx, &a, &s));
     const int64_t zero[] = { 0, 0 }, whole[] = { 4, 5 }, one[] = { 1, 1 }, six[] = { 4, 6 };
     const bool drop[] = { true, false };
-    assert_status(&ctx, lode_i_source_slice(&ctx, &s, 1, zero, whole, one, NULL, &part), LODE_ESHAPE);
+    assert_status(&ctx, lode_i_source_slice(&ctx, &s, 1, zero, whole, one, NULL, &part),
+                  LODE_ESHAPE);
     assert_status(&ctx, lode_i_source_slice(&ctx, &s, 2, zero, six, one, NULL, &part), LODE_ESHAPE);
-    assert_status(&ctx, lode_i_source_slice(&ctx, &s, 2, zero, whole, zero, NULL, &part), LODE_EPARAM);
-    assert_status(&ctx, lode_i_source_slice(&ctx, &s, 2, zero, whole, one, drop, &part), LODE_ESHAPE);
+    assert_status(&ctx, lode_i_source_slice(&ctx, &s, 2, zero, whole, zero, NULL, &part),
+                  LODE_EPARAM);
+    assert_status(&ctx, lode_i_source_slice(&ctx, &s, 2, zero, whole, one, drop, &part),
+                  LODE_ESHAPE);
     assert_says(&ctx, "axis 0 cannot be dropped");
     assert_status(&ctx, lode_i_source_rows(&ctx, &s, 2, 5, LODE_F32, &y), LODE_ESHAPE);
     assert_status(&ctx, lode_i_source_rows(&ctx, &s, 3, 2, LODE_F32, &y), LODE_ESHAPE);
@@ -195,7 +200,8 @@ static void slabs_fit_and_keep_chunks(void **state)
 /* A source far larger than the budget: each value is its flat position. */
 static int64_t largest;
 
-static lode_status read_positions(lode_ctx *c, const lode_source *s, const int64_t *start, const int64_t *count, void *dst)
+static lode_status read_positions(lode_ctx *c, const lode_source *s, const int64_t *start,
+                                  const int64_t *count, void *dst)
 {
     (void)c;
     int64_t index[LODE_MAX_NDIM], n = 1;
@@ -214,7 +220,9 @@ static lode_status read_positions(lode_ctx *c, const lode_source *s, const int64
 static void the_budget_is_kept(void **state)
 {
     (void)state;
-    lode_source s = { .dtype = LODE_F64, .ndim = 2, .shape = { INT64_C(1) << 30, 1 << 10 }, .read = read_positions };
+    lode_source s = {
+        .dtype = LODE_F64, .ndim = 2, .shape = { INT64_C(1) << 30, 1 << 10 }, .read = read_positions
+    };
     lode_array y = { 0 };
     lode_ctx_set_memory(&ctx, 1 << 24);
     assert_status(&ctx, lode_i_source_load(&ctx, &s, &y), LODE_EBUDGET);
@@ -224,7 +232,9 @@ static void the_budget_is_kept(void **state)
     assert_ok(&ctx, lode_i_source_rows(&ctx, &s, 1 << 29, (1 << 29) + 2, LODE_F64, &y));
     assert_true(lode_i_get2(&y, 1, 5) == 0x1p39 + 1024 + 5);
     /* A conversion goes by pieces: the stored form of 2^21 values (16 MiB) never exists whole. */
-    lode_source t = { .dtype = LODE_F64, .ndim = 2, .shape = { 1 << 11, 1 << 10 }, .read = read_positions };
+    lode_source t = {
+        .dtype = LODE_F64, .ndim = 2, .shape = { 1 << 11, 1 << 10 }, .read = read_positions
+    };
     largest = 0;
     lode_array_free(&y);
     lode_ctx_set_memory(&ctx, 18 << 20);
@@ -241,10 +251,15 @@ static void the_budget_is_kept(void **state)
 static void a_long_step_takes_little_room(void **state)
 {
     (void)state;
-    lode_source s = { .dtype = LODE_F64, .ndim = 2, .shape = { 100000, 100 }, .read = read_positions }, part = { 0 };
+    lode_source s = { .dtype = LODE_F64,
+                      .ndim = 2,
+                      .shape = { 100000, 100 },
+                      .read = read_positions },
+                part = { 0 };
     lode_array y = { 0 };
     largest = 0;
-    assert_ok(&ctx, lode_i_source_slice(&ctx, &s, 2, (const int64_t[]){ 5, 0 }, (const int64_t[]){ 100000, 100 },
+    assert_ok(&ctx, lode_i_source_slice(&ctx, &s, 2, (const int64_t[]){ 5, 0 },
+                                        (const int64_t[]){ 100000, 100 },
                                         (const int64_t[]){ 1000, 1 }, NULL, &part));
     assert_ok(&ctx, lode_i_source_load(&ctx, &part, &y));
     assert_int_equal(y.shape[0], 100);
@@ -253,7 +268,8 @@ static void a_long_step_takes_little_room(void **state)
     LODE_FREE(&y, &part);
 }
 
-static lode_status read_badly(lode_ctx *c, const lode_source *s, const int64_t *start, const int64_t *count, void *dst)
+static lode_status read_badly(lode_ctx *c, const lode_source *s, const int64_t *start,
+                              const int64_t *count, void *dst)
 {
     (void)s, (void)start, (void)count, (void)dst;
     return lode_i_fail(c, LODE_EIO, "the disk is gone");
@@ -268,8 +284,9 @@ static void failures_are_forwarded(void **state)
     assert_status(&ctx, lode_i_source_load(&ctx, &s, &y), LODE_EIO);
     assert_says(&ctx, "the disk is gone");
     assert_status(&ctx, lode_i_source_rows(&ctx, &s, 1, 3, LODE_F32, &y), LODE_EIO);
-    assert_ok(&ctx, lode_i_source_slice(&ctx, &s, 2, (const int64_t[]){ 0, 0 }, (const int64_t[]){ 10, 10 },
-                                        (const int64_t[]){ 2, 2 }, NULL, &part));
+    assert_ok(&ctx, lode_i_source_slice(&ctx, &s, 2, (const int64_t[]){ 0, 0 },
+                                        (const int64_t[]){ 10, 10 }, (const int64_t[]){ 2, 2 },
+                                        NULL, &part));
     assert_status(&ctx, lode_i_source_load(&ctx, &part, &y), LODE_EIO);
     assert_null(y.data);
     lode_source_close(&part);

@@ -68,7 +68,8 @@ static void there_and_back(void **state)
         assert_ok(&ctx, lode_array_zeros(&ctx, t, ndim, shape, &dense));
         for (int64_t i = 0; i < lode_array_size(&dense); i++)
             if (roll(&d) % 3 == 0)
-                oracle_store(t, (number){ (long double)roll_below(&d, 200) - 100, 1 }, oracle_at(&dense, i));
+                oracle_store(t, (number){ (long double)roll_below(&d, 200) - 100, 1 },
+                             oracle_at(&dense, i));
         lode_sparse s = shuffled(&d, &dense), csr = { 0 }, again = { 0 };
         assert_ok(&ctx, lode_sparse_check(&ctx, &s));
         assert_ok(&ctx, lode_sparse_to_dense(&ctx, &s, &back));
@@ -114,10 +115,15 @@ static void damage_is_named(void **state)
     assert_ok(&ctx, lode_sparse_check(&ctx, &s));
     assert_ok(&ctx, lode_sparse_to_dense(&ctx, &s, &dense));
     assert_true(lode_array_get(&dense, (const int64_t[]){ 2, 3 }) == 3);
-    static const struct { int64_t *at; int which; int64_t value; const char *says; } cases[] = {
-        { NULL, 0, 1, "begin with 1" }, { NULL, 1, 9, "row pointer 1" },  { NULL, 2, 0, "row pointer 2" },
-        { NULL, 3, 2, "end with 2" },   { NULL, 4, 4, "index 4 on axis" }, { NULL, 4, -1, "index -1" },
-        { NULL, 5, 3, "[2,3]" },        { NULL, 6, 0, "[2,0]" } };
+    static const struct {
+        int64_t *at;
+        int which;
+        int64_t value;
+        const char *says;
+    } cases[] = { { NULL, 0, 1, "begin with 1" },    { NULL, 1, 9, "row pointer 1" },
+                  { NULL, 2, 0, "row pointer 2" },   { NULL, 3, 2, "end with 2" },
+                  { NULL, 4, 4, "index 4 on axis" }, { NULL, 4, -1, "index -1" },
+                  { NULL, 5, 3, "[2,3]" },           { NULL, 6, 0, "[2,0]" } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         int64_t *at = cases[i].which < 4 ? &pointers[cases[i].which] : &columns[cases[i].which - 4];
         const int64_t kept = *at;
@@ -160,7 +166,9 @@ static void duplicates_are_named(void **state)
     (void)state;
     int64_t index[] = { 2, 1, 0, 3, 1, 1, 2, 1, 0, 3 };
     double value[] = { 1, 2, 3, 4, 5 };
-    lode_sparse s = { .layout = LODE_COO, .ndim = 2, .shape = { 3, 4 },
+    lode_sparse s = { .layout = LODE_COO,
+                      .ndim = 2,
+                      .shape = { 3, 4 },
                       .indices = lode_array_wrap(index, LODE_I64, 2, (const int64_t[]){ 5, 2 }),
                       .values = lode_array_wrap(value, LODE_F64, 1, (const int64_t[]){ 5 }) };
     lode_sparse out = { 0 };
@@ -186,8 +194,11 @@ static void each_allocation_may_fail(void **state)
     c.threads = 1;
     int64_t index[] = { 2, 1, 0, 3, 1, 1 };
     double value[] = { 1, 2, 3 };
-    const lode_sparse s = { .layout = LODE_COO, .ndim = 2, .shape = { 3, 4 },
-                            .indices = lode_array_wrap(index, LODE_I64, 2, (const int64_t[]){ 3, 2 }),
+    const lode_sparse s = { .layout = LODE_COO,
+                            .ndim = 2,
+                            .shape = { 3, 4 },
+                            .indices = lode_array_wrap(index, LODE_I64, 2,
+                                                       (const int64_t[]){ 3, 2 }),
                             .values = lode_array_wrap(value, LODE_F64, 1, (const int64_t[]){ 3 }) };
     const int64_t live = h.live;
     for (int call = 0; call < 3; call++)

@@ -16,9 +16,9 @@ static void every_status_has_a_name_a_text_and_an_exit(void **state)
     assert_string_equal(lode_status_name((lode_status)12345), "LODE_UNKNOWN");
     assert_string_equal(lode_status_text((lode_status)12345), "unknown status");
     assert_true(strlen(lode_version()) >= 5);
-#define LODE_STATUS(name, value, exit, text)                                                                  \
-    assert_int_equal(name, value);                                                                            \
-    assert_string_equal(lode_status_name(name), #name);                                                       \
+#define LODE_STATUS(name, value, exit, text)                                                       \
+    assert_int_equal(name, value);                                                                 \
+    assert_string_equal(lode_status_name(name), #name);                                            \
     assert_true(*lode_status_text(name) && lode_status_exit(name) == (exit));
 #include "lode/status.def"
 #undef LODE_STATUS
@@ -45,7 +45,8 @@ static void messages_are_kept_prefixed_and_cut(void **state)
     lode_i_prefix(&ctx, "%s: ", "svd");
     lode_i_prefix(&ctx, "%s: ", "svd");
     assert_string_equal(lode_message(&ctx), "svd: rank -1 is not positive");
-    lode_i_fail(&ctx, LODE_EIO, "again: %s", lode_message(&ctx)); /* an argument inside the buffer */
+    /* an argument inside the buffer */
+    lode_i_fail(&ctx, LODE_EIO, "again: %s", lode_message(&ctx));
     assert_string_equal(lode_message(&ctx), "again: svd: rank -1 is not positive");
 
     char wide[8001] = "";
@@ -131,7 +132,8 @@ static void threads_come_from_the_container(void **state)
     assert_int_equal(lode_ctx_threads(&ctx), lode_i_container_cores());
     ctx.threads = 5;
     assert_int_equal(lode_ctx_threads(&ctx), 5);
-    assert_int_equal(lode_ctx_memory(&ctx), lode_i_container_memory() - lode_i_container_memory() / 4);
+    assert_int_equal(lode_ctx_memory(&ctx),
+                     lode_i_container_memory() - lode_i_container_memory() / 4);
     assert_int_equal(lode_ctx_threads(NULL), 1);
     lode_ctx_free(&ctx);
 }
@@ -194,7 +196,9 @@ static void progress_nests_and_never_falls(void **state)
     lode_i_set_tick_always(&ctx, true);
     assert_ok(&ctx, outer(&ctx));
     const double want[] = { 0, 0.5, 0.625, 0.6875, 0.75, 0.875, 0.9375, 1 };
-    const char *stages[] = { "first", "second", "deep", "deep", "second", "deep", "deep", "second" };
+    const char *stages[] = {
+        "first", "second", "deep", "deep", "second", "deep", "deep", "second"
+    };
     assert_int_equal(s.calls, 8);
     for (int i = 0; i < 8; i++) {
         assert_near(s.fraction[i], want[i], 1e-15);

@@ -159,7 +159,8 @@ static void a_pipe_is_spooled_within_the_budget(void **state)
             assert_int_equal(lode_i_infile_size(in), 3000000);
             assert_ok(&f->ctx, lode_i_infile_read(&f->ctx, in, 2999999, &last, 1));
             assert_int_equal(last, 'p');
-            assert_status(&f->ctx, lode_i_infile_read(&f->ctx, in, 2999999, &last, 2), LODE_EFORMAT);
+            assert_status(&f->ctx, lode_i_infile_read(&f->ctx, in, 2999999, &last, 2),
+                          LODE_EFORMAT);
         } else {
             assert_says(&f->ctx, f->path);
         }

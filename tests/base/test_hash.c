@@ -1,4 +1,5 @@
-/* Checksums and digests: against the formula written out, avalanche, collisions, and every byte counted. */
+/* Checksums and digests: against the formula written out, avalanche, collisions, and every byte
+ * counted. */
 #include "fixture.h"
 
 #include "base/base.h"
@@ -99,8 +100,9 @@ static void joining_is_the_digest_of_the_parts(void **state)
                              "0000000000000000");
 }
 
-/* Each flipped bit of the input flips each bit of the output half the time: over `trials` random inputs the count of
- * flips is binomial, and 5 deviations are exceeded by none of the 64 x 8 size pairs but once in a thousand runs. */
+/* Each flipped bit of the input flips each bit of the output half the time: over `trials` random
+ * inputs the count of flips is binomial, and 5 deviations are exceeded by none of the 64 x 8 size
+ * pairs but once in a thousand runs. */
 static void one_bit_changes_half_of_the_others(void **state)
 {
     (void)state;
@@ -108,7 +110,7 @@ static void one_bit_changes_half_of_the_others(void **state)
     const size_t sizes[] = { 1, 4, 8, 40, 72 };
     for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
         unsigned char p[72];
-        for (size_t bit = 0; bit < 8 * sizes[k]; bit += sizes[k] > 8 ? 13 : 1) {
+        for (size_t bit = 0; bit<8 * sizes[k]; bit += sizes[k]> 8 ? 13 : 1) {
             int flips[64] = { 0 };
             for (uint64_t trial = 0; trial < TRIALS; trial++) {
                 fill(p, sizes[k], trial);
@@ -118,8 +120,9 @@ static void one_bit_changes_half_of_the_others(void **state)
                 for (int b = 0; b < 64; b++)
                     flips[b] += (int)(change >> b & 1);
             }
+            /* deviation 16 */
             for (int b = 0; b < 64; b++)
-                assert_in_range(flips[b], TRIALS / 2 - 5 * 16, TRIALS / 2 + 5 * 16); /* deviation 16 */
+                assert_in_range(flips[b], TRIALS / 2 - 5 * 16, TRIALS / 2 + 5 * 16);
         }
     }
 }
@@ -138,7 +141,8 @@ static void small_inputs_do_not_collide(void **state)
     size_t n = 0;
     unsigned char zero[400] = { 0 };
     for (uint64_t i = 0; i < 65536 + 256; i++) /* all inputs of one and of two bytes */
-        h[n++] = lode_i_checksum((unsigned char[]){ (unsigned char)i, (unsigned char)(i >> 8) }, i < 65536 ? 2 : 1, 0);
+        h[n++] = lode_i_checksum((unsigned char[]){ (unsigned char)i, (unsigned char)(i >> 8) },
+                                 i < 65536 ? 2 : 1, 0);
     for (size_t size = 0; size < 400; size++) /* zeros of every length: only the size differs */
         if (size != 1 && size != 2)
             h[n++] = lode_i_checksum(zero, size, 0);

@@ -31,8 +31,10 @@ static lode_json *parse(lode_ctx *ctx, const char *text)
 static void values_are_read_by_kind(void **state)
 {
     lode_ctx *ctx = *state;
-    lode_json *j = parse(ctx, "{\"z\": 1, \"a\": -2.5, \"t\": \"w\\u00e4rme\\n\", \"b\": true, \"l\": [1, 2, [3]], \"n\": null,"
-                              " \"nan\": \"nan\", \"inf\": \"-inf\", \"big\": 9223372036854775807}");
+    lode_json *j = parse(ctx,
+                         "{\"z\": 1, \"a\": -2.5, \"t\": \"w\\u00e4rme\\n\", \"b\": true, \"l\": "
+                         "[1, 2, [3]], \"n\": null,"
+                         " \"nan\": \"nan\", \"inf\": \"-inf\", \"big\": 9223372036854775807}");
     int64_t i = 0;
     double x = 0;
     bool b = false;
@@ -83,7 +85,8 @@ static void absent_is_harmless(void **state)
     assert_null(lode_i_json_next(NULL, NULL, NULL));
     assert_null(lode_i_json_as_text(NULL));
     assert_int_equal(lode_i_json_count(NULL), -1);
-    assert_false(lode_i_json_as_i64(NULL, &i) || lode_i_json_as_f64(NULL, &x) || lode_i_json_as_bool(NULL, &b));
+    assert_false(lode_i_json_as_i64(NULL, &i) || lode_i_json_as_f64(NULL, &x) ||
+                 lode_i_json_as_bool(NULL, &b));
     assert_true(i == 5 && b);
     lode_i_json_free(NULL);
 }
@@ -91,8 +94,23 @@ static void absent_is_harmless(void **state)
 static void damage_is_named_with_its_place(void **state)
 {
     lode_ctx *ctx = *state;
-    const char *bad[] = { "", " ", "{", "[1,]", "{\"a\":1,\"a\":2}", "nul", "01", "[1] 2", "\"\\u0000\"", "\"\x80\"", "NaN",
-                          "1e999", "99999999999999999999", "{\"a\" 1}", "'a'", "[\"\\x\"]", "\"\n\"" };
+    const char *bad[] = { "",
+                          " ",
+                          "{",
+                          "[1,]",
+                          "{\"a\":1,\"a\":2}",
+                          "nul",
+                          "01",
+                          "[1] 2",
+                          "\"\\u0000\"",
+                          "\"\x80\"",
+                          "NaN",
+                          "1e999",
+                          "99999999999999999999",
+                          "{\"a\" 1}",
+                          "'a'",
+                          "[\"\\x\"]",
+                          "\"\n\"" };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         lode_json *j = NULL;
         const lode_status st = lode_i_json_parse(ctx, bad[k], strlen(bad[k]), &j);
@@ -156,8 +174,10 @@ static lode_json *build(lode_ctx *ctx)
     assert_ok(ctx, lode_i_json_set(ctx, j, "z", l));
     assert_ok(ctx, lode_i_json_set(ctx, j, "a", lode_i_json_bool(false)));
     assert_ok(ctx, lode_i_json_set(ctx, j, "empty", lode_i_json_object()));
-    assert_ok(ctx, lode_i_json_set(ctx, j, "text", lode_i_json_text("q\"b\\n\nt\tc\x01 /\xE2\x82\xAC")));
-    assert_ok(ctx, lode_i_json_set(ctx, j, "bad \xFF", lode_i_json_text("x\xFF\xC0\x80y\xED\xA0\x80")));
+    assert_ok(ctx,
+              lode_i_json_set(ctx, j, "text", lode_i_json_text("q\"b\\n\nt\tc\x01 /\xE2\x82\xAC")));
+    assert_ok(ctx,
+              lode_i_json_set(ctx, j, "bad \xFF", lode_i_json_text("x\xFF\xC0\x80y\xED\xA0\x80")));
     return j;
 }
 
@@ -167,10 +187,12 @@ static void texts_are_shortest_ordered_and_escaped(void **state)
     lode_json *j = build(ctx);
     char *text = NULL;
     assert_ok(ctx, lode_i_json_print(ctx, j, 0, &text));
-    assert_string_equal(text, "{\"z\":[-9223372036854775808,0.1,3.0,\"nan\",\"-inf\",1e+300],\"a\":false,\"empty\":{},"
-                              "\"text\":\"q\\\"b\\\\n\\nt\\tc\\u0001 /\xE2\x82\xAC\","
-                              "\"bad \xEF\xBF\xBD\":\"x\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDy\xEF\xBF\xBD\xEF\xBF\xBD"
-                              "\xEF\xBF\xBD\"}");
+    assert_string_equal(
+        text,
+        "{\"z\":[-9223372036854775808,0.1,3.0,\"nan\",\"-inf\",1e+300],\"a\":false,\"empty\":{},"
+        "\"text\":\"q\\\"b\\\\n\\nt\\tc\\u0001 /\xE2\x82\xAC\","
+        "\"bad \xEF\xBF\xBD\":\"x\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBDy\xEF\xBF\xBD\xEF\xBF\xBD"
+        "\xEF\xBF\xBD\"}");
     for (int indent = 0; indent < 3; indent++) { /* reads back to the same text */
         char *first = NULL, *second = NULL;
         assert_ok(ctx, lode_i_json_print(ctx, j, indent, &first));
@@ -198,12 +220,21 @@ static void bytes_that_are_no_utf8_are_replaced(void **state)
 {
     (void)state;
 #define R "\xEF\xBF\xBD"
-    const char *pair[][2] = { { "\xE0\x80\x80", R R R }, { "\xE0\x9F\xBF", R R R }, { "\xF0\x8F\xBF\xBF", R R R R },
-                              { "\xF4\x90\x80\x80", R R R R }, { "\xF5\x80\x80\x80", R R R R }, { "\xC1\xBF", R R },
-                              { "\xE2\x82", R R }, { "\xE2\x28\xA1", R "(" R }, { "a\xFF", "a" R },
-                              { "\xFF\xE0\xA0\x80", R "\xE0\xA0\x80" }, { "\xFF\xF0\x90\x80\x80", R "\xF0\x90\x80\x80" },
-                              { "\xFF\xF4\x8F\xBF\xBF", R "\xF4\x8F\xBF\xBF" }, { "\xFF\xC2\x80", R "\xC2\x80" },
-                              { "\xFF\xED\x9F\xBF", R "\xED\x9F\xBF" }, { "\xFF\x7F", R "\x7F" } };
+    const char *pair[][2] = { { "\xE0\x80\x80", R R R },
+                              { "\xE0\x9F\xBF", R R R },
+                              { "\xF0\x8F\xBF\xBF", R R R R },
+                              { "\xF4\x90\x80\x80", R R R R },
+                              { "\xF5\x80\x80\x80", R R R R },
+                              { "\xC1\xBF", R R },
+                              { "\xE2\x82", R R },
+                              { "\xE2\x28\xA1", R "(" R },
+                              { "a\xFF", "a" R },
+                              { "\xFF\xE0\xA0\x80", R "\xE0\xA0\x80" },
+                              { "\xFF\xF0\x90\x80\x80", R "\xF0\x90\x80\x80" },
+                              { "\xFF\xF4\x8F\xBF\xBF", R "\xF4\x8F\xBF\xBF" },
+                              { "\xFF\xC2\x80", R "\xC2\x80" },
+                              { "\xFF\xED\x9F\xBF", R "\xED\x9F\xBF" },
+                              { "\xFF\x7F", R "\x7F" } };
 #undef R
     for (size_t k = 0; k < sizeof pair / sizeof *pair; k++) {
         lode_json *j = lode_i_json_text(pair[k][0]);

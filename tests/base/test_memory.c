@@ -196,8 +196,21 @@ static void the_budget_holds_under_contention(void **state)
 static void overflow_is_seen(void **state)
 {
     (void)state;
-    const int64_t v[] = { 0, 1, -1, 2, -2, 3, 1 << 20, INT64_MAX, INT64_MIN, INT64_MAX / 2, INT64_MIN / 2,
-                          INT64_MAX / 3, 3037000499, 3037000500, -3037000500 };
+    const int64_t v[] = { 0,
+                          1,
+                          -1,
+                          2,
+                          -2,
+                          3,
+                          1 << 20,
+                          INT64_MAX,
+                          INT64_MIN,
+                          INT64_MAX / 2,
+                          INT64_MIN / 2,
+                          INT64_MAX / 3,
+                          3037000499,
+                          3037000500,
+                          -3037000500 };
     const int n = (int)(sizeof v / sizeof *v);
     for (int i = 0; i < n; i++)
         for (int k = 0; k < n; k++) {
@@ -220,7 +233,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(blocks_are_aligned_counted_and_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(zeroed_with_either_allocator, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_budget_refuses_and_names_what_would_do, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_budget_refuses_and_names_what_would_do, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(impossible_sizes_are_refused, setup, teardown),
         cmocka_unit_test(a_failing_heap_is_reported_and_uncounted),
         cmocka_unit_test(another_thread_may_free_after_the_context),

@@ -90,7 +90,8 @@ static void version_1_has_a_hierarchy_for_each_controller(void **state)
 static void damaged_limits_are_no_limits(void **state)
 {
     const char *root = *state;
-    const char *bad[] = { "", "\n", "x", "0 100000", "100000", "100000 0", "-5 100000", "nan 1", "1e400 1" };
+    const char *bad[] = { "",         "\n",        "x",     "0 100000", "100000",
+                          "100000 0", "-5 100000", "nan 1", "1e400 1" };
     put(root, "/proc/self/cgroup", "rubbish\n:\n0::/\n");
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         put(root, "/sys/fs/cgroup/cpu.max", bad[i]);
@@ -122,7 +123,8 @@ static void libraries_are_found_or_not(void **state)
 {
     (void)state;
     assert_null(lode_i_library_open("liblode-which-is-not-there.so"));
-    assert_non_null(lode_i_library_symbol(NULL, "getpid")); /* of the C library, which is always there */
+    /* of the C library, which is always there */
+    assert_non_null(lode_i_library_symbol(NULL, "getpid"));
     assert_null(lode_i_library_symbol(NULL, "no_such_symbol_anywhere"));
     lode_i_library_lock();
     lode_i_library_unlock();

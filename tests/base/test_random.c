@@ -22,7 +22,8 @@ static void the_published_answers(void **state)
     };
     for (int i = 0; i < 3; i++) {
         uint32_t w[4];
-        const lode_stream s = { { known[i].key[0], known[i].key[1] }, { known[i].counter[2], known[i].counter[3] } };
+        const lode_stream s = { { known[i].key[0], known[i].key[1] },
+                                { known[i].counter[2], known[i].counter[3] } };
         lode_i_random_block(s, known[i].counter[0] | (uint64_t)known[i].counter[1] << 32, w);
         for (int k = 0; k < 4; k++)
             assert_int_equal(w[k], known[i].want[k]);
@@ -50,8 +51,10 @@ static void numbers_are_halves_of_blocks(void **state)
 static void streams_differ_in_seed_op_and_site(void **state)
 {
     (void)state;
-    const lode_stream s[] = { stream(0, "svd", 0), stream(1, "svd", 0), stream(UINT64_C(1) << 40, "svd", 0),
-                              stream(0, "svd", 1), stream(0, "svx", 0), stream(0, "", 0) };
+    const lode_stream s[] = {
+        stream(0, "svd", 0), stream(1, "svd", 0), stream(UINT64_C(1) << 40, "svd", 0),
+        stream(0, "svd", 1), stream(0, "svx", 0), stream(0, "", 0)
+    };
     for (int i = 0; i < 6; i++)
         for (int k = 0; k < i; k++)
             assert_true(lode_i_random_u64(s[i], 0) != lode_i_random_u64(s[k], 0));
@@ -122,18 +125,20 @@ static void normal_is_normal(void **state)
     assert_le(kolmogorov(sample, N, normal_cdf), 1.95);
 }
 
-/* A stream whose number of the given index is u: Philox backwards, its rounds being invertible. `free` are the bits
- * of the block that u leaves open. */
+/* A stream whose number of the given index is u: Philox backwards, its rounds being invertible.
+ * `free` are the bits of the block that u leaves open. */
 static uint64_t index_of(uint64_t u, uint64_t free, lode_stream *s)
 {
-    uint32_t inverse0 = 0xD2511F53, inverse1 = 0xCD9E8D57; /* of the multipliers, by Newton's steps */
+    /* of the multipliers, by Newton's steps */
+    uint32_t inverse0 = 0xD2511F53, inverse1 = 0xCD9E8D57;
     for (int i = 0; i < 5; i++) {
         inverse0 *= 2 - UINT32_C(0xD2511F53) * inverse0;
         inverse1 *= 2 - UINT32_C(0xCD9E8D57) * inverse1;
     }
     uint32_t c[4] = { (uint32_t)u, (uint32_t)(u >> 32), (uint32_t)free, (uint32_t)(free >> 32) };
     for (uint32_t round = 10; round-- > 0;) {
-        const uint32_t k0 = s->key[0] + round * UINT32_C(0x9E3779B9), k1 = s->key[1] + round * UINT32_C(0xBB67AE85);
+        const uint32_t k0 = s->key[0] + round * UINT32_C(0x9E3779B9),
+                       k1 = s->key[1] + round * UINT32_C(0xBB67AE85);
         const uint32_t c0 = c[3] * inverse0, c2 = c[1] * inverse1;
         c[1] = c[0] ^ (uint32_t)(UINT64_C(0xCD9E8D57) * c2 >> 32) ^ k0;
         c[3] = c[2] ^ (uint32_t)(UINT64_C(0xD2511F53) * c0 >> 32) ^ k1;
@@ -144,8 +149,9 @@ static uint64_t index_of(uint64_t u, uint64_t free, lode_stream *s)
     return c[0] | (uint64_t)c[1] << 32;
 }
 
-/* Phi of the number must be the probability it was made from: the quantile is checked point by point, evenly in
- * probability and evenly in its logarithm, so that a wrong digit in any of its coefficients shows. */
+/* Phi of the number must be the probability it was made from: the quantile is checked point by
+ * point, evenly in probability and evenly in its logarithm, so that a wrong digit in any of its
+ *   coefficients shows. */
 static void the_quantile_inverts_the_distribution(void **state)
 {
     (void)state;
@@ -183,7 +189,8 @@ static void below_is_uniform_and_in_range(void **state)
     for (uint64_t i = 0; i < 1000; i++) {
         assert_int_equal(lode_i_random_below(s, i, 1), 0);
         const uint64_t big = lode_i_random_below(s, i, UINT64_MAX);
-        const uint64_t u = lode_i_random_u64(s, i); /* floor(u (2^64 - 1) / 2^64) is u - 1, and 0 for 0 */
+        /* floor(u (2^64 - 1) / 2^64) is u - 1, and 0 for 0 */
+        const uint64_t u = lode_i_random_u64(s, i);
         assert_true(big == (u ? u - 1 : 0));
         const uint64_t half = lode_i_random_below(s, i, UINT64_C(1) << 63);
         assert_true(half == u >> 1);

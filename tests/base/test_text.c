@@ -54,8 +54,21 @@ static void integers(void **state)
     assert_true(lode_i_parse_i64("-0", &i) && i == 0);
     assert_true(lode_i_parse_u64("18446744073709551615", &u) && u == UINT64_MAX);
     assert_true(lode_i_parse_u64("0007", &u) && u == 7);
-    const char *bad[] = { "", "-", "+", " 1", "1 ", "1.0", "0x10", "1e3", "--1", "-+1", "+-1", "9223372036854775808",
-                          "-9223372036854775809", "99999999999999999999", "\xC2\xB2" };
+    const char *bad[] = { "",
+                          "-",
+                          "+",
+                          " 1",
+                          "1 ",
+                          "1.0",
+                          "0x10",
+                          "1e3",
+                          "--1",
+                          "-+1",
+                          "+-1",
+                          "9223372036854775808",
+                          "-9223372036854775809",
+                          "99999999999999999999",
+                          "\xC2\xB2" };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
         assert_false(lode_i_parse_i64(bad[k], &i));
     assert_false(lode_i_parse_u64("-1", &u));
@@ -69,12 +82,25 @@ static void reals_are_read_whole_or_not_at_all(void **state)
     const struct {
         const char *text;
         double value;
-    } good[] = { { "0", 0 }, { "1", 1 }, { "-1.5", -1.5 }, { "+.5", 0.5 }, { "5.", 5 }, { "1e3", 1000 },
-                 { "1E-3", 1e-3 }, { "1e+22", 1e22 }, { "1e23", 1e23 }, { "0.1", 0.1 }, { "4.9e-324", 4.9e-324 },
-                 { "1e-400", 0 }, { "1.7976931348623157e308", 1.7976931348623157e308 }, { "9007199254740993", 9007199254740992 },
-                 { "00000000000000000000000001", 1 }, { "0.00000000000000000000000000001", 1e-29 },
+    } good[] = { { "0", 0 },
+                 { "1", 1 },
+                 { "-1.5", -1.5 },
+                 { "+.5", 0.5 },
+                 { "5.", 5 },
+                 { "1e3", 1000 },
+                 { "1E-3", 1e-3 },
+                 { "1e+22", 1e22 },
+                 { "1e23", 1e23 },
+                 { "0.1", 0.1 },
+                 { "4.9e-324", 4.9e-324 },
+                 { "1e-400", 0 },
+                 { "1.7976931348623157e308", 1.7976931348623157e308 },
+                 { "9007199254740993", 9007199254740992 },
+                 { "00000000000000000000000001", 1 },
+                 { "0.00000000000000000000000000001", 1e-29 },
                  { "123456789012345678901234567890", 123456789012345678901234567890.0 },
-                 { "2.2250738585072011e-308", 2.2250738585072011e-308 }, { "0e999999999999", 0 } };
+                 { "2.2250738585072011e-308", 2.2250738585072011e-308 },
+                 { "0e999999999999", 0 } };
     double v = 0;
     for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
         if (!lode_i_parse_f64(good[k].text, &v))
@@ -87,8 +113,9 @@ static void reals_are_read_whole_or_not_at_all(void **state)
     assert_true(lode_i_parse_f64("-NaN", &v) && isnan(v));
     assert_true(lode_i_parse_f64("-Inf", &v) && v < 0 && isinf(v));
     assert_true(lode_i_parse_f64("INFINITY", &v) && v > 0 && isinf(v));
-    const char *bad[] = { "", ".", "-", "1,5", "1.5 ", " 1", "1e", "1e+", "e5", "1.2.3", "0x1p3", "1e999", "-1e999",
-                          "in", "infin", "nan(1)", "1d3", "1_000", ".e1", "--1", ".inf" };
+    const char *bad[] = { "",      ".",      "-",     "1,5",   "1.5 ",  " 1",     "1e",
+                          "1e+",   "e5",     "1.2.3", "0x1p3", "1e999", "-1e999", "in",
+                          "infin", "nan(1)", "1d3",   "1_000", ".e1",   "--1",    ".inf" };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++) {
         v = 42;
         if (lode_i_parse_f64(bad[k], &v))
@@ -97,7 +124,8 @@ static void reals_are_read_whole_or_not_at_all(void **state)
     }
 }
 
-/* Every bit pattern must come back; and against the C library's own reading, digit strings of all lengths. */
+/* Every bit pattern must come back; and against the C library's own reading, digit strings of all
+ * lengths. */
 static void reals_round_trip_in_the_fewest_digits(void **state)
 {
     (void)state;
@@ -111,7 +139,8 @@ static void reals_round_trip_in_the_fewest_digits(void **state)
         if (!isfinite(x))
             continue;
         lode_i_print_f64(x, text);
-        assert_true(strlen(text) < 32 && lode_i_parse_f64(text, &v) && memcmp(&v, &x, sizeof x) == 0);
+        assert_true(strlen(text) < 32 && lode_i_parse_f64(text, &v) &&
+                    memcmp(&v, &x, sizeof x) == 0);
         const double y = floor(ldexp(x, -ilogb(x) + 30)) / pow(10, (double)(i % 12));
         const int digits = 1 + (int)(i % 25);
         snprintf(other, sizeof other, i % 2 ? "%.*e" : "%.*f", digits, y);
@@ -121,9 +150,12 @@ static void reals_round_trip_in_the_fewest_digits(void **state)
     const struct {
         double value;
         const char *text;
-    } known[] = { { 0.1, "0.1" }, { 1e-8, "1e-08" }, { 0.001, "0.001" }, { 1.0 / 3, "0.3333333333333333" },
-                  { 1e22, "1e+22" }, { 5e-324, "4.94065645841247e-324" }, { 100, "100" }, { -2.5, "-2.5" },
-                  { -0.0, "-0" }, { NAN, "nan" }, { INFINITY, "inf" }, { -INFINITY, "-inf" } };
+    } known[] = { { 0.1, "0.1" },      { 1e-8, "1e-08" },
+                  { 0.001, "0.001" },  { 1.0 / 3, "0.3333333333333333" },
+                  { 1e22, "1e+22" },   { 5e-324, "4.94065645841247e-324" },
+                  { 100, "100" },      { -2.5, "-2.5" },
+                  { -0.0, "-0" },      { NAN, "nan" },
+                  { INFINITY, "inf" }, { -INFINITY, "-inf" } };
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         lode_i_print_f64(known[k].value, text);
         assert_string_equal(text, known[k].text);
@@ -158,17 +190,28 @@ static void amounts_of_memory(void **state)
     const struct {
         const char *text;
         double value;
-    } good[] = { { "4096", 4096 }, { "10K", 10240 }, { "1.5G", 1610612736.0 }, { "2m", 2097152 }, { "1KiB", 1024 },
-                 { "1kb", 1024 }, { "7B", 7 }, { "1e3", 1000 }, { "0", 0 }, { "1T", 1099511627776.0 },
-                 { "1P", 1125899906842624.0 }, { ".5KiB", 512 }, { "1EiB", 1152921504606846976.0 } };
+    } good[] = { { "4096", 4096 },
+                 { "10K", 10240 },
+                 { "1.5G", 1610612736.0 },
+                 { "2m", 2097152 },
+                 { "1KiB", 1024 },
+                 { "1kb", 1024 },
+                 { "7B", 7 },
+                 { "1e3", 1000 },
+                 { "0", 0 },
+                 { "1T", 1099511627776.0 },
+                 { "1P", 1125899906842624.0 },
+                 { ".5KiB", 512 },
+                 { "1EiB", 1152921504606846976.0 } };
     double v = 0;
     for (size_t k = 0; k < sizeof good / sizeof *good; k++) {
         if (!lode_i_parse_bytes(good[k].text, &v))
             fail_msg("%s is not read", good[k].text);
         assert_near(v, good[k].value, 0);
     }
-    const char *bad[] = { "", "K", "KiB", "B", "iB", "-1", "-1K", "1X", "1 K", "10KK", "nan", "inf", "4iB", "1KiBs", "1e308G",
-                          "infK", "K1", "1Ki", "1iiB" };
+    const char *bad[] = { "",       "K",    "KiB",  "B",   "iB",  "-1",  "-1K",
+                          "1X",     "1 K",  "10KK", "nan", "inf", "4iB", "1KiBs",
+                          "1e308G", "infK", "K1",   "1Ki", "1iiB" };
     for (size_t k = 0; k < sizeof bad / sizeof *bad; k++)
         if (lode_i_parse_bytes(bad[k], &v))
             fail_msg("\"%s\" is read as %g", bad[k], v);
@@ -180,9 +223,16 @@ static void distances_between_words(void **state)
     const struct {
         const char *a, *b;
         int distance;
-    } known[] = { { "", "", 0 }, { "svd", "", 3 }, { "svd", "SVD", 0 }, { "tucker", "tuckre", 1 },
-                  { "kitten", "sitting", 3 }, { "rank", "rnak", 1 }, { "error", "eror", 1 }, { "abc", "cab", 2 },
-                  { "ca", "abc", 3 }, { "max-rank", "max_rank", 1 } };
+    } known[] = { { "", "", 0 },
+                  { "svd", "", 3 },
+                  { "svd", "SVD", 0 },
+                  { "tucker", "tuckre", 1 },
+                  { "kitten", "sitting", 3 },
+                  { "rank", "rnak", 1 },
+                  { "error", "eror", 1 },
+                  { "abc", "cab", 2 },
+                  { "ca", "abc", 3 },
+                  { "max-rank", "max_rank", 1 } };
     for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
         assert_int_equal(lode_i_distance(known[k].a, known[k].b), known[k].distance);
         assert_int_equal(lode_i_distance(known[k].b, known[k].a), known[k].distance);

@@ -1,4 +1,5 @@
-/* Parallel tasks: each once, the first failure, nesting, cancelling, forking, and a hundred contexts at once. */
+/* Parallel tasks: each once, the first failure, nesting, cancelling, forking, and a hundred
+ * contexts at once. */
 #include "fixture.h"
 
 #include <pthread.h>
@@ -40,7 +41,8 @@ static lode_status count_it(lode_ctx *ctx, int64_t i, void *data)
 {
     work *w = data;
     w->times[i]++;
-    w->in_range += lode_i_worker(ctx) >= 0 && lode_i_worker(ctx) < w->threads && lode_ctx_threads(ctx) == 1;
+    w->in_range += lode_i_worker(ctx) >= 0 && lode_i_worker(ctx) < w->threads &&
+                   lode_ctx_threads(ctx) == 1;
     return LODE_OK;
 }
 
@@ -98,7 +100,10 @@ static lode_status fail_some(lode_ctx *ctx, int64_t i, void *data)
     const int64_t *first = data;
     if (i == *first)
         nap(300); /* later ones fail earlier in time */
-    return i >= *first ? lode_i_fail(ctx, i == *first ? LODE_EDOMAIN : i % 2 ? LODE_EPARAM : LODE_EIO,
+    return i >= *first ? lode_i_fail(ctx,
+                                     i == *first ? LODE_EDOMAIN
+                                     : i % 2     ? LODE_EPARAM
+                                                 : LODE_EIO,
                                      "task %" PRId64 " failed", i)
                        : LODE_OK;
 }
@@ -193,7 +198,8 @@ static int watch(void *data, const lode_progress *p)
 {
     watcher *w = data;
     w->calls++;
-    w->strangers += !pthread_equal(w->thread, pthread_self()) || !(p->fraction >= 0 && p->fraction <= 1);
+    w->strangers += !pthread_equal(w->thread, pthread_self()) ||
+                    !(p->fraction >= 0 && p->fraction <= 1);
     return w->cancel;
 }
 
@@ -237,7 +243,8 @@ static void a_cancel_stops_all_workers(void **state)
         _Atomic int64_t runs = 0;
         ctx->threads = threads;
         lode_i_begin(ctx, "test");
-        assert_status(ctx, lode_i_parallel(ctx, INT64_C(1) << 40, cancel_from_a_task, &runs), LODE_ECANCEL);
+        assert_status(ctx, lode_i_parallel(ctx, INT64_C(1) << 40, cancel_from_a_task, &runs),
+                      LODE_ECANCEL);
         assert_true(runs >= 11);
         assert_status(ctx, lode_i_parallel(ctx, 1, cancel_from_a_task, &runs), LODE_ECANCEL);
         lode_i_end(ctx);
@@ -254,7 +261,8 @@ static lode_status see_settings(lode_ctx *ctx, int64_t i, void *data)
     const lode_ctx *caller = data;
     void *p = NULL;
     const bool same = ctx->seed == caller->seed && ctx->scratch == caller->scratch &&
-                      lode_i_registry(ctx) == lode_i_registry(caller) && ctx->broken == caller->broken;
+                      lode_i_registry(ctx) == lode_i_registry(caller) &&
+                      ctx->broken == caller->broken;
     lode_i_begin(ctx, "inside"); /* not the outermost call, so it clears nothing */
     lode_i_stage(ctx, "stage", 0, 1);
     lode_i_log(ctx, "only the caller's thread is heard");
@@ -291,8 +299,9 @@ static void starting_the_pool_survives_each_failed_allocation(void **state)
         const lode_status st = lode_i_parallel(&ctx, 10, count_it, &w);
         const bool failed = heap_failed(&h);
         assert_int_equal(st, failed ? LODE_ENOMEM : LODE_OK);
+        /* and the next call is well */
         if (failed)
-            assert_ok(&ctx, lode_i_parallel(&ctx, 10, count_it, &w)); /* and the next call is well */
+            assert_ok(&ctx, lode_i_parallel(&ctx, 10, count_it, &w));
         lode_ctx_free(&ctx);
         assert_int_equal(h.live, 0);
         if (!failed)
@@ -365,11 +374,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(each_task_runs_once, setup, teardown),
         cmocka_unit_test_setup_teardown(tasks_run_at_the_same_time, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_failure_of_the_smallest_task_is_reported, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_largest_caveat_is_kept_and_all_tasks_run, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_failure_of_the_smallest_task_is_reported, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_largest_caveat_is_kept_and_all_tasks_run, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(calls_inside_a_task_are_serial, setup, teardown),
         cmocka_unit_test_setup_teardown(a_single_task_may_be_parallel_itself, setup, teardown),
-        cmocka_unit_test_setup_teardown(progress_is_told_on_the_callers_thread_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(progress_is_told_on_the_callers_thread_only, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_cancel_stops_all_workers, setup, teardown),
         cmocka_unit_test_setup_teardown(workers_have_the_callers_settings, setup, teardown),
         cmocka_unit_test(starting_the_pool_survives_each_failed_allocation),

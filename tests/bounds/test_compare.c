@@ -94,7 +94,8 @@ static void shapes_must_agree(void **state)
     const lode_array B = lode_array_wrap(a, LODE_F64, 2, (const int64_t[]){ 3, 2 });
     const lode_compare_opts o = lode_compare_defaults();
     lode_comparison r = { .max = 7 };
-    assert_status(&ctx, lode_compare(&ctx, &o, lode_from_array(&A), lode_from_array(&B), &r), LODE_ESHAPE);
+    assert_status(&ctx, lode_compare(&ctx, &o, lode_from_array(&A), lode_from_array(&B), &r),
+                  LODE_ESHAPE);
     assert_says(&ctx, "2 x 3");
     assert_true(r.max == 7);
 }
@@ -102,8 +103,8 @@ static void shapes_must_agree(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers_by_hand),       cmocka_unit_test(equal_arrays_have_no_error),
-        cmocka_unit_test(types_may_differ),      cmocka_unit_test(slabs_join_to_the_whole),
+        cmocka_unit_test(numbers_by_hand),   cmocka_unit_test(equal_arrays_have_no_error),
+        cmocka_unit_test(types_may_differ),  cmocka_unit_test(slabs_join_to_the_whole),
         cmocka_unit_test(shapes_must_agree),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

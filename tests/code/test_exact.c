@@ -22,7 +22,10 @@ static void round_trip(lode_ctx *ctx, const lode_array *x, int64_t *size)
 static void random_bytes_of_every_type(void **state)
 {
     lode_ctx *ctx = *state;
-    static const struct { int ndim; int64_t shape[4]; } cases[] = {
+    static const struct {
+        int ndim;
+        int64_t shape[4];
+    } cases[] = {
         { 1, { 0 } }, { 1, { 32 } }, { 2, { 5, 64 } }, { 3, { 3, 4, 32 } }, { 4, { 2, 0, 3, 32 } },
     };
     for (int t = 0; t < LODE_DTYPE_COUNT; t++)
@@ -46,13 +49,14 @@ static void special_floats(void **state)
     const int64_t shape[] = { 3, 4 };
     for (int i = 0; i < 12; i++)
         f[i] = (float)v[i];
-    lode_array x = lode_array_wrap(v, LODE_F64, 2, shape), y = lode_array_wrap(f, LODE_F32, 2, shape);
+    lode_array x = lode_array_wrap(v, LODE_F64, 2, shape),
+               y = lode_array_wrap(f, LODE_F32, 2, shape);
     round_trip(ctx, &x, NULL);
     round_trip(ctx, &y, NULL);
 }
 
-/* A smooth field needs the bits of its second differences only; values that are multiples of a power of
- * two, or f32 held in f64, lose their common zeros first. */
+/* A smooth field needs the bits of its second differences only; values that are multiples of a
+ * power of two, or f32 held in f64, lose their common zeros first. */
 static void smooth_fields_shrink(void **state)
 {
     lode_ctx *ctx = *state;
@@ -85,7 +89,8 @@ static void damage_is_found(void **state)
         assert_ok(ctx, lode_array_new(ctx, LODE_F32, 2, shape, &x));
         assert_ok(ctx, lode_array_new(ctx, LODE_F32, 2, shape, &back));
         for (int i = 0; i < 256; i++) {
-            const uint32_t word = (uint32_t)lode_i_random_u64(lode_i_stream(ctx, "test", 9), (uint64_t)i);
+            const uint32_t word = (uint32_t)lode_i_random_u64(lode_i_stream(ctx, "test", 9),
+                                                              (uint64_t)i);
             if (noisy)
                 memcpy((float *)x.data + i, &word, 4);
             else
@@ -114,13 +119,18 @@ static void masks_round_trip(void **state)
     lode_ctx *ctx = *state;
     const int64_t shape[] = { 60, 70 };
     uint8_t mask[4200], back[4200];
-    static const double limits[] = { 4500, 3500, 1800, 150 }; /* sevenths of bytes: half random; a tenth; a disc; none */
+    static const double limits[] = { /* sevenths of bytes: half random; a tenth; a disc; none */
+                                     4500, 3500, 1800, 150
+    };
     for (int kind = 0; kind < 4; kind++) {
         lode_array coded = { 0 };
         for (int i = 0; i < 4200; i++) {
             const double u = lode_i_random_uniform(lode_i_stream(ctx, "test", 11), (uint64_t)i);
             const int r = i / 70 - 30, c = i % 70 - 35;
-            mask[i] = kind == 0 ? u < 0.5 : kind == 1 ? u < 0.1 : kind == 2 ? r * r + c * c < 400 : 0;
+            mask[i] = kind == 0   ? u < 0.5
+                      : kind == 1 ? u < 0.1
+                      : kind == 2 ? r * r + c * c < 400
+                                  : 0;
         }
         const lode_array set = lode_array_wrap(mask, LODE_BOOL, 2, shape);
         lode_array got = lode_array_wrap(back, LODE_BOOL, 2, shape);
@@ -157,10 +167,8 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_bytes_of_every_type),
-        cmocka_unit_test(special_floats),
-        cmocka_unit_test(smooth_fields_shrink),
-        cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(random_bytes_of_every_type), cmocka_unit_test(special_floats),
+        cmocka_unit_test(smooth_fields_shrink),       cmocka_unit_test(damage_is_found),
         cmocka_unit_test(masks_round_trip),
     };
     return cmocka_run_group_tests(tests, start, end);

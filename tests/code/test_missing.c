@@ -1,4 +1,5 @@
-/* Missing values and corrections, records: fills are smooth, bounds hold, what was written is read. */
+/* Missing values and corrections, records: fills are smooth, bounds hold, what was written is
+ * read. */
 #include "fixture.h"
 
 #include <math.h>
@@ -15,8 +16,10 @@ static void holes_are_filled_smoothly(void **state)
         int64_t count = 0, holes = 0;
         assert_ok(ctx, lode_i_matrix_new(ctx, types[t], 40, 50, &x));
         for (int64_t i = 0; i < 40; i++)
-            for (int64_t j = 0; j < 50; j++) { /* a plane with a disc, a strip and a corner missing */
-                const bool hole = (i - 20) * (i - 20) + (j - 25) * (j - 25) < 64 || j == 7 || i + j < 5;
+            for (int64_t j = 0; j < 50;
+                 j++) { /* a plane with a disc, a strip and a corner missing */
+                const bool hole = (i - 20) * (i - 20) + (j - 25) * (j - 25) < 64 || j == 7 ||
+                                  i + j < 5;
                 lode_i_set2(&x, i, j, hole ? (double)NAN : 3 + 0.5 * (double)i - 0.25 * (double)j);
                 holes += hole;
             }
@@ -25,7 +28,8 @@ static void holes_are_filled_smoothly(void **state)
         assert_ok(ctx, lode_i_missing_fill(ctx, &x, &set));
         for (int64_t i = 0; i < 40; i++)
             for (int64_t j = 0; j < 50; j++) {
-                const double want = 3 + 0.5 * (double)i - 0.25 * (double)j, got = lode_i_get2(&x, i, j);
+                const double want = 3 + 0.5 * (double)i - 0.25 * (double)j,
+                             got = lode_i_get2(&x, i, j);
                 /* harmonic filling would give the plane back inside; 10% of its range is allowed */
                 assert_near(got, want, (*(const uint8_t *)lode_i_at(&set, i * 50 + j)) ? 3 : 1e-5);
             }

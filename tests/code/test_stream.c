@@ -1,4 +1,5 @@
-/* Coded tensors: what goes in comes out, close to the entropy, on any number of threads, and damage is found. */
+/* Coded tensors: what goes in comes out, close to the entropy, on any number of threads, and damage
+ * is found. */
 #include "fixture.h"
 
 #include <math.h>
@@ -16,19 +17,22 @@ static lode_array wrapped(const int32_t *symbol, int ndim, const int64_t *shape)
     return lode_array_wrap((int32_t *)(uintptr_t)symbol, LODE_I32, ndim, shape);
 }
 
-static lode_status encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape, lode_array *out)
+static lode_status encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape,
+                          lode_array *out)
 {
     const lode_array a = wrapped(symbol, ndim, shape);
     return lode_i_encode(ctx, &a, out);
 }
 
-static lode_status decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape, int32_t *symbol)
+static lode_status decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape,
+                          int32_t *symbol)
 {
     lode_array a = wrapped(symbol, ndim, shape);
     return lode_i_decode(ctx, coded, &a);
 }
 
-static void round_trip(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape, int64_t *bytes)
+static void round_trip(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape,
+                       int64_t *bytes)
 {
     lode_array coded = { 0 };
     int64_t n = 1;
@@ -48,11 +52,25 @@ static void round_trip(lode_ctx *ctx, const int32_t *symbol, int ndim, const int
 
 static void all_shapes_round_trip(void **state)
 {
-    static const struct { int ndim; int64_t shape[8]; } cases[] = {
-        { 0, { 0 } },          { 1, { 0 } },           { 1, { 1 } },          { 1, { 2 } },
-        { 1, { 70000 } },      { 2, { 1, 1 } },        { 2, { 3, 5 } },       { 2, { 0, 7 } },
-        { 2, { 1000, 1 } },    { 2, { 2, 70000 } },    { 3, { 40, 41, 42 } }, { 3, { 1, 300, 301 } },
-        { 4, { 5, 6, 7, 8 } }, { 5, { 3, 1, 4, 1, 5 } }, { 8, { 2, 3, 2, 3, 2, 3, 2, 3 } },
+    static const struct {
+        int ndim;
+        int64_t shape[8];
+    } cases[] = {
+        { 0, { 0 } },
+        { 1, { 0 } },
+        { 1, { 1 } },
+        { 1, { 2 } },
+        { 1, { 70000 } },
+        { 2, { 1, 1 } },
+        { 2, { 3, 5 } },
+        { 2, { 0, 7 } },
+        { 2, { 1000, 1 } },
+        { 2, { 2, 70000 } },
+        { 3, { 40, 41, 42 } },
+        { 3, { 1, 300, 301 } },
+        { 4, { 5, 6, 7, 8 } },
+        { 5, { 3, 1, 4, 1, 5 } },
+        { 8, { 2, 3, 2, 3, 2, 3, 2, 3 } },
     };
     lode_ctx *ctx = *state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
@@ -77,7 +95,9 @@ static void extreme_symbols_round_trip(void **state)
     int32_t symbol[3000];
     const lode_stream s = lode_i_stream(ctx, "test", 0);
     for (int i = 0; i < 3000; i++) /* every bit random, and the two ends of the type */
-        symbol[i] = i % 7 == 0 ? INT32_MIN : i % 11 == 0 ? INT32_MAX : (int32_t)(uint32_t)lode_i_random_u64(s, (uint64_t)i);
+        symbol[i] = i % 7 == 0    ? INT32_MIN
+                    : i % 11 == 0 ? INT32_MAX
+                                  : (int32_t)(uint32_t)lode_i_random_u64(s, (uint64_t)i);
     int64_t bytes = 0;
     round_trip(ctx, symbol, 2, shape, &bytes);
     assert_le(bytes, 3000 * 5);
@@ -87,8 +107,10 @@ static void extreme_symbols_round_trip(void **state)
     assert_le(bytes, 150);
 }
 
-/* Independent symbols of one distribution: nothing can be learned but the distribution itself. What the
- * 16 letters of a context cost to learn is about 10 bits each (half a logarithm of the count); with some
+/* Independent symbols of one distribution: nothing can be learned but the distribution itself. What
+ * the
+ * 16 letters of a context cost to learn is about 10 bits each (half a logarithm of the count); with
+ * some
  * 10 contexts met in each of 4 chunks that is under 1% of these streams, and 3% is allowed. */
 static void size_is_near_the_entropy(void **state)
 {
@@ -101,7 +123,8 @@ static void size_is_near_the_entropy(void **state)
         for (int64_t i = 0; i < n; i++) {
             symbol[i] = laplacian(lode_i_stream(ctx, "test", 1), (uint64_t)i, scale);
             /* P(0) = 1 - e^(-1/2s), P(k) = e^(-|k|/s) sinh(1/2s) */
-            bits -= symbol[i] ? (-abs(symbol[i]) / scale + log(sinh(0.5 / scale))) / log(2) : log2(1 - exp(-0.5 / scale));
+            bits -= symbol[i] ? (-abs(symbol[i]) / scale + log(sinh(0.5 / scale))) / log(2)
+                              : log2(1 - exp(-0.5 / scale));
         }
         int64_t bytes = 0;
         round_trip(ctx, symbol, 2, shape, &bytes);
@@ -122,11 +145,13 @@ static void varying_scales_are_learned(void **state)
     for (int64_t i = 0; i < n; i++) {
         const double scale = 200 * exp(-(double)(i / 512) / 60 - (double)(i % 512) / 60);
         symbol[i] = laplacian(lode_i_stream(ctx, "test", 2), (uint64_t)i, scale);
-        bits -= symbol[i] ? (-abs(symbol[i]) / scale + log(sinh(0.5 / scale))) / log(2) : log2(1 - exp(-0.5 / scale));
+        bits -= symbol[i] ? (-abs(symbol[i]) / scale + log(sinh(0.5 / scale))) / log(2)
+                          : log2(1 - exp(-0.5 / scale));
         mean += abs(symbol[i]) / (double)n;
     }
     for (int64_t i = 0; i < n; i++) /* the same with one scale for all */
-        flat -= symbol[i] ? (-abs(symbol[i]) / mean + log(sinh(0.5 / mean))) / log(2) : log2(1 - exp(-0.5 / mean));
+        flat -= symbol[i] ? (-abs(symbol[i]) / mean + log(sinh(0.5 / mean))) / log(2)
+                          : log2(1 - exp(-0.5 / mean));
     int64_t bytes = 0;
     round_trip(ctx, symbol, 2, shape, &bytes);
     assert_le((double)bytes, 1.05 * bits / 8);
@@ -181,13 +206,15 @@ static void damage_is_found(void **state)
 static void estimates_are_near(void **state)
 {
     lode_ctx *ctx = *state;
-    const int64_t shape[] = { 256, 96, 128 }, n = 256 * 96 * 128; /* 48 blocks, of which most are nearly empty */
+    /* 48 blocks, of which most are nearly empty */
+    const int64_t shape[] = { 256, 96, 128 }, n = 256 * 96 * 128;
     int32_t *symbol = malloc((size_t)n * sizeof *symbol);
     lode_array coded = { 0 };
     double estimate = 0;
     assert_non_null(symbol);
     for (int64_t i = 0; i < n; i++)
-        symbol[i] = laplacian(lode_i_stream(ctx, "test", 6), (uint64_t)i, 5 * exp(-(double)(i / (96 * 128)) / 20));
+        symbol[i] = laplacian(lode_i_stream(ctx, "test", 6), (uint64_t)i,
+                              5 * exp(-(double)(i / (96 * 128)) / 20));
     const lode_array a = wrapped(symbol, 3, shape);
     assert_ok(ctx, lode_i_encode(ctx, &a, &coded));
     assert_ok(ctx, lode_i_encode_estimate(ctx, &a, &estimate));

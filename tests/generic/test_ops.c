@@ -1,5 +1,5 @@
-/* What every operation of the registry must do, tested on random calls made from its descriptor. An operation has
- * these tests the day it is registered. */
+/* What every operation of the registry must do, tested on random calls made from its descriptor. An
+ * operation has these tests the day it is registered. */
 #include <math.h>
 
 #include "fixture.h"
@@ -38,8 +38,8 @@ static int teardown(void **state)
     return f.memory.live == 0 ? 0 : -1;
 }
 
-#define EACH_OP(op)                                                                                             \
-    for (int64_t op##_i = 0; op##_i < lode_op_count(&f.ctx); op##_i++)                                          \
+#define EACH_OP(op)                                                                                \
+    for (int64_t op##_i = 0; op##_i < lode_op_count(&f.ctx); op##_i++)                             \
         for (const lode_op *op = lode_op_at(&f.ctx, op##_i); op; op = NULL)
 
 static lode_status call(const lode_op *op, const sample_spec *spec, lode_bundle *result)
@@ -63,7 +63,8 @@ static void again(void)
 }
 
 /* Runs, then runs otherwise: same bits. */
-static void same_bits(const lode_op *op, const sample_spec *a, const sample_spec *b, int threads, const char *what)
+static void same_bits(const lode_op *op, const sample_spec *a, const sample_spec *b, int threads,
+                      const char *what)
 {
     lode_bundle other = { 0 };
     must(op, call(op, a, &f.result), what);
@@ -81,85 +82,108 @@ static void same_bits(const lode_op *op, const sample_spec *a, const sample_spec
 static void takes_every_type_it_declares(void **state)
 {
     (void)state;
-    EACH_OP(op) for (int d = 0; d < LODE_DTYPE_COUNT; d++)
-        if (sample_takes(op, (lode_dtype)d)) {
-            must(op, call(op, &(sample_spec){ .seed = 3, .dtype = (lode_dtype)d }, &f.result),
-                 lode_dtype_name((lode_dtype)d));
-            again();
-        }
+    EACH_OP(op) for (int d = 0; d < LODE_DTYPE_COUNT; d++) if (sample_takes(op, (lode_dtype)d))
+    {
+        must(op, call(op, &(sample_spec){ .seed = 3, .dtype = (lode_dtype)d }, &f.result),
+             lode_dtype_name((lode_dtype)d));
+        again();
+    }
 }
 
 static void strides_do_not_matter(void **state)
 {
     (void)state;
-    EACH_OP(op) same_bits(op, &(sample_spec){ .seed = 4, .dtype = LODE_F64 },
-                          &(sample_spec){ .seed = 4, .dtype = LODE_F64, .strided = true }, 2, "a strided input");
+    EACH_OP(op)
+    same_bits(op, &(sample_spec){ .seed = 4, .dtype = LODE_F64 },
+              &(sample_spec){ .seed = 4, .dtype = LODE_F64, .strided = true }, 2,
+              "a strided input");
 }
 
 static void threads_do_not_matter(void **state)
 {
     (void)state;
     static const sample_shape shapes[] = { SAMPLE_NORMAL, SAMPLE_TALL, SAMPLE_WIDE };
-    EACH_OP(op) for (int t = 1; t <= 3; t += 2) for (int k = 0; k < 3; k++)
-        for (int d = LODE_F32; d <= LODE_F64; d++) {
-            const sample_spec spec = { .seed = 5, .dtype = (lode_dtype)d, .shape = shapes[k] };
-            if (!op->schedule_dependent)
-                same_bits(op, &spec, &spec, t, t == 1 ? "one thread" : "three threads");
-        }
+    EACH_OP(op)
+    for (int t = 1; t <= 3; t += 2)
+        for (int k = 0; k < 3; k++)
+            for (int d = LODE_F32; d <= LODE_F64; d++) {
+                const sample_spec spec = { .seed = 5, .dtype = (lode_dtype)d, .shape = shapes[k] };
+                if (!op->schedule_dependent)
+                    same_bits(op, &spec, &spec, t, t == 1 ? "one thread" : "three threads");
+            }
 }
 
 static void sources_do_not_matter(void **state)
 {
     (void)state;
-    EACH_OP(op) for (int k = SAMPLE_NORMAL; k <= SAMPLE_WIDE; k++)
+    EACH_OP(op)
+    for (int k = SAMPLE_NORMAL; k <= SAMPLE_WIDE; k++)
         if (k == SAMPLE_NORMAL || k >= SAMPLE_TALL)
             same_bits(op, &(sample_spec){ .seed = 6, .dtype = LODE_F64, .shape = (sample_shape)k },
-                      &(sample_spec){ .seed = 6, .dtype = LODE_F64, .shape = (sample_shape)k, .source = true }, 2,
-                      "a source");
+                      &(sample_spec){
+                          .seed = 6, .dtype = LODE_F64, .shape = (sample_shape)k, .source = true },
+                      2, "a source");
 }
 
 /* Empty and length-1 axes: a result, or a sentence about the request; never another failure. */
 static void edge_shapes_give_a_result_or_a_sentence(void **state)
 {
     (void)state;
-    EACH_OP(op) for (int k = SAMPLE_EMPTY; k <= SAMPLE_ONE; k++) for (int d = LODE_F32; d <= LODE_C128; d++)
-        if (sample_takes(op, (lode_dtype)d)) {
-            const lode_status st = call(op, &(sample_spec){ .seed = 7, .dtype = (lode_dtype)d, .shape = (sample_shape)k },
-                                        &f.result);
-            if (st < 0 && (lode_status_exit(st) != 2 || !*lode_message(&f.ctx) || f.result.count != 0))
-                fail_msg("%s, shape %d: %s: %s", op->name, k, lode_status_name(st), lode_message(&f.ctx));
-            again();
-        }
+    EACH_OP(op)
+    for (int k = SAMPLE_EMPTY; k <= SAMPLE_ONE; k++)
+        for (int d = LODE_F32; d <= LODE_C128; d++)
+            if (sample_takes(op, (lode_dtype)d)) {
+                const lode_status st = call(
+                    op,
+                    &(sample_spec){ .seed = 7, .dtype = (lode_dtype)d, .shape = (sample_shape)k },
+                    &f.result);
+                if (st < 0 &&
+                    (lode_status_exit(st) != 2 || !*lode_message(&f.ctx) || f.result.count != 0))
+                    fail_msg("%s, shape %d: %s: %s", op->name, k, lode_status_name(st),
+                             lode_message(&f.ctx));
+                again();
+            }
 }
 
 /* What the plan says is what the budget sees: 64 KiB are for handles and names. */
 static void the_peak_is_within_the_plan(void **state)
 {
     (void)state;
-    EACH_OP(op) for (int k = SAMPLE_NORMAL; k <= SAMPLE_WIDE; k++) for (int source = 0; source < 2; source++) {
-        if (k == SAMPLE_EMPTY || k == SAMPLE_ONE)
-            continue;
-        must(op, sample_make(&f.ctx, op, &(sample_spec){ .seed = 8, .dtype = LODE_F64, .shape = (sample_shape)k,
-                                                         .source = source != 0 }, &f.s), "sample");
-        const uint64_t before = lode_ctx_memory_used(&f.ctx);
-        lode_ctx_memory_reset_peak(&f.ctx);
-        must(op, lode_call_run(&f.ctx, &f.s.call, &f.result), "run");
-        const uint64_t peak = lode_ctx_memory_peak(&f.ctx) - before;
-        const lode_plan *p = &f.s.call.plan;
-        if (peak > p->workspace + p->output + p->resident + 65536)
-            fail_msg("%s, shape %d: peak %" PRIu64 " bytes; planned %" PRIu64 " + %" PRIu64 " + %" PRIu64, op->name, k,
-                     peak, p->workspace, p->output, p->resident);
-        again();
-    }
+    EACH_OP(op)
+    for (int k = SAMPLE_NORMAL; k <= SAMPLE_WIDE; k++)
+        for (int source = 0; source < 2; source++) {
+            if (k == SAMPLE_EMPTY || k == SAMPLE_ONE)
+                continue;
+            must(op,
+                 sample_make(&f.ctx, op,
+                             &(sample_spec){ .seed = 8,
+                                             .dtype = LODE_F64,
+                                             .shape = (sample_shape)k,
+                                             .source = source != 0 },
+                             &f.s),
+                 "sample");
+            const uint64_t before = lode_ctx_memory_used(&f.ctx);
+            lode_ctx_memory_reset_peak(&f.ctx);
+            must(op, lode_call_run(&f.ctx, &f.s.call, &f.result), "run");
+            const uint64_t peak = lode_ctx_memory_peak(&f.ctx) - before;
+            const lode_plan *p = &f.s.call.plan;
+            if (peak > p->workspace + p->output + p->resident + 65536)
+                fail_msg("%s, shape %d: peak %" PRIu64 " bytes; planned %" PRIu64 " + %" PRIu64
+                         " + %" PRIu64,
+                         op->name, k, peak, p->workspace, p->output, p->resident);
+            again();
+        }
 }
 
 static void each_failed_allocation_is_survived(void **state)
 {
     (void)state;
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         const sample_spec spec = { .seed = 9, .dtype = LODE_F32 };
         must(op, sample_make(&f.ctx, op, &spec, &f.s), "sample");
-        must(op, lode_call_run(&f.ctx, &f.s.call, &f.result), "run"); /* threads and caches are up now */
+        /* threads and caches are up now */
+        must(op, lode_call_run(&f.ctx, &f.s.call, &f.result), "run");
         again();
         must(op, sample_make(&f.ctx, op, &spec, &f.s), "sample");
         int64_t step = 1;
@@ -172,21 +196,24 @@ static void each_failed_allocation_is_survived(void **state)
             if (!failed)
                 break;
             if (st < 0 && (f.result.count != 0 || !*lode_message(&f.ctx)))
-                fail_msg("%s: allocation %" PRId64 " failed and left a result or no sentence", op->name, n);
+                fail_msg("%s: allocation %" PRId64 " failed and left a result or no sentence",
+                         op->name, n);
             if (st < 0 && st != LODE_ENOMEM)
-                fail_msg("%s: allocation %" PRId64 " failed with %s: %s", op->name, n, lode_status_name(st),
-                         lode_message(&f.ctx));
+                fail_msg("%s: allocation %" PRId64 " failed with %s: %s", op->name, n,
+                         lode_status_name(st), lode_message(&f.ctx));
             lode_bundle_free(&f.result);
             if (f.memory.live > live)
-                fail_msg("%s: allocation %" PRId64 " failed and leaked %" PRId64 " blocks", op->name, n,
-                         (int64_t)f.memory.live - live);
+                fail_msg("%s: allocation %" PRId64 " failed and leaked %" PRId64 " blocks",
+                         op->name, n, (int64_t)f.memory.live - live);
             step = n < 300 ? 1 : 1 + n / 100;
         }
         again();
     }
 }
 
-typedef struct stopper { int64_t at, seen; } stopper;
+typedef struct stopper {
+    int64_t at, seen;
+} stopper;
 
 static int stop(void *data, const lode_progress *p)
 {
@@ -199,9 +226,11 @@ static void cancelling_at_each_tick_leaves_nothing(void **state)
 {
     (void)state;
     lode_i_set_tick_always(&f.ctx, true);
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         stopper s = { 0 };
-        must(op, sample_make(&f.ctx, op, &(sample_spec){ .seed = 10, .dtype = LODE_F64 }, &f.s), "sample");
+        must(op, sample_make(&f.ctx, op, &(sample_spec){ .seed = 10, .dtype = LODE_F64 }, &f.s),
+             "sample");
         f.ctx.progress = stop, f.ctx.progress_data = &s;
         int64_t step = 1;
         for (;; s.at += step) {
@@ -212,7 +241,8 @@ static void cancelling_at_each_tick_leaves_nothing(void **state)
                 break;
             }
             if (st != LODE_ECANCEL || f.result.count != 0)
-                fail_msg("%s cancelled at tick %" PRId64 ": %s", op->name, s.at, lode_status_name(st));
+                fail_msg("%s cancelled at tick %" PRId64 ": %s", op->name, s.at,
+                         lode_status_name(st));
             step = 1 + s.at / 20;
         }
         f.ctx.progress = NULL;
@@ -226,15 +256,21 @@ static void random_requests_never_break(void **state)
     (void)state;
     const char *rounds = getenv("LODE_FUZZ_ROUNDS");
     const int64_t most = rounds ? atoll(rounds) : 60;
-    EACH_OP(op) for (int64_t i = 0; i < most; i++) {
-        const sample_spec spec = { .seed = 100 + (uint64_t)i, .dtype = (lode_dtype)(i * 7 % LODE_DTYPE_COUNT),
-                                   .shape = (sample_shape)(i % 5), .strided = i % 3 == 0, .source = i % 4 == 0,
+    EACH_OP(op) for (int64_t i = 0; i < most; i++)
+    {
+        const sample_spec spec = { .seed = 100 + (uint64_t)i,
+                                   .dtype = (lode_dtype)(i * 7 % LODE_DTYPE_COUNT),
+                                   .shape = (sample_shape)(i % 5),
+                                   .strided = i % 3 == 0,
+                                   .source = i % 4 == 0,
                                    .fuzz = true };
         const lode_status st = call(op, &spec, &f.result);
         if (st < 0 && lode_status_exit(st) != 2 && st != LODE_EBUDGET)
-            fail_msg("%s, round %" PRId64 ": %s: %s", op->name, i, lode_status_name(st), lode_message(&f.ctx));
+            fail_msg("%s, round %" PRId64 ": %s: %s", op->name, i, lode_status_name(st),
+                     lode_message(&f.ctx));
         if (st < 0 && !*lode_message(&f.ctx))
-            fail_msg("%s, round %" PRId64 ": %s without a sentence", op->name, i, lode_status_name(st));
+            fail_msg("%s, round %" PRId64 ": %s without a sentence", op->name, i,
+                     lode_status_name(st));
         again();
     }
 }

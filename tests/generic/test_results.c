@@ -1,5 +1,5 @@
-/* What every result must do: survive a file, keep its certificate, be caught when tampered with, invert to the shape it
- * stands for, whole and in parts. */
+/* What every result must do: survive a file, keep its certificate, be caught when tampered with,
+ * invert to the shape it stands for, whole and in parts. */
 #include <math.h>
 
 #include "fixture.h"
@@ -38,8 +38,8 @@ static int teardown(void **state)
     return 0;
 }
 
-#define EACH_OP(op)                                                                                             \
-    for (int64_t op##_i = 0; op##_i < lode_op_count(&f.ctx); op##_i++)                                          \
+#define EACH_OP(op)                                                                                \
+    for (int64_t op##_i = 0; op##_i < lode_op_count(&f.ctx); op##_i++)                             \
         for (const lode_op *op = lode_op_at(&f.ctx, op##_i); op; op = NULL)
 
 static void must(const lode_op *op, lode_status st, const char *what)
@@ -70,7 +70,8 @@ static void files_give_the_same_result_back(void **state)
 {
     (void)state;
     static const char *const names[] = { "r.lode", "r.npz", "r" };
-    EACH_OP(op) for (int d = LODE_F32; d <= LODE_C64; d++) {
+    EACH_OP(op) for (int d = LODE_F32; d <= LODE_C64; d++)
+    {
         if (!sample_takes(op, (lode_dtype)d))
             continue;
         run(op, (lode_dtype)d);
@@ -78,7 +79,8 @@ static void files_give_the_same_result_back(void **state)
             char path[512];
             lode_bundle back = { 0 };
             snprintf(path, sizeof path, "%s/%s%s", f.folder, names[k], k == 2 ? "/" : "");
-            must(op, lode_write(&f.ctx, path, &f.result, &(lode_write_opts){ .force = true }), "write");
+            must(op, lode_write(&f.ctx, path, &f.result, &(lode_write_opts){ .force = true }),
+                 "write");
             must(op, lode_read(&f.ctx, path, NULL, &back), "read");
             if (!sample_same(&f.result, &back))
                 fail_msg("%s: %s gave something else back", op->name, names[k]);
@@ -102,7 +104,8 @@ static void files_give_the_same_result_back(void **state)
 static void results_carry_the_declared_certificate(void **state)
 {
     (void)state;
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         run(op, LODE_F64);
         assert_int_equal(f.result.certificate.kind, op->certificate);
         if (op->certificate != LODE_CERT_NONE) {
@@ -116,7 +119,8 @@ static void results_carry_the_declared_certificate(void **state)
 static void verify_holds_on_what_was_made(void **state)
 {
     (void)state;
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         if (!op->verify)
             continue;
         lode_certificate found = { 0 };
@@ -131,13 +135,15 @@ static void verify_holds_on_what_was_made(void **state)
 static void tampering_is_caught(void **state)
 {
     (void)state;
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         if (!op->verify)
             continue;
         run(op, LODE_F64);
         for (int64_t m = 0; m < f.result.count; m++) {
             const lode_value v = lode_bundle_value(&f.result, m);
-            if (v.kind != LODE_ARRAY || lode_array_size(v.as.array) == 0 || lode_dtype_class(v.as.array->dtype) != 'f')
+            if (v.kind != LODE_ARRAY || lode_array_size(v.as.array) == 0 ||
+                lode_dtype_class(v.as.array->dtype) != 'f')
                 continue;
             lode_array *a = (lode_array *)(uintptr_t)v.as.array, keep = { 0 };
             lode_certificate found = { 0 };
@@ -150,7 +156,8 @@ static void tampering_is_caught(void **state)
             lode_i_set1(&flat, 0, lode_i_get1(&flat, 0) + 0.5 * (all.maxabs > 0 ? all.maxabs : 1));
             const lode_status st = lode_verify(&f.ctx, &f.result, original(), &found);
             if (st >= 0)
-                fail_msg("%s: a changed value of %s passed", op->name, lode_bundle_name(&f.result, m));
+                fail_msg("%s: a changed value of %s passed", op->name,
+                         lode_bundle_name(&f.result, m));
             memcpy(a->data, keep.data, bytes);
             lode_array_free(&keep);
         }
@@ -162,7 +169,8 @@ static void tampering_is_caught(void **state)
 static void damaged_files_are_caught(void **state)
 {
     (void)state;
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         char path[512], bad[512];
         run(op, LODE_F32);
         snprintf(path, sizeof path, "%s/whole.lode", f.folder);
@@ -185,7 +193,8 @@ static void damaged_files_are_caught(void **state)
             if (st >= 0 && !sample_same(&f.result, &back))
                 fail_msg("%s: byte %zu changed and not noticed", op->name, i);
             if (st < 0 && lode_status_exit(st) != 2)
-                fail_msg("%s: byte %zu changed: %s: %s", op->name, i, lode_status_name(st), lode_message(&f.ctx));
+                fail_msg("%s: byte %zu changed: %s: %s", op->name, i, lode_status_name(st),
+                         lode_message(&f.ctx));
             lode_bundle_free(&back);
         }
         again();
@@ -195,7 +204,8 @@ static void damaged_files_are_caught(void **state)
 static void parts_agree_with_the_whole(void **state)
 {
     (void)state;
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         if (!op->invert)
             continue;
         run(op, LODE_F64);
@@ -237,7 +247,8 @@ static void parts_agree_with_the_whole(void **state)
 static void pictures_are_drawn(void **state)
 {
     (void)state;
-    EACH_OP(op) {
+    EACH_OP(op)
+    {
         if (!op->plot)
             continue;
         run(op, LODE_F64);

@@ -1,4 +1,5 @@
-/* What a program outside the project writes: compiled and run against the installed library by install.sh. */
+/* What a program outside the project writes: compiled and run against the installed library by
+ * install.sh. */
 #include <lode/lode.h>
 #include <stdio.h>
 
@@ -15,7 +16,8 @@ int main(void)
         lode_compare(&ctx, &p, lode_from_array(&x), lode_from_array(&x), &c) < 0)
         fprintf(stderr, "%s\n", lode_message(&ctx));
     else
-        printf("lode %s: error %g over %lld values\n", lode_version(), c.relative, (long long)c.compared);
+        printf("lode %s: error %g over %lld values\n", lode_version(), c.relative,
+               (long long)c.compared);
     lode_array_free(&x);
     lode_ctx_free(&ctx);
     return 0;

@@ -119,9 +119,7 @@ static inline void files_same_value(lode_value a, lode_value b)
 {
     assert_int_equal(a.kind, b.kind);
     switch (a.kind) {
-    case LODE_ARRAY:
-        files_same_array(a.as.array, b.as.array);
-        break;
+    case LODE_ARRAY: files_same_array(a.as.array, b.as.array); break;
     case LODE_SPARSE:
         assert_int_equal(a.as.sparse->layout, b.as.sparse->layout);
         assert_int_equal(a.as.sparse->ndim, b.as.sparse->ndim);
@@ -132,16 +130,13 @@ static inline void files_same_value(lode_value a, lode_value b)
         files_same_array(&a.as.sparse->indices, &b.as.sparse->indices);
         files_same_array(&a.as.sparse->values, &b.as.sparse->values);
         break;
-    case LODE_TEXT:
-        assert_string_equal(a.as.text, b.as.text);
-        break;
+    case LODE_TEXT: assert_string_equal(a.as.text, b.as.text); break;
     case LODE_SCALAR:
         assert_int_equal(a.as.scalar->dtype, b.as.scalar->dtype);
         assert_int_equal(a.as.scalar->i, b.as.scalar->i);
         assert_memory_equal(&a.as.scalar->re, &b.as.scalar->re, sizeof a.as.scalar->re);
         break;
-    default:
-        fail_msg("values of kind %s are not compared", lode_kind_name(a.kind));
+    default: fail_msg("values of kind %s are not compared", lode_kind_name(a.kind));
     }
 }
 

@@ -326,6 +326,10 @@ def netcdf():
     assert description["attributes"]["attributes"]["title"] == "made by scipy"
     lode("convert", "a.nc:t[1:3,::-1,2]", "c.npy")
     np.testing.assert_array_equal(want[1:3, ::-1, 2], np.load("c.npy"))
+    lode("convert", "a.nc:t[1:3]", "c.cdf")  # one variable keeps its name and units
+    with scipy.io.netcdf_file("c.cdf", "r", mmap=False) as f:
+        np.testing.assert_array_equal(want[1:3], f.variables["t"][:])
+        assert f.variables["t"].dimensions == ("time", "lat", "lon") and f.variables["t"].units == b"K"
     lode("convert", "a.npz", "b.cdf")
     with scipy.io.netcdf_file("b.cdf", "r", mmap=False) as f:
         np.testing.assert_array_equal(want, f.variables["t"][:])
@@ -337,7 +341,7 @@ def netcdf():
     with np.load("c.npz") as z:
         np.testing.assert_array_equal(want, z["t"])
     global checks
-    checks += 4
+    checks += 5
 
 
 def tables():

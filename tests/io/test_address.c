@@ -11,9 +11,9 @@ static int walk(int64_t n, bool has_start, int64_t start, bool has_stop, int64_t
     if (has_stop && stop < 0)
         stop += n;
     for (int64_t i = step > 0 ? 0 : n - 1; i >= 0 && i<n; i += step> 0 ? 1 : -1) {
-        const int64_t from =
-            has_start ? (step > 0 ? (start < 0 ? 0 : start) : (start >= n ? n - 1 : start))
-                      : (step > 0 ? 0 : n - 1);
+        const int64_t from = has_start ? (step > 0 ? (start < 0 ? 0 : start)
+                                                   : (start >= n ? n - 1 : start))
+                                       : (step > 0 ? 0 : n - 1);
         if (step > 0 ? i < from || (has_stop && i >= stop) : i > from || (has_stop && i <= stop))
             continue;
         if ((i - from) % step == 0)

@@ -84,8 +84,8 @@ static void fortran_rectangles(void **state)
     const int64_t shape[] = { 6, 11, 5 };
     lode_array a = files_array(f, LODE_F32, 3, shape, 3);
     char file[128 + 6 * 11 * 5 * 4];
-    const int n =
-        snprintf(file + 10, 118, "{'descr': '<f4', 'fortran_order': True, 'shape': (6, 11, 5)}");
+    const int n = snprintf(file + 10, 118,
+                           "{'descr': '<f4', 'fortran_order': True, 'shape': (6, 11, 5)}");
     memcpy(file, "\x93NUMPY\1\0", 8);
     file[8] = (char)n, file[9] = 0;
     char *to = file + 10 + n;

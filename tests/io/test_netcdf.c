@@ -8,8 +8,8 @@ static bool present(files *f)
     lode_bundle b = { 0 };
     const int64_t one[] = { 1 };
     files_add(f, &b, "x", LODE_F32, 1, one);
-    const lode_status st =
-        lode_write(&f->ctx, files_path(f, "probe.nc"), &b, &(lode_write_opts){ .force = true });
+    const lode_status st = lode_write(&f->ctx, files_path(f, "probe.nc"), &b,
+                                      &(lode_write_opts){ .force = true });
     lode_bundle_free(&b);
     if (st == LODE_EUNSUPPORTED)
         assert_says(&f->ctx, "libnetcdf");
@@ -64,8 +64,8 @@ static void types_and_shapes_come_back(void **state)
     for (int t = 0; t < 5; t++) {
         lode_bundle b = { 0 }, c = { 0 };
         add_ramp(f, &b, "x", others[t], 1, blocks);
-        const lode_status st =
-            lode_write(&f->ctx, files_path(f, "y.nc"), &b, &(lode_write_opts){ .force = true });
+        const lode_status st = lode_write(&f->ctx, files_path(f, "y.nc"), &b,
+                                          &(lode_write_opts){ .force = true });
         assert_int_equal(st, t < 3 ? LODE_OK : LODE_ETYPE);
         if (t < 3) {
             assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "y.nc"), NULL, &c));
@@ -205,16 +205,16 @@ static void packed_values_are_unpacked(void **state)
 {
     files *f = *state;
 #define NAMED(length, name) W(length) name
-    static const char single[] =
-        "CDF\1" W("\0") W("\012") W("\1") W("\1") "t\0\0\0" W("\2") NONE W("\013") W("\1")
-            W("\1") "v\0\0\0" W("\1") W("\0") W("\014") W("\3") NAMED("\014", "scale_factor")
-                W("\5") W("\1") "\77\0\0\0" NAMED("\012", "add_offset\0\0") W("\5")
+    static const char single[] = "CDF\1" W("\0") W("\012") W("\1") W("\1") "t\0\0\0" W("\2")
+        NONE W("\013") W("\1") W("\1") "v\0\0\0" W("\1") W("\0") W("\014") W("\3")
+            NAMED("\014", "scale_factor") W("\5")
+                W("\1") "\77\0\0\0" NAMED("\012", "add_offset\0\0") W("\5")
                     W("\1") "\102\310\0\0" NAMED("\012", "_FillValue\0\0") W("\3")
                         W("\1") "\377\377\0\0" W("\3") W("\4") W("\244") "\0\5\377\377";
-    static const char both[] =
-        "CDF\1" W("\0") W("\012") W("\1") W("\1") "t\0\0\0" W("\2") NONE W("\013") W("\1")
-            W("\1") "v\0\0\0" W("\1") W("\0") W("\014") W("\2") NAMED("\012", "add_offset\0\0")
-                W("\6") W("\1") "\100\131\0\0\0\0\0\0" NAMED("\015", "missing_value\0\0\0") W("\3")
+    static const char both[] = "CDF\1" W("\0") W("\012") W("\1") W("\1") "t\0\0\0" W("\2")
+        NONE W("\013") W("\1") W("\1") "v\0\0\0" W("\1") W("\0") W("\014") W("\2")
+            NAMED("\012", "add_offset\0\0") W("\6")
+                W("\1") "\100\131\0\0\0\0\0\0" NAMED("\015", "missing_value\0\0\0") W("\3")
                     W("\1") "\0\5\0\0" W("\3") W("\4") W("\220") "\0\5\377\377";
     lode_bundle b = { 0 };
     if (!present(f))
@@ -293,8 +293,8 @@ static void cut_classic_files_fail(void **state)
         return;
     add_ramp(f, &b, "x", LODE_F64, 2, shape);
     add_ramp(f, &b, "y", LODE_I32, 1, shape);
-    b.meta.attributes =
-        files_text(f, "{\"attributes\":{\"title\":\"to be cut\",\"numbers\":[1.5,2.5]}}");
+    b.meta.attributes = files_text(
+        f, "{\"attributes\":{\"title\":\"to be cut\",\"numbers\":[1.5,2.5]}}");
     assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.cdf"), &b, NULL));
     assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.cdf"), NULL, &c));
     lode_bundle_free(&c);

@@ -59,8 +59,8 @@ static void orders_and_byte_orders_are_undone(void **state)
                 snprintf(dict, sizeof dict,
                          "{\"shape\": (2, 3L,), 'fortran_order' : %s , 'descr': '%ci2'}  \n",
                          order ? "True" : "False", swapped ? '>' : '<');
-                const size_t n =
-                    compose(file, version, dict, swapped ? (const void *)big : plain, 12);
+                const size_t n = compose(file, version, dict, swapped ? (const void *)big : plain,
+                                         12);
                 files_put(f, "x.npy", file, n);
                 assert_ok(&f->ctx, read_one(f, "x.npy", &b));
                 const lode_array *a = lode_bundle_value(&b, 0).as.array;
@@ -160,8 +160,8 @@ static void lying_headers_are_refused(void **state)
         lode_bundle_free(&b);
     }
     lode_bundle b = { 0 };
-    const size_t n =
-        compose(file, 4, "{'descr': '<f8', 'fortran_order': False, 'shape': ()}", "12345678", 8);
+    const size_t n = compose(file, 4, "{'descr': '<f8', 'fortran_order': False, 'shape': ()}",
+                             "12345678", 8);
     files_put(f, "x.npy", file, n);
     assert_status(&f->ctx, read_one(f, "x.npy", &b), LODE_EFORMAT);
     assert_says(&f->ctx, "version 4");

@@ -22,14 +22,10 @@ static inline entry get(const lode_array *a, int64_t i, int64_t j)
 {
     const int64_t at = i * a->strides[0] + (a->ndim > 1 ? j * a->strides[1] : 0);
     switch (a->dtype) {
-    case LODE_F32:
-        return (entry)((const float *)a->data)[at];
-    case LODE_F64:
-        return ((const double *)a->data)[at];
-    case LODE_C64:
-        return (entry)((const float complex *)a->data)[at];
-    default:
-        return ((const entry *)a->data)[at];
+    case LODE_F32: return (entry)((const float *)a->data)[at];
+    case LODE_F64: return ((const double *)a->data)[at];
+    case LODE_C64: return (entry)((const float complex *)a->data)[at];
+    default: return ((const entry *)a->data)[at];
     }
 }
 
@@ -37,17 +33,10 @@ static inline void put(lode_array *a, int64_t i, int64_t j, entry v)
 {
     const int64_t at = i * a->strides[0] + (a->ndim > 1 ? j * a->strides[1] : 0);
     switch (a->dtype) {
-    case LODE_F32:
-        ((float *)a->data)[at] = (float)creal(v);
-        break;
-    case LODE_F64:
-        ((double *)a->data)[at] = creal(v);
-        break;
-    case LODE_C64:
-        ((float complex *)a->data)[at] = (float complex)v;
-        break;
-    default:
-        ((entry *)a->data)[at] = v;
+    case LODE_F32: ((float *)a->data)[at] = (float)creal(v); break;
+    case LODE_F64: ((double *)a->data)[at] = creal(v); break;
+    case LODE_C64: ((float complex *)a->data)[at] = (float complex)v; break;
+    default: ((entry *)a->data)[at] = v;
     }
 }
 

@@ -111,10 +111,10 @@ static void triangular_solves(void **state)
                     const int64_t n = sizes[s][0], k = sizes[s][1];
                     lode_array L = matrix(ctx, kinds[t], n, n, l, 1),
                                B = matrix(ctx, kinds[t], n, k, l, 2), X = { 0 };
+                    /* what lies above is not read */
                     for (int64_t i = 0; i < n; i++)
                         for (int64_t j = i; j < n; j++)
-                            put(&L, i, j,
-                                i == j ? 3 + (double)n / 4 : 77); /* what lies above is not read */
+                            put(&L, i, j, i == j ? 3 + (double)n / 4 : 77);
                     assert_ok(ctx, lode_i_solve_lower(ctx, ts[tr], &L, &B, &X));
                     for (int64_t i = 0; i < n; i++)
                         for (int64_t j = i + 1; j < n; j++)
@@ -122,8 +122,8 @@ static void triangular_solves(void **state)
                     for (int64_t i = 0; i < n; i++)
                         for (int64_t j = 0; j < k; j++) {
                             double size;
-                            const entry b =
-                                product(&(naive){ ts[tr], LODE_N, &L, &X }, i, j, &size);
+                            const entry b = product(&(naive){ ts[tr], LODE_N, &L, &X }, i, j,
+                                                    &size);
                             assert_le(cabs(b - get(&B, i, j)), rounding(kinds[t], n) * (size + 2));
                         }
                     LODE_FREE(&L, &B, &X);

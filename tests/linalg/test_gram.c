@@ -49,8 +49,8 @@ static void large_ones_split_rightly(void **state)
                     for (int64_t at = 0; at < 30; at++) {
                         const int64_t n = shapes[s][0], i = at * 311 % n, j = n - 1 - at * 173 % n;
                         double size;
-                        const entry want =
-                            product(&(naive){ how, tr ? LODE_N : LODE_H, &A, &A }, i, j, &size);
+                        const entry want = product(&(naive){ how, tr ? LODE_N : LODE_H, &A, &A }, i,
+                                                   j, &size);
                         assert_le(cabs(get(&G, i, j) - want),
                                   rounding(kinds[t], shapes[s][1]) * size);
                         assert_true(get(&G, i, j) == conj(get(&G, j, i)));
@@ -85,10 +85,10 @@ static entry unfolded(const lode_array *x, int mode, const int64_t ab[2], double
     for (int64_t i = 0; i < count[0]; i++)
         for (int64_t j = 0; j < count[1]; j++)
             for (int64_t k = 0; k < count[2]; k++) {
-                const entry u =
-                    at3(x, mode == 0 ? ab[0] : i, mode == 1 ? ab[0] : j, mode == 2 ? ab[0] : k);
-                const entry v =
-                    at3(x, mode == 0 ? ab[1] : i, mode == 1 ? ab[1] : j, mode == 2 ? ab[1] : k);
+                const entry u = at3(x, mode == 0 ? ab[0] : i, mode == 1 ? ab[0] : j,
+                                    mode == 2 ? ab[0] : k);
+                const entry v = at3(x, mode == 0 ? ab[1] : i, mode == 1 ? ab[1] : j,
+                                    mode == 2 ? ab[1] : k);
                 sum += (wide)u * conj(v);
                 *size += cabs(u) * cabs(v);
             }

@@ -19,7 +19,7 @@ static void assert_svd(const lode_array *A, const lode_array *U, const lode_arra
     assert_int_equal(s->dtype, lode_i_real_of(A->dtype));
     /* denormal singular values are rounded to the spacing of denormals */
     const double spacing = (double)A->shape[0] * (double)A->shape[1] *
-                         (lode_i_is_single(A->dtype) ? 0x1p-149 : 0x1p-1074);
+                           (lode_i_is_single(A->dtype) ? 0x1p-149 : 0x1p-1074);
     assert_le(not_orthonormal(U), bound(A));
     assert_le(not_orthonormal(V), bound(A));
     for (int64_t i = 0; i < k; i++)
@@ -55,8 +55,8 @@ static void leading_ones_are_those_of_all(void **state)
     lode_ctx *ctx = &((world *)*state)->ctx;
     for (int t = 0; t < KINDS; t++)
         for (int wide_one = 0; wide_one < 2; wide_one++) {
-            lode_array A =
-                matrix(ctx, kinds[t], wide_one ? 12 : 50, wide_one ? 50 : 12, BY_ROWS, 1);
+            lode_array A = matrix(ctx, kinds[t], wide_one ? 12 : 50, wide_one ? 50 : 12, BY_ROWS,
+                                  1);
             lode_array U = { 0 }, s = { 0 }, V = { 0 }, all = { 0 }, v = { 0 };
             assert_ok(ctx, lode_i_svd(ctx, &A, 12, NULL, &all, NULL));
             assert_ok(ctx, lode_i_svd(ctx, &A, 5, &U, &s, &V));
@@ -85,32 +85,19 @@ static int64_t hard(lode_array *A, int how)
         for (int64_t j = 0; j < n; j++) {
             entry v = noise_entry(3, i, j);
             switch (how) {
-            case 0:
-                v = 1;
-                break;
-            case 1:
-                v = 0;
-                break;
+            case 0: v = 1; break;
+            case 1: v = 0; break;
             case 2: /* null space of dimension 4: columns repeat */
                 v = noise_entry(3, i, j % (n - 4));
                 break;
-            case 3:
-                v *= single ? 1e37 : 1e307;
-                break;
-            case 4:
-                v *= single ? 1e-37 : 1e-307;
-                break;
+            case 3: v *= single ? 1e37 : 1e307; break;
+            case 4: v *= single ? 1e-37 : 1e-307; break;
             case 5: /* graded over the whole range of the type */
                 v *= pow(single ? 1e-3 : 1e-30, (double)(i % 10) + (double)(j % 10) - 9);
                 break;
-            case 6: /* Lauchli */
-                v = i == 0 ? 1 : i == j + 1 ? lode_i_epsilon(A->dtype) : 0;
-                break;
-            case 7: /* identity */
-                v = i == j;
-                break;
-            default: /* denormal */
-                v *= single ? 1e-41 : 1e-311;
+            case 6: /* Lauchli */ v = i == 0 ? 1 : i == j + 1 ? lode_i_epsilon(A->dtype) : 0; break;
+            case 7: /* identity */ v = i == j; break;
+            default: /* denormal */ v *= single ? 1e-41 : 1e-311;
             }
             put(A, i, j, v);
         }

@@ -219,8 +219,8 @@ static void same_bits_on_any_threads(void **state)
     lode_ctx *ctx = &((world *)*state)->ctx;
     for (int t = 0; t < KINDS; t++)
         for (int how = 0; how < 3; how++) {
-            lode_array A =
-                matrix(ctx, kinds[t], how == 2 ? 300 : 6000, how == 2 ? 200 : 30, BY_ROWS, 1);
+            lode_array A = matrix(ctx, kinds[t], how == 2 ? 300 : 6000, how == 2 ? 200 : 30,
+                                  BY_ROWS, 1);
             lode_array Q[3] = { { 0 } }, R[3] = { { 0 } };
             for (int threads = 0; threads < 3; threads++) {
                 ctx->threads = threads + 1;

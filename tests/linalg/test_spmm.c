@@ -101,8 +101,8 @@ static void same_bits_on_any_threads(void **state)
             for (int h = 0; h < 2; h++) {
                 lode_array D = { 0 }, Y[3] = { { 0 } };
                 lode_sparse A = sparse(ctx, kinds[t], &patterns[p], &D);
-                lode_array X =
-                    matrix(ctx, kinds[t], h ? patterns[p].rows : patterns[p].cols, 11, BY_ROWS, 3);
+                lode_array X = matrix(ctx, kinds[t], h ? patterns[p].rows : patterns[p].cols, 11,
+                                      BY_ROWS, 3);
                 for (int i = 0; i < 3; i++) {
                     ctx->threads = i + 1;
                     assert_ok(ctx, lode_i_spmm(ctx, h ? LODE_H : LODE_N, &A, &X, &Y[i]));

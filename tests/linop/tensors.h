@@ -1,5 +1,5 @@
-/* What tests of tensor decompositions share: tensors with known structure, and measures of a Tucker decomposition by
- * naive loops in double complex, from the definition. */
+/* What tests of tensor decompositions share: tensors with known structure, and measures of a Tucker
+ * decomposition by naive loops in double complex, from the definition. */
 #ifndef LODE_TESTS_LINOP_TENSORS_H
 #define LODE_TESTS_LINOP_TENSORS_H
 
@@ -15,54 +15,47 @@ typedef double complex entry;
 static inline entry tensor_get(const lode_array *a, int64_t at)
 {
     switch (a->dtype) {
-    case LODE_F32:
-        return (entry)((const float *)a->data)[at];
-    case LODE_C64:
-        return (entry)((const float complex *)a->data)[at];
-    case LODE_C128:
-        return ((const entry *)a->data)[at];
-    default:
-        return ((const double *)a->data)[at];
+    case LODE_F32: return (entry)((const float *)a->data)[at];
+    case LODE_C64: return (entry)((const float complex *)a->data)[at];
+    case LODE_C128: return ((const entry *)a->data)[at];
+    default: return ((const double *)a->data)[at];
     }
 }
 
 static inline void tensor_set(lode_array *a, int64_t at, entry v)
 {
     switch (a->dtype) {
-    case LODE_F32:
-        ((float *)a->data)[at] = (float)creal(v);
-        break;
-    case LODE_C64:
-        ((float complex *)a->data)[at] = (float complex)v;
-        break;
-    case LODE_C128:
-        ((entry *)a->data)[at] = v;
-        break;
-    default:
-        ((double *)a->data)[at] = creal(v);
+    case LODE_F32: ((float *)a->data)[at] = (float)creal(v); break;
+    case LODE_C64: ((float complex *)a->data)[at] = (float complex)v; break;
+    case LODE_C128: ((entry *)a->data)[at] = v; break;
+    default: ((double *)a->data)[at] = creal(v);
     }
 }
 
 /* Normal values (complex: both parts). */
-static inline lode_array tensor_normal(lode_ctx *ctx, lode_dtype t, int d, const int64_t *shape, uint64_t seed)
+static inline lode_array tensor_normal(lode_ctx *ctx, lode_dtype t, int d, const int64_t *shape,
+                                       uint64_t seed)
 {
     lode_array a = { 0 };
     const lode_stream s = lode_i_stream(ctx, "tensors", seed);
     assert_ok(ctx, lode_array_new(ctx, t, d, shape, &a));
     for (int64_t i = 0; i < lode_array_size(&a); i++)
-        tensor_set(&a, i, lode_i_random_normal(s, 2 * (uint64_t)i) + I * lode_i_random_normal(s, 2 * (uint64_t)i + 1));
+        tensor_set(&a, i,
+                   lode_i_random_normal(s, 2 * (uint64_t)i) +
+                       I * lode_i_random_normal(s, 2 * (uint64_t)i + 1));
     return a;
 }
 
 /* Multilinear rank `rank`, unit variance, plus normal noise of standard deviation `noise`. */
-static inline lode_array tensor_planted(lode_ctx *ctx, lode_dtype t, int d, const int64_t *shape, const int64_t *rank,
-                                        double noise, uint64_t seed)
+static inline lode_array tensor_planted(lode_ctx *ctx, lode_dtype t, int d, const int64_t *shape,
+                                        const int64_t *rank, double noise, uint64_t seed)
 {
     const lode_dtype wide = lode_i_is_complex(t) ? LODE_C128 : LODE_F64;
     lode_array x = tensor_normal(ctx, wide, d, rank, seed), y = { 0 }, U = { 0 };
     double norm;
     for (int k = 0; k < d; k++) {
-        assert_ok(ctx, lode_i_randn(ctx, lode_i_stream(ctx, "planted", seed * 64 + (uint64_t)k), wide, shape[k], rank[k], &U));
+        assert_ok(ctx, lode_i_randn(ctx, lode_i_stream(ctx, "planted", seed * 64 + (uint64_t)k),
+                                    wide, shape[k], rank[k], &U));
         assert_ok(ctx, lode_i_ttm(ctx, &x, k, LODE_N, &U, &y));
         lode_array_swap(&x, &y);
     }
@@ -78,7 +71,8 @@ static inline lode_array tensor_planted(lode_ctx *ctx, lode_dtype t, int d, cons
 }
 
 /* sum of separable Gaussians: spectra that fall exponentially. */
-static inline lode_array tensor_smooth(lode_ctx *ctx, lode_dtype t, int d, const int64_t *shape, uint64_t seed)
+static inline lode_array tensor_smooth(lode_ctx *ctx, lode_dtype t, int d, const int64_t *shape,
+                                       uint64_t seed)
 {
     enum { BUMPS = 12 };
     lode_array a = { 0 };
@@ -90,7 +84,8 @@ static inline lode_array tensor_smooth(lode_ctx *ctx, lode_dtype t, int d, const
             const double centre = lode_i_random_uniform(s, (uint64_t)(b * 64 + k));
             const double width = 0.08 + 0.2 * lode_i_random_uniform(s, (uint64_t)(b * 64 + 32));
             for (int64_t i = 0; i < shape[k]; i++)
-                line[(b * d + k) * 512 + i] = exp(-pow((((double)i + 0.5) / (double)shape[k] - centre) / width, 2) / 2);
+                line[(b * d + k) * 512 + i] = exp(
+                    -pow((((double)i + 0.5) / (double)shape[k] - centre) / width, 2) / 2);
         }
     for (int64_t i = 0; i < lode_array_size(&a); i++) {
         double v = 0;
@@ -106,7 +101,8 @@ static inline lode_array tensor_smooth(lode_ctx *ctx, lode_dtype t, int d, const
     return a;
 }
 
-/* ||X||_F and ||X - core x_k U_k||_F by one mode after the other, each entry a sum in long double. */
+/* ||X||_F and ||X - core x_k U_k||_F by one mode after the other, each entry a sum in long
+ * double. */
 static inline double tensor_norm(const lode_array *X)
 {
     long double sum = 0;
@@ -139,7 +135,8 @@ static inline entry *naive_expand(const lode_array *core, const lode_array *U)
     return x;
 }
 
-static inline double naive_residual(const lode_array *X, const lode_array *core, const lode_array *U)
+static inline double naive_residual(const lode_array *X, const lode_array *core,
+                                    const lode_array *U)
 {
     entry *y = naive_expand(core, U);
     long double sum = 0;
@@ -170,7 +167,7 @@ static inline void assert_canonical(const lode_array *core, const lode_array *U)
     const double eps = lode_i_epsilon(core->dtype);
     int64_t right = lode_array_size(core);
     for (int k = 0; k < core->ndim; k++) {
-        const int64_t r = core->shape[k], left = lode_array_size(core) / right;
+        const int64_t r = core->shape[k], left = right ? lode_array_size(core) / right : 0;
         right = r ? right / r : 0;
         double last = INFINITY;
         for (int64_t c = 0; c < r; c++) {

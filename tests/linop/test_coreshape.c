@@ -1,4 +1,5 @@
-/* Core shapes: the surrogate's optimum against every rank tuple, planted ranks, budgets too small. */
+/* Core shapes: the surrogate's optimum against every rank tuple, planted ranks, budgets too
+ * small. */
 #include "fixture.h"
 
 #include <math.h>
@@ -18,7 +19,8 @@ static void make(problem *p, lode_stream s, int ndim, int64_t longest)
     for (int k = 0; k < ndim; k++) {
         double v = 1 + lode_i_random_uniform(s, (uint64_t)(100 * k));
         const double decay = 0.3 + 0.65 * lode_i_random_uniform(s, (uint64_t)(100 * k + 1));
-        p->shape[k] = 2 + (int64_t)lode_i_random_below(s, (uint64_t)(100 * k + 2), (uint64_t)longest - 1);
+        p->shape[k] = 2 + (int64_t)lode_i_random_below(s, (uint64_t)(100 * k + 2),
+                                                       (uint64_t)longest - 1);
         p->count[k] = p->shape[k];
         for (int64_t r = 0; r < p->shape[k]; r++) {
             p->value[k][r] = v;
@@ -66,7 +68,8 @@ static void equals_brute_force(void **state)
                     rank[k++] = 1;
                 more = k < ndim;
             }
-            assert_ok(ctx, lode_i_core_shape(ctx, ndim, p.shape, p.spectra, p.count, budget, found, &predicted, &proved));
+            assert_ok(ctx, lode_i_core_shape(ctx, ndim, p.shape, p.spectra, p.count, budget, found,
+                                             &predicted, &proved));
             assert_true(proved);
             const double loss = loss_of(&p, found, &params);
             assert_le(params, budget);
@@ -90,11 +93,13 @@ static void planted_ranks_are_found_at_their_budget(void **state)
         p.spectra[k] = p.value[k];
     }
     loss_of(&p, planted, &params);
-    assert_ok(ctx, lode_i_core_shape(ctx, 4, p.shape, p.spectra, p.count, params, found, &predicted, NULL));
+    assert_ok(ctx, lode_i_core_shape(ctx, 4, p.shape, p.spectra, p.count, params, found, &predicted,
+                                     NULL));
     assert_memory_equal(found, planted, sizeof planted);
     assert_le(predicted, 0);
     /* a larger budget buys nothing more */
-    assert_ok(ctx, lode_i_core_shape(ctx, 4, p.shape, p.spectra, p.count, 10 * params, found, &predicted, NULL));
+    assert_ok(ctx, lode_i_core_shape(ctx, 4, p.shape, p.spectra, p.count, 10 * params, found,
+                                     &predicted, NULL));
     assert_memory_equal(found, planted, sizeof planted);
 }
 
@@ -106,12 +111,14 @@ static void large_problems_end(void **state)
     bool proved = false;
     double predicted = 0, params = 0;
     make(&p, lode_i_stream(ctx, "test", 77), 4, 60);
+    /* what lies beyond the values given counts as zero */
     for (int k = 0; k < 4; k++)
-        p.shape[k] = 60, p.count[k] = 50 + k; /* what lies beyond the values given counts as zero */
+        p.shape[k] = 60, p.count[k] = 50 + k;
     for (int k = 0; k < 4; k++)
         for (int64_t r = 0; r < 60; r++)
             p.value[k][r] = pow((double)(r + 1), -0.7 - 0.3 * k);
-    assert_ok(ctx, lode_i_core_shape(ctx, 4, p.shape, p.spectra, p.count, 50000, found, &predicted, &proved));
+    assert_ok(ctx, lode_i_core_shape(ctx, 4, p.shape, p.spectra, p.count, 50000, found, &predicted,
+                                     &proved));
     loss_of(&p, found, &params);
     assert_true(proved);
     assert_le(params, 50000);
@@ -124,7 +131,9 @@ static void too_small_a_budget_names_the_least(void **state)
     int64_t found[3] = { -1, -1, -1 };
     make(&p, lode_i_stream(ctx, "test", 5), 3, 9);
     p.shape[0] = 4, p.shape[1] = 5, p.shape[2] = 6;
-    assert_status(ctx, lode_i_core_shape(ctx, 3, p.shape, p.spectra, p.shape, 15, found, NULL, NULL), LODE_EPARAM);
+    assert_status(ctx,
+                  lode_i_core_shape(ctx, 3, p.shape, p.spectra, p.shape, 15, found, NULL, NULL),
+                  LODE_EPARAM);
     assert_says(ctx, "16");
     assert_int_equal(found[0], -1);
     assert_ok(ctx, lode_i_core_shape(ctx, 3, p.shape, p.spectra, p.shape, 16, found, NULL, NULL));

@@ -1,4 +1,5 @@
-/* Linear operators: products against naive sums, the same bits from arrays and sources, composition, references. */
+/* Linear operators: products against naive sums, the same bits from arrays and sources,
+ * composition, references. */
 #include <math.h>
 
 #include "array/array.h"
@@ -76,7 +77,8 @@ static void naive(const lode_array *A, bool adjoint, const lode_array *X, lode_a
         for (int64_t j = 0; j < k; j++) {
             double re = 0, im = 0;
             for (int64_t l = 0; l < (adjoint ? m : n); l++) {
-                const double *u = pa + 2 * (adjoint ? l * n + i : i * n + l), *v = px + 2 * (l * k + j);
+                const double *u = pa + 2 * (adjoint ? l * n + i : i * n + l),
+                             *v = px + 2 * (l * k + j);
                 const double b = adjoint ? -u[1] : u[1];
                 re += u[0] * v[0] - b * v[1], im += u[0] * v[1] + b * v[0];
             }
@@ -90,14 +92,16 @@ static void naive(const lode_array *A, bool adjoint, const lode_array *X, lode_a
 static void check_products(const lode_linop *op, const lode_array *A)
 {
     for (int adjoint = 0; adjoint < 2; adjoint++) {
-        lode_array X = random_matrix(op->dtype, adjoint ? op->rows : op->cols, 5, 90), Y = { 0 }, want = { 0 }, wide = { 0 };
+        lode_array X = random_matrix(op->dtype, adjoint ? op->rows : op->cols, 5, 90), Y = { 0 },
+                   want = { 0 }, wide = { 0 };
         double off = 0, scale = 0;
         assert_ok(&ctx, lode_linop_apply(&ctx, op, adjoint != 0, &X, &Y));
         naive(A, adjoint != 0, &X, &want);
         assert_ok(&ctx, lode_array_cast(&ctx, &Y, LODE_C128, &wide));
         assert_ok(&ctx, lode_i_diff_fro(&ctx, &wide, &want, &off));
         assert_ok(&ctx, lode_i_norm_fro(&ctx, &want, &scale));
-        assert_le(off, 8 * lode_i_epsilon(op->dtype) * sqrt((double)(op->rows + op->cols)) * (scale + 1));
+        assert_le(off, 8 * lode_i_epsilon(op->dtype) * sqrt((double)(op->rows + op->cols)) *
+                           (scale + 1));
         LODE_FREE(&X, &Y, &want, &wide);
     }
 }
@@ -107,7 +111,8 @@ static const lode_dtype types[] = { LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
 static void products_of_every_kind_and_type(void **state)
 {
     (void)state;
-    static const int64_t shapes[][2] = { { 7, 5 }, { 5, 7 }, { 1, 1 }, { 1300, 9 }, { 9, 1300 }, { 3, 1 } };
+    static const int64_t shapes[][2] = { { 7, 5 },    { 5, 7 },    { 1, 1 },
+                                         { 1300, 9 }, { 9, 1300 }, { 3, 1 } };
     for (int t = 0; t < 4; t++)
         for (int k = 0; k < 6; k++) {
             lode_array A = random_matrix(types[t], shapes[k][0], shapes[k][1], 1), dense = { 0 };
@@ -126,7 +131,8 @@ static void products_of_every_kind_and_type(void **state)
 static void stored_types_are_converted_as_they_are_used(void **state)
 {
     (void)state;
-    static const lode_dtype stored[] = { LODE_F16, LODE_BF16, LODE_I8, LODE_U16, LODE_I64, LODE_BOOL, LODE_Q8 };
+    static const lode_dtype stored[] = { LODE_F16, LODE_BF16, LODE_I8, LODE_U16,
+                                         LODE_I64, LODE_BOOL, LODE_Q8 };
     for (int t = 0; t < 7; t++) {
         lode_array wide = random_matrix(LODE_F64, 40, 64, 2), A = { 0 }, same = { 0 };
         lode_linop *op = NULL;
@@ -142,7 +148,8 @@ static void stored_types_are_converted_as_they_are_used(void **state)
 
 static bool same_bytes(const lode_array *a, const lode_array *b)
 {
-    return lode_array_bytes(a) == lode_array_bytes(b) && memcmp(a->data, b->data, lode_array_bytes(a)) == 0;
+    return lode_array_bytes(a) == lode_array_bytes(b) &&
+           memcmp(a->data, b->data, lode_array_bytes(a)) == 0;
 }
 
 static void bits_do_not_depend_on_where_A_lies_or_on_threads(void **state)
@@ -165,7 +172,9 @@ static void bits_do_not_depend_on_where_A_lies_or_on_threads(void **state)
                 lode_linop *op = NULL;
                 lode_ctx_set_memory(&ctx, i == 2 ? 1 << 24 : 1 << 30); /* a smaller slab */
                 ctx.threads = i == 3 ? 3 : i;
-                const lode_value v = i == 0 ? lode_from_array(&A) : i == 3 ? lode_from_array(&back) : lode_from_source(&s);
+                const lode_value v = i == 0   ? lode_from_array(&A)
+                                     : i == 3 ? lode_from_array(&back)
+                                              : lode_from_source(&s);
                 assert_ok(&ctx, lode_linop_from(&ctx, v, &op));
                 assert_ok(&ctx, lode_i_linop_normal(&ctx, op, &X, &W[i], &Z[i], &norm));
                 if (i > 0)
@@ -196,7 +205,8 @@ static void norms_and_residual_norms(void **state)
             lode_linop *op = NULL, *times = NULL;
             lode_array rest = { 0 };
             double norm = 0, want = 0;
-            assert_ok(&ctx, lode_linop_from(&ctx, kind == 1 ? lode_from_sparse(&s) : lode_from_array(&A), &op));
+            assert_ok(&ctx, lode_linop_from(
+                                &ctx, kind == 1 ? lode_from_sparse(&s) : lode_from_array(&A), &op));
             if (kind == 2) {
                 assert_ok(&ctx, lode_i_linop_times(&ctx, op, 0.25, &times));
                 lode_linop_free(&op);
@@ -223,7 +233,8 @@ static void norms_and_residual_norms(void **state)
 static void a_sparse_residual_is_measured_where_it_cancels(void **state)
 {
     (void)state;
-    lode_array L = random_matrix(LODE_F64, 30, 2, 8), R = random_matrix(LODE_F64, 20, 2, 9), A = { 0 };
+    lode_array L = random_matrix(LODE_F64, 30, 2, 8), R = random_matrix(LODE_F64, 20, 2, 9),
+               A = { 0 };
     lode_sparse s = { .layout = LODE_COO, .ndim = 2, .shape = { 30, 20 } };
     lode_linop *op = NULL;
     double norm = 0;
@@ -250,8 +261,9 @@ static void centred_scaled_and_stacked(void **state)
     for (int t = 0; t < 4; t++) {
         const int64_t m = 600, n = 8;
         lode_array A = random_matrix(types[t], m, n, 10), mean = random_matrix(types[t], n, 1, 11),
-                   l = random_matrix(types[t], m, 1, 12), r = random_matrix(types[t], n, 1, 13), one = { 0 }, flat = { 0 },
-                   want = { 0 }, fl = { 0 }, fr = { 0 }, dense = { 0 }, ones = { 0 };
+                   l = random_matrix(types[t], m, 1, 12), r = random_matrix(types[t], n, 1, 13),
+                   one = { 0 }, flat = { 0 }, want = { 0 }, fl = { 0 }, fr = { 0 }, dense = { 0 },
+                   ones = { 0 };
         lode_linop *op = NULL, *sp = NULL, *c = NULL;
         lode_sparse s = sparse_of(&A, &dense);
         assert_ok(&ctx, lode_linop_from(&ctx, lode_from_array(&A), &op));
@@ -283,7 +295,8 @@ static void centred_scaled_and_stacked(void **state)
             double norm = 0, expect = 0;
             assert_ok(&ctx, lode_linop_stacked(&ctx, parts, 2, axis, &c));
             lode_array_free(&want);
-            assert_ok(&ctx, lode_i_matrix_new(&ctx, types[t], axis ? m : 2 * m, axis ? 2 * n : n, &want));
+            assert_ok(&ctx,
+                      lode_i_matrix_new(&ctx, types[t], axis ? m : 2 * m, axis ? 2 * n : n, &want));
             one = axis ? lode_i_cols(&want, 0, n) : lode_i_rows(&want, 0, m);
             assert_ok(&ctx, lode_array_copy_into(&ctx, &A, &one));
             lode_array_free(&one);
@@ -301,18 +314,20 @@ static void centred_scaled_and_stacked(void **state)
     }
 }
 
-/* Data far from the origin: centring each block keeps the digits that A X - 1 (m^T X) would cancel. */
+/* Data far from the origin: centring each block keeps the digits that A X - 1 (m^T X) would
+ * cancel. */
 static void centring_does_not_cancel(void **state)
 {
     (void)state;
     const int64_t m = 50, n = 4;
-    lode_array A = random_matrix(LODE_F32, m, n, 14), X = random_matrix(LODE_F32, n, 2, 15), mean = { 0 }, Y = { 0 },
-               small = { 0 }, want = { 0 };
+    lode_array A = random_matrix(LODE_F32, m, n, 14), X = random_matrix(LODE_F32, n, 2, 15),
+               mean = { 0 }, Y = { 0 }, small = { 0 }, want = { 0 };
     lode_linop *op = NULL, *c = NULL;
     double off = 0, norm = 0;
+    /* exact in f32 */
     for (int64_t i = 0; i < m; i++)
         for (int64_t j = 0; j < n; j++)
-            lode_i_set2(&A, i, j, 65536 + round(256 * lode_i_get2(&A, i, j)) / 256); /* exact in f32 */
+            lode_i_set2(&A, i, j, 65536 + round(256 * lode_i_get2(&A, i, j)) / 256);
     assert_ok(&ctx, lode_i_vector_new(&ctx, LODE_F32, n, &mean));
     assert_ok(&ctx, lode_i_fill(&ctx, &mean, 65536));
     assert_ok(&ctx, lode_array_cast(&ctx, &A, LODE_F64, &small));
@@ -353,7 +368,8 @@ static void gram_is_the_product(void **state)
 
 static int calls;
 static int code;
-static int turn(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y, int64_t ldy)
+static int turn(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y,
+                int64_t ldy)
 {
     const double a = *(const double *)data;
     calls++;
@@ -404,7 +420,8 @@ static void an_entry_that_is_not_finite_is_named(void **state)
     static const double bad[] = { NAN, INFINITY };
     for (int b = 0; b < 2; b++)
         for (int adjoint = 0; adjoint < 2; adjoint++) {
-            lode_array A = random_matrix(LODE_F64, 2000, 30, 18), X = random_matrix(LODE_F64, adjoint ? 2000 : 30, 2, 19), Y = { 0 };
+            lode_array A = random_matrix(LODE_F64, 2000, 30, 18),
+                       X = random_matrix(LODE_F64, adjoint ? 2000 : 30, 2, 19), Y = { 0 };
             lode_linop *op = NULL;
             lode_i_set2(&A, 1717, 21, bad[b]);
             lode_i_set2(&A, 1717, 25, NAN);
@@ -419,8 +436,8 @@ static void an_entry_that_is_not_finite_is_named(void **state)
 static void what_does_not_fit_is_said(void **state)
 {
     (void)state;
-    lode_array A = random_matrix(LODE_F64, 6, 4, 20), X = random_matrix(LODE_F64, 6, 2, 21), Y = { 0 }, v = { 0 },
-               C = random_matrix(LODE_C128, 4, 2, 22), big = { 0 };
+    lode_array A = random_matrix(LODE_F64, 6, 4, 20), X = random_matrix(LODE_F64, 6, 2, 21),
+               Y = { 0 }, v = { 0 }, C = random_matrix(LODE_C128, 4, 2, 22), big = { 0 };
     lode_linop *op = NULL, *other = NULL, *stack = NULL;
     lode_scalar scalar = { .dtype = LODE_F64 };
     assert_status(&ctx, lode_linop_from(&ctx, lode_from_scalar(&scalar), &op), LODE_ETYPE);
@@ -433,8 +450,10 @@ static void what_does_not_fit_is_said(void **state)
     assert_status(&ctx, lode_linop_centred(&ctx, op, &v, &other), LODE_ESHAPE);
     assert_status(&ctx, lode_linop_scaled(&ctx, op, &v, NULL, &other), LODE_ESHAPE);
     assert_ok(&ctx, lode_linop_from(&ctx, lode_from_array(&X), &other));
-    assert_status(&ctx, lode_linop_stacked(&ctx, (const lode_linop *[]){ op, other }, 2, 0, &stack), LODE_ESHAPE);
-    assert_status(&ctx, lode_linop_stacked(&ctx, (const lode_linop *[]){ op, other }, 2, 2, &stack), LODE_EPARAM);
+    assert_status(&ctx, lode_linop_stacked(&ctx, (const lode_linop *[]){ op, other }, 2, 0, &stack),
+                  LODE_ESHAPE);
+    assert_status(&ctx, lode_linop_stacked(&ctx, (const lode_linop *[]){ op, other }, 2, 2, &stack),
+                  LODE_EPARAM);
     assert_status(&ctx, lode_linop_stacked(&ctx, NULL, 0, 0, &stack), LODE_EUSAGE);
     assert_ok(&ctx, lode_i_matrix_new(&ctx, LODE_F64, 4, 1, &big));
     assert_ok(&ctx, lode_i_fill(&ctx, &big, 1.7e308));
@@ -491,14 +510,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(products_of_every_kind_and_type, setup, teardown),
-        cmocka_unit_test_setup_teardown(stored_types_are_converted_as_they_are_used, setup, teardown),
-        cmocka_unit_test_setup_teardown(bits_do_not_depend_on_where_A_lies_or_on_threads, setup, teardown),
+        cmocka_unit_test_setup_teardown(stored_types_are_converted_as_they_are_used, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(bits_do_not_depend_on_where_A_lies_or_on_threads, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(norms_and_residual_norms, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_sparse_residual_is_measured_where_it_cancels, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_sparse_residual_is_measured_where_it_cancels, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(centred_scaled_and_stacked, setup, teardown),
         cmocka_unit_test_setup_teardown(centring_does_not_cancel, setup, teardown),
         cmocka_unit_test_setup_teardown(gram_is_the_product, setup, teardown),
-        cmocka_unit_test_setup_teardown(callbacks_multiply_and_their_errors_end_the_call, setup, teardown),
+        cmocka_unit_test_setup_teardown(callbacks_multiply_and_their_errors_end_the_call, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(an_entry_that_is_not_finite_is_named, setup, teardown),
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_said, setup, teardown),
         cmocka_unit_test_setup_teardown(references_keep_an_operator_alive, setup, teardown),

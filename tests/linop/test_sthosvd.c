@@ -1,5 +1,5 @@
-/* ST-HOSVD against naive loops, brute force over all ranks, singular values of the unfoldings, and itself on other
- * schedules. */
+/* ST-HOSVD against naive loops, brute force over all ranks, singular values of the unfoldings, and
+ * itself on other schedules. */
 #include "linop/tensors.h"
 
 #include <float.h>
@@ -59,7 +59,8 @@ static void take(lode_array a)
 /* What must hold of every result; returns the relative error. */
 static double checked(void)
 {
-    const double norm = tensor_norm(&f.X), eps = lode_i_epsilon(f.core.dtype), error = naive_residual(&f.X, &f.core, f.U);
+    const double norm = tensor_norm(&f.X), eps = lode_i_epsilon(f.core.dtype),
+                 error = naive_residual(&f.X, &f.core, f.U);
     for (int k = 0; k < f.X.ndim; k++)
         assert_le(off_orthonormal(&f.U[k]), 20 * eps * sqrt((double)f.X.shape[k]));
     assert_canonical(&f.core, f.U);
@@ -79,8 +80,9 @@ static int64_t core_size(void)
 static void error_is_met_and_measured(void **state)
 {
     (void)state;
-    static const int64_t shapes[][4] = { { 6, 7, 8, 0 }, { 17, 5, 9, 3 }, { 40, 30, 0, 0 }, { 30, 40, 0, 0 }, { 12, 1, 9, 0 },
-                                         { 50, 3, 2, 0 }, { 3, 2, 50, 0 }, { 64, 0, 0, 0 } };
+    static const int64_t shapes[][4] = { { 6, 7, 8, 0 },   { 17, 5, 9, 3 }, { 40, 30, 0, 0 },
+                                         { 30, 40, 0, 0 }, { 12, 1, 9, 0 }, { 50, 3, 2, 0 },
+                                         { 3, 2, 50, 0 },  { 64, 0, 0, 0 } };
     static const double errors[] = { 0.5, 1e-1, 1e-2, 1e-4 };
     static const lode_dtype types[] = { LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
@@ -110,11 +112,13 @@ static void every_method_meets_the_error(void **state)
         assert_ok(&f.ctx, run());
         assert_le(checked(), 1e-3);
         size[m] = core_size();
-        assert_int_equal(f.info.method, m == LODE_STHOSVD_AUTO ? LODE_STHOSVD_GRAM : (lode_sthosvd_method)m);
+        assert_int_equal(f.info.method,
+                         m == LODE_STHOSVD_AUTO ? LODE_STHOSVD_GRAM : (lode_sthosvd_method)m);
         free_result();
     }
     for (int m = 1; m < 4; m++) /* bases differ where spectra are flat: a few percent of the core */
-        assert_near((double)size[m], (double)size[LODE_STHOSVD_QR], 0.05 * (double)size[LODE_STHOSVD_QR]);
+        assert_near((double)size[m], (double)size[LODE_STHOSVD_QR],
+                    0.05 * (double)size[LODE_STHOSVD_QR]);
 }
 
 static void absolute_and_psnr_targets(void **state)
@@ -143,8 +147,11 @@ static void absolute_and_psnr_targets(void **state)
 
 /* ---- the choice of ranks ---- */
 
-/* Core of the HOSVD from LAPACK's singular vectors of the unfoldings; the smallest leading part by trying them all. */
-typedef struct brute { double core, params; } brute;
+/* Core of the HOSVD from LAPACK's singular vectors of the unfoldings; the smallest leading part by
+ * trying them all. */
+typedef struct brute {
+    double core, params;
+} brute;
 static brute brute_force(double error)
 {
     lode_array core = lode_array_ref(&f.X), y = { 0 }, A = { 0 }, V = { 0 }, s = { 0 };
@@ -169,13 +176,15 @@ static brute brute_force(double error)
                 if (sqrtl(outside) > error * norm)
                     continue;
                 best.core = fmin(best.core, (double)(a * b * c));
-                best.params = fmin(best.params, (double)(a * b * c + a * n[0] + b * n[1] + c * n[2]));
+                best.params = fmin(best.params,
+                                   (double)(a * b * c + a * n[0] + b * n[1] + c * n[2]));
             }
     LODE_FREE(&core, &y, &A, &V, &s);
     return best;
 }
 
-/* Entries of the core, and of core and factors together: at most a tenth over the best of all rank triples. */
+/* Entries of the core, and of core and factors together: at most a tenth over the best of all rank
+ * triples. */
 static void ranks_are_near_the_smallest_of_all(void **state)
 {
     (void)state;
@@ -184,7 +193,8 @@ static void ranks_are_near_the_smallest_of_all(void **state)
     for (uint64_t seed = 0; seed < 6; seed++)
         for (int e = 0; e < 5; e++) {
             take(seed % 3 == 0   ? tensor_normal(&f.ctx, LODE_F64, 3, shape, seed)
-                 : seed % 3 == 1 ? tensor_planted(&f.ctx, LODE_F64, 3, shape, (const int64_t[]){ 2, 3, 4 }, 0.1, seed)
+                 : seed % 3 == 1 ? tensor_planted(&f.ctx, LODE_F64, 3, shape,
+                                                  (const int64_t[]){ 2, 3, 4 }, 0.1, seed)
                                  : tensor_smooth(&f.ctx, LODE_F64, 3, shape, seed));
             f.o.error = errors[e];
             assert_ok(&f.ctx, run());
@@ -199,8 +209,8 @@ static void ranks_are_near_the_smallest_of_all(void **state)
         }
 }
 
-/* The whole budget: with noise as large as the error asked, the planted ranks. A share of eps^2 / 3 for each mode finds
- * none below the dimensions. */
+/* The whole budget: with noise as large as the error asked, the planted ranks. A share of eps^2 / 3
+ * for each mode finds none below the dimensions. */
 static void a_noise_floor_at_the_budget_leaves_the_planted_ranks(void **state)
 {
     (void)state;
@@ -209,7 +219,8 @@ static void a_noise_floor_at_the_budget_leaves_the_planted_ranks(void **state)
     const double norm = tensor_norm(&f.X);
     for (int m = LODE_STHOSVD_GRAM; m <= LODE_STHOSVD_RANDOM; m += 2) {
         f.o.method = (lode_sthosvd_method)m;
-        f.o.error = 1e-3 * sqrt(120 * 110 * 100 * 1.005) / norm; /* the noise's own sample may be larger by 4 deviations, 0.5% */
+        /* the noise's own sample may be larger by 4 deviations, 0.5% */
+        f.o.error = 1e-3 * sqrt(120 * 110 * 100 * 1.005) / norm;
         assert_ok(&f.ctx, run());
         for (int k = 0; k < 3; k++)
             assert_int_equal(f.core.shape[k], rank[k]);
@@ -222,7 +233,8 @@ static void a_noise_floor_at_the_budget_leaves_the_planted_ranks(void **state)
     assert_le(f.info.error, f.o.error * norm);
 }
 
-/* A table too large for one look is refined: at most 6% over the exhaustive answer, which zooming may miss. */
+/* A table too large for one look is refined: at most 6% over the exhaustive answer, which zooming
+ * may miss. */
 static void zooming_finds_what_looking_at_all_finds(void **state)
 {
     (void)state;
@@ -237,7 +249,8 @@ static void zooming_finds_what_looking_at_all_finds(void **state)
     for (int64_t i = 0; i < size; i++) {
         const int64_t at[3] = { i / (shape[1] * shape[2]), i / shape[2] % shape[1], i % shape[2] };
         const double v = creal(tensor_get(&f.X, i)) *
-                         exp(-0.05 * (double)at[0] - 0.002 * (double)(at[1] * at[2]) - 0.03 * (double)at[1]);
+                         exp(-0.05 * (double)at[0] - 0.002 * (double)(at[1] * at[2]) -
+                             0.03 * (double)at[1]);
         tensor_set(&f.X, i, v);
         for (int k = 0; k < 3; k++)
             energy[k][at[k]] += v * v;
@@ -252,15 +265,19 @@ static void zooming_finds_what_looking_at_all_finds(void **state)
     }
     for (double e = 0.3; e > 1e-3; e /= 4) {
         bool met;
-        const lode_i_choice c = { .core = &f.X, .order = (const int64_t *const[]){ order, order, order },
+        const lode_i_choice c = { .core = &f.X,
+                                  .order = (const int64_t *const[]){ order, order, order },
                                   .energy = (double *const[]){ energy[0], energy[1], energy[2] },
-                                  .allowed = e * e * all, .shape = shape, .cap = cap };
+                                  .allowed = e * e * all,
+                                  .shape = shape,
+                                  .cap = cap };
         assert_ok(&f.ctx, lode_i_choose_ranks(&f.ctx, &c, rank, &met));
         assert_true(met);
         double best = INFINITY;
         for (int64_t i = 0; i < size; i++)
             if (all - total[i] <= c.allowed)
-                best = fmin(best, (double)((i / (shape[1] * shape[2]) + 1) * (i / shape[2] % shape[1] + 1) * (i % shape[2] + 1)));
+                best = fmin(best, (double)((i / (shape[1] * shape[2]) + 1) *
+                                           (i / shape[2] % shape[1] + 1) * (i % shape[2] + 1)));
         const int64_t at = ((rank[0] - 1) * shape[1] + rank[1] - 1) * shape[2] + rank[2] - 1;
         assert_le(all - total[at], c.allowed + 1e-12 * all);
         assert_le(rank[0] * rank[1] * rank[2], 1.06 * best);
@@ -271,7 +288,8 @@ static void zooming_finds_what_looking_at_all_finds(void **state)
 static void many_modes(void **state)
 {
     (void)state;
-    const int64_t shape[] = { 3, 4, 3, 2, 3, 4, 2, 3, 1, 2 }, rank[] = { 2, 2, 2, 1, 2, 2, 1, 2, 1, 1 };
+    const int64_t shape[] = { 3, 4, 3, 2, 3, 4, 2, 3, 1, 2 },
+                  rank[] = { 2, 2, 2, 1, 2, 2, 1, 2, 1, 1 };
     take(tensor_planted(&f.ctx, LODE_F64, 10, shape, rank, 1e-3, 5));
     f.o.error = 1e-2;
     assert_ok(&f.ctx, run());
@@ -281,8 +299,8 @@ static void many_modes(void **state)
 
 /* ---- bounds of the literature ---- */
 
-/* ||X - X_hat||^2 <= sum_k tail_k(r_k) <= d times the best error squared (Vannieuwenhoven et al. 2012, Section 5); and no
- * approximation of these ranks beats the largest single tail. */
+/* ||X - X_hat||^2 <= sum_k tail_k(r_k) <= d times the best error squared (Vannieuwenhoven et al.
+ * 2012, Section 5); and no approximation of these ranks beats the largest single tail. */
 static void given_ranks_are_within_the_theorem(void **state)
 {
     (void)state;
@@ -304,7 +322,8 @@ static void given_ranks_are_within_the_theorem(void **state)
             LODE_FREE(&A, &s);
         }
         double last = INFINITY;
-        for (int64_t sweeps = 0; sweeps < 8; sweeps = 2 * sweeps + 1) { /* HOOI never makes it worse */
+        for (int64_t sweeps = 0; sweeps < 8;
+             sweeps = 2 * sweeps + 1) { /* HOOI never makes it worse */
             f.o.sweeps = sweeps;
             assert_ok(&f.ctx, run());
             const double error = checked() * f.info.norm;
@@ -338,7 +357,8 @@ static void small_errors_go_through_qr(void **state)
     assert_le(checked(), 1e-14);
 }
 
-/* Single precision in, the error met far below where Gram matrices in single precision stop (about 3e-4). */
+/* Single precision in, the error met far below where Gram matrices in single precision stop (about
+ * 3e-4). */
 static void single_precision_meets_small_errors(void **state)
 {
     (void)state;
@@ -354,11 +374,13 @@ static void single_precision_meets_small_errors(void **state)
     }
 }
 
-/* Modes too long for a Gram matrix go by power iteration; the slab axis by an SVD of what the others leave. */
+/* Modes too long for a Gram matrix go by power iteration; the slab axis by an SVD of what the
+ * others leave. */
 static void long_modes(void **state)
 {
     (void)state;
-    static const int64_t shapes[][2] = { { 2060, 2100 }, { 2100, 30 }, { 30, 2100 } }, rank[] = { 6, 6 };
+    static const int64_t shapes[][2] = { { 2060, 2100 }, { 2100, 30 }, { 30, 2100 } },
+                         rank[] = { 6, 6 };
     for (int i = 0; i < 3; i++) {
         take(tensor_planted(&f.ctx, LODE_F32, 2, shapes[i], rank, 1e-3, 9));
         f.o = (lode_sthosvd_opts){ .error = 0.01 };
@@ -455,7 +477,8 @@ static void ranks_beyond_what_the_tensor_has(void **state)
 {
     (void)state;
     const int64_t shape[] = { 9 }, two[] = { 3, 40 };
-    take(tensor_normal(&f.ctx, LODE_F64, 1, shape, 1)); /* a vector has rank 1; 3 columns are asked */
+    /* a vector has rank 1; 3 columns are asked */
+    take(tensor_normal(&f.ctx, LODE_F64, 1, shape, 1));
     f.o = (lode_sthosvd_opts){ .ranks = 1, .rank = { 3 } };
     assert_ok(&f.ctx, run());
     assert_le(checked(), 1e-15);
@@ -512,7 +535,8 @@ static void other_types_and_strides(void **state)
         assert_le(checked(), 0.1);
         free_result();
     }
-    assert_ok(&f.ctx, lode_array_permute(&f.ctx, &x, (const int[]){ 2, 0, 1 }, &y)); /* strides in another order */
+    /* strides in another order */
+    assert_ok(&f.ctx, lode_array_permute(&f.ctx, &x, (const int[]){ 2, 0, 1 }, &y));
     assert_ok(&f.ctx, lode_array_cast(&f.ctx, &y, LODE_F64, &z));
     assert_ok(&f.ctx, lode_i_sthosvd(&f.ctx, lode_from_array(&y), &f.o, &f.core, f.U, &f.info));
     take(lode_array_ref(&z));
@@ -530,8 +554,8 @@ static void assert_same_bits(const lode_array *a, const lode_array *b)
     assert_memory_equal(a->data, b->data, lode_array_bytes(a));
 }
 
-/* Three slabs; threads, a source in place of memory, and a memory so small that nothing can be stored before the slab
- * axis. */
+/* Three slabs; threads, a source in place of memory, and a memory so small that nothing can be
+ * stored before the slab axis. */
 static void schedules_give_the_same_bits(void **state)
 {
     (void)state;
@@ -550,8 +574,9 @@ static void schedules_give_the_same_bits(void **state)
         const uint64_t before = lode_ctx_memory(&f.ctx);
         if (way == 3)
             lode_ctx_set_memory(&f.ctx, lode_ctx_memory_used(&f.ctx) + (UINT64_C(48) << 20));
-        assert_ok(&f.ctx, lode_i_sthosvd(&f.ctx, way >= 2 ? lode_from_source(&s) : lode_from_array(&f.X), &f.o, &f.core, f.U,
-                                         &f.info));
+        assert_ok(&f.ctx,
+                  lode_i_sthosvd(&f.ctx, way >= 2 ? lode_from_source(&s) : lode_from_array(&f.X),
+                                 &f.o, &f.core, f.U, &f.info));
         lode_ctx_set_memory(&f.ctx, before);
         assert_same_bits(&f.core, &core);
         for (int k = 0; k < 3; k++)
@@ -633,14 +658,17 @@ static void parts_projections_and_stacks(void **state)
     assert_ok(&f.ctx, run());
     checked();
     entry *whole = naive_expand(&f.core, f.U);
-    lode_array y = { 0 }, core = { 0 }, U[3] = { { 0 } }, X2 = { 0 }, core2 = { 0 }, U2[3] = { { 0 } };
+    lode_array y = { 0 }, core = { 0 }, U[3] = { { 0 } }, X2 = { 0 }, core2 = { 0 },
+               U2[3] = { { 0 } };
     assert_ok(&f.ctx, lode_i_tucker_expand(&f.ctx, &f.core, f.U, start, count, &y));
     for (int64_t i = 0; i < lode_array_size(&y); i++) {
-        const int64_t a = i / (count[1] * count[2]) + start[0], b = i / count[2] % count[1] + start[1], c = i % count[2] + start[2];
+        const int64_t a = i / (count[1] * count[2]) + start[0],
+                      b = i / count[2] % count[1] + start[1], c = i % count[2] + start[2];
         assert_le(cabs(tensor_get(&y, i) - whole[(a * shape[1] + b) * shape[2] + c]), 1e-13);
     }
     assert_ok(&f.ctx, lode_i_tucker_project(&f.ctx, lode_from_array(&f.X), f.U, "X", &core, NULL));
-    for (int64_t i = 0; i < lode_array_size(&core); i++) /* the core is the projection of X on the bases */
+    for (int64_t i = 0; i < lode_array_size(&core);
+         i++) /* the core is the projection of X on the bases */
         assert_le(cabs(tensor_get(&core, i) - tensor_get(&f.core, i)), 1e-12 * f.info.norm);
 
     static const int64_t other[] = { 6, 10, 11 };
@@ -667,7 +695,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_method_meets_the_error, setup, teardown),
         cmocka_unit_test_setup_teardown(absolute_and_psnr_targets, setup, teardown),
         cmocka_unit_test_setup_teardown(ranks_are_near_the_smallest_of_all, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_noise_floor_at_the_budget_leaves_the_planted_ranks, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_noise_floor_at_the_budget_leaves_the_planted_ranks, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(zooming_finds_what_looking_at_all_finds, setup, teardown),
         cmocka_unit_test_setup_teardown(many_modes, setup, teardown),
         cmocka_unit_test_setup_teardown(given_ranks_are_within_the_theorem, setup, teardown),

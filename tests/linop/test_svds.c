@@ -1,4 +1,5 @@
-/* Block Krylov singular triplets against spectra known by construction; range finder, orthogonalization, certificate. */
+/* Block Krylov singular triplets against spectra known by construction; range finder,
+ * orthogonalization, certificate. */
 #include <math.h>
 
 #include "array/array.h"
@@ -41,7 +42,8 @@ static lode_array orthonormal(lode_dtype dtype, int64_t m, int64_t k, uint64_t s
 static lode_array with_spectrum(lode_dtype dtype, int64_t m, int64_t n, double (*value)(int64_t))
 {
     const int64_t r = lode_i_min(m, n);
-    lode_array U = orthonormal(dtype, m, r, 1), V = orthonormal(dtype, n, r, 2), s = { 0 }, A = { 0 };
+    lode_array U = orthonormal(dtype, m, r, 1), V = orthonormal(dtype, n, r, 2), s = { 0 },
+               A = { 0 };
     assert_ok(&ctx, lode_i_vector_new(&ctx, lode_i_real_of(dtype), r, &s));
     for (int64_t i = 0; i < r; i++)
         lode_i_set1(&s, i, value(i));
@@ -51,13 +53,34 @@ static lode_array with_spectrum(lode_dtype dtype, int64_t m, int64_t n, double (
     return A;
 }
 
-static double harmonic(int64_t i) { return 1 / (double)(i + 1); }
-static double graded(int64_t i) { return pow(10, -0.4 * (double)i); }
-static double flat(int64_t i) { return 1 - 0.002 * (double)i; }
-static double tied(int64_t i) { return i < 40 ? 1 : 0.5; }
-static double tied_then_spread(int64_t i) { return i < 40 ? 1 : 0.9 - 0.008 * (double)(i - 40); }
-static double of_rank_7(int64_t i) { return i < 7 ? (double)(9 - i) : 0; }
-static double steps(int64_t i) { return pow(0.8, (double)i); }
+static double harmonic(int64_t i)
+{
+    return 1 / (double)(i + 1);
+}
+static double graded(int64_t i)
+{
+    return pow(10, -0.4 * (double)i);
+}
+static double flat(int64_t i)
+{
+    return 1 - 0.002 * (double)i;
+}
+static double tied(int64_t i)
+{
+    return i < 40 ? 1 : 0.5;
+}
+static double tied_then_spread(int64_t i)
+{
+    return i < 40 ? 1 : 0.9 - 0.008 * (double)(i - 40);
+}
+static double of_rank_7(int64_t i)
+{
+    return i < 7 ? (double)(9 - i) : 0;
+}
+static double steps(int64_t i)
+{
+    return pow(0.8, (double)i);
+}
 
 typedef struct result {
     lode_array U, s, V;
@@ -113,10 +136,12 @@ static void residuals(const lode_array *A, const result *r, double *left, double
     LODE_FREE(&Z, &T);
 }
 
-/* Factors orthonormal, A V = U diag(s), descending values: to rounding of products of m + n terms. */
+/* Factors orthonormal, A V = U diag(s), descending values: to rounding of products of m + n
+ * terms. */
 static void check_factors(const lode_array *A, const result *r)
 {
-    const double eps = lode_i_epsilon(A->dtype), room = 16 * eps * sqrt((double)(A->shape[0] + A->shape[1]));
+    const double eps = lode_i_epsilon(A->dtype),
+                 room = 16 * eps * sqrt((double)(A->shape[0] + A->shape[1]));
     const int64_t k = r->s.shape[0];
     double left = 0, right = 0, top = k > 0 ? lode_i_get1(&r->s, 0) : 0;
     assert_le(off_orthonormal(&r->U), room * sqrt((double)k));
@@ -124,7 +149,8 @@ static void check_factors(const lode_array *A, const result *r)
     residuals(A, r, &left, &right);
     assert_le(right, room * top * sqrt((double)k));
     for (int64_t i = 0; i < k; i++)
-        assert_true(lode_i_get1(&r->s, i) >= 0 && (i == 0 || lode_i_get1(&r->s, i) <= lode_i_get1(&r->s, i - 1)));
+        assert_true(lode_i_get1(&r->s, i) >= 0 &&
+                    (i == 0 || lode_i_get1(&r->s, i) <= lode_i_get1(&r->s, i - 1)));
 }
 
 static void check_values(const result *r, double (*value)(int64_t), double tolerance, double floor)
@@ -180,7 +206,9 @@ static void restarts_reach_what_one_long_run_does(void **state)
     lode_array A = with_spectrum(LODE_F64, 500, 400, flat);
     for (int two = 0; two < 2; two++) {
         result r = { 0 };
-        const lode_svds_opts o = { .rank = 6, .block = 4, .max_basis = 40, .tol = 1e-8, .two_sided = two != 0 };
+        const lode_svds_opts o = {
+            .rank = 6, .block = 4, .max_basis = 40, .tol = 1e-8, .two_sided = two != 0
+        };
         assert_ok(&ctx, run(&A, o, &r));
         assert_true(r.info.steps * 4 > 80); /* more than one restart */
         check_values(&r, flat, 1e-8, 0);
@@ -214,10 +242,13 @@ static void null_vectors_are_orthonormal(void **state)
     static const int64_t shapes[][2] = { { 90, 60 }, { 60, 90 } };
     for (int t = 0; t < 4; t++)
         for (int k = 0; k < 2; k++) {
-            lode_array A = with_spectrum(types[t], shapes[k][0], shapes[k][1], of_rank_7), zero = { 0 };
+            lode_array A = with_spectrum(types[t], shapes[k][0], shapes[k][1], of_rank_7),
+                       zero = { 0 };
             result r = { 0 };
-            assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 15, .block = 4, .max_basis = 40 }, &r));
-            check_values(&r, of_rank_7, lode_i_is_single(types[t]) ? 5e-5 : 1e-6, 256 * lode_i_epsilon(types[t]));
+            assert_ok(&ctx,
+                      run(&A, (lode_svds_opts){ .rank = 15, .block = 4, .max_basis = 40 }, &r));
+            check_values(&r, of_rank_7, lode_i_is_single(types[t]) ? 5e-5 : 1e-6,
+                         256 * lode_i_epsilon(types[t]));
             check_factors(&A, &r);
             free_result(&r);
             assert_ok(&ctx, lode_array_zeros(&ctx, types[t], 2, shapes[k], &zero));
@@ -230,7 +261,8 @@ static void null_vectors_are_orthonormal(void **state)
         }
 }
 
-/* 40 equal values, blocks of 4: a block finds 4 of them at once, what follows must find the others. */
+/* 40 equal values, blocks of 4: a block finds 4 of them at once, what follows must find the
+ * others. */
 static void more_equal_values_than_a_block_is_wide(void **state)
 {
     (void)state;
@@ -239,7 +271,9 @@ static void more_equal_values_than_a_block_is_wide(void **state)
         lode_array A = with_spectrum(LODE_F64, 150, 140, spectra[k]);
         for (int two = 0; two < 2; two++) {
             result r = { 0 };
-            assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 20, .block = 4, .two_sided = two != 0 }, &r));
+            assert_ok(
+                &ctx,
+                run(&A, (lode_svds_opts){ .rank = 20, .block = 4, .two_sided = two != 0 }, &r));
             check_values(&r, spectra[k], 1e-6, 0);
             check_factors(&A, &r);
             free_result(&r);
@@ -251,14 +285,16 @@ static void more_equal_values_than_a_block_is_wide(void **state)
 static void every_size_down_to_one(void **state)
 {
     (void)state;
-    static const int64_t shapes[][2] = { { 1, 1 }, { 1, 9 }, { 9, 1 }, { 2, 2 }, { 3, 40 }, { 40, 3 }, { 17, 16 } };
+    static const int64_t shapes[][2] = { { 1, 1 },  { 1, 9 },  { 9, 1 },  { 2, 2 },
+                                         { 3, 40 }, { 40, 3 }, { 17, 16 } };
     for (int k = 0; k < 7; k++) {
         const int64_t r0 = lode_i_min(shapes[k][0], shapes[k][1]);
         for (int64_t rank = 0; rank <= r0; rank += lode_i_max(1, r0 / 3))
             for (int two = 0; two < 2; two++) {
                 lode_array A = with_spectrum(LODE_F64, shapes[k][0], shapes[k][1], harmonic);
                 result r = { 0 };
-                assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = rank, .two_sided = two != 0 }, &r));
+                assert_ok(&ctx,
+                          run(&A, (lode_svds_opts){ .rank = rank, .two_sided = two != 0 }, &r));
                 assert_int_equal(r.s.shape[0], rank);
                 check_values(&r, harmonic, 1e-6, 0);
                 check_factors(&A, &r);
@@ -268,10 +304,22 @@ static void every_size_down_to_one(void **state)
     }
 }
 
-static double huge(int64_t i) { return 1e300 * harmonic(i); }
-static double tiny(int64_t i) { return 1e-300 * harmonic(i); }
-static double large(int64_t i) { return 1e30 * harmonic(i); }
-static double small(int64_t i) { return 1e-30 * harmonic(i); }
+static double huge(int64_t i)
+{
+    return 1e300 * harmonic(i);
+}
+static double tiny(int64_t i)
+{
+    return 1e-300 * harmonic(i);
+}
+static double large(int64_t i)
+{
+    return 1e30 * harmonic(i);
+}
+static double small(int64_t i)
+{
+    return 1e-30 * harmonic(i);
+}
 
 static void numbers_far_from_one_are_scaled(void **state)
 {
@@ -282,9 +330,11 @@ static void numbers_far_from_one_are_scaled(void **state)
             for (int turned = 0; turned < 2; turned++)
                 for (int two = 0; two < 2; two++) {
                     double (*const value)(int64_t) = t ? wide[i] : narrow[i];
-                    lode_array A = with_spectrum(types[t], turned ? 80 : 120, turned ? 120 : 80, value);
+                    lode_array A = with_spectrum(types[t], turned ? 80 : 120, turned ? 120 : 80,
+                                                 value);
                     result r = { 0 };
-                    assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 6, .two_sided = two != 0 }, &r));
+                    assert_ok(&ctx,
+                              run(&A, (lode_svds_opts){ .rank = 6, .two_sided = two != 0 }, &r));
                     check_values(&r, value, t ? 1e-6 : 5e-5, 0);
                     double norm = 0;
                     assert_ok(&ctx, lode_i_norm_fro(&ctx, &A, &norm));
@@ -342,7 +392,9 @@ static void an_error_near_rounding(void **state)
         int64_t want = 0;
         while (graded(want) / sqrt(1 - pow(10, -0.8)) > error * 1 / sqrt(1 - pow(10, -0.8)))
             want++; /* tail of a geometric series over its whole */
-        assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 100, .tail_rel = error, .two_sided = true }, &r));
+        assert_ok(
+            &ctx,
+            run(&A, (lode_svds_opts){ .rank = 100, .tail_rel = error, .two_sided = true }, &r));
         assert_int_equal(r.s.shape[0], want);
         check_factors(&A, &r);
         free_result(&r);
@@ -357,7 +409,8 @@ static void too_few_steps_keep_the_best(void **state)
     (void)state;
     lode_array A = with_spectrum(LODE_F64, 400, 300, flat);
     result r = { 0 };
-    assert_status(&ctx, run(&A, (lode_svds_opts){ .rank = 8, .max_iter = 2, .tol = 1e-10 }, &r), LODE_NOCONV);
+    assert_status(&ctx, run(&A, (lode_svds_opts){ .rank = 8, .max_iter = 2, .tol = 1e-10 }, &r),
+                  LODE_NOCONV);
     assert_says(&ctx, "max_iter");
     assert_int_equal(r.s.shape[0], 8);
     check_factors(&A, &r);
@@ -374,7 +427,8 @@ static void a_block_is_made_orthonormal_whatever_it_holds(void **state)
         for (int kind = 0; kind < 6; kind++) {
             const int64_t n = 60, K = kind == 5 ? 56 : 20, b = 4;
             const double eps = lode_i_epsilon(types[t]);
-            lode_array B = orthonormal(types[t], n, K, 3), Z = { 0 }, keep = { 0 }, C = { 0 }, R = { 0 }, x = { 0 }, from = { 0 };
+            lode_array B = orthonormal(types[t], n, K, 3), Z = { 0 }, keep = { 0 }, C = { 0 },
+                       R = { 0 }, x = { 0 }, from = { 0 };
             double off = 0;
             assert_ok(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test", 4), types[t], n, b, &Z));
             for (int64_t j = 0; j < b; j++) {
@@ -393,7 +447,8 @@ static void a_block_is_made_orthonormal_whatever_it_holds(void **state)
                 LODE_FREE(&x, &from);
             }
             assert_ok(&ctx, lode_array_cast(&ctx, &Z, types[t], &keep));
-            assert_ok(&ctx, lode_i_orth_block(&ctx, &B, kind % 2 ? 0 : 6, &Z, lode_i_stream(&ctx, "test", 5), &C, &R));
+            assert_ok(&ctx, lode_i_orth_block(&ctx, &B, kind % 2 ? 0 : 6, &Z,
+                                              lode_i_stream(&ctx, "test", 5), &C, &R));
             assert_le(off_orthonormal(&Z), 32 * eps);
             assert_ok(&ctx, lode_i_gemm(&ctx, LODE_H, LODE_N, &B, &Z, &x));
             assert_ok(&ctx, lode_i_norm_fro(&ctx, &x, &off));
@@ -410,9 +465,13 @@ static void a_block_is_made_orthonormal_whatever_it_holds(void **state)
 
 /* ---- range finder and certificate ---- */
 
-static double step_8(int64_t i) { return i < 8 ? 1 : 0.1; }
+static double step_8(int64_t i)
+{
+    return i < 8 ? 1 : 0.1;
+}
 
-/* Halko, Martinsson, Tropp 2011, Theorem 10.5: E ||A - Q Q^H A||_F^2 <= (1 + k / (p - 1)) sum_{j > k} s_j^2. */
+/* Halko, Martinsson, Tropp 2011, Theorem 10.5: E ||A - Q Q^H A||_F^2 <= (1 + k / (p - 1)) sum_{j >
+ * k} s_j^2. */
 static void mean_error_of_the_range_meets_theorem_10_5(void **state)
 {
     (void)state;
@@ -440,8 +499,8 @@ static void mean_error_of_the_range_meets_theorem_10_5(void **state)
     LODE_FREE(&A, &op);
 }
 
-/* The bound holds on every seed here (it fails with probability 1e-6), for factors and for either projector, and is
- * no more than the Frobenius norm times sqrt of what the lemma gives away. */
+/* The bound holds on every seed here (it fails with probability 1e-6), for factors and for either
+ * projector, and is no more than the Frobenius norm times sqrt of what the lemma gives away. */
 static void the_certificate_bounds_the_spectral_error(void **state)
 {
     (void)state;
@@ -454,12 +513,14 @@ static void the_certificate_bounds_the_spectral_error(void **state)
         for (ctx.seed = 0; ctx.seed < 10; ctx.seed++)
             for (int form = 0; form < 3; form++) {
                 lode_certificate c = { 0 };
-                assert_ok(&ctx, lode_i_certify(&ctx, op, form == 1 ? NULL : &r.U, form == 0 ? &r.s : NULL,
-                                               form == 2 ? NULL : &r.V, 20, &c));
+                assert_ok(&ctx,
+                          lode_i_certify(&ctx, op, form == 1 ? NULL : &r.U, form == 0 ? &r.s : NULL,
+                                         form == 2 ? NULL : &r.V, 20, &c));
                 assert_int_equal(c.kind, LODE_CERT_PROBABILISTIC);
                 assert_true(c.failure > 0 && c.failure < 1e-6 * 1.1);
                 assert_le(harmonic(5), c.absolute);
-                assert_le(c.absolute, 10 * sqrt(1.0 / 5)); /* far from the bound, near the Frobenius norm of the tail */
+                /* far from the bound, near the Frobenius norm of the tail */
+                assert_le(c.absolute, 10 * sqrt(1.0 / 5));
             }
         ctx.seed = 0;
         free_result(&r);
@@ -471,7 +532,8 @@ static void the_certificate_bounds_the_spectral_error(void **state)
 
 static bool same_bytes(const lode_array *a, const lode_array *b)
 {
-    return lode_array_bytes(a) == lode_array_bytes(b) && memcmp(a->data, b->data, lode_array_bytes(a)) == 0;
+    return lode_array_bytes(a) == lode_array_bytes(b) &&
+           memcmp(a->data, b->data, lode_array_bytes(a)) == 0;
 }
 
 static void bits_do_not_depend_on_threads(void **state)
@@ -483,7 +545,8 @@ static void bits_do_not_depend_on_threads(void **state)
         for (int i = 0; i < 3; i++) {
             ctx.threads = i + 1;
             assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 9 }, &r[i]));
-            assert_true(same_bytes(&r[0].U, &r[i].U) && same_bytes(&r[0].s, &r[i].s) && same_bytes(&r[0].V, &r[i].V));
+            assert_true(same_bytes(&r[0].U, &r[i].U) && same_bytes(&r[0].s, &r[i].s) &&
+                        same_bytes(&r[0].V, &r[i].V));
         }
         for (int i = 0; i < 3; i++)
             free_result(&r[i]);
@@ -499,7 +562,9 @@ static void each_failed_allocation_leaves_the_outputs(void **state)
         lode_array B = { 0 }, view = wide ? lode_i_transposed(&A) : lode_array_ref(&A);
         assert_ok(&ctx, lode_array_cast(&ctx, &view, LODE_F64, &B));
         lode_array_free(&view);
-        const lode_svds_opts o = { .rank = 5, .block = 2, .max_basis = 14, .op = "test", .tail_rel = 1e-2 };
+        const lode_svds_opts o = {
+            .rank = 5, .block = 2, .max_basis = 14, .op = "test", .tail_rel = 1e-2
+        };
         lode_linop *op = NULL;
         assert_ok(&ctx, lode_linop_from(&ctx, lode_from_array(&B), &op));
         for (int64_t n = 1, step = 1;; n += step) {
@@ -530,7 +595,8 @@ static void each_failed_allocation_leaves_the_outputs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(values_are_right_to_tol_in_every_type_and_shape, setup, teardown),
+        cmocka_unit_test_setup_teardown(values_are_right_to_tol_in_every_type_and_shape, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_tighter_tol_gives_more_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts_reach_what_one_long_run_does, setup, teardown),
         cmocka_unit_test_setup_teardown(small_values_keep_their_digits, setup, teardown),
@@ -541,8 +607,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_smallest_rank_within_the_error, setup, teardown),
         cmocka_unit_test_setup_teardown(an_error_near_rounding, setup, teardown),
         cmocka_unit_test_setup_teardown(too_few_steps_keep_the_best, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_block_is_made_orthonormal_whatever_it_holds, setup, teardown),
-        cmocka_unit_test_setup_teardown(mean_error_of_the_range_meets_theorem_10_5, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_block_is_made_orthonormal_whatever_it_holds, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(mean_error_of_the_range_meets_theorem_10_5, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_certificate_bounds_the_spectral_error, setup, teardown),
         cmocka_unit_test_setup_teardown(bits_do_not_depend_on_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(each_failed_allocation_leaves_the_outputs, setup, teardown),

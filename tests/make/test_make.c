@@ -65,8 +65,9 @@ static void lowrank_has_its_multilinear_rank_and_unit_variance(void **state)
     lode_array_free(&w);
 }
 
-/* Bumps summed from the definition at a few places would repeat the code; smoothness is independent of it: widths are
- * at least 0.03, so second differences on a fine grid are small against the values. */
+/* Bumps summed from the definition at a few places would repeat the code; smoothness is independent
+ * of it: widths are at least 0.03, so second differences on a fine grid are small against the
+ * values. */
 static void bumps_are_smooth_in_any_number_of_axes(void **state)
 {
     (void)state;
@@ -83,7 +84,8 @@ static void bumps_are_smooth_in_any_number_of_axes(void **state)
             if (i % last >= 1 && i % last < last - 1)
                 bend = fmax(bend, fabs(v[i - 1] - 2 * v[i] + v[i + 1]));
         }
-        /* one bump: |second difference| <= h^2 / width^2 = (1/200/0.03)^2 < 0.028 of its height; 200 heights of N(0,1) */
+        /* one bump: |second difference| <= h^2 / width^2 = (1/200/0.03)^2 < 0.028 of its height;
+         * 200 heights of N(0,1) */
         assert_true(largest > 0.1);
         assert_le(bend, 0.028 * 200 * 4);
         assert_le(bend, 0.2 * largest);
@@ -119,7 +121,8 @@ static void noise_and_holes_come_in_the_share_asked(void **state)
     assert_ok(&ctx, lode_make(&ctx, &o, "normal", &x, NULL));
     assert_int_equal(x.dtype, LODE_F32);
     assert_ok(&ctx, lode_i_stats(&ctx, &x, &s));
-    assert_near((double)s.missing / 200000, 0.25, 5 * sqrt(0.25 * 0.75 / 200000)); /* 5 standard deviations */
+    /* 5 standard deviations */
+    assert_near((double)s.missing / 200000, 0.25, 5 * sqrt(0.25 * 0.75 / 200000));
     assert_near(s.sumsq / (double)s.count, 1, 5 * sqrt(2.0 / 150000));
     lode_array_free(&x);
 }

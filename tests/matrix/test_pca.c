@@ -1,4 +1,5 @@
-/* pca: against the full SVD of the centred matrix, the stationarity of the likelihood, and fits from scratch. */
+/* pca: against the full SVD of the centred matrix, the stationarity of the likelihood, and fits
+ * from scratch. */
 #include <math.h>
 
 #include "array/array.h"
@@ -70,7 +71,8 @@ static const lode_array *member(const lode_bundle *b, const char *name)
     return a;
 }
 
-/* Largest sine of the angles between the spans of orthonormal A and B, which have as many columns. */
+/* Largest sine of the angles between the spans of orthonormal A and B, which have as many
+ * columns. */
 static double angle(const lode_array *A, const lode_array *B)
 {
     lode_array C = { 0 }, s = { 0 };
@@ -87,14 +89,16 @@ static void complete_data_gives_the_svd_of_the_centred_matrix(void **state)
     (void)state;
     static const int64_t shapes[][2] = { { 80, 30 }, { 30, 80 }, { 40, 40 } };
     for (int k = 0; k < 3; k++) {
-        lode_array X = data(shapes[k][0], shapes[k][1], 4, 0.1, 100, 5), mean = { 0 }, C = { 0 }, s = { 0 }, V = { 0 };
+        lode_array X = data(shapes[k][0], shapes[k][1], 4, 0.1, 100, 5), mean = { 0 }, C = { 0 },
+                   s = { 0 }, V = { 0 };
         lode_bundle b = fit(&X, 4);
         assert_ok(&ctx, lode_i_col_means(&ctx, &X, &mean));
         assert_ok(&ctx, lode_array_cast(&ctx, &X, LODE_F64, &C));
         assert_ok(&ctx, lode_i_sub_row(&ctx, &C, &mean));
         assert_ok(&ctx, lode_i_svd(&ctx, &C, 4, NULL, &s, &V));
         for (int64_t c = 0; c < 4; c++) /* the iteration stops at 1e-7 */
-            assert_near(lode_i_get1(member(&b, "s"), c), lode_i_get1(&s, c), 1e-6 * lode_i_get1(&s, 0));
+            assert_near(lode_i_get1(member(&b, "s"), c), lode_i_get1(&s, c),
+                        1e-6 * lode_i_get1(&s, 0));
         assert_le(angle(member(&b, "V"), &V), 1e-4);
         for (int64_t j = 0; j < X.shape[1]; j++)
             assert_near(lode_i_get1(member(&b, "mean"), j), lode_i_get1(&mean, j), 1e-11 * 200);
@@ -124,7 +128,8 @@ static void the_certificate_is_the_error_of_the_reconstruction(void **state)
     lode_array_free(&Y);
 }
 
-/* 30% missing: the subspace is that of the complete data up to noise; filling with means would tilt it by far. */
+/* 30% missing: the subspace is that of the complete data up to noise; filling with means would tilt
+ * it by far. */
 static void missing_values_do_not_tilt_the_subspace(void **state)
 {
     (void)state;
@@ -132,7 +137,8 @@ static void missing_values_do_not_tilt_the_subspace(void **state)
     lode_bundle whole = fit(&X, 3);
     punch(&X, 0.3, 1);
     lode_bundle b = fit(&X, 3);
-    /* noise 0.05 against the weakest direction of size about 1 with 300 rows: angle near 0.05 sqrt(25/300) / sqrt(0.7) */
+    /* noise 0.05 against the weakest direction of size about 1 with 300 rows: angle near 0.05
+     * sqrt(25/300) / sqrt(0.7) */
     assert_le(angle(member(&whole, "V"), member(&b, "V")), 0.06);
     double noise = 0;
     assert_ok(&ctx, lode_bundle_f64(&ctx, &b, "noise", &noise));
@@ -186,8 +192,10 @@ static void a_value_can_stand_for_missing(void **state)
 static void update_and_merge_agree_with_a_fit_of_everything(void **state)
 {
     (void)state;
-    lode_array X = data(90, 16, 3, 0, 4, 10), head = lode_i_rows(&X, 0, 50), tail = lode_i_rows(&X, 50, 90);
-    lode_bundle whole = fit(&X, 3), a = fit(&head, 3), b = fit(&tail, 3), updated = { 0 }, merged = { 0 };
+    lode_array X = data(90, 16, 3, 0, 4, 10), head = lode_i_rows(&X, 0, 50),
+               tail = lode_i_rows(&X, 50, 90);
+    lode_bundle whole = fit(&X, 3), a = fit(&head, 3), b = fit(&tail, 3), updated = { 0 },
+                merged = { 0 };
     snprintf(a.meta.op, sizeof a.meta.op, "pca");
     snprintf(b.meta.op, sizeof b.meta.op, "pca");
     assert_ok(&ctx, lode_update(&ctx, &a, lode_from_array(&tail), &updated));
@@ -221,7 +229,8 @@ static void update_and_merge_agree_with_a_fit_of_everything(void **state)
 static void the_bound_of_a_truncated_update_holds(void **state)
 {
     (void)state;
-    lode_array X = data(90, 16, 5, 0.3, 4, 11), head = lode_i_rows(&X, 0, 50), tail = lode_i_rows(&X, 50, 90), Y = { 0 };
+    lode_array X = data(90, 16, 5, 0.3, 4, 11), head = lode_i_rows(&X, 0, 50),
+               tail = lode_i_rows(&X, 50, 90), Y = { 0 };
     lode_bundle a = fit(&head, 2), updated = { 0 };
     double error = 0;
     snprintf(a.meta.op, sizeof a.meta.op, "pca");
@@ -251,8 +260,10 @@ static void new_rows_project_with_and_without_holes(void **state)
     const lode_array *H = member(&holes, "codes");
     for (int64_t i = 0; i < 200; i++)
         for (int64_t c = 0; c < 3; c++) {
-            assert_near(lode_i_get2(Z, i, c), lode_i_get2(scores, i, c), 1e-5 * lode_i_get1(member(&model, "s"), 0));
-            assert_near(lode_i_get2(H, i, c), lode_i_get2(scores, i, c), 0.5); /* scores are of size 5 and more */
+            assert_near(lode_i_get2(Z, i, c), lode_i_get2(scores, i, c),
+                        1e-5 * lode_i_get1(member(&model, "s"), 0));
+            /* scores are of size 5 and more */
+            assert_near(lode_i_get2(H, i, c), lode_i_get2(scores, i, c), 0.5);
         }
     lode_bundle_free(&model);
     lode_bundle_free(&codes);

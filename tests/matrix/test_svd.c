@@ -42,8 +42,8 @@ static lode_array random_matrix(lode_dtype dtype, int64_t m, int64_t n, uint64_t
 /* Columns of decreasing size times a random matrix: a decaying spectrum. */
 static lode_array decaying(lode_dtype dtype, int64_t m, int64_t n, double ratio)
 {
-    lode_array L = random_matrix(dtype, m, lode_i_min(m, n), 1), R = random_matrix(dtype, lode_i_min(m, n), n, 2),
-               s = { 0 }, A = { 0 };
+    lode_array L = random_matrix(dtype, m, lode_i_min(m, n), 1),
+               R = random_matrix(dtype, lode_i_min(m, n), n, 2), s = { 0 }, A = { 0 };
     assert_ok(&ctx, lode_i_vector_new(&ctx, lode_i_real_of(dtype), lode_i_min(m, n), &s));
     for (int64_t i = 0; i < s.shape[0]; i++)
         lode_i_set1(&s, i, pow(ratio, (double)i));
@@ -140,7 +140,8 @@ static void every_method_gives_the_best_approximation(void **state)
     static const int64_t shapes[][2] = { { 150, 90 }, { 90, 150 } };
     for (int t = 0; t < 4; t++)
         for (int k = 0; k < 2; k++) {
-            lode_array A = decaying(types[t], shapes[k][0], shapes[k][1], 0.85), U = { 0 }, s = { 0 }, V = { 0 };
+            lode_array A = decaying(types[t], shapes[k][0], shapes[k][1], 0.85), U = { 0 },
+                       s = { 0 }, V = { 0 };
             const double eps = lode_i_epsilon(types[t]), norm = norm_of(&A);
             assert_ok(&ctx, lode_i_svd(&ctx, &A, 90, &U, &s, &V));
             double best = 0;
@@ -153,7 +154,8 @@ static void every_method_gives_the_best_approximation(void **state)
                     assert_near(lode_i_get1(&r.s, i), lode_i_get1(&s, i),
                                 (lode_i_is_single(types[t]) ? 5e-5 : 1e-6) * lode_i_get1(&s, i));
                 const double error = error_of(&A, &r);
-                assert_le(error, best * (1 + (lode_i_is_single(types[t]) ? 1e-4 : 1e-6))); /* Eckart-Young: no better */
+                /* Eckart-Young: no better */
+                assert_le(error, best * (1 + (lode_i_is_single(types[t]) ? 1e-4 : 1e-6)));
                 assert_le(best, error * (1 + 64 * eps));
                 assert_near(r.c.absolute, error, 1e-4 * error);
                 assert_near(r.c.value, error / norm, 1e-4 * error / norm);
@@ -192,7 +194,8 @@ typedef struct matrix {
     int stop;
 } matrix;
 
-static int multiply(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y, int64_t ldy)
+static int multiply(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y,
+                    int64_t ldy)
 {
     const matrix *M = data;
     const double *u = x;
@@ -229,12 +232,15 @@ static void every_kind_of_input_agrees(void **state)
     lode_sparse sparse;
     lode_linop *op = NULL;
     matrix M = { A.data, 140, 80, 0 };
-    const lode_callback f = { .dtype = LODE_F64, .rows = 140, .cols = 80, .fn = multiply, .data = &M };
+    const lode_callback f = {
+        .dtype = LODE_F64, .rows = 140, .cols = 80, .fn = multiply, .data = &M
+    };
     to_sparse(&A, &sparse);
     assert_ok(&ctx, lode_i_source_from_array(&ctx, &A, &source));
     assert_ok(&ctx, lode_linop_from(&ctx, lode_from_array(&A), &op));
-    const lode_value values[] = { lode_from_array(&A), lode_from_source(&source), lode_from_linop(op),
-                                  lode_from_sparse(&sparse), lode_from_callback(&f) };
+    const lode_value values[] = { lode_from_array(&A), lode_from_source(&source),
+                                  lode_from_linop(op), lode_from_sparse(&sparse),
+                                  lode_from_callback(&f) };
     for (int m = 0; m < 3; m++) {
         result first = { 0 };
         for (int i = 0; i < 5; i++) {
@@ -280,7 +286,8 @@ static void bits_do_not_depend_on_schedule(void **state)
                 o.tol = (lode_auto_f64){ true, 1e-2 };
                 ctx.threads = i < 3 ? i + 1 : 2;
                 lode_ctx_set_memory(&ctx, i == 4 ? UINT64_C(3) << 23 : UINT64_C(1) << 30);
-                assert_ok(&ctx, svd(o, i < 3 ? lode_from_array(&A) : lode_from_source(&source), &r[i]));
+                assert_ok(&ctx,
+                          svd(o, i < 3 ? lode_from_array(&A) : lode_from_source(&source), &r[i]));
                 assert_same(&r[0], &r[i]);
             }
             for (int i = 0; i < 5; i++)
@@ -305,7 +312,8 @@ static void the_error_leads_to_the_smallest_rank(void **state)
                 const double norm = norm_of(&A);
                 assert_ok(&ctx, lode_i_svd(&ctx, &A, 60, NULL, &s, NULL));
                 int64_t want = 60;
-                for (double tail = 0; want > 1; want--) { /* brute force, the last rank tried that still fits */
+                for (double tail = 0; want > 1;
+                     want--) { /* brute force, the last rank tried that still fits */
                     tail = hypot(tail, lode_i_get1(&s, want - 1));
                     if (tail > errors[e] * norm)
                         break;
@@ -330,7 +338,7 @@ static void the_error_leads_to_the_smallest_rank(void **state)
                 }
                 LODE_FREE(&A, &s);
             }
-    }
+}
 
 static void without_rank_or_error_all_triplets(void **state)
 {
@@ -350,7 +358,9 @@ static void without_rank_or_error_all_triplets(void **state)
 static void sizes_zero_and_one(void **state)
 {
     (void)state;
-    static const int64_t shapes[][2] = { { 0, 3 }, { 3, 0 }, { 0, 0 }, { 1, 1 }, { 1, 7 }, { 7, 1 } };
+    static const int64_t shapes[][2] = {
+        { 0, 3 }, { 3, 0 }, { 0, 0 }, { 1, 1 }, { 1, 7 }, { 7, 1 }
+    };
     for (int k = 0; k < 6; k++)
         for (int m = 0; m < 3; m++) {
             const int64_t most = lode_i_min(shapes[k][0], shapes[k][1]);
@@ -372,11 +382,13 @@ static void sizes_zero_and_one(void **state)
 static void rank_deficient_and_far_from_one(void **state)
 {
     (void)state;
-    static const double scales[2][5] = { { 1, 1e30, 1e-30, 1e36, 1e-40 }, { 1, 1e300, 1e-300, 1e306, 1e-312 } };
+    static const double scales[2][5] = { { 1, 1e30, 1e-30, 1e36, 1e-40 },
+                                         { 1, 1e300, 1e-300, 1e306, 1e-312 } };
     for (int t = 0; t < 2; t++)
         for (int m = 0; m < 3; m++)
             for (int i = 0; i < 5; i++) {
-                lode_array L = random_matrix(types[t], 50, 4, 6), R = random_matrix(types[t], 4, 30, 7), A = { 0 }, s = { 0 };
+                lode_array L = random_matrix(types[t], 50, 4, 6),
+                           R = random_matrix(types[t], 4, 30, 7), A = { 0 }, s = { 0 };
                 result r = { 0 };
                 assert_ok(&ctx, lode_i_gemm(&ctx, LODE_N, LODE_N, &L, &R, &A));
                 assert_ok(&ctx, lode_i_svd(&ctx, &A, 30, NULL, &s, NULL));
@@ -391,7 +403,8 @@ static void rank_deficient_and_far_from_one(void **state)
                 /* denormal entries have few digits: 2^-149 or 2^-1074 absolute */
                 const double grain = (t ? 0x1p-1074 : 0x1p-149) / scales[t][i] * 64;
                 for (int64_t k = 0; k < 7; k++)
-                    assert_near(lode_i_get1(&r.s, k) / scales[t][i], k < 4 ? lode_i_get1(&s, k) : 0, 256 * eps * top + grain);
+                    assert_near(lode_i_get1(&r.s, k) / scales[t][i], k < 4 ? lode_i_get1(&s, k) : 0,
+                                256 * eps * top + grain);
                 assert_le(off_orthonormal(&r.U), 256 * eps);
                 assert_le(off_orthonormal(&r.V), 256 * eps);
                 free_result(&r);
@@ -419,11 +432,14 @@ static void every_stored_type_is_taken(void **state)
     (void)state;
     for (int d = 0; d < LODE_DTYPE_COUNT; d++)
         for (int m = 0; m < 3; m++) {
-            lode_array wide = random_matrix(LODE_F64, 48, 64, 8), A = { 0 }, same = { 0 }, s = { 0 };
+            lode_array wide = random_matrix(LODE_F64, 48, 64, 8), A = { 0 }, same = { 0 },
+                       s = { 0 };
             result r = { 0 };
             assert_ok(&ctx, lode_i_scale(&ctx, 30, &wide));
             assert_ok(&ctx, lode_array_cast(&ctx, &wide, (lode_dtype)d, &A));
-            assert_ok(&ctx, lode_array_cast(&ctx, &A, lode_i_is_complex((lode_dtype)d) ? LODE_C128 : LODE_F64, &same));
+            assert_ok(&ctx, lode_array_cast(&ctx, &A,
+                                            lode_i_is_complex((lode_dtype)d) ? LODE_C128 : LODE_F64,
+                                            &same));
             assert_ok(&ctx, lode_i_svd(&ctx, &same, 48, NULL, &s, NULL));
             assert_ok(&ctx, svd(by(methods[m], 3), lode_from_array(&A), &r));
             assert_int_equal(r.U.dtype, lode_i_arith((lode_dtype)d));
@@ -442,7 +458,9 @@ static void errors_leave_the_outputs(void **state)
     lode_array A = random_matrix(LODE_F64, 120, 100, 9), bad = { 0 }, big = { 0 };
     result r = { 0 };
     matrix M = { A.data, 120, 100, 0 };
-    const lode_callback f = { .dtype = LODE_F64, .rows = 120, .cols = 100, .fn = multiply, .data = &M };
+    const lode_callback f = {
+        .dtype = LODE_F64, .rows = 120, .cols = 100, .fn = multiply, .data = &M
+    };
     assert_ok(&ctx, svd(rank(3), lode_from_array(&A), &r));
     const void *const kept[] = { r.U.data, r.s.data, r.V.data };
     const lode_value a = lode_from_array(&A);
@@ -504,7 +522,8 @@ static void the_peak_is_within_the_plan(void **state)
                     static const char *const names[] = { "krylov", "golub-kahan", "full" };
                     assert_ok(&ctx, lode_call_init(&ctx, &lode_op_svd, &call));
                     assert_ok(&ctx, lode_call_set(&ctx, &call, "method", names[m]));
-                    assert_ok(&ctx, lode_call_set(&ctx, &call, kind % 2 ? "error" : "rank", kind % 2 ? "0.02" : "7"));
+                    assert_ok(&ctx, lode_call_set(&ctx, &call, kind % 2 ? "error" : "rank",
+                                                  kind % 2 ? "0.02" : "7"));
                     assert_ok(&ctx, lode_call_input(&ctx, &call, NULL, v));
                     assert_ok(&ctx, lode_call_plan(&ctx, &call));
                     const uint64_t before = lode_ctx_memory_used(&ctx);
@@ -533,7 +552,8 @@ static void failing_allocations_and_cancels_leave_nothing(void **state)
     lode_array A = decaying(LODE_F64, 90, 70, 0.8);
     for (int m = 0; m < 3; m++) {
         result up = { 0 };
-        assert_ok(&ctx, svd(by(methods[m], 6), lode_from_array(&A), &up)); /* threads and caches are up now */
+        /* threads and caches are up now */
+        assert_ok(&ctx, svd(by(methods[m], 6), lode_from_array(&A), &up));
         free_result(&up);
         for (int64_t n = 1, step = 1;; n += step) {
             result r = { 0 };
@@ -593,7 +613,8 @@ static void rows_are_projected_and_rebuilt(void **state)
 {
     (void)state;
     for (int t = 0; t < 4; t++) {
-        lode_array A = decaying(types[t], 40, 30, 0.7), want = { 0 }, back = { 0 }, piece = { 0 }, view = { 0 };
+        lode_array A = decaying(types[t], 40, 30, 0.7), want = { 0 }, back = { 0 }, piece = { 0 },
+                   view = { 0 };
         lode_bundle b = { 0 }, codes = { 0 };
         const lode_array *c = NULL;
         const double eps = lode_i_epsilon(types[t]);
@@ -606,7 +627,8 @@ static void rows_are_projected_and_rebuilt(void **state)
         assert_ok(&ctx, lode_invert(&ctx, &b, lode_none(), NULL, &back));
         assert_near(diff(&back, &A), error_of(&A, &r), 1e-3 * error_of(&A, &r));
         lode_array again = { 0 };
-        assert_ok(&ctx, lode_invert(&ctx, &b, lode_from_array(c), NULL, &again)); /* A V V^H, the same matrix */
+        /* A V V^H, the same matrix */
+        assert_ok(&ctx, lode_invert(&ctx, &b, lode_from_array(c), NULL, &again));
         assert_le(diff(&back, &again), 256 * eps * norm_of(&A));
         const lode_part part = { .ndim = 2, .start = { 3, 5 }, .count = { 4, -1 } };
         assert_ok(&ctx, lode_invert(&ctx, &b, lode_none(), &part, &piece));
@@ -624,7 +646,8 @@ static void new_rows_give_what_starting_over_gives(void **state)
     (void)state;
     for (int t = 0; t < 4; t++)
         for (int whole = 0; whole < 2; whole++) {
-            lode_array A = decaying(types[t], 90, 30, 0.7), first = lode_i_rows(&A, 0, 60), rest = lode_i_rows(&A, 60, 90);
+            lode_array A = decaying(types[t], 90, 30, 0.7), first = lode_i_rows(&A, 0, 60),
+                       rest = lode_i_rows(&A, 60, 90);
             lode_bundle b = { 0 }, more = { 0 }, last = { 0 }, both = { 0 }, scratch = { 0 };
             const double eps = lode_i_epsilon(types[t]), norm = norm_of(&A);
             fit(&first, whole ? NULL : "rank", whole ? NULL : "12", &b);
@@ -642,9 +665,10 @@ static void new_rows_give_what_starting_over_gives(void **state)
                 assert_le(off_orthonormal(&r.V), 256 * eps);
                 assert_int_equal(r.c.kind, LODE_CERT_BOUND);
                 assert_le(error, r.c.absolute * (1 + 1e-3) + 64 * eps * norm); /* the bound holds */
-                assert_le(error, 3 * best + 64 * eps * norm);                  /* cuts: 2 of them and the last */
+                assert_le(error, 3 * best + 64 * eps * norm); /* cuts: 2 of them and the last */
                 for (int64_t k = 0; k < 4; k++)
-                    assert_near(lode_i_get1(&r.s, k), lode_i_get1(&want.s, k), best + 256 * eps * norm);
+                    assert_near(lode_i_get1(&r.s, k), lode_i_get1(&want.s, k),
+                                best + 256 * eps * norm);
                 lode_certificate found = { 0 };
                 assert_ok(&ctx, lode_verify(&ctx, i ? &both : &more, lode_from_array(&A), &found));
                 free_result(&r);
@@ -702,7 +726,8 @@ static void tampering_is_caught(void **state)
                 b.certificate.value *= 0.5, b.certificate.absolute *= 0.5;
             else if (what == 5)
                 lode_i_set2(&r.U, 0, 0, NAN);
-            else if (what == 6) { /* columns turned together stay orthonormal: only the original tells */
+            /* columns turned together stay orthonormal: only the original tells */
+            else if (what == 6) {
                 for (int64_t i = 0; i < 50; i++)
                     lode_i_set2(&r.U, i, 0, -lode_i_get2(&r.U, i, 0));
             }
@@ -725,7 +750,8 @@ static void tampering_is_caught(void **state)
 static void what_does_not_fit_a_verb_is_said(void **state)
 {
     (void)state;
-    lode_array A = decaying(LODE_F64, 20, 10, 0.8), narrow = random_matrix(LODE_F64, 4, 9, 12), single = { 0 };
+    lode_array A = decaying(LODE_F64, 20, 10, 0.8), narrow = random_matrix(LODE_F64, 4, 9, 12),
+               single = { 0 };
     lode_bundle b = { 0 }, c = { 0 }, out = { 0 };
     lode_array y = { 0 };
     fit(&A, "rank", "3", &b);
@@ -762,7 +788,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_stored_type_is_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_leave_the_outputs, setup, teardown),
         cmocka_unit_test_setup_teardown(the_peak_is_within_the_plan, setup, teardown),
-        cmocka_unit_test_setup_teardown(failing_allocations_and_cancels_leave_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(failing_allocations_and_cancels_leave_nothing, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(rows_are_projected_and_rebuilt, setup, teardown),
         cmocka_unit_test_setup_teardown(new_rows_give_what_starting_over_gives, setup, teardown),
         cmocka_unit_test_setup_teardown(an_error_asked_for_holds_after_updates, setup, teardown),

@@ -1,8 +1,10 @@
-/* Calls by name and typed calls: binding of inputs, shapes, kinds, plans, verbs on bundles, all through the probe. */
+/* Calls by name and typed calls: binding of inputs, shapes, kinds, plans, verbs on bundles, all
+ * through the probe. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <math.h>
@@ -52,7 +54,8 @@ static void ok(fix *f, lode_status st)
 static void fails(fix *f, lode_status st, lode_status want, const char *mentions)
 {
     if (st != want)
-        fail_msg("got %s, not %s: %s", lode_status_name(st), lode_status_name(want), lode_message(&f->ctx));
+        fail_msg("got %s, not %s: %s", lode_status_name(st), lode_status_name(want),
+                 lode_message(&f->ctx));
     if (!strstr(lode_message(&f->ctx), mentions))
         fail_msg("'%s' does not mention '%s'", lode_message(&f->ctx), mentions);
 }
@@ -75,7 +78,8 @@ static void inputs_bind_in_order_and_by_name(void **state)
     run_basic(f);
     ok(f, lode_bundle_array(&f->ctx, &f->result, "total", &total));
     for (int i = 0; i < 6; i++)
-        assert_true(lode_array_get(total, (const int64_t[]){ i / 3, i % 3 }) == 0.5 * (2 * f->a[i] + f->b[i]));
+        assert_true(lode_array_get(total, (const int64_t[]){ i / 3, i % 3 }) ==
+                    0.5 * (2 * f->a[i] + f->b[i]));
     ok(f, lode_bundle_i64(&f->ctx, &f->result, "terms", &terms));
     assert_int_equal(terms, 3);
     assert_string_equal(lode_bundle_get(&f->result, "note").as.text, "hello");
@@ -84,7 +88,8 @@ static void inputs_bind_in_order_and_by_name(void **state)
     assert_int_equal(f->result.meta.input_bytes, 48);
 }
 
-static int matrix(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y, int64_t ldy)
+static int matrix(void *data, bool adjoint, int64_t k, const void *x, int64_t ldx, void *y,
+                  int64_t ldy)
 {
     const double *m = data, *from = x;
     double *to = y;
@@ -111,20 +116,24 @@ static void callbacks_are_applied(void **state)
     ok(f, lode_bundle_array(&f->ctx, &f->result, "total", &total));
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 3; j++) /* A + A B^T */
-            assert_true(lode_array_get(total, (const int64_t[]){ i, j }) == f->a[3 * i + j] + f->a[3 * i + (j + 1) % 3]);
+            assert_true(lode_array_get(total, (const int64_t[]){ i, j }) ==
+                        f->a[3 * i + j] + f->a[3 * i + (j + 1) % 3]);
 }
 
 static void complex_data_and_conjugates(void **state)
 {
     fix *f = *state;
     const float z[4] = { 1, 2, 3, -4 };
-    const lode_array Z = lode_array_wrap((void *)(uintptr_t)z, LODE_C64, 2, (const int64_t[]){ 1, 2 });
+    const lode_array Z = lode_array_wrap((void *)(uintptr_t)z, LODE_C64, 2,
+                                         (const int64_t[]){ 1, 2 });
     lode_array w = { 0 };
     const float weight[2] = { 2, 3 };
-    const lode_array W = lode_array_wrap((void *)(uintptr_t)weight, LODE_F32, 1, (const int64_t[]){ 2 });
+    const lode_array W = lode_array_wrap((void *)(uintptr_t)weight, LODE_F32, 1,
+                                         (const int64_t[]){ 2 });
     lode_probe_opts o = lode_probe_defaults();
     o.conjugate = true, o.weights = &W;
-    ok(f, lode_probe(&f->ctx, &o, lode_from_array(&Z), lode_from_text(""), lode_none(), lode_none(), &w, NULL));
+    ok(f, lode_probe(&f->ctx, &o, lode_from_array(&Z), lode_from_text(""), lode_none(), lode_none(),
+                     &w, NULL));
     assert_int_equal(w.dtype, LODE_C64);
     const float *got = w.data;
     assert_true(got[0] == 2 && got[1] == -4 && got[2] == 9 && got[3] == 12);
@@ -140,9 +149,11 @@ static void wrong_requests_name_what_is_wrong(void **state)
     const lode_array whole = lode_array_wrap(f->a, LODE_I64, 2, (const int64_t[]){ 2, 3 });
     fails(f, lode_call_run(ctx, &f->call, &f->result), LODE_EUSAGE, "input A is missing");
     fails(f, lode_call_set(ctx, &f->call, "sclae", "1"), LODE_EUSAGE, "did you mean --scale?");
-    fails(f, lode_call_input(ctx, &f->call, "C", lode_from_array(&f->A)), LODE_EUSAGE, "no input C");
+    fails(f, lode_call_input(ctx, &f->call, "C", lode_from_array(&f->A)), LODE_EUSAGE,
+          "no input C");
     ok(f, lode_call_input(ctx, &f->call, "A", lode_from_array(&flat)));
-    fails(f, lode_call_input(ctx, &f->call, "A", lode_from_array(&flat)), LODE_EUSAGE, "given twice");
+    fails(f, lode_call_input(ctx, &f->call, "A", lode_from_array(&flat)), LODE_EUSAGE,
+          "given twice");
     ok(f, lode_call_input(ctx, &f->call, "note", lode_from_text("")));
     fails(f, lode_call_run(ctx, &f->call, &f->result), LODE_ESHAPE, "(m,n)");
     f->call.in[0] = lode_from_array(&whole);
@@ -164,7 +175,9 @@ static void options_without_defaults_are_refused(void **state)
     fix *f = *state;
     lode_probe_opts o = { 0 };
     lode_array t = { 0 };
-    fails(f, lode_probe(&f->ctx, &o, lode_from_array(&f->A), lode_from_text(""), lode_none(), lode_none(), &t, NULL),
+    fails(f,
+          lode_probe(&f->ctx, &o, lode_from_array(&f->A), lode_from_text(""), lode_none(),
+                     lode_none(), &t, NULL),
           LODE_EPARAM, "lode_probe_defaults");
     assert_null(t.data);
 }
@@ -275,7 +288,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(complex_data_and_conjugates, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_requests_name_what_is_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(options_without_defaults_are_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_plan_is_made_once_and_holds_the_budget, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_plan_is_made_once_and_holds_the_budget, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(verbs_use_the_op_that_the_bundle_records, setup, teardown),
         cmocka_unit_test_setup_teardown(bundles_without_an_op_have_no_verbs, setup, teardown),
         cmocka_unit_test_setup_teardown(search_ranks_by_words, setup, teardown),

@@ -1,8 +1,10 @@
-/* Options: what is written reads back, defaults come from the table, wrong text is refused with a sentence. */
+/* Options: what is written reads back, defaults come from the table, wrong text is refused with a
+ * sentence. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdint.h>
+
 #include <cmocka.h>
 
 #include <math.h>
@@ -45,37 +47,26 @@ static void written_forms_read_back(void **state)
     static const struct {
         const char *name, *text, *printed; /* printed NULL: as text */
     } cases[] = {
-        { "conjugate", "true", NULL },
-        { "conjugate", "off", "false" },
-        { "repeat", "9", NULL },
-        { "salt", "1000000000000000000", NULL },
-        { "scale", "-0.1", NULL },
-        { "scale", "1e-08", NULL },
-        { "mode", "mean", NULL },
-        { "label", "two words", NULL },
-        { "limit", "auto", NULL },
-        { "limit", "12", NULL },
-        { "shift", "0.25", NULL },
-        { "rank", "3,4,5", NULL },
-        { "rank", "auto", NULL },
-        { "error", "0.001", "0.001:rel" },
-        { "error", "0.5:maxrel", NULL },
-        { "error", "60:psnr=255", NULL },
-        { "error", "none", NULL },
-        { "budget", "64K", "65536" },
-        { "budget", "params=1000", NULL },
-        { "budget", "bits=3.5", NULL },
-        { "axes", "0,-1", NULL },
-        { "axes", "all", NULL },
-        { "points", "1,2.5,-3", NULL },
-        { "missing", "nan", NULL },
+        { "conjugate", "true", NULL },     { "conjugate", "off", "false" },
+        { "repeat", "9", NULL },           { "salt", "1000000000000000000", NULL },
+        { "scale", "-0.1", NULL },         { "scale", "1e-08", NULL },
+        { "mode", "mean", NULL },          { "label", "two words", NULL },
+        { "limit", "auto", NULL },         { "limit", "12", NULL },
+        { "shift", "0.25", NULL },         { "rank", "3,4,5", NULL },
+        { "rank", "auto", NULL },          { "error", "0.001", "0.001:rel" },
+        { "error", "0.5:maxrel", NULL },   { "error", "60:psnr=255", NULL },
+        { "error", "none", NULL },         { "budget", "64K", "65536" },
+        { "budget", "params=1000", NULL }, { "budget", "bits=3.5", NULL },
+        { "axes", "0,-1", NULL },          { "axes", "all", NULL },
+        { "points", "1,2.5,-3", NULL },    { "missing", "nan", NULL },
         { "missing", "-999", NULL },
     };
     fix *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         lode_text t = { 0 };
         const lode_param *p = row(cases[i].name);
-        assert_int_equal(lode_i_param_parse(&f->ctx, &lode_op_probe, p, cases[i].text, &f->o), LODE_OK);
+        assert_int_equal(lode_i_param_parse(&f->ctx, &lode_op_probe, p, cases[i].text, &f->o),
+                         LODE_OK);
         assert_int_equal(lode_i_param_print(&f->ctx, p, &f->o, &t), LODE_OK);
         assert_string_equal(t.text, cases[i].printed ? cases[i].printed : cases[i].text);
         lode_i_text_free(&t);
@@ -85,15 +76,40 @@ static void written_forms_read_back(void **state)
 static void wrong_text_is_refused_and_nothing_changes(void **state)
 {
     static const char *const cases[][2] = {
-        { "conjugate", "maybe" }, { "repeat", "3.5" },       { "repeat", "10" },        { "repeat", "" },
-        { "repeat", "-1" },       { "salt", "-1" },          { "scale", "nan" },        { "scale", "1e3" },
-        { "scale", "2x" },        { "mode", "max" },         { "limit", "0" },          { "limit", "few" },
-        { "rank", "3,,4" },       { "rank", "3," },          { "rank", "0" },           { "rank", "" },
-        { "rank", "99999999999999999999" },                  { "error", "0" },          { "error", "-1" },
-        { "error", "nan" },       { "error", "1e-3:abs" },   { "error", "60:psnr=0" },  { "error", "1:psnr=" },
-        { "budget", "0" },        { "budget", "params=x" },  { "budget", "12Q" },       { "budget", "size=3" },
-        { "axes", "1.5" },        { "axes", "" },            { "points", "1,a" },       { "points", "1e9" },
-        { "missing", "zero" },    { "shift", "2" },          { "weights", "w.npy" },
+        { "conjugate", "maybe" },
+        { "repeat", "3.5" },
+        { "repeat", "10" },
+        { "repeat", "" },
+        { "repeat", "-1" },
+        { "salt", "-1" },
+        { "scale", "nan" },
+        { "scale", "1e3" },
+        { "scale", "2x" },
+        { "mode", "max" },
+        { "limit", "0" },
+        { "limit", "few" },
+        { "rank", "3,,4" },
+        { "rank", "3," },
+        { "rank", "0" },
+        { "rank", "" },
+        { "rank", "99999999999999999999" },
+        { "error", "0" },
+        { "error", "-1" },
+        { "error", "nan" },
+        { "error", "1e-3:abs" },
+        { "error", "60:psnr=0" },
+        { "error", "1:psnr=" },
+        { "budget", "0" },
+        { "budget", "params=x" },
+        { "budget", "12Q" },
+        { "budget", "size=3" },
+        { "axes", "1.5" },
+        { "axes", "" },
+        { "points", "1,a" },
+        { "points", "1e9" },
+        { "missing", "zero" },
+        { "shift", "2" },
+        { "weights", "w.npy" },
     };
     fix *f = *state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

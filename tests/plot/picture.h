@@ -1,4 +1,5 @@
-/* What the tests of figures share: a figure with a heap and a folder, and reading pictures back with libpng. */
+/* What the tests of figures share: a figure with a heap and a folder, and reading pictures back
+ * with libpng. */
 #ifndef LODE_TESTS_PICTURE_H
 #define LODE_TESTS_PICTURE_H
 
@@ -40,7 +41,10 @@ static inline int bench_teardown(void **state)
     return 0;
 }
 
-static inline lode_array vector(double *v, int64_t n) { return lode_array_wrap(v, LODE_F64, 1, &n); }
+static inline lode_array vector(double *v, int64_t n)
+{
+    return lode_array_wrap(v, LODE_F64, 1, &n);
+}
 static inline lode_array matrix(double *v, int64_t rows, int64_t cols)
 {
     return lode_array_wrap(v, LODE_F64, 2, (const int64_t[2]){ rows, cols });
@@ -49,7 +53,8 @@ static inline lode_array matrix(double *v, int64_t rows, int64_t cols)
 static inline lode_panel *panel(bench *b, const char *title)
 {
     lode_panel *p = NULL;
-    assert_ok(&b->context, lode_i_panel(&b->context, b->figure, title, "time (s)", "height (m)", &p));
+    assert_ok(&b->context,
+              lode_i_panel(&b->context, b->figure, title, "time (s)", "height (m)", &p));
     return p;
 }
 
@@ -74,7 +79,10 @@ static inline char *slurp(const char *path, size_t *size)
     return bytes;
 }
 
-typedef struct picture { int w, h; uint8_t *rgba; } picture;
+typedef struct picture {
+    int w, h;
+    uint8_t *rgba;
+} picture;
 
 static inline picture picture_decode(const void *bytes, size_t size)
 {

@@ -6,7 +6,8 @@ static double distance(lode_rgba a, lode_rgba b)
     double p[3], q[3];
     lode_i_oklab(a, p);
     lode_i_oklab(b, q);
-    return sqrt((p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1]) + (p[2] - q[2]) * (p[2] - q[2]));
+    return sqrt((p[0] - q[0]) * (p[0] - q[0]) + (p[1] - q[1]) * (p[1] - q[1]) +
+                (p[2] - q[2]) * (p[2] - q[2]));
 }
 
 /* Oklab's published check: white is (1, 0, 0), and sRGB red is (0.628, 0.225, 0.126). */
@@ -37,7 +38,8 @@ static void sequential_rises_in_even_steps(void **state)
     }
     for (int i = 0; i + 15 < 256; i += 15)
         total += distance(map[i], map[i + 15]);
-    for (int i = 0; i + 15 < 256; i += 15) /* chords of a curved path: a tenth leaves room for bends and rounding */
+    for (int i = 0; i + 15 < 256;
+         i += 15) /* chords of a curved path: a tenth leaves room for bends and rounding */
         assert_near(distance(map[i], map[i + 15]) * 17 / total, 1, 0.12);
     for (int i = 1; i < 256; i++)
         assert_true(apart(map[i], map[i - 1]) > 0);
@@ -73,11 +75,14 @@ static uint8_t screen(double v)
     return (uint8_t)(255 * (v <= 0.0031308 ? 12.92 * v : 1.055 * pow(v, 1 / 2.4) - 0.055) + 0.5);
 }
 
-/* What a protanope and a deuteranope see, after Vienot, Brettel and Mollon (1999), in linear light. */
+/* What a protanope and a deuteranope see, after Vienot, Brettel and Mollon (1999), in linear
+ * light. */
 static lode_rgba as_seen(lode_rgba c, int kind)
 {
-    static const double m[2][3][3] = { { { 0.11238, 0.88762, 0 }, { 0.11238, 0.88762, 0 }, { 0.00401, -0.00401, 1 } },
-                                       { { 0.29275, 0.70725, 0 }, { 0.29275, 0.70725, 0 }, { -0.02234, 0.02234, 1 } } };
+    static const double m[2][3][3] = {
+        { { 0.11238, 0.88762, 0 }, { 0.11238, 0.88762, 0 }, { 0.00401, -0.00401, 1 } },
+        { { 0.29275, 0.70725, 0 }, { 0.29275, 0.70725, 0 }, { -0.02234, 0.02234, 1 } }
+    };
     if (kind < 0)
         return c;
     const double v[3] = { linear(c.r), linear(c.g), linear(c.b) };

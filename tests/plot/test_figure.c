@@ -1,5 +1,5 @@
-/* Figures whole: pixels where the data say, gaps, groups, legends off the data, the same bytes every time, and
- * every failure survived. */
+/* Figures whole: pixels where the data say, gaps, groups, legends off the data, the same bytes
+ * every time, and every failure survived. */
 #include "picture.h"
 
 #include <sys/stat.h>
@@ -27,7 +27,8 @@ static void a_line_passes_through_its_pixels(void **state)
         const lode_rgba ink = lode_i_palette(dark, 0), paper = lode_i_theme(dark).paper;
         for (int i = 2; i < 198; i++) {
             const double px = lode_i_px(l, i + 1), py = lode_i_py(l, y[i]);
-            assert_le(apart(picture_at(&p, px, py), ink), 150); /* at most 0.71 pixels from the line: 0.69 ink */
+            /* at most 0.71 pixels from the line: 0.69 ink */
+            assert_le(apart(picture_at(&p, px, py), ink), 150);
             /* 9 pixels above or below there is paper or grid */
             assert_true(apart(picture_at(&p, px, py - 9), paper) < 120 || py - 9 < l->plot.y);
         }
@@ -54,7 +55,8 @@ static void missing_values_are_gaps(void **state)
     const lode_rgba ink = lode_i_palette(false, 0);
     for (int i = 42; i < 58; i++)
         if (abs(i - 50) > 1)
-            assert_true(apart(picture_at(&p, lode_i_px(l, i + 1), lode_i_py(l, 0.01 * i)), ink) > 150);
+            assert_true(apart(picture_at(&p, lode_i_px(l, i + 1), lode_i_py(l, 0.01 * i)), ink) >
+                        150);
     assert_le(apart(picture_at(&p, lode_i_px(l, 51), lode_i_py(l, 0.5)), ink), 60);
     assert_true(apart(picture_at(&p, lode_i_px(l, 81), lode_i_py(l, 0.80)), ink) > 150);
     free(p.rgba);
@@ -81,12 +83,15 @@ static void image_cells_have_their_colours(void **state)
         for (int c = 0; c < 6; c++) {
             const double value = v[6 * r + c];
             for (int k = 0; k < 9; k++) { /* all over the cell, row 0 on top */
-                const double px = lode_i_px(l, c + 0.4 * (k % 3 - 1)), py = lode_i_py(l, r + 0.4 * (k / 3 - 1));
+                const double px = lode_i_px(l, c + 0.4 * (k % 3 - 1)),
+                             py = lode_i_py(l, r + 0.4 * (k / 3 - 1));
                 assert_true(py > l->plot.y + l->plot.h * r / 5 - 1e-9);
                 if (isnan(value))
                     assert_true(apart(picture_at(&p, px, py), map[127]) > 0);
                 else /* symmetric about 0: -19 to 19 */
-                    assert_int_equal(apart(picture_at(&p, px, py), map[(int)floor(255 * (value + 19) / 38 + 0.5)]), 0);
+                    assert_int_equal(apart(picture_at(&p, px, py),
+                                           map[(int)floor(255 * (value + 19) / 38 + 0.5)]),
+                                     0);
             }
         }
     /* the gap shows both paper and hatching */
@@ -102,14 +107,16 @@ static void image_cells_have_their_colours(void **state)
     lode_i_sheet_free(&s);
 }
 
-/* A matrix far larger than the picture: each pixel is the mean of its block, computed here from the formula. */
+/* A matrix far larger than the picture: each pixel is the mean of its block, computed here from the
+ * formula. */
 static void large_images_are_averaged(void **state)
 {
     bench *b = *state;
     const int64_t rows = 2500, cols = 300;
     float *v = malloc(sizeof(float) * (size_t)(rows * cols));
     for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < cols; j++) /* a checkerboard of one cell on a ramp: the mean is the ramp */
+        for (int64_t j = 0; j < cols;
+             j++) /* a checkerboard of one cell on a ramp: the mean is the ramp */
             v[i * cols + j] = (float)(100.0 * (double)j / (double)cols + ((i + j) % 2 ? 40 : -40));
     const lode_array a = lode_array_wrap(v, LODE_F32, 2, (const int64_t[2]){ rows, cols });
     assert_ok(&b->context, lode_i_panel_image(&b->context, panel(b, "ramp"), &a, 0, 100, false));
@@ -138,13 +145,15 @@ static void every_type_and_stride_is_read(void **state)
         v[i] = (int16_t)(i * i - 50);
     const lode_array whole = lode_array_wrap(v, LODE_I16, 2, (const int64_t[2]){ 4, 6 });
     lode_array turned = { 0 }, column = { 0 }, row = { 0 };
-    assert_ok(&b->context, lode_array_permute(&b->context, &whole, (const int[2]){ 1, 0 }, &turned));
+    assert_ok(&b->context,
+              lode_array_permute(&b->context, &whole, (const int[2]){ 1, 0 }, &turned));
     assert_ok(&b->context, lode_array_slice(&b->context, &turned, 1, 2, 3, 1, &column)); /* 6 x 1 */
-    assert_ok(&b->context, lode_array_slice(&b->context, &whole, 0, 2, 3, 1, &row));      /* 1 x 6 */
+    assert_ok(&b->context, lode_array_slice(&b->context, &whole, 0, 2, 3, 1, &row));     /* 1 x 6 */
     lode_panel *p = panel(b, "types");
     assert_ok(&b->context, lode_i_panel_line(&b->context, p, NULL, NULL, &column));
     assert_ok(&b->context, lode_i_panel_line(&b->context, p, NULL, NULL, &row));
-    assert_ok(&b->context, lode_i_panel_image(&b->context, panel(b, "turned"), &turned, 0, 0, false));
+    assert_ok(&b->context,
+              lode_i_panel_image(&b->context, panel(b, "turned"), &turned, 0, 0, false));
     for (int i = 0; i < 6; i++) {
         assert_near(p->series[0].y[i], v[12 + i], 0);
         assert_near(p->series[1].y[i], v[12 + i], 0);
@@ -187,14 +196,16 @@ static void groups_have_colours(void **state)
     /* numbers that are no labels: a colour bar */
     double w[5] = { 0.5, 1.5, 2.5, 3.5, 4.5 };
     const lode_array aw = vector(w, 5);
-    assert_ok(&b->context, lode_i_panel_points(&b->context, panel(b, "values"), "depth", &ax, &ay, &aw));
+    assert_ok(&b->context,
+              lode_i_panel_points(&b->context, panel(b, "values"), "depth", &ax, &ay, &aw));
     l = laid(b, &s, 600);
     assert_true(s.panel[1].bar.w > 5 && s.panel[0].bar.w == 0);
     assert_string_equal(s.panel[1].unit, "depth");
     lode_i_sheet_free(&s);
 }
 
-/* Whatever the data, an inner legend touches no datum; where no corner is free it stands below the plot. */
+/* Whatever the data, an inner legend touches no datum; where no corner is free it stands below the
+ * plot. */
 static void legends_stay_off_the_data(void **state)
 {
     bench *b = *state;
@@ -228,7 +239,8 @@ static void legends_stay_off_the_data(void **state)
         const lode_series *d = &b->figure->panels[k]->series[0];
         for (int i = 0; i + 1 < 30; i++)
             for (double t = 0; t <= 1; t += 0.02) {
-                const double px = lode_i_px(l, d->x[i] + t), py = lode_i_py(l, d->y[i] + t * (d->y[i + 1] - d->y[i]));
+                const double px = lode_i_px(l, d->x[i] + t),
+                             py = lode_i_py(l, d->y[i] + t * (d->y[i + 1] - d->y[i]));
                 assert_false(px > g.x && px < g.x + g.w && py > g.y && py < g.y + g.h);
             }
     }
@@ -239,7 +251,8 @@ static void legends_stay_off_the_data(void **state)
 static void nothing_to_draw_is_said(void **state)
 {
     bench *b = *state;
-    double none[3] = { NAN, INFINITY, -INFINITY }, negative[2] = { -1, 0 }, mixed[4] = { 0.1, -1, 10, 0 };
+    double none[3] = { NAN, INFINITY, -INFINITY }, negative[2] = { -1, 0 },
+           mixed[4] = { 0.1, -1, 10, 0 };
     const lode_array an = vector(none, 3), am = vector(negative, 2), ax = vector(mixed, 4);
     const lode_array ai = matrix(none, 1, 3);
     const lode_array empty = lode_array_wrap(none, LODE_F64, 1, (const int64_t[1]){ 0 });
@@ -248,7 +261,8 @@ static void nothing_to_draw_is_said(void **state)
     lode_panel *p = panel(b, "c");
     lode_i_panel_log(p, false, true);
     assert_ok(&b->context, lode_i_panel_bars(&b->context, p, NULL, &am));
-    assert_ok(&b->context, lode_i_panel_points(&b->context, panel(b, "d"), "empty", NULL, &empty, &empty));
+    assert_ok(&b->context,
+              lode_i_panel_points(&b->context, panel(b, "d"), "empty", NULL, &empty, &empty));
     const lode_array no_cells = { .ndim = 2, .dtype = LODE_F64 };
     assert_ok(&b->context, lode_i_panel_image(&b->context, panel(b, "e"), &no_cells, 0, 0, false));
     panel(b, "f");
@@ -284,7 +298,8 @@ static void scree_shows_values_and_energy(void **state)
     assert_near(e[1], 100 * 13.0 / 14, 1e-9);
     assert_near(e[3], 100, 0);
     const lode_array wrong = matrix(s, 2, 2);
-    assert_status(&b->context, lode_i_plot_scree(&b->context, b->figure, NULL, &wrong), LODE_ESHAPE);
+    assert_status(&b->context, lode_i_plot_scree(&b->context, b->figure, NULL, &wrong),
+                  LODE_ESHAPE);
     assert_int_equal(b->figure->count, 2);
     char *svg = svg_of(b, 0, false);
     assert_non_null(strstr(svg, ">spectrum</text>"));
@@ -301,7 +316,8 @@ static lode_status everything(lode_ctx *ctx, lode_figure *f)
         y[i] = 1 + sin(i) * sin(i), g[i] = i % 9;
     for (int i = 0; i < 48; i++)
         v[i] = i == 7 ? NAN : cos(i);
-    const lode_array ay = vector(y, 64), ag = vector(g, 64), av = matrix(v, 6, 8), few = vector(y, 7);
+    const lode_array ay = vector(y, 64), ag = vector(g, 64), av = matrix(v, 6, 8),
+                     few = vector(y, 7);
     LODE_TRY(lode_i_figure_caption(ctx, f, "Everything at once", "a caption"));
     LODE_TRY(lode_i_panel(ctx, f, "one", "x", "y", &p));
     LODE_TRY(lode_i_panel_line(ctx, p, "line", NULL, &ay));
@@ -438,7 +454,8 @@ static void a_full_disk_leaves_nothing(void **state)
     b->context.threads = 1;
     lode_ctx_set_memory(&b->context, lode_ctx_memory_used(&b->context) + 4096);
     place(b, "x.png", path);
-    assert_status(&b->context, lode_figure_write(&b->context, b->figure, path, 0, false, false), LODE_EBUDGET);
+    assert_status(&b->context, lode_figure_write(&b->context, b->figure, path, 0, false, false),
+                  LODE_EBUDGET);
     assert_int_equal(folder_count(b->folder), 1);
 }
 
@@ -456,13 +473,15 @@ static void cancelling_is_heard(void **state)
     char path[512];
     place(b, "x.png", path);
     b->context.progress = stop, b->context.progress_data = &calls;
-    assert_int_equal(lode_figure_write(&b->context, b->figure, path, 0, false, false), LODE_ECANCEL);
+    assert_int_equal(lode_figure_write(&b->context, b->figure, path, 0, false, false),
+                     LODE_ECANCEL);
     b->context.progress = NULL;
     assert_int_equal(folder_count(b->folder), 0);
     assert_ok(&b->context, lode_figure_write(&b->context, b->figure, path, 0, false, false));
 }
 
-/* Values at the ends of what doubles hold: drawn or counted as not drawn, never a crash or a hang. */
+/* Values at the ends of what doubles hold: drawn or counted as not drawn, never a crash or a
+ * hang. */
 static void extreme_values_are_survived(void **state)
 {
     bench *b = *state;
@@ -492,9 +511,11 @@ static void extreme_values_are_survived(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_line_passes_through_its_pixels, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(a_line_passes_through_its_pixels, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(missing_values_are_gaps, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(image_cells_have_their_colours, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(image_cells_have_their_colours, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(large_images_are_averaged, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(every_type_and_stride_is_read, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(groups_have_colours, bench_setup, bench_teardown),
@@ -502,7 +523,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_to_draw_is_said, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(scree_shows_values_and_energy, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(the_same_bytes_every_time, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(every_failing_allocation_is_survived, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(every_failing_allocation_is_survived, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(wrong_requests_are_named, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(cancelling_is_heard, bench_setup, bench_teardown),

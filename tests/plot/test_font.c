@@ -1,17 +1,25 @@
-/* Text: decoding, measuring, breaking into lines, and that every glyph is drawn within its place. */
+/* Text: decoding, measuring, breaking into lines, and that every glyph is drawn within its
+ * place. */
 #include "picture.h"
 
 static void utf8_is_decoded_strictly(void **state)
 {
     (void)state;
-    static const struct { const char *bytes; uint32_t code[4]; } cases[] = {
+    static const struct {
+        const char *bytes;
+        uint32_t code[4];
+    } cases[] = {
         { "a\xC2\xB5z", { 'a', 0xB5, 'z', 0 } },
-        { "\xE2\x88\x92" "1", { 0x2212, '1', 0 } },
+        { "\xE2\x88\x92"
+          "1",
+          { 0x2212, '1', 0 } },
         { "\xF0\x9F\x98\x80", { 0x1F600, 0 } },
-        { "\xC0\x80", { 0xFFFD, 0xFFFD, 0 } },         /* overlong */
+        { "\xC0\x80", { 0xFFFD, 0xFFFD, 0 } },             /* overlong */
         { "\xED\xA0\x80", { 0xFFFD, 0xFFFD, 0xFFFD, 0 } }, /* surrogate */
-        { "\xE2\x88", { 0xFFFD, 0xFFFD, 0 } },         /* ends early */
-        { "\xFF" "b", { 0xFFFD, 'b', 0 } },
+        { "\xE2\x88", { 0xFFFD, 0xFFFD, 0 } },             /* ends early */
+        { "\xFF"
+          "b",
+          { 0xFFFD, 'b', 0 } },
         { "\xF4\x90\x80\x80", { 0xFFFD, 0xFFFD, 0xFFFD, 0xFFFD } }, /* beyond Unicode */
     };
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
@@ -21,7 +29,10 @@ static void utf8_is_decoded_strictly(void **state)
     }
 }
 
-typedef struct extent { double x0, y0, x1, y1; int strokes; } extent;
+typedef struct extent {
+    double x0, y0, x1, y1;
+    int strokes;
+} extent;
 
 static void stretch(void *data, double x0, double y0, double x1, double y1)
 {
@@ -69,7 +80,8 @@ static void glyphs_differ(void **state)
 static void lines_break_at_spaces_and_fit(void **state)
 {
     (void)state;
-    const char *text = "a caption that says what was measured, in which units, on which data and with which seed";
+    const char *text =
+        "a caption that says what was measured, in which units, on which data and with which seed";
     for (int width = 30; width < 700; width += 7) {
         lode_lines l;
         lode_i_wrap(text, 12, false, width, 4, &l);
@@ -77,7 +89,8 @@ static void lines_break_at_spaces_and_fit(void **state)
         char joined[1200] = "";
         for (int i = 0; i < l.count; i++) {
             assert_le(lode_i_text_width(l.line[i], 12, false), width + 1e-9);
-            snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s%s", i ? " " : "", l.line[i]);
+            snprintf(joined + strlen(joined), sizeof joined - strlen(joined), "%s%s", i ? " " : "",
+                     l.line[i]);
         }
         const char *dots = strstr(joined, "\xE2\x80\xA6");
         if (!dots && width > 80) /* all of it, word by word */

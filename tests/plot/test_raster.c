@@ -1,10 +1,15 @@
-/* The rasterizer against closed forms: areas of what is drawn, sums of coverage, colours of pixels. */
+/* The rasterizer against closed forms: areas of what is drawn, sums of coverage, colours of
+ * pixels. */
 #include "picture.h"
 
 static const lode_rgba black = { 0, 0, 0, 255 }, white = { 255, 255, 255, 255 };
 
 /* Ink of black shapes on white: the sum of darkness over all pixels, in pixels. */
-typedef struct sheet { lode_raster *r; lode_canvas *c; picture p; } sheet;
+typedef struct sheet {
+    lode_raster *r;
+    lode_canvas *c;
+    picture p;
+} sheet;
 
 static sheet begin(bench *b, double w, double h, double detail)
 {
@@ -47,7 +52,9 @@ static void areas_are_exact(void **state)
     s.c->rect(s.c, (lode_box){ 10.25, 10.5, 20.5, 30.75 }, black);
     s.c->line(s.c, 2, (const double[4]){ 50, 50, 130, 20 }, (lode_pen){ black, 5, 0 });
     const uint8_t key[4] = { 0, 1, 2, 3 };
-    const lode_mark style[4] = { { black, LODE_DISC }, { black, LODE_SQUARE }, { black, LODE_TRIANGLE },
+    const lode_mark style[4] = { { black, LODE_DISC },
+                                 { black, LODE_SQUARE },
+                                 { black, LODE_TRIANGLE },
                                  { black, LODE_DIAMOND } };
     s.c->marks(s.c, 4, (const double[8]){ 170.3, 50.7, 220, 50, 270, 50, 320, 50 }, key, style, 15);
     finish(b, &s, true);
@@ -74,28 +81,33 @@ static void a_line_covers_the_pixels_on_it(void **state)
         assert_int_equal(picture_at(&s.p, x, 10).g, 0);
         assert_int_equal(picture_at(&s.p, x, 9).g, 255);
         assert_int_equal(picture_at(&s.p, x, 11).g, 255);
-        assert_near(picture_at(&s.p, x, 19).g, 127, 2); /* on the edge between two rows: half of each */
+        /* on the edge between two rows: half of each */
+        assert_near(picture_at(&s.p, x, 19).g, 127, 2);
         assert_near(picture_at(&s.p, x, 20).g, 127, 2);
-        assert_le(abs(picture_at(&s.p, x, 30).g - 155), 32); /* finer than a pixel: fainter, not narrower */
+        /* finer than a pixel: fainter, not narrower */
+        assert_le(abs(picture_at(&s.p, x, 30).g - 155), 32);
     }
     end(&s);
 }
 
-/* A stroke that runs back over itself is one stroke: no joint or crossing is darker, whatever the alpha. */
+/* A stroke that runs back over itself is one stroke: no joint or crossing is darker, whatever the
+ * alpha. */
 static void strokes_do_not_darken_themselves(void **state)
 {
     bench *b = *state;
     const lode_rgba half = { 0, 0, 0, 128 };
     sheet once = begin(b, 60, 60, 1), twice = begin(b, 60, 60, 1);
-    const double path[6] = { 8, 9, 50, 31, 20, 52 }, back[10] = { 8, 9, 50, 31, 20, 52, 50, 31, 8, 9 };
+    const double path[6] = { 8, 9, 50, 31, 20, 52 },
+                 back[10] = { 8, 9, 50, 31, 20, 52, 50, 31, 8, 9 };
     once.c->rect(once.c, (lode_box){ 0, 0, 60, 60 }, white);
     twice.c->rect(twice.c, (lode_box){ 0, 0, 60, 60 }, white);
     once.c->line(once.c, 3, path, (lode_pen){ half, 3, 0 });
     twice.c->line(twice.c, 5, back, (lode_pen){ half, 3, 0 });
     finish(b, &once, true);
     finish(b, &twice, true);
+    /* rounding of reversed segments */
     for (size_t i = 0; i < 4 * 60 * 60; i++)
-        assert_true(abs(once.p.rgba[i] - twice.p.rgba[i]) <= 1); /* rounding of reversed segments */
+        assert_true(abs(once.p.rgba[i] - twice.p.rgba[i]) <= 1);
     assert_near(picture_at(&once.p, 29, 20).g, 127, 1);
     end(&once);
     end(&twice);
@@ -107,7 +119,8 @@ static void far_ends_change_nothing(void **state)
     bench *b = *state;
     sheet near = begin(b, 50, 50, 1), far = begin(b, 50, 50, 1);
     near.c->line(near.c, 2, (const double[4]){ -50, -25, 150, 75 }, (lode_pen){ black, 2, 0 });
-    far.c->line(far.c, 2, (const double[4]){ -1e6 + 0, -5e5 + 0, 1e6, 5e5 }, (lode_pen){ black, 2, 0 });
+    far.c->line(far.c, 2, (const double[4]){ -1e6 + 0, -5e5 + 0, 1e6, 5e5 },
+                (lode_pen){ black, 2, 0 });
     far.c->line(far.c, 2, (const double[4]){ 1e9, 0, 1e9, 50 }, (lode_pen){ black, 2, 0 });
     finish(b, &near, false);
     finish(b, &far, false);
@@ -182,22 +195,32 @@ static void images_are_blocks(void **state)
     end(&s);
 }
 
-/* Text inks within the width that layout reckons with, anchors hold, and reading upwards is a quarter turn. */
+/* Text inks within the width that layout reckons with, anchors hold, and reading upwards is a
+ * quarter turn. */
 static void text_fits_its_measure(void **state)
 {
     bench *b = *state;
-    static const char *const words[] = { "relative error (m/s)", "0123456789", "WMQ%@", ("\xE2\x88\x92" "0.25") };
+    static const char *const words[] = { "relative error (m/s)", "0123456789", "WMQ%@",
+                                         ("\xE2\x88\x92"
+                                          "0.25") };
     for (int k = 0; k < 4; k++)
         for (int anchor = -1; anchor <= 1; anchor++) {
             for (int bold = 0; bold < 2; bold++) {
                 sheet s = begin(b, 600, 60, 1);
                 s.c->rect(s.c, (lode_box){ 0, 0, 600, 60 }, white);
-                s.c->text(s.c, &(lode_label){ .text = words[k], .x = 300, .y = 40, .size = 16, .anchor = anchor,
-                                              .bold = bold, .colour = black });
+                s.c->text(s.c, &(lode_label){ .text = words[k],
+                                              .x = 300,
+                                              .y = 40,
+                                              .size = 16,
+                                              .anchor = anchor,
+                                              .bold = bold,
+                                              .colour = black });
                 finish(b, &s, true);
-                const double w = lode_i_text_width(words[k], 16, bold), left = 300 - (anchor + 1) * 0.5 * w;
+                const double w = lode_i_text_width(words[k], 16, bold),
+                             left = 300 - (anchor + 1) * 0.5 * w;
                 assert_true(ink(&s.p, 0, 0, 600, 60) > 20);
-                assert_near(ink(&s.p, 0, 0, left - 2, 60) + ink(&s.p, left + w + 2, 0, 600, 60), 0, 1e-9);
+                assert_near(ink(&s.p, 0, 0, left - 2, 60) + ink(&s.p, left + w + 2, 0, 600, 60), 0,
+                            1e-9);
                 assert_near(ink(&s.p, 0, 0, 600, 25) + ink(&s.p, 0, 46, 600, 60), 0, 1e-9);
                 end(&s);
             }
@@ -205,9 +228,16 @@ static void text_fits_its_measure(void **state)
     sheet flat = begin(b, 200, 200, 1), up = begin(b, 200, 200, 1);
     flat.c->rect(flat.c, (lode_box){ 0, 0, 200, 200 }, white);
     up.c->rect(up.c, (lode_box){ 0, 0, 200, 200 }, white);
-    flat.c->text(flat.c, &(lode_label){ .text = "Rank 7", .x = 40, .y = 100, .size = 20, .anchor = -1,
-                                        .colour = black });
-    up.c->text(up.c, &(lode_label){ .text = "Rank 7", .x = 100, .y = 160, .size = 20, .anchor = -1, .vertical = true,
+    flat.c->text(
+        flat.c,
+        &(lode_label){
+            .text = "Rank 7", .x = 40, .y = 100, .size = 20, .anchor = -1, .colour = black });
+    up.c->text(up.c, &(lode_label){ .text = "Rank 7",
+                                    .x = 100,
+                                    .y = 160,
+                                    .size = 20,
+                                    .anchor = -1,
+                                    .vertical = true,
                                     .colour = black });
     finish(b, &flat, true);
     finish(b, &up, true);
@@ -229,7 +259,8 @@ static void dashes_leave_gaps(void **state)
             all += lengths[i], on += i % 2 ? 0 : lengths[i];
         sheet s = begin(b, 1100, 20, 1);
         s.c->rect(s.c, (lode_box){ 0, 0, 1100, 20 }, white);
-        s.c->line(s.c, 3, (const double[6]){ 20, 10, 500, 10, 1070, 10 }, (lode_pen){ black, 4, dash });
+        s.c->line(s.c, 3, (const double[6]){ 20, 10, 500, 10, 1070, 10 },
+                  (lode_pen){ black, 4, dash });
         finish(b, &s, true);
         /* each dash also has two round ends: half discs of radius 2 */
         const double dashes = 1050 / (all * 4) * (n / 2);
@@ -239,7 +270,8 @@ static void dashes_leave_gaps(void **state)
 }
 
 /* The mean over a box, computed cell by cell with weights from overlaps of intervals. */
-static double naive(const double *v, int64_t rows, int64_t cols, double y0, double y1, double x0, double x1)
+static double naive(const double *v, int64_t rows, int64_t cols, double y0, double y1, double x0,
+                    double x1)
 {
     double sum = 0, area = 0;
     for (int64_t r = 0; r < rows; r++)
@@ -266,8 +298,8 @@ static void box_filter_is_the_mean(void **state)
         for (int64_t i = 0; i < rows; i++)
             for (int64_t j = 0; j < cols; j++) {
                 const double h = (double)m / (double)rows, w = (double)n / (double)cols;
-                const double want = naive(src, m, n, (double)i * h, (double)(i + 1) * h, (double)j * w,
-                                          (double)(j + 1) * w);
+                const double want = naive(src, m, n, (double)i * h, (double)(i + 1) * h,
+                                          (double)j * w, (double)(j + 1) * w);
                 if (isnan(want))
                     assert_true(isnan(dst[i * cols + j]));
                 else
@@ -280,8 +312,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(areas_are_exact, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(a_line_covers_the_pixels_on_it, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(strokes_do_not_darken_themselves, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(a_line_covers_the_pixels_on_it, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(strokes_do_not_darken_themselves, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(far_ends_change_nothing, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(clip_and_transparency, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(faint_layers_add_up, bench_setup, bench_teardown),

@@ -1,10 +1,12 @@
-/* SVG files: well-formed, with what a reader needs, text as text, and large data as embedded PNG. */
+/* SVG files: well-formed, with what a reader needs, text as text, and large data as embedded
+ * PNG. */
 #include "picture.h"
 
 #include <locale.h>
 
-/* A small XML checker: tags nest and close, attributes are quoted and not repeated, text holds no bare markup,
- * references are the five known ones, bytes are UTF-8 without control characters. Returns how many elements. */
+/* A small XML checker: tags nest and close, attributes are quoted and not repeated, text holds no
+ * bare markup, references are the five known ones, bytes are UTF-8 without control characters.
+ * Returns how many elements. */
 static int check_xml(const char *s)
 {
     char stack[64][32];
@@ -73,10 +75,10 @@ static int count(const char *text, const char *part)
     return n;
 }
 
-#define assert_has(text, part)                                                                                \
-    do {                                                                                                      \
-        if (!strstr((text), (part)))                                                                          \
-            fail_msg("the SVG does not hold %s", (part));                                                     \
+#define assert_has(text, part)                                                                     \
+    do {                                                                                           \
+        if (!strstr((text), (part)))                                                               \
+            fail_msg("the SVG does not hold %s", (part));                                          \
     } while (0)
 
 static double attribute(const char *from, const char *name)
@@ -96,7 +98,8 @@ static void what_a_reader_needs_is_there(void **state)
     assert_ok(&b->context, lode_i_panel_points(&b->context, p, "data", &ax, &ay, NULL));
     p = panel(b, "bad \xFF bytes \x01");
     assert_ok(&b->context, lode_i_panel_bars(&b->context, p, "a > b", &ay));
-    assert_ok(&b->context, lode_i_figure_caption(&b->context, b->figure, "Title & all", "error 1e-3 < asked"));
+    assert_ok(&b->context,
+              lode_i_figure_caption(&b->context, b->figure, "Title & all", "error 1e-3 < asked"));
     for (int width = 400; width <= 960; width += 560)
         for (int dark = 0; dark < 2; dark++) {
             char *svg = svg_of(b, width, dark);
@@ -104,7 +107,8 @@ static void what_a_reader_needs_is_there(void **state)
             assert_has(svg, "xmlns=\"http://www.w3.org/2000/svg\"");
             assert_has(svg, " role=\"img\"");
             assert_has(svg, "<title>Title &amp; all</title>");
-            assert_has(svg, "<desc>error 1e-3 &lt; asked Panel 1 of 2, Fall &amp; &lt;rise&gt; of &quot;x&quot; 'y': "
+            assert_has(svg, "<desc>error 1e-3 &lt; asked Panel 1 of 2, Fall &amp; &lt;rise&gt; of "
+                            "&quot;x&quot; 'y': "
                             "line \"model \xCE\xBB\" of 6 values, points \"data\" of 6 values; "
                             "time (s) from 0 to 5, height (m) from 1 to 36.");
             assert_has(svg, ">model \xCE\xBB</text>"); /* text stays text, whatever the script */
@@ -114,7 +118,8 @@ static void what_a_reader_needs_is_there(void **state)
             assert_has(svg, ">Fall &amp; &lt;rise&gt; of");
             assert_has(svg, ">bad \xEF\xBF\xBD bytes </text>");
             assert_int_equal(count(svg, "<polyline"), 1 + 1); /* the line and its key */
-            assert_int_equal(count(svg, "<circle"), 6 + 6 + 1); /* points, the line's few values, the key */
+            /* points, the line's few values, the key */
+            assert_int_equal(count(svg, "<circle"), 6 + 6 + 1);
             assert_null(strstr(svg, "<image"));
             assert_null(strstr(svg, " id=")); /* several figures in one page do not clash */
             free(svg);
@@ -174,7 +179,8 @@ static picture embedded(const char *svg)
     size_t used = 0;
     assert_non_null(bytes);
     for (size_t i = 0; i < n; i += 4) {
-        const int a = digit_of(s[i]), c = digit_of(s[i + 1]), d = digit_of(s[i + 2]), e = digit_of(s[i + 3]);
+        const int a = digit_of(s[i]), c = digit_of(s[i + 1]), d = digit_of(s[i + 2]),
+                  e = digit_of(s[i + 3]);
         assert_true(a >= 0 && c >= 0 && (d >= 0 || s[i + 2] == '=') && (e >= 0 || s[i + 3] == '='));
         bytes[used++] = (uint8_t)(a << 2 | c >> 4);
         if (d >= 0)
@@ -194,8 +200,10 @@ static void many_points_are_embedded(void **state)
     double *x = malloc(sizeof(double) * N), *y = malloc(sizeof(double) * N);
     for (int i = 0; i < N; i++)
         x[i] = cos(0.37 * i) * i, y[i] = sin(0.37 * i) * i;
-    const lode_array ax = vector(x, N), ay = vector(y, N), fx = vector(x, 5000), fy = vector(y, 5000);
-    assert_ok(&b->context, lode_i_panel_points(&b->context, panel(b, "many"), NULL, &ax, &ay, NULL));
+    const lode_array ax = vector(x, N), ay = vector(y, N), fx = vector(x, 5000),
+                     fy = vector(y, 5000);
+    assert_ok(&b->context,
+              lode_i_panel_points(&b->context, panel(b, "many"), NULL, &ax, &ay, NULL));
     char *svg = svg_of(b, 0, false);
     check_xml(svg);
     assert_int_equal(count(svg, "<circle"), 0);
@@ -206,12 +214,13 @@ static void many_points_are_embedded(void **state)
     for (int i = 0; i < p.w * p.h; i++)
         inked += p.rgba[4 * i + 3] > 0, clear += p.rgba[4 * i + 3] == 0;
     assert_true(inked > 1000 && clear > 1000); /* drawn, and transparent elsewhere */
-    assert_true(p.w > 1000); /* twice the size on the page */
+    assert_true(p.w > 1000);                   /* twice the size on the page */
     free(p.rgba);
     free(svg);
     lode_figure_free(&b->figure);
     assert_ok(&b->context, lode_figure_new(&b->context, &b->figure));
-    assert_ok(&b->context, lode_i_panel_points(&b->context, panel(b, "fewer"), NULL, &fx, &fy, NULL));
+    assert_ok(&b->context,
+              lode_i_panel_points(&b->context, panel(b, "fewer"), NULL, &fx, &fy, NULL));
     svg = svg_of(b, 0, false);
     assert_int_equal(count(svg, "<circle"), 5000);
     assert_int_equal(count(svg, "<image"), 0);
@@ -220,7 +229,8 @@ static void many_points_are_embedded(void **state)
     free(y);
 }
 
-/* A long time series stays a vector line: of each half pixel only what shows is kept, extremes included. */
+/* A long time series stays a vector line: of each half pixel only what shows is kept, extremes
+ * included. */
 static void long_lines_keep_their_extremes(void **state)
 {
     bench *b = *state;
@@ -239,7 +249,8 @@ static void long_lines_keep_their_extremes(void **state)
     lode_sheet s = { 0 };
     assert_ok(&b->context, lode_i_sheet(&b->context, b->figure, 960, false, &s));
     char top[32];
-    const double at = lode_i_py(&s.panel[0], 40); /* the one spike: written as the coordinate it has */
+    /* the one spike: written as the coordinate it has */
+    const double at = lode_i_py(&s.panel[0], 40);
     snprintf(top, sizeof top, ",%.2f ", floor(at * 100 + 0.5) / 100);
     size_t n = strlen(top);
     while (top[n - 2] == '0')
@@ -255,7 +266,8 @@ static void images_are_embedded_with_their_gaps(void **state)
     bench *b = *state;
     double v[12] = { 0, 1, 2, 3, 4, 5, NAN, 7, 8, 9, 10, 11 };
     const lode_array a = matrix(v, 3, 4);
-    assert_ok(&b->context, lode_i_panel_image(&b->context, panel(b, "depth (km)"), &a, 0, 0, false));
+    assert_ok(&b->context,
+              lode_i_panel_image(&b->context, panel(b, "depth (km)"), &a, 0, 0, false));
     char *svg = svg_of(b, 0, false);
     check_xml(svg);
     assert_int_equal(count(svg, "<image"), 2); /* the image and its colour bar */
@@ -303,10 +315,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_a_reader_needs_is_there, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(points_stand_where_the_data_say, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(points_stand_where_the_data_say, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(many_points_are_embedded, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(long_lines_keep_their_extremes, bench_setup, bench_teardown),
-        cmocka_unit_test_setup_teardown(images_are_embedded_with_their_gaps, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(long_lines_keep_their_extremes, bench_setup,
+                                        bench_teardown),
+        cmocka_unit_test_setup_teardown(images_are_embedded_with_their_gaps, bench_setup,
+                                        bench_teardown),
         cmocka_unit_test_setup_teardown(locale_changes_nothing, bench_setup, bench_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

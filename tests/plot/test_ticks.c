@@ -1,4 +1,5 @@
-/* Ticks: round numbers inside the range, labels that read back as the values, no overlap once laid out. */
+/* Ticks: round numbers inside the range, labels that read back as the values, no overlap once laid
+ * out. */
 #include "picture.h"
 
 static uint64_t draw_state = 7;
@@ -8,7 +9,8 @@ static double draw(void)
     return (double)(draw_state >> 11) / 9007199254740992.0;
 }
 
-/* Reads a label as a person does: a minus sign, digits, perhaps "10" with a superscript, perhaps 5 times that. */
+/* Reads a label as a person does: a minus sign, digits, perhaps "10" with a superscript, perhaps 5
+ * times that. */
 static double plain(const char *text)
 {
     double sign = 1;
@@ -35,7 +37,8 @@ static void round_steps_within_the_range(void **state)
 {
     (void)state;
     for (int k = 0; k < 4000; k++) {
-        const double span = pow(10, -8 + 16 * draw()), middle = (draw() - 0.5) * pow(10, -8 + 16 * draw());
+        const double span = pow(10, -8 + 16 * draw()),
+                     middle = (draw() - 0.5) * pow(10, -8 + 16 * draw());
         if (span < 1e-5 * fabs(middle))
             continue;
         lode_axis a = { .lo = middle - span, .hi = middle + span };
@@ -43,11 +46,13 @@ static void round_steps_within_the_range(void **state)
         lode_i_axis_ticks(&a, target);
         assert_true(a.count >= 2);
         assert_le(a.count, target + 5);
-        const double step = a.tick[1].at - a.tick[0].at, digits = step / pow(10, floor(log10(step) + 1e-9));
+        const double step = a.tick[1].at - a.tick[0].at,
+                     digits = step / pow(10, floor(log10(step) + 1e-9));
         assert_true(fabs(digits - 1) < 1e-6 || fabs(digits - 2) < 1e-6 || fabs(digits - 5) < 1e-6);
         for (int i = 0; i < a.count; i++) {
             assert_true(a.tick[i].at >= a.lo - 1e-8 * span && a.tick[i].at <= a.hi + 1e-8 * span);
-            assert_near(read_label(&a, &a.tick[i]), a.tick[i].at, 1e-9 * step + 1e-12 * fabs(a.tick[i].at));
+            assert_near(read_label(&a, &a.tick[i]), a.tick[i].at,
+                        1e-9 * step + 1e-12 * fabs(a.tick[i].at));
             assert_near(i ? a.tick[i].at - a.tick[i - 1].at : step, step, 1e-6 * step);
         }
         /* no round number of this step is left out at either end */
@@ -90,9 +95,10 @@ static void logarithmic_labels_read_back(void **state)
 static void empty_and_extreme_ranges_are_survived(void **state)
 {
     (void)state;
-    static const double ends[][2] = { { 0, 0 },          { 5, 5 },           { -1e300, 1e300 }, { 1e299, 1e300 },
-                                      { 1e-310, 2e-310 }, { 0, 5e-324 },      { 1e15, 1e15 + 2 }, { -7, -7 },
-                                      { 1, 1 + 1e-15 },  { -1e-299, 1e-299 } };
+    static const double ends[][2] = { { 0, 0 },           { 5, 5 },           { -1e300, 1e300 },
+                                      { 1e299, 1e300 },   { 1e-310, 2e-310 }, { 0, 5e-324 },
+                                      { 1e15, 1e15 + 2 }, { -7, -7 },         { 1, 1 + 1e-15 },
+                                      { -1e-299, 1e-299 } };
     for (size_t k = 0; k < sizeof ends / sizeof *ends; k++) {
         lode_axis a = { .lo = ends[k][0], .hi = ends[k][1] };
         lode_i_axis_ticks(&a, 5);
@@ -103,13 +109,15 @@ static void empty_and_extreme_ranges_are_survived(void **state)
     }
 }
 
-/* Labels at 400 and 960 pixels, over ranges of every kind: none touches its neighbour, none leaves the sheet. */
+/* Labels at 400 and 960 pixels, over ranges of every kind: none touches its neighbour, none leaves
+ * the sheet. */
 static void labels_never_overlap(void **state)
 {
     bench *b = *state;
     for (int k = 0; k < 60; k++) {
         double y[20], x[20];
-        const double big = pow(10, -9 + 18 * draw()), shift = k % 3 ? 0 : 20000 * big * (0.5 + draw());
+        const double big = pow(10, -9 + 18 * draw()),
+                     shift = k % 3 ? 0 : 20000 * big * (0.5 + draw());
         const bool log = k % 4 == 1;
         for (int i = 0; i < 20; i++) {
             x[i] = log ? pow(10, draw() * (k % 5) + draw()) : shift + big * draw();
@@ -126,12 +134,15 @@ static void labels_never_overlap(void **state)
         for (int64_t k = 0; k < s.count; k++) {
             const lode_panel_layout *l = &s.panel[k];
             for (int i = 1; i < l->x.count; i++) {
-                const double room = lode_i_px(l, l->x.tick[i].at) - lode_i_px(l, l->x.tick[i - 1].at);
+                const double room = lode_i_px(l, l->x.tick[i].at) -
+                                    lode_i_px(l, l->x.tick[i - 1].at);
                 assert_true(room > 0.5 * (lode_i_tick_width(&l->x.tick[i], s.tick) +
-                                          lode_i_tick_width(&l->x.tick[i - 1], s.tick)) + 2);
+                                          lode_i_tick_width(&l->x.tick[i - 1], s.tick)) +
+                                       2);
             }
             for (int i = 1; i < l->y.count; i++)
-                assert_true(lode_i_py(l, l->y.tick[i - 1].at) - lode_i_py(l, l->y.tick[i].at) > 1.2 * s.tick);
+                assert_true(lode_i_py(l, l->y.tick[i - 1].at) - lode_i_py(l, l->y.tick[i].at) >
+                            1.2 * s.tick);
             for (int i = 0; i < l->y.count; i++) /* beside the axis, right of the axis label */
                 assert_true(lode_i_tick_width(&l->y.tick[i], s.tick) + 7 + 1.3 * s.label < l->left);
             assert_true(l->plot.w > 0.4 * 270 && l->plot.x - l->left > 0);

@@ -1,4 +1,5 @@
-/* tucker as callers meet it: the typed function, the call by name, and the verbs on what it made. */
+/* tucker as callers meet it: the typed function, the call by name, and the verbs on what it
+ * made. */
 #include "linop/tensors.h"
 
 #include "lode/lode.h"
@@ -85,13 +86,15 @@ static void typed_call_and_call_by_name_agree(void **state)
     static const int64_t shape[] = { 15, 16, 17 };
     take(tensor_smooth(&f.ctx, LODE_F64, 3, shape, 1));
     f.o.error = lode_error_rel(1e-2);
-    assert_ok(&f.ctx, lode_tucker(&f.ctx, &f.o, lode_from_array(&f.X), &f.core, &f.factors, &f.cert));
+    assert_ok(&f.ctx,
+              lode_tucker(&f.ctx, &f.o, lode_from_array(&f.X), &f.core, &f.factors, &f.cert));
     assert_ok(&f.ctx, RUN("error", "1e-2"));
     const lode_array *core;
     assert_ok(&f.ctx, lode_bundle_array(&f.ctx, &f.model, "core", &core));
     assert_memory_equal(core->data, f.core.data, lode_array_bytes(core));
     for (int k = 0; k < 3; k++)
-        assert_memory_equal(factor(&f.model, k)->data, factor(&f.factors, k)->data, lode_array_bytes(factor(&f.model, k)));
+        assert_memory_equal(factor(&f.model, k)->data, factor(&f.factors, k)->data,
+                            lode_array_bytes(factor(&f.model, k)));
     assert_int_equal(f.cert.kind, LODE_CERT_MEASURED);
     assert_near(f.cert.value, error_of(&f.model, &f.X), 1e-9);
     assert_le(f.cert.value, 1e-2);
@@ -120,7 +123,8 @@ static void options_mean_what_they_say(void **state)
     assert_le(error_of(&f.model, &f.X) * norm, sqrt(4e-5 * 15 * 16 * 17));
     assert_le(1e-2 * sqrt(4e-5 * 15 * 16 * 17), error_of(&f.model, &f.X) * norm);
     lode_bundle_free(&f.model);
-    static const char *const budgets[] = { "params=500", "2000", "bits=3.9" }; /* 500, 500 and 497 values */
+    /* 500, 500 and 497 values */
+    static const char *const budgets[] = { "params=500", "2000", "bits=3.9" };
     for (int i = 0; i < 3; i++) {
         const lode_array *core;
         assert_ok(&f.ctx, RUN("budget", budgets[i]));
@@ -135,7 +139,8 @@ static void options_mean_what_they_say(void **state)
     assert_true(strstr(f.model.certificate.note, "max_rank") != NULL);
     assert_true(f.model.certificate.value > 1e-6);
     lode_bundle_free(&f.model);
-    assert_status(&f.ctx, RUN("error", "1e-2", "rank", "1"), LODE_MISSED); /* both asked: the ranks decide */
+    /* both asked: the ranks decide */
+    assert_status(&f.ctx, RUN("error", "1e-2", "rank", "1"), LODE_MISSED);
     lode_bundle_free(&f.model);
     assert_ok(&f.ctx, RUN("rank", "4", "max-iter", "3"));
     assert_status(&f.ctx, RUN("error", "1e-2:max"), LODE_EUSAGE);
@@ -160,19 +165,23 @@ static void parts_apply_and_codes(void **state)
     assert_ok(&f.ctx, lode_invert(&f.ctx, &f.model, lode_none(), &p, &part));
     assert_int_equal(lode_array_size(&part), 20);
     for (int64_t i = 0; i < 20; i++)
-        assert_near(creal(tensor_get(&part, i)), creal(tensor_get(&whole, (3 + i / 10) * 110 + i % 10 * 11 + 10)), 1e-14);
-    assert_ok(&f.ctx, lode_apply(&f.ctx, &f.model, lode_from_array(&whole), &codes)); /* of its own expansion: itself */
+        assert_near(creal(tensor_get(&part, i)),
+                    creal(tensor_get(&whole, (3 + i / 10) * 110 + i % 10 * 11 + 10)), 1e-14);
+    /* of its own expansion: itself */
+    assert_ok(&f.ctx, lode_apply(&f.ctx, &f.model, lode_from_array(&whole), &codes));
     assert_ok(&f.ctx, lode_bundle_array(&f.ctx, &codes, "core", &core));
     assert_ok(&f.ctx, lode_invert(&f.ctx, &f.model, lode_from_array(core), NULL, &again));
     for (int64_t i = 0; i < 990; i++)
         assert_near(creal(tensor_get(&again, i)), creal(tensor_get(&whole, i)), 1e-13);
-    assert_status(&f.ctx, lode_apply(&f.ctx, &f.model, lode_from_array(&part), &codes), LODE_ESHAPE);
-    assert_status(&f.ctx, lode_invert(&f.ctx, &f.model, lode_from_array(&part), NULL, &again), LODE_ESHAPE);
+    assert_status(&f.ctx, lode_apply(&f.ctx, &f.model, lode_from_array(&part), &codes),
+                  LODE_ESHAPE);
+    assert_status(&f.ctx, lode_invert(&f.ctx, &f.model, lode_from_array(&part), NULL, &again),
+                  LODE_ESHAPE);
     LODE_FREE(&whole, &part, &again, &codes);
 }
 
-/* The first 20 slices, then 12 more: the errors add in squares and hold against the whole; a model made from scratch
- * is no worse, and not much smaller. */
+/* The first 20 slices, then 12 more: the errors add in squares and hold against the whole; a model
+ * made from scratch is no worse, and not much smaller. */
 static void updating_and_merging_hold_their_certificates(void **state)
 {
     (void)state;
@@ -200,7 +209,8 @@ static void updating_and_merging_hold_their_certificates(void **state)
         assert_ok(&f.ctx, lode_merge(&f.ctx, parts, 2, &both));
         assert_near(both.certificate.value, error_of(&both, &f.X), 1e-5 * both.certificate.value);
         assert_le(both.certificate.value, 1e-2);
-        assert_status(&f.ctx, lode_update(&f.ctx, &first, lode_from_array(&f.core), &both), LODE_ESHAPE);
+        assert_status(&f.ctx, lode_update(&f.ctx, &first, lode_from_array(&f.core), &both),
+                      LODE_ESHAPE);
         LODE_FREE(&a, &b, &first, &second, &both, &f.model);
     }
 }
@@ -218,17 +228,21 @@ static void verify_catches_what_was_changed(void **state)
     for (int64_t m = 0; m < f.model.count; m++) {
         lode_array *a = (lode_array *)(uintptr_t)lode_bundle_value(&f.model, m).as.array;
         const entry v = tensor_get(a, 1);
-        tensor_set(a, 1, v + 0.01 * tensor_norm(a)); /* the factors' change shows in their products, the core's in its norm */
+        /* the factors' change shows in their products, the core's in its norm */
+        tensor_set(a, 1, v + 0.01 * tensor_norm(a));
         assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_none(), &found), LODE_EVERIFY);
-        assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found), LODE_EVERIFY);
+        assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found),
+                      LODE_EVERIFY);
         tensor_set(a, 1, -v); /* a sign keeps the norm: only the original tells */
         if (m == 0)
             assert_ok(&f.ctx, lode_verify(&f.ctx, &f.model, lode_none(), &found));
-        assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found), LODE_EVERIFY);
+        assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found),
+                      LODE_EVERIFY);
         tensor_set(a, 1, v);
     }
     f.model.certificate.value /= 2, f.model.certificate.absolute /= 2; /* a promise too good */
-    assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found), LODE_EVERIFY);
+    assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found),
+                  LODE_EVERIFY);
 }
 
 /* Four times the memory in one tensor: decomposed from a source within the budget. */
@@ -246,12 +260,16 @@ static void out_of_core_within_the_budget(void **state)
     lode_ctx_set_memory(&f.ctx, UINT64_C(56) << 20);
     lode_ctx_memory_reset_peak(&f.ctx);
     f.o.error = lode_error_rel(0.02);
-    assert_ok(&f.ctx, lode_tucker(&f.ctx, &f.o, lode_from_source(&s), &f.core, &f.factors, &f.cert));
+    assert_ok(&f.ctx,
+              lode_tucker(&f.ctx, &f.o, lode_from_source(&s), &f.core, &f.factors, &f.cert));
     assert_true(lode_ctx_memory_peak(&f.ctx) <= UINT64_C(56) << 20);
     for (int k = 0; k < 3; k++)
         assert_int_equal(f.core.shape[k], rank[k]);
-    lode_ctx_set_memory(&f.ctx, UINT64_C(4) << 20); /* not even slabs fit: the number that would do is named */
-    assert_status(&f.ctx, lode_tucker(&f.ctx, &f.o, lode_from_source(&s), &f.core, &f.factors, &f.cert), LODE_EBUDGET);
+    /* not even slabs fit: the number that would do is named */
+    lode_ctx_set_memory(&f.ctx, UINT64_C(4) << 20);
+    assert_status(&f.ctx,
+                  lode_tucker(&f.ctx, &f.o, lode_from_source(&s), &f.core, &f.factors, &f.cert),
+                  LODE_EBUDGET);
     assert_says(&f.ctx, "would do");
     lode_source_close(&s);
     lode_array_free(&x);
@@ -261,7 +279,9 @@ static void out_of_core_within_the_budget(void **state)
 static void figures_are_drawn(void **state)
 {
     (void)state;
-    static const int64_t shapes[][4] = { { 12, 0, 0, 0 }, { 12, 10, 0, 0 }, { 12, 10, 9, 0 }, { 5, 6, 4, 7 }, { 3, 1, 1, 0 } };
+    static const int64_t shapes[][4] = {
+        { 12, 0, 0, 0 }, { 12, 10, 0, 0 }, { 12, 10, 9, 0 }, { 5, 6, 4, 7 }, { 3, 1, 1, 0 }
+    };
     for (int i = 0; i < 5; i++) {
         int d = 0;
         while (d < 4 && shapes[i][d])
@@ -298,7 +318,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(typed_call_and_call_by_name_agree, setup, teardown),
         cmocka_unit_test_setup_teardown(options_mean_what_they_say, setup, teardown),
         cmocka_unit_test_setup_teardown(parts_apply_and_codes, setup, teardown),
-        cmocka_unit_test_setup_teardown(updating_and_merging_hold_their_certificates, setup, teardown),
+        cmocka_unit_test_setup_teardown(updating_and_merging_hold_their_certificates, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(verify_catches_what_was_changed, setup, teardown),
         cmocka_unit_test_setup_teardown(out_of_core_within_the_budget, setup, teardown),
         cmocka_unit_test_setup_teardown(figures_are_drawn, setup, teardown),

@@ -1,6 +1,6 @@
 /* compare: how far two arrays are apart, in one pass over both.
- * Source: definitions; sums of fixed blocks joined in a fixed tree (Higham, Accuracy and Stability of
- * Numerical Algorithms, 2002, section 4.2). Departures: none. */
+ * Source: definitions; sums of fixed blocks joined in a fixed tree (Higham, Accuracy and Stability
+ * of Numerical Algorithms, 2002, section 4.2). Departures: none. */
 #include <math.h>
 
 #include "lode/bounds.h"
@@ -18,12 +18,16 @@ static const lode_port in[] = {
 };
 static const lode_port out[] = {
     { "relative", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "relative Frobenius error" },
-    { "absolute", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "absolute Frobenius error, unit of A" },
-    { "max", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "largest absolute difference, unit of A" },
-    { "max_range", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "largest absolute difference over the range of A" },
+    { "absolute", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR),
+      .help = "absolute Frobenius error, unit of A" },
+    { "max", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR),
+      .help = "largest absolute difference, unit of A" },
+    { "max_range", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR),
+      .help = "largest absolute difference over the range of A" },
     { "psnr", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "peak signal-to-noise ratio, dB" },
     { "compared", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "values finite in both" },
-    { "mismatched", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "values missing or infinite in one only" },
+    { "mismatched", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR),
+      .help = "values missing or infinite in one only" },
     { 0 },
 };
 
@@ -56,7 +60,8 @@ static lode_status same_shape(lode_ctx *ctx, const lode_source *a, const lode_so
         return LODE_OK;
     lode_i_print_shape(a->ndim, a->shape, x, sizeof x);
     lode_i_print_shape(b->ndim, b->shape, y, sizeof y);
-    return lode_i_fail(ctx, LODE_ESHAPE, "compare: A is %s, B is %s; give arrays of one shape", x, y);
+    return lode_i_fail(ctx, LODE_ESHAPE, "compare: A is %s, B is %s; give arrays of one shape", x,
+                       y);
 }
 
 static lode_comparison conclude(const lode_diff *d, double peak)
@@ -76,7 +81,8 @@ static lode_comparison conclude(const lode_diff *d, double peak)
     };
 }
 
-lode_status lode_compare(lode_ctx *ctx, const lode_compare_opts *o, lode_value A, lode_value B, lode_comparison *result)
+lode_status lode_compare(lode_ctx *ctx, const lode_compare_opts *o, lode_value A, lode_value B,
+                         lode_comparison *result)
 {
     lode_status st = LODE_OK;
     lode_plan p = { 0 };
@@ -121,9 +127,14 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
         LODE_FORWARD(lode_bundle_add_f64(ctx, result, out[i].name, value[i]));
     LODE_FORWARD(lode_bundle_add_i64(ctx, result, "compared", r.compared));
     LODE_FORWARD(lode_bundle_add_i64(ctx, result, "mismatched", r.mismatched));
-    result->certificate = (lode_certificate){ .kind = LODE_CERT_MEASURED, .norm = LODE_NORM_FRO, .relative = true,
-                                              .needs_original = true, .value = r.relative, .absolute = r.absolute,
-                                              .asked = NAN, .quantity = "||A - B||" };
+    result->certificate = (lode_certificate){ .kind = LODE_CERT_MEASURED,
+                                              .norm = LODE_NORM_FRO,
+                                              .relative = true,
+                                              .needs_original = true,
+                                              .value = r.relative,
+                                              .absolute = r.absolute,
+                                              .asked = NAN,
+                                              .quantity = "||A - B||" };
     if (r.mismatched > 0)
         snprintf(result->certificate.note, sizeof result->certificate.note,
                  "%" PRId64 " values are missing or infinite in one array only", r.mismatched);
@@ -131,9 +142,17 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
 }
 
 const lode_op lode_op_compare = {
-    .name = "compare", .family = "bounds", .job = LODE_DIAGNOSE, .brief = "error between two arrays: relative, largest, PSNR",
+    .name = "compare",
+    .family = "bounds",
+    .job = LODE_DIAGNOSE,
+    .brief = "error between two arrays: relative, largest, PSNR",
     .words = "difference distance rmse accuracy check equal",
     .example = "lode compare data/winds_u.npy data/winds_u.npy",
-    .params = params, .opts_size = sizeof(lode_compare_opts), .in = in, .out = out,
-    .certificate = LODE_CERT_MEASURED, .plan = plan, .run = run,
+    .params = params,
+    .opts_size = sizeof(lode_compare_opts),
+    .in = in,
+    .out = out,
+    .certificate = LODE_CERT_MEASURED,
+    .plan = plan,
+    .run = run,
 };

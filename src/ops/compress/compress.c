@@ -1,9 +1,11 @@
 /* compress: an array to an error or a size, certified on what comes back.
- * Source: Ballester-Ripoll, Lindstrom & Pajarola, IEEE TVCG 26 (2020), doi:10.1109/TVCG.2019.2904063 (TTHRESH:
- * coding the coefficients of a Tucker core); Ghadiri, Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes under a
- * budget of numbers; src/linop/coreshape.c). Departures: cosines compete with learned bases mode by mode; one
- * uniform step and adaptive contexts (src/code) instead of bit planes; bases made orthonormal after decoding, so
- * that their rounding costs no error; missing values; pointwise bounds. Claim tested: the core shape's surrogate. */
+ * Source: Ballester-Ripoll, Lindstrom & Pajarola, IEEE TVCG 26 (2020),
+ * doi:10.1109/TVCG.2019.2904063 (TTHRESH: coding the coefficients of a Tucker core); Ghadiri,
+ * Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes under a budget of numbers;
+ * src/linop/coreshape.c). Departures: cosines compete with learned bases mode by mode; one uniform
+ * step and adaptive contexts (src/code) instead of bit planes; bases made orthonormal after
+ * decoding, so that their rounding costs no error; missing values; pointwise bounds. Claim tested:
+ * the core shape's surrogate. */
 #include <math.h>
 #include <string.h>
 
@@ -13,15 +15,21 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_compress_opts, error), .min = 0, .max = 1e300,
       .help = LODE_HELP_ERROR "; 1e-3 where neither budget nor rank is given" },
     { LODE_PARAM(lode_compress_opts, budget), .min = 1e-6, .max = 1e18, .help = LODE_HELP_BUDGET },
-    { LODE_PARAM(lode_compress_opts, rank), .min = 1, .max = 1e9, .help = LODE_HELP_RANK ", one a mode, of learned bases" },
-    { LODE_PARAM(lode_compress_opts, method), .def = LODE_COMPRESS_AUTO, .choices = "auto|tucker|svd|dct|lossless",
-      .help = "bases: the best of all, learned in every mode or the last, cosines; or every bit kept" },
-    { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan", .help = LODE_HELP_MISSING "; their places are kept" },
-    { LODE_PARAM(lode_compress_opts, block), .min = 1, .max = 1e12,
+    { LODE_PARAM(lode_compress_opts, rank), .min = 1, .max = 1e9,
+      .help = LODE_HELP_RANK ", one a mode, of learned bases" },
+    { LODE_PARAM(lode_compress_opts, method), .def = LODE_COMPRESS_AUTO,
+      .choices = "auto|tucker|svd|dct|lossless",
+      .help =
+          "bases: the best of all, learned in every mode or the last, cosines; or every bit kept" },
+    { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan",
+      .help = LODE_HELP_MISSING "; their places are kept" },
+    { LODE_PARAM(lode_compress_opts, block), .min = 1024, .max = 1e12,
       .help = "values coded alone; less takes less memory and gives larger files" },
     { 0 },
 };
-static const lode_port in[] = { { "X", "...", .types = LODE_NUMBERS & ~LODE_PACKED, .help = "array of any shape" }, { 0 } };
+static const lode_port in[] = {
+    { "X", "...", .types = LODE_NUMBERS & ~LODE_PACKED, .help = "array of any shape" }, { 0 }
+};
 static const lode_port out[] = { { "coded.*", "bytes", .types = LODE_BIT(U8), .repeated = true,
                                    .help = "one record a block" },
                                  { 0 } };
@@ -47,18 +55,24 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     const bool fine = (o->error.kind == LODE_ERROR_REL && o->error.value < 3.2e-6) ||
                       (o->error.kind == LODE_ERROR_MAXREL && o->error.value < 1e-5);
     const uint64_t block = (uint64_t)values * (fine ? 8 : lode_dtype_size(X.dtype));
-    /* the block, its coefficients, symbols, a product under way, what comes back, the best code so far */
+    /* the block, its coefficients, symbols, a product under way, what comes back, the best code so
+     * far */
     p->workspace = 8 * block + (UINT64_C(8) << 20);
     const uint64_t left = lode_i_memory_left(ctx);
     const uint64_t most = stored + HEADER + (uint64_t)g.blocks * MEMBER;
-    /* Most arrays shrink much more; where the largest result would not fit, what fits is the bound. */
-    p->output = p->workspace + most <= left ? most : p->workspace < left ? left - p->workspace : stored / 64;
+    /* Most arrays shrink much more; where the largest result would not fit, what fits is the
+     * bound. */
+    p->output = p->workspace + most <= left ? most
+                : p->workspace < left       ? left - p->workspace
+                                            : stored / 64;
     p->passes = g.blocks > 1 ? 2 : 1;
     p->slab = g.ndim ? g.side[0] : 0;
     p->flops = 60.0 * (double)X.size * 100;
     p->seconds = 8e-8 * (double)X.size / lode_ctx_threads(ctx) * 4;
-    static const char *const names[] = { "best basis a mode", "learned bases", "learned last basis", "cosines", "exact" };
-    snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s", names[o->method], g.blocks, g.blocks > 1 ? "s" : "");
+    static const char *const names[] = { "best basis a mode", "learned bases", "learned last basis",
+                                         "cosines", "exact" };
+    snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s", names[o->method],
+             g.blocks, g.blocks > 1 ? "s" : "");
     return LODE_OK;
 }
 
@@ -69,11 +83,11 @@ typedef struct job {
     lode_source source;
     grid g;
     lode_dtype work;
-    lode_array held;        /* the only block, kept between the passes */
+    lode_array held; /* the only block, kept between the passes */
     double norm2, range, low, high, maxabs;
-    int64_t count, values;  /* observed, all; pairs counted twice */
-    goal goal;              /* of the whole */
-    bool both;              /* error and budget were asked: the error reached may miss */
+    int64_t count, values; /* observed, all; pairs counted twice */
+    goal goal;             /* of the whole */
+    bool both;             /* error and budget were asked: the error reached may miss */
 } job;
 
 static lode_status read_block(lode_ctx *ctx, job *j, int64_t b, lode_array *block)
@@ -91,7 +105,8 @@ static lode_status read_block(lode_ctx *ctx, job *j, int64_t b, lode_array *bloc
 }
 
 /* Index in the whole array of a value of a block. */
-static lode_status refuse(lode_ctx *ctx, const job *j, int64_t b, const frame *f, int64_t flat, const char *what)
+static lode_status refuse(lode_ctx *ctx, const job *j, int64_t b, const frame *f, int64_t flat,
+                          const char *what)
 {
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM], at = 0, stride = 1;
     char index[256];
@@ -108,7 +123,8 @@ static lode_status refuse(lode_ctx *ctx, const job *j, int64_t b, const frame *f
 }
 
 /* A block in working form, missing entries as NaN and their set. */
-static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode_array *block, block_task *t)
+static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode_array *block,
+                              block_task *t)
 {
     lode_status st = LODE_OK;
     lode_stats s;
@@ -124,9 +140,11 @@ static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode
     }
     LODE_TRY(lode_i_stats(ctx, &t->x, &s));
     if (s.first_infinite >= 0)
-        LODE_TRY(refuse(ctx, j, b, &t->f, s.first_infinite, "infinite; lode compress --method lossless keeps every bit"));
+        LODE_TRY(refuse(ctx, j, b, &t->f, s.first_infinite,
+                        "infinite; lode compress --method lossless keeps every bit"));
     if (s.missing > missing && m->kind != LODE_MISSING_NAN)
-        LODE_TRY(refuse(ctx, j, b, &t->f, s.first_nan, "NaN, and missing values are not declared as NaN (--missing nan)"));
+        LODE_TRY(refuse(ctx, j, b, &t->f, s.first_nan,
+                        "NaN, and missing values are not declared as NaN (--missing nan)"));
     if (m->kind == LODE_MISSING_NAN && s.missing > 0)
         LODE_TRY(lode_i_missing_find(ctx, &t->x, true, 0, &t->missing, &missing));
     if (missing == 0)
@@ -175,13 +193,18 @@ static lode_status set_goal(lode_ctx *ctx, job *j)
     if (e.kind == LODE_ERROR_NONE && o->budget.kind == LODE_BUDGET_NONE && !o->rank.count)
         e = lode_error_rel(DEFAULT_ERROR);
     if (o->budget.kind != LODE_BUDGET_NONE && o->rank.count)
-        return lode_i_fail(ctx, LODE_EUSAGE, "compress: options budget and rank both decide the ranks; give one of them");
+        return lode_i_fail(
+            ctx, LODE_EUSAGE,
+            "compress: options budget and rank both decide the ranks; give one of them");
     if (o->rank.count > 1 && o->rank.count != j->g.ndim)
-        return lode_i_fail(ctx, LODE_ESHAPE, "compress: option rank has %d numbers for %d modes", (int)o->rank.count, j->g.ndim);
+        return lode_i_fail(ctx, LODE_ESHAPE, "compress: option rank has %d numbers for %d modes",
+                           (int)o->rank.count, j->g.ndim);
     if (lode_i_error_is_pointwise(&e)) {
         if (o->rank.count || o->budget.kind == LODE_BUDGET_PARAMS)
-            return lode_i_fail(ctx, LODE_EUSAGE, "compress: a pointwise error (:max, :maxrel) decides the ranks itself; "
-                                                 "leave out rank and budget params");
+            return lode_i_fail(
+                ctx, LODE_EUSAGE,
+                "compress: a pointwise error (:max, :maxrel) decides the ranks itself; "
+                "leave out rank and budget params");
         g->bound = e.kind == LODE_ERROR_MAXREL ? e.value * j->range : e.value;
     } else if (e.kind != LODE_ERROR_NONE) {
         const double fro = lode_i_error_target_fro(&e, sqrt(j->norm2), j->range, j->count);
@@ -189,21 +212,25 @@ static lode_status set_goal(lode_ctx *ctx, job *j)
     }
     if (o->budget.kind == LODE_BUDGET_PARAMS)
         g->params = o->budget.value < 0x1p62 ? (int64_t)o->budget.value : INT64_C(1) << 62;
-    const double bytes = o->budget.kind == LODE_BUDGET_BYTES  ? o->budget.value
-                         : o->budget.kind == LODE_BUDGET_BITS ? o->budget.value * (double)j->values / 8
-                                                              : 0;
+    const double bytes = o->budget.kind == LODE_BUDGET_BYTES ? o->budget.value
+                         : o->budget.kind == LODE_BUDGET_BITS
+                             ? o->budget.value * (double)j->values / 8
+                             : 0;
     if (bytes > 0) {
         const double records = bytes - HEADER - (double)(j->g.blocks * MEMBER);
         if (records < 64)
-            return lode_i_fail(ctx, LODE_EPARAM, "compress: a budget of %.0f bytes holds no file; its header alone takes %" PRId64,
-                               bytes, HEADER + j->g.blocks * MEMBER + 64);
+            return lode_i_fail(
+                ctx, LODE_EPARAM,
+                "compress: a budget of %.0f bytes holds no file; its header alone takes %" PRId64,
+                bytes, HEADER + j->g.blocks * MEMBER + 64);
         g->bytes = records < 0x1p62 ? (int64_t)records : INT64_C(1) << 62;
     }
     j->both = e.kind != LODE_ERROR_NONE && (g->bytes > 0 || g->params > 0 || o->rank.count);
     return LODE_OK;
 }
 
-/* What is left of the whole's goal, shared out by size: so the step stays about the same in all blocks. */
+/* What is left of the whole's goal, shared out by size: so the step stays about the same in all
+ * blocks. */
 static goal share(const job *j, const goal *left, int64_t values_left, const block_task *t)
 {
     goal g = *left;
@@ -218,8 +245,8 @@ static goal share(const job *j, const goal *left, int64_t values_left, const blo
 }
 
 /* One block, the error first; a budget asked with it is a cap. */
-static lode_status code_block(lode_ctx *ctx, const job *j, block_task *t, const lode_array *block, lode_array *coded,
-                              lode_diff *d)
+static lode_status code_block(lode_ctx *ctx, const job *j, block_task *t, const lode_array *block,
+                              lode_array *coded, lode_diff *d)
 {
     const goal wanted = t->goal;
     const bool capped = wanted.bytes > 0 && (wanted.bound > 0 || isfinite(wanted.sumsq));
@@ -296,30 +323,68 @@ static void certify(const job *j, const lode_diff *d, lode_certificate *c)
 {
     const lode_error_spec *e = &j->o->error;
     const bool pointwise = lode_i_error_is_pointwise(e), psnr = e->kind == LODE_ERROR_PSNR;
-    *c = (lode_certificate){ .kind = LODE_CERT_MEASURED, .norm = pointwise ? LODE_NORM_MAX : LODE_NORM_FRO,
-                             .relative = e->kind != LODE_ERROR_FRO && e->kind != LODE_ERROR_MAX, .needs_original = true,
+    *c = (lode_certificate){ .kind = LODE_CERT_MEASURED,
+                             .norm = pointwise ? LODE_NORM_MAX : LODE_NORM_FRO,
+                             .relative = e->kind != LODE_ERROR_FRO && e->kind != LODE_ERROR_MAX,
+                             .needs_original = true,
                              .asked = NAN };
     c->absolute = pointwise ? d->maxabs : sqrt(d->sumsq);
     const double unit = pointwise ? j->range : sqrt(j->norm2);
-    c->value = !c->relative ? c->absolute : unit > 0 ? c->absolute / unit : c->absolute > 0 ? INFINITY : 0;
+    c->value = !c->relative      ? c->absolute
+               : unit > 0        ? c->absolute / unit
+               : c->absolute > 0 ? INFINITY
+                                 : 0;
     if (e->kind != LODE_ERROR_NONE && !psnr)
         c->asked = e->value;
     else if (psnr)
-        c->asked = unit > 0 ? lode_i_error_target_fro(e, sqrt(j->norm2), j->range, j->count) / unit : 0;
-    else if (!j->goal.bytes && !j->goal.params && !j->goal.rank.count && j->o->method != LODE_COMPRESS_LOSSLESS)
+        c->asked = unit > 0 ? lode_i_error_target_fro(e, sqrt(j->norm2), j->range, j->count) / unit
+                            : 0;
+    else if (!j->goal.bytes && !j->goal.params && !j->goal.rank.count &&
+             j->o->method != LODE_COMPRESS_LOSSLESS)
         c->asked = DEFAULT_ERROR;
-    snprintf(c->quantity, sizeof c->quantity, "X - decoded, over %s entries", j->count < j->values ? "observed" : "all");
+    snprintf(c->quantity, sizeof c->quantity, "X - decoded, over %s entries",
+             j->count < j->values ? "observed" : "all");
     const double peak = e->peak > 0 ? e->peak : j->range;
     if (psnr && d->sumsq > 0)
-        snprintf(c->note, sizeof c->note, "PSNR %.2f dB", 20 * log10(peak / sqrt(d->sumsq / (double)lode_i_max(j->count, 1))));
+        snprintf(c->note, sizeof c->note, "PSNR %.2f dB",
+                 20 * log10(peak / sqrt(d->sumsq / (double)lode_i_max(j->count, 1))));
     else
-        snprintf(c->note, sizeof c->note, "%s", d->sumsq > 0 ? "decoded and compared" : "every observed value came back exactly");
+        snprintf(c->note, sizeof c->note, "%s",
+                 d->sumsq > 0 ? "decoded and compared" : "every observed value came back exactly");
+}
+
+/* Adds to the note which ranks were kept of the learned bases, where a budget of numbers or ranks
+ * asked decided them. */
+static lode_status tell_ranks(lode_ctx *ctx, const job *j, lode_bundle *model)
+{
+    lode_status st = LODE_OK;
+    const lode_array *coded = NULL;
+    record_info info;
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    char *note = model->certificate.note, ranks[96] = "";
+    const size_t size = sizeof model->certificate.note;
+
+    if (!(j->goal.params > 0) && !j->goal.rank.count)
+        goto done;
+    compress_block(&j->g, 0, start, count);
+    LODE_TRY(compress_record(ctx, model, 0, &coded));
+    LODE_TRY(compress_info(ctx, coded, j->source.dtype, j->g.ndim, count, &info));
+    for (int k = 0, at = 0; k < info.modes && at < 80; k++)
+        at += snprintf(ranks + at, sizeof ranks - (size_t)at, "%s%" PRId64, k ? "," : "",
+                       info.columns[k]);
+    const size_t used = strlen(note);
+    if (!info.exact && used < size)
+        snprintf(note + used, size - used, "; ranks %s%s", ranks,
+                 j->g.blocks > 1 ? " in the first block" : "");
+done:
+    return st;
 }
 
 static bool missed(const job *j, const lode_diff *d)
 {
-    return d->mismatched > 0 || (j->goal.bound > 0 ? d->maxabs > j->goal.bound
-                                                   : isfinite(j->goal.sumsq) && d->sumsq > j->goal.sumsq * (1 + 1e-12));
+    return d->mismatched > 0 ||
+           (j->goal.bound > 0 ? d->maxabs > j->goal.bound
+                              : isfinite(j->goal.sumsq) && d->sumsq > j->goal.sumsq * (1 + 1e-12));
 }
 
 static void keep_shape(const job *j, lode_bundle *model)
@@ -332,14 +397,15 @@ static void keep_shape(const job *j, lode_bundle *model)
     snprintf(model->meta.version, sizeof model->meta.version, "%s", lode_version());
 }
 
-/* Reconstructions in f32 are off by some 1e-7 of the norm, or of the largest value: errors near that take f64. */
+/* Reconstructions in f32 are off by some 1e-7 of the norm, or of the largest value: errors near
+ *                    that take f64. */
 static bool wide(const job *j)
 {
     return j->goal.bound > 0 ? j->goal.bound < 1e-5 * j->maxabs : j->goal.sumsq < 1e-11 * j->norm2;
 }
 
-lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value X, lode_bundle *model,
-                          lode_certificate *cert)
+lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value X,
+                          lode_bundle *model, lode_certificate *cert)
 {
     lode_status st = LODE_OK;
     lode_plan p = { 0 };
@@ -358,30 +424,39 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
         owned = true;
         LODE_TRY(lode_i_source_from_array(ctx, &loaded, &j.source));
     }
-    compress_grid(j.source.dtype, j.source.ndim, j.source.shape, o->block.given ? o->block.value : 0, &j.g);
+    compress_grid(j.source.dtype, j.source.ndim, j.source.shape,
+                  o->block.given ? o->block.value : 0, &j.g);
     j.work = lode_i_real_of(lode_i_arith(j.source.dtype));
     if (o->method == LODE_COMPRESS_LOSSLESS) {
-        LODE_REQUIRE(o->budget.kind == LODE_BUDGET_NONE && o->error.kind == LODE_ERROR_NONE && !o->rank.count, LODE_EUSAGE,
+        LODE_REQUIRE(o->budget.kind == LODE_BUDGET_NONE && o->error.kind == LODE_ERROR_NONE &&
+                         !o->rank.count,
+                     LODE_EUSAGE,
                      "compress: method lossless has no error, budget or rank to choose");
         LODE_TRY(code_exactly(ctx, &j, &made));
     } else {
         LODE_TRY(survey(ctx, &j));
         LODE_TRY(set_goal(ctx, &j));
         j.work = wide(&j) ? LODE_F64 : j.work;
-        if (j.maxabs > 0x1p53 && lode_dtype_size(j.source.dtype) == 8 && lode_dtype_class(j.source.dtype) != 'f')
+        if (j.maxabs > 0x1p53 && lode_dtype_size(j.source.dtype) == 8 &&
+            lode_dtype_class(j.source.dtype) != 'f')
             LODE_TRY(code_exactly(ctx, &j, &made)); /* whole numbers that f64 does not hold */
         else
             LODE_TRY(code_blocks(ctx, &j, &made, &d));
     }
     certify(&j, &d, &made.certificate);
     keep_shape(&j, &made);
+    LODE_TRY(tell_ranks(ctx, &j, &made));
     p.output = 0;
     for (int64_t i = 0; i < made.count; i++)
         p.output += lode_array_bytes(lode_bundle_value(&made, i).as.array);
     LODE_TRY(lode_i_refine(ctx, &lode_op_compress, &p));
     if (missed(&j, &d))
-        st = lode_i_fail(ctx, LODE_MISSED, "compress: the error is %.3g, not the %.3g asked for: %s decided", made.certificate.value,
-                         made.certificate.asked, o->rank.count ? "the rank" : o->budget.kind ? "the budget" : "the type's precision");
+        st = lode_i_fail(ctx, LODE_MISSED,
+                         "compress: the error is %.3g, not the %.3g asked for: %s decided",
+                         made.certificate.value, made.certificate.asked,
+                         o->rank.count    ? "the rank"
+                         : o->budget.kind ? "the budget"
+                                          : "the type's precision");
     if (cert)
         *cert = made.certificate;
     lode_bundle_swap(model, &made);
@@ -399,10 +474,22 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
 }
 
 const lode_op lode_op_compress = {
-    .name = "compress", .family = "compress", .job = LODE_SHRINK,
+    .name = "compress",
+    .family = "compress",
+    .job = LODE_SHRINK,
     .brief = "compress an array to an error or a size, certified on what comes back",
-    .doi = "10.1109/TVCG.2019.2904063", .example = "lode compress data/winds_u.npy --error 1e-2 -o winds.lode",
-    .words = "lossy lossless array compression codec error bound rate distortion smaller files tthresh sz zfp nan",
-    .params = params, .opts_size = sizeof(lode_compress_opts), .in = in, .out = out, .certificate = LODE_CERT_MEASURED,
-    .plan = plan, .run = run, .invert = compress_invert, .verify = compress_verify, .plot = compress_plot,
+    .doi = "10.1109/TVCG.2019.2904063",
+    .example = "lode compress data/winds_u.npy --error 1e-2 -o winds.lode",
+    .words = "lossy lossless array compression codec error bound rate distortion smaller files "
+             "tthresh sz zfp nan",
+    .params = params,
+    .opts_size = sizeof(lode_compress_opts),
+    .in = in,
+    .out = out,
+    .certificate = LODE_CERT_MEASURED,
+    .plan = plan,
+    .run = run,
+    .invert = compress_invert,
+    .verify = compress_verify,
+    .plot = compress_plot,
 };

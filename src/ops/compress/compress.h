@@ -14,27 +14,28 @@ typedef struct grid {
     int64_t shape[LODE_MAX_NDIM], side[LODE_MAX_NDIM], parts[LODE_MAX_NDIM];
     int64_t blocks; /* at least 1 */
 } grid;
-/** Blocks of at most `limit` values (0: as many as there are), a function of shape and type alone. */
+/** Blocks of at most `limit` values (0: as many as there are), a function of shape and type
+ *  alone. */
 void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g);
 void compress_block(const grid *g, int64_t b, int64_t *start, int64_t *count);
 
 /* ---- frames: the shape a block is transformed in ---- */
 
-/** Axes of length 1 left out, long ones folded in two and more (after repeating their last entry, where the length
- *  has no fitting divisor), complex values as a last axis of 2. */
+/** Axes of length 1 left out, long ones folded in two and more (after repeating their last entry,
+ *  where the length has no fitting divisor), complex values as a last axis of 2. */
 typedef struct frame {
-    lode_dtype stored, work;       /* type of the block; f32 or f64 */
-    int ndim, plain;               /* of the block as it is; with the axis of complex pairs */
-    int64_t shape[LODE_MAX_NDIM];  /* of the block as it is, and that axis */
-    int64_t whole[LODE_MAX_NDIM];  /* the same, lengthened */
+    lode_dtype stored, work;      /* type of the block; f32 or f64 */
+    int ndim, plain;              /* of the block as it is; with the axis of complex pairs */
+    int64_t shape[LODE_MAX_NDIM]; /* of the block as it is, and that axis */
+    int64_t whole[LODE_MAX_NDIM]; /* the same, lengthened */
     int modes;
-    int64_t mode[LODE_MAX_NDIM];   /* of what is transformed */
-    int axis[LODE_MAX_NDIM];       /* of the block, that a mode comes from */
+    int64_t mode[LODE_MAX_NDIM]; /* of what is transformed */
+    int axis[LODE_MAX_NDIM];     /* of the block, that a mode comes from */
     bool folds;
-    int64_t size;                  /* values of the block, pairs counted twice */
+    int64_t size; /* values of the block, pairs counted twice */
 } frame;
-lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim, const int64_t *shape, bool folds,
-                           frame *f);
+lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim,
+                           const int64_t *shape, bool folds, frame *f);
 /** The block in its working type and plain shape (pairs as an axis), contiguous, new. */
 lode_status compress_plain(lode_ctx *ctx, const frame *f, const lode_array *block, lode_array *x);
 /** Plain to modes, and back. */
@@ -57,24 +58,29 @@ typedef struct basis {
 } basis;
 void basis_free(basis *b);
 /** Cosines: entry (i, j) = sqrt((2 - [j = 0]) / n) cos(pi (i + 1/2) j / n). */
-lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns, lode_array *matrix);
-/** Codes the leading columns of U, each as fine as its energy over the step asks, and gives the basis that comes
- *  back from the code. energy: norms of the core's slices. */
-lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
-                          basis *b);
-/** Adds the bytes that this would take, about; and the error it would bring in, about, for all columns of U. */
-lode_status basis_price(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
-                        double *bytes);
-lode_status basis_noise(lode_ctx *ctx, const lode_array *U, const double *energy, double step, double *sumsq);
-lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype, int64_t n, int64_t columns,
-                       lode_array *matrix);
+lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
+                      lode_array *matrix);
+/** Codes the leading columns of U, each as fine as its energy over the step asks, and gives the
+ *  basis that comes back from the code. energy: norms of the core's slices. */
+lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns,
+                          double step, basis *b);
+/** Adds the bytes that this would take, about; and the error it would bring in, about, for all
+ *  columns of U. */
+lode_status basis_price(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns,
+                        double step, double *bytes);
+lode_status basis_noise(lode_ctx *ctx, const lode_array *U, const double *energy, double step,
+                        double *sumsq);
+lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype, int64_t n,
+                       int64_t columns, lode_array *matrix);
 /** Y = X x_k B_k^T for all modes (forward), or X x_k B_k. */
-lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X, lode_array *Y);
+lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X,
+                           lode_array *Y);
 
 /* ---- one block ---- */
 
-/** What a block is to be coded to: a squared error (over the observed entries), a pointwise bound, a size in bytes,
- *  or ranks that learned bases may have; in that order of force. Unset: infinite, 0, 0, 0. */
+/** What a block is to be coded to: a squared error (over the observed entries), a pointwise bound,
+ *  a size in bytes, or ranks that learned bases may have; in that order of force. Unset: infinite,
+ *  0, 0, 0. */
 typedef struct goal {
     double sumsq, bound;
     int64_t bytes, params;
@@ -88,37 +94,45 @@ typedef struct block_task {
     const lode_compress_opts *o;
     goal goal;
     frame f;
-    lode_array x;           /* plain, NaN where missing */
-    lode_array missing;     /* set; empty: none */
-    lode_stats stats;       /* of the observed entries */
+    lode_array x;       /* plain, NaN where missing */
+    lode_array missing; /* set; empty: none */
+    lode_stats stats;   /* of the observed entries */
 } block_task;
 void block_free(block_task *t);
 /** Codes a block as one record; diff compares t->x with what comes back from the record. */
 /** Decodes and compares with t->x. */
-lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded, const lode_array *block,
-                             lode_diff *diff);
-lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block, lode_array *coded, lode_diff *diff);
+lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded,
+                             const lode_array *block, lode_diff *diff);
+lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block,
+                            lode_array *coded, lode_diff *diff);
 
-lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block, lode_array *coded);
+lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block,
+                           lode_array *coded);
 
-/** Bases for the folded block w, chosen so that it codes shortest at the squared error sumsq, and what they give. */
+/** Bases for the folded block w, chosen so that it codes shortest at the squared error sumsq, and
+ *  what they give. */
 typedef struct choice {
     basis b[LODE_MAX_NDIM];
     lode_array core;
     double *energy[LODE_MAX_NDIM]; /* norms of the core's slices */
     double *store;                 /* holds them */
     double step, bytes;            /* expected */
-    double outside, floor;         /* squared error that the bases bring in, about; that of their ranks alone */
+    /* squared error that the bases bring in, about; that of their ranks alone */
+    double outside, floor;
 } choice;
 void choice_free(choice *c);
-lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq, choice *c);
-/** The step at which the squared error of the coefficients comes to sumsq, and the quantizer there. */
-lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, lode_quantizer *z, double *bits);
+lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq,
+                            choice *c);
+/** The step at which the squared error of the coefficients comes to sumsq, and the quantizer
+ *  there. */
+lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, lode_quantizer *z,
+                          double *bits);
 
 /** The block back from its record, in the type it was stored in. */
-lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim, const int64_t *shape,
-                            lode_array *block);
-/** Values a block of this record's grid may have (0: chosen), and hiding its missing entries: NaN in both. */
+lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
+                            const int64_t *shape, lode_array *block);
+/** Values a block of this record's grid may have (0: chosen), and hiding its missing entries: NaN
+ *  in both. */
 lode_status compress_limit(lode_ctx *ctx, const lode_array *coded, int64_t *limit);
 lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x, lode_array *y);
 /** What is in a record, without decoding it. */
@@ -129,17 +143,20 @@ typedef struct record_info {
     int64_t columns[LODE_MAX_NDIM], core_bytes, basis_bytes, mask_bytes, correction_bytes;
     double step;
 } record_info;
-lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim, const int64_t *shape,
-                          record_info *info);
+lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
+                          const int64_t *shape, record_info *info);
 
 /* ---- verbs ---- */
 
-lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                            lode_array *out);
-lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found);
-lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure);
+lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                            const lode_part *part, lode_array *out);
+lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                            lode_certificate *found);
+lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                          lode_figure *figure);
 /** Grid of a model, from its first record; and the record of a block. */
 lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g);
-lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b, const lode_array **coded);
+lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b,
+                            const lode_array **coded);
 
 #endif

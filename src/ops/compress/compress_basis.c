@@ -1,6 +1,7 @@
-/* Bases of the modes: cosines, which cost nothing to store, and learned ones, of which each column is stored as
- * finely as its energy over the step asks. What comes back from the code is made orthonormal again, so that the
- * error of a block is that of its coefficients whatever the bases lost. */
+/* Bases of the modes: cosines, which cost nothing to store, and learned ones, of which each column
+ * is stored as finely as its energy over the step asks. What comes back from the code is made
+ * orthonormal again, so that the error of a block is that of its coefficients whatever the bases
+ * lost. */
 #include <math.h>
 
 #include "ops/compress/compress.h"
@@ -11,7 +12,8 @@ void basis_free(basis *b)
     *b = (basis){ 0 };
 }
 
-lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns, lode_array *matrix)
+lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
+                      lode_array *matrix)
 {
     lode_status st = LODE_OK;
     lode_array B = { 0 };
@@ -23,7 +25,8 @@ lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t column
         cosine[t] = cos(pi * (double)t / (double)(2 * n));
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < columns; j++)
-            lode_i_set2(&B, i, j, sqrt((j ? 2.0 : 1.0) / (double)n) * cosine[(2 * i + 1) * j % (4 * n)]);
+            lode_i_set2(&B, i, j,
+                        sqrt((j ? 2.0 : 1.0) / (double)n) * cosine[(2 * i + 1) * j % (4 * n)]);
     lode_array_swap(matrix, &B);
 done:
     lode_i_free(cosine);
@@ -31,7 +34,8 @@ done:
     return st;
 }
 
-lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X, lode_array *Y)
+lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X,
+                           lode_array *Y)
 {
     lode_status st = LODE_OK;
     lode_array y = lode_array_ref(X), z = { 0 };
@@ -42,7 +46,8 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
         for (int k = 0; k < X->ndim; k++) {
             if (done[k] || b[k].kind == BASIS_NONE)
                 continue;
-            const double ratio = (double)b[k].matrix.shape[forward] / (double)b[k].matrix.shape[!forward];
+            const double ratio = (double)b[k].matrix.shape[forward] /
+                                 (double)b[k].matrix.shape[!forward];
             if (next < 0 || ratio < best)
                 next = k, best = ratio;
         }
@@ -68,7 +73,8 @@ static double scale_of(double step, int64_t level)
     return step * exp2((double)level / 4);
 }
 
-static lode_status scale_columns(lode_ctx *ctx, const lode_array *levels, double step, bool inverse, lode_array *F)
+static lode_status scale_columns(lode_ctx *ctx, const lode_array *levels, double step, bool inverse,
+                                 lode_array *F)
 {
     lode_status st = LODE_OK;
     lode_array d = { 0 };
@@ -84,7 +90,8 @@ done:
     return st;
 }
 
-/* Random directions replace columns that were lost altogether; they must not depend on the caller's seed. */
+/* Random directions replace columns that were lost altogether; they must not depend on the caller's
+ * seed. */
 static lode_status orthonormal(lode_ctx *ctx, lode_array *Q)
 {
     const uint64_t seed = ctx->seed;
@@ -94,8 +101,8 @@ static lode_status orthonormal(lode_ctx *ctx, lode_array *Q)
     return st;
 }
 
-static lode_status from_symbols(lode_ctx *ctx, const lode_array *q, const lode_array *levels, double step, bool cosines,
-                                lode_dtype dtype, lode_array *matrix)
+static lode_status from_symbols(lode_ctx *ctx, const lode_array *q, const lode_array *levels,
+                                double step, bool cosines, lode_dtype dtype, lode_array *matrix)
 {
     lode_status st = LODE_OK;
     const lode_quantizer z = { .step = step, .zone = 0.5 };
@@ -116,8 +123,8 @@ done:
 }
 
 /* Levels at or above the columns' energies, and U with its columns times them. */
-static lode_status scaled(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
-                          lode_array *levels, lode_array *F)
+static lode_status scaled(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns,
+                          double step, lode_array *levels, lode_array *F)
 {
     lode_status st = LODE_OK;
     lode_array view = { 0 };
@@ -134,9 +141,10 @@ done:
     return st;
 }
 
-/* As they are, or as cosines along the mode where the columns are smooth: whichever looks shorter. */
-static lode_status coded_columns(lode_ctx *ctx, const lode_array *F, double step, bool *cosines, lode_array *q,
-                                 lode_array *stream)
+/* As they are, or as cosines along the mode where the columns are smooth: whichever looks
+ * shorter. */
+static lode_status coded_columns(lode_ctx *ctx, const lode_array *F, double step, bool *cosines,
+                                 lode_array *q, lode_array *stream)
 {
     lode_status st = LODE_OK;
     lode_quantizer z = { .step = step, .zone = 0.5 };
@@ -156,8 +164,8 @@ done:
     return st;
 }
 
-lode_status basis_price(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
-                        double *bytes)
+lode_status basis_price(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns,
+                        double step, double *bytes)
 {
     lode_status st = LODE_OK;
     lode_array levels = { 0 }, F = { 0 }, q = { 0 }, stream = { 0 };
@@ -170,7 +178,8 @@ done:
     return st;
 }
 
-lode_status basis_noise(lode_ctx *ctx, const lode_array *U, const double *energy, double step, double *sumsq)
+lode_status basis_noise(lode_ctx *ctx, const lode_array *U, const double *energy, double step,
+                        double *sumsq)
 {
     lode_status st = LODE_OK;
     lode_array levels = { 0 }, F = { 0 };
@@ -185,11 +194,12 @@ done:
     return st;
 }
 
-lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns, double step,
-                          basis *b)
+lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns,
+                          double step, basis *b)
 {
     lode_status st = LODE_OK;
-    lode_array F = { 0 }, levels = { 0 }, deltas = { 0 }, stream = { 0 }, q = { 0 }, coded_levels = { 0 };
+    lode_array F = { 0 }, levels = { 0 }, deltas = { 0 }, stream = { 0 }, q = { 0 },
+               coded_levels = { 0 };
     lode_record r = { 0 };
     basis made = { .kind = BASIS_LEARNED, .columns = columns };
     bool cosines = false;
@@ -216,8 +226,8 @@ done:
     return st;
 }
 
-lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype, int64_t n, int64_t columns,
-                       lode_array *matrix)
+lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype, int64_t n,
+                       int64_t columns, lode_array *matrix)
 {
     lode_status st = LODE_OK;
     lode_record r = { 0 };
@@ -234,8 +244,8 @@ lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype,
     LODE_TRY(lode_i_decode(ctx, &stream, &levels));
     for (int64_t j = 0; j < columns; j++) {
         level += (int64_t)lode_i_get1(&levels, j);
-        LODE_REQUIRE(level >= -400 && level <= 400, LODE_EFORMAT, "a coded basis has a column of scale 2^(%" PRId64 "/4)",
-                     level);
+        LODE_REQUIRE(level >= -400 && level <= 400, LODE_EFORMAT,
+                     "a coded basis has a column of scale 2^(%" PRId64 "/4)", level);
         lode_i_set1(&levels, j, (double)level);
     }
     LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));

@@ -1,5 +1,6 @@
-/* One block: missing entries filled, a basis for each mode, one step for all coefficients, corrections where a
- * pointwise bound asks for them; then it is decoded and measured, until the goal is met. */
+/* One block: missing entries filled, a basis for each mode, one step for all coefficients,
+ * corrections where a pointwise bound asks for them; then it is decoded and measured, until the
+ * goal is met. */
 #include <math.h>
 #include <string.h>
 
@@ -16,9 +17,10 @@ void block_free(block_task *t)
 /* ---- what is written ---- */
 
 typedef struct attempt {
-    double outside;     /* error besides that of the coefficients, as measured last; negative: not yet */
-    double own;         /* error of the coefficients */
-    double bound;       /* pointwise, in working precision; 0: none */
+    /* error besides that of the coefficients, as measured last; negative: not yet */
+    double outside;
+    double own;   /* error of the coefficients */
+    double bound; /* pointwise, in working precision; 0: none */
     lode_quantizer z;
 } attempt;
 
@@ -33,7 +35,8 @@ static lode_status write_head(lode_ctx *ctx, const block_task *t, int64_t kind, 
         goto done;
     LODE_TRY(lode_i_record_i64(ctx, r, t->f.work == LODE_F64));
     LODE_TRY(lode_i_record_i64(ctx, r, t->f.folds));
-    LODE_TRY(lode_i_record_i64(ctx, r, t->missing.data ? 1 + (t->o->missing.kind == LODE_MISSING_VALUE) : 0));
+    LODE_TRY(lode_i_record_i64(
+        ctx, r, t->missing.data ? 1 + (t->o->missing.kind == LODE_MISSING_VALUE) : 0));
     if (!t->missing.data)
         goto done;
     if (t->o->missing.kind == LODE_MISSING_VALUE)
@@ -45,8 +48,8 @@ done:
     return st;
 }
 
-static lode_status write_coefficients(lode_ctx *ctx, const choice *c, const lode_quantizer *z, const lode_array *q,
-                                      lode_record *r)
+static lode_status write_coefficients(lode_ctx *ctx, const choice *c, const lode_quantizer *z,
+                                      const lode_array *q, lode_record *r)
 {
     lode_status st = LODE_OK;
     lode_array stream = { 0 };
@@ -68,9 +71,10 @@ done:
 
 /* ---- bases cut to what is used ---- */
 
-/* The columns that some nonzero symbol needs at this step; learned bases coded for it, and the coefficients in
- * what comes back of them. */
-static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, double step, choice *out)
+/* The columns that some nonzero symbol needs at this step; learned bases coded for it, and the
+ * coefficients in what comes back of them. */
+static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, double step,
+                       choice *out)
 {
     lode_status st = LODE_OK;
     choice made = { .step = step, .outside = c->outside, .floor = c->floor };
@@ -119,8 +123,8 @@ done:
 
 /* ---- decoding and measuring ---- */
 
-lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded, const lode_array *block,
-                             lode_diff *diff)
+lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded,
+                             const lode_array *block, lode_diff *diff)
 {
     lode_status st = LODE_OK;
     lode_array back = { 0 }, y = { 0 };
@@ -136,8 +140,8 @@ done:
 }
 
 /* Corrections that make the bound hold for what these coefficients give. */
-static lode_status write_corrections(lode_ctx *ctx, const block_task *t, const choice *c, const attempt *a,
-                                     const lode_array *q, lode_record *r)
+static lode_status write_corrections(lode_ctx *ctx, const block_task *t, const choice *c,
+                                     const attempt *a, const lode_array *q, lode_record *r)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 }, v = { 0 }, e = { 0 }, stream = { 0 };
@@ -158,7 +162,8 @@ done:
     return st;
 }
 
-static lode_status code_once(lode_ctx *ctx, const block_task *t, const choice *c, const attempt *a, lode_array *coded)
+static lode_status code_once(lode_ctx *ctx, const block_task *t, const choice *c, const attempt *a,
+                             lode_array *coded)
 {
     lode_status st = LODE_OK;
     lode_record r = { 0 };
@@ -174,7 +179,8 @@ done:
     return st;
 }
 
-lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block, lode_array *coded)
+lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block,
+                           lode_array *coded)
 {
     lode_status st = LODE_OK;
     const block_task t = { .o = o };
@@ -193,8 +199,9 @@ done:
 /* ---- goals ---- */
 
 /* Codes with the bases of c at the squared error sumsq; *met: the error measured is within it. */
-static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_array *w, const lode_array *block,
-                                 double sumsq, const choice *c, lode_array *coded, lode_diff *diff, bool *met)
+static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                                 const lode_array *block, double sumsq, const choice *c,
+                                 lode_array *coded, lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
     attempt a = { .outside = c->outside };
@@ -207,7 +214,8 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
     LODE_TRY(cut(ctx, w, c, step, &m));
     for (int i = 0; i < TRIES; i++) {
         lode_diff d = { 0 };
-        LODE_TRY(compress_step(ctx, &m.core, fmax(sumsq - margin * room - a.outside, 0.02 * room), &a.z, NULL));
+        LODE_TRY(compress_step(ctx, &m.core, fmax(sumsq - margin * room - a.outside, 0.02 * room),
+                               &a.z, NULL));
         LODE_TRY(lode_i_quantizer_fit(ctx, &m.core, &a.z, &a.own, NULL));
         LODE_TRY(code_once(ctx, t, &m, &a, &now));
         LODE_TRY(compress_measure(ctx, t, &now, block, &d));
@@ -221,8 +229,8 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
             break;
         if (!good && *met)
             break;
-        /* What the error has beside that of the coefficients: bases, rounding to the type; less than nothing where
-         * entries do not count (padding, missing). */
+        /* What the error has beside that of the coefficients: bases, rounding to the type; less
+         * than nothing where entries do not count (padding, missing). */
         a.outside = d.sumsq - a.own;
         const double noise = a.outside - c->floor;
         if (!good && noise > 0.6 * room && step > 1e-6 * c->step) { /* bases too coarse */
@@ -239,10 +247,10 @@ done:
     return st;
 }
 
-/* With corrections for what passes the bound, the step is free: coarse steps need many corrections, each of which
- * costs its place and itself. The error is taken as Gaussian. */
-static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode_array *core, double bound,
-                                  lode_quantizer *best)
+/* With corrections for what passes the bound, the step is free: coarse steps need many corrections,
+ * each of which costs its place and itself. The error is taken as Gaussian. */
+static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode_array *core,
+                                  double bound, lode_quantizer *best)
 {
     static const double deviations[] = { 0.2, 0.24, 0.29, 0.35, 0.42, 0.5, 0.6 };
     const double n = (double)t->f.size;
@@ -261,8 +269,9 @@ static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode
     return LODE_OK;
 }
 
-static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_array *w, const lode_array *block,
-                                 const choice *c, lode_array *coded, lode_diff *diff, bool *met)
+static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                                 const lode_array *block, const choice *c, lode_array *coded,
+                                 lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
     attempt a = { 0 };
@@ -298,7 +307,8 @@ done:
 }
 
 /* Bytes and squared error that the bases of c give at this step, about. */
-static lode_status size_at(lode_ctx *ctx, const choice *c, double step, double *bytes, double *sumsq)
+static lode_status size_at(lode_ctx *ctx, const choice *c, double step, double *bytes,
+                           double *sumsq)
 {
     lode_status st = LODE_OK;
     lode_quantizer z = { .step = step, .zone = 0.6 };
@@ -319,19 +329,21 @@ done:
     return st;
 }
 
-/* The squared error at which the code is expected to take so many bytes: bases chosen for an error, the step that
- * fits on them, bases for the error there. */
-static lode_status error_for_bytes(lode_ctx *ctx, const block_task *t, const lode_array *w, double bytes, choice *c,
-                                   double *sumsq)
+/* The squared error at which the code is expected to take so many bytes: bases chosen for an error,
+ * the step that fits on them, bases for the error there. */
+static lode_status error_for_bytes(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                                   double bytes, choice *c, double *sumsq)
 {
     *sumsq = 1e-4 * t->stats.sumsq;
     for (int round = 0; round < 4; round++) {
-        double size = 0, error = 0, fine = 0, coarse = INFINITY; /* steps that do not fit, and that do */
+        /* steps that do not fit, and that do */
+        double size = 0, error = 0, fine = 0, coarse = INFINITY;
         LODE_FORWARD(compress_choose(ctx, t, w, *sumsq, c));
         double step = c->step;
         for (int i = 0; i < 10; i++) {
             LODE_FORWARD(size_at(ctx, c, step, &size, &error));
-            if (fabs(size - bytes) < 0.01 * bytes || (step > 2 * t->stats.maxabs * sqrt((double)t->f.size) && size < bytes))
+            if (fabs(size - bytes) < 0.01 * bytes ||
+                (step > 2 * t->stats.maxabs * sqrt((double)t->f.size) && size < bytes))
                 break;
             if (size > bytes)
                 fine = fmax(fine, step);
@@ -349,8 +361,9 @@ static lode_status error_for_bytes(lode_ctx *ctx, const block_task *t, const lod
     return LODE_OK;
 }
 
-static lode_status code_to_bytes(lode_ctx *ctx, const block_task *t, const lode_array *w, const lode_array *block,
-                                 lode_array *coded, lode_diff *diff, bool *met)
+static lode_status code_to_bytes(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                                 const lode_array *block, lode_array *coded, lode_diff *diff,
+                                 bool *met)
 {
     lode_status st = LODE_OK;
     const double most = (double)t->goal.bytes;
@@ -379,7 +392,8 @@ static lode_status code_to_bytes(lode_ctx *ctx, const block_task *t, const lode_
         else
             low = fmax(low, sumsq);
         const double next = good ? sumsq * pow(size / (0.99 * most), 2.5) : 4 * sumsq;
-        sumsq = next > low * 1.002 && next < high * 0.998 ? next : sqrt(fmax(low, 1e-4 * high) * high);
+        sumsq = next > low * 1.002 && next < high * 0.998 ? next
+                                                          : sqrt(fmax(low, 1e-4 * high) * high);
         if (high < 1.01 * low)
             break;
         if (sumsq > 4 * t->stats.sumsq)
@@ -393,8 +407,8 @@ done:
 
 /* ---- the block ---- */
 
-static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *block, lode_array *coded, lode_diff *diff,
-                             bool *met)
+static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *block,
+                             lode_array *coded, lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
     lode_array filled = { 0 }, w = { 0 };
@@ -417,8 +431,10 @@ static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *blo
     } else {
         LODE_TRY(compress_choose(ctx, t, &w, g->sumsq, &c));
         const bool ranks = g->rank.count > 0 || g->params > 0;
-        const double sumsq = !ranks ? g->sumsq : fmin(g->sumsq, 1.05 * c.floor + 1e-12 * t->stats.sumsq);
-        LODE_TRY(code_to_error(ctx, t, &w, block, fmax(sumsq, ranks ? 1.0001 * c.floor : 0), &c, coded, diff, met));
+        const double sumsq = !ranks ? g->sumsq
+                                    : fmin(g->sumsq, 1.05 * c.floor + 1e-12 * t->stats.sumsq);
+        LODE_TRY(code_to_error(ctx, t, &w, block, fmax(sumsq, ranks ? 1.0001 * c.floor : 0), &c,
+                               coded, diff, met));
     }
 done:
     choice_free(&c);
@@ -426,7 +442,8 @@ done:
     return st;
 }
 
-lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block, lode_array *coded, lode_diff *diff)
+lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block,
+                            lode_array *coded, lode_diff *diff)
 {
     lode_status st = LODE_OK;
     lode_array lossy = { 0 }, plain = { 0 };
@@ -434,8 +451,8 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
     const double raw = (double)lode_array_bytes(block);
     bool met = false;
 
-    const bool hopeless = t->o->method == LODE_COMPRESS_LOSSLESS || t->stats.sumsq == 0 || t->f.size < 2 ||
-                          (!(g->sumsq > 0) && !(g->bound > 0) && !g->bytes);
+    const bool hopeless = t->o->method == LODE_COMPRESS_LOSSLESS || t->stats.sumsq == 0 ||
+                          t->f.size < 2 || (!(g->sumsq > 0) && !(g->bound > 0) && !g->bytes);
     if (!hopeless)
         LODE_TRY(transform(ctx, t, block, &lossy, diff, &met));
     /* Exact values where nothing else holds the goal, or where they are as short. */

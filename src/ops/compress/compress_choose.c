@@ -1,12 +1,13 @@
-/* The choice of bases: each mode takes cosines or a learned basis, whichever makes the whole code shorter. Both
- * pure choices are tried, then one mode after the other is turned. */
+/* The choice of bases: each mode takes cosines or a learned basis, whichever makes the whole code
+ * shorter. Both pure choices are tried, then one mode after the other is turned. */
 #include <math.h>
 #include <string.h>
 
 #include "array/box.h"
 #include "ops/compress/compress.h"
 
-/* Reconstruction at centroids shifts the best dead zone only a little with the density of nonzeros. */
+/* Reconstruction at centroids shifts the best dead zone only a little with the density of
+ * nonzeros. */
 #define ZONE 0.6
 /* A basis change must pay at least this. */
 #define PAYS 0.995
@@ -23,7 +24,8 @@ void choice_free(choice *c)
     *c = (choice){ 0 };
 }
 
-lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, lode_quantizer *z, double *bits)
+lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, lode_quantizer *z,
+                          double *bits)
 {
     lode_status st = LODE_OK;
     double norm, error = 0, low = 0, high = 0, low_error = 0, high_error = 0;
@@ -117,8 +119,8 @@ done:
     return st;
 }
 
-/* The step at which coefficients and learned bases together come to the error: a few columns of long modes bring
- * in more than a small core does. */
+/* The step at which coefficients and learned bases together come to the error: a few columns of
+ * long modes bring in more than a small core does. */
 static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quantizer *z)
 {
     LODE_FORWARD(compress_step(ctx, &c->core, sumsq, z, NULL));
@@ -133,7 +135,8 @@ static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quant
             c->outside += noise;
             return LODE_OK;
         }
-        z->step *= fmax(0.1, sqrt(0.98 * sumsq / (own + noise))); /* both fall about with its square */
+        /* both fall about with its square */
+        z->step *= fmax(0.1, sqrt(0.98 * sumsq / (own + noise)));
     }
 }
 
@@ -158,7 +161,8 @@ static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind
     LODE_TRY(lode_i_encode_estimate(ctx, &q, &made.bytes));
     for (int k = 0; k < m->w->ndim; k++)
         if (kind[k] == BASIS_LEARNED && box[k] > 0)
-            LODE_TRY(basis_price(ctx, &made.b[k].matrix, made.energy[k], box[k], made.step, &made.bytes));
+            LODE_TRY(basis_price(ctx, &made.b[k].matrix, made.energy[k], box[k], made.step,
+                                 &made.bytes));
     choice_free(c);
     *c = made;
     made = (choice){ 0 };
@@ -168,9 +172,11 @@ done:
     return st;
 }
 
-/* Ranks where the spectra meet a noise floor as high as the error asked: beyond them lies nothing but noise, and
- * the error that is left over can be met by a fine step on what lies before. False where there is no such knee. */
-static lode_status find_knee(lode_ctx *ctx, const menu *m, const lode_array *core, lode_sthosvd_opts *o, bool *found)
+/* Ranks where the spectra meet a noise floor as high as the error asked: beyond them lies nothing
+ * but noise, and the error that is left over can be met by a fine step on what lies before. False
+ * where there is no such knee. */
+static lode_status find_knee(lode_ctx *ctx, const menu *m, const lode_array *core,
+                             lode_sthosvd_opts *o, bool *found)
 {
     lode_status st = LODE_OK;
     choice c = { .core = lode_array_ref(core) };
@@ -201,8 +207,8 @@ static void ranks_of(const menu *m, lode_sthosvd_opts *o)
         o->rank[k] = lode_i_min(r->value[r->count == 1 ? 0 : m->t->f.axis[k]], m->w->shape[k]);
 }
 
-/* Learned bases for all modes; and in `knee`, if there is one, those of its ranks. In modes longer than all others
- * together bases would only take up the data, so those are left out. */
+/* Learned bases for all modes; and in `knee`, if there is one, those of its ranks. In modes longer
+ * than all others together bases would only take up the data, so those are left out. */
 static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
 {
     lode_status st = LODE_OK;
@@ -254,7 +260,8 @@ static bool prefer(choice *other, choice *best, double share)
     return true;
 }
 
-lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq, choice *c)
+lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq,
+                            choice *c)
 {
     lode_status st = LODE_OK;
     menu m = { .t = t, .w = w, .sumsq = sumsq }, knee = m;
@@ -267,7 +274,9 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     if (method != LODE_COMPRESS_DCT)
         LODE_TRY(learn(ctx, &m, &knee));
     if (ranks) /* the ranks decide the error; coding may add a little to it */
-        m.sumsq = isfinite(sumsq) && sumsq > 1.05 * m.outside ? sumsq : 1.05 * m.outside + 1e-12 * t->stats.sumsq;
+        m.sumsq = isfinite(sumsq) && sumsq > 1.05 * m.outside
+                      ? sumsq
+                      : 1.05 * m.outside + 1e-12 * t->stats.sumsq;
     for (int k = 0; k < d; k++) {
         const bool last = k == d - 1, can = m.U[k].data != NULL;
         cosines[k] = w->shape[k] <= BASIS_LONGEST ? BASIS_DCT : BASIS_NONE;
@@ -291,7 +300,8 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     const bool cheap = lode_array_size(w) <= TURNED;
     memcpy(best, prefer(&other, c, 1) ? cosines : learned, sizeof best);
     /* a small core means products that shrink at once */
-    for (int k = 0; k < d && close && (cheap || 16 * lode_array_size(&c->core) < lode_array_size(w)); k++) {
+    for (int k = 0;
+         k < d && close && (cheap || 16 * lode_array_size(&c->core) < lode_array_size(w)); k++) {
         if (!m.U[k].data)
             continue;
         best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;

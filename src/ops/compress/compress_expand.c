@@ -1,5 +1,5 @@
-/* Records back to blocks, and bundles of records back to arrays. Everything a record says is checked: it may come
- * from a damaged or hostile file. */
+/* Records back to blocks, and bundles of records back to arrays. Everything a record says is
+ * checked: it may come from a damaged or hostile file. */
 #include <math.h>
 #include <string.h>
 
@@ -16,8 +16,9 @@ static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
     int64_t version = 0;
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, INT64_MAX, &version));
     if (version != RECORD_VERSION)
-        return lode_i_fail(ctx, LODE_EFORMAT, "compress: a record of version %" PRId64 "; this build reads %d", version,
-                           (int)RECORD_VERSION);
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "compress: a record of version %" PRId64 "; this build reads %d",
+                           version, (int)RECORD_VERSION);
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, INT64_MAX, &h->limit));
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, RECORD_EXACT, RECORD_TRANSFORM, &h->kind));
     if (h->kind == RECORD_EXACT)
@@ -39,7 +40,8 @@ static lode_status read_quantizer(lode_ctx *ctx, lode_record *r, lode_quantizer 
         LODE_FORWARD(lode_i_record_read_i64(ctx, r, -(1 << 12), 1 << 12, &shift));
         z->shift[i] = ldexp((double)shift, -12);
     }
-    return z->step > 0 ? LODE_OK : lode_i_fail(ctx, LODE_EFORMAT, "compress: a record has step %g", z->step);
+    return z->step > 0 ? LODE_OK
+                       : lode_i_fail(ctx, LODE_EFORMAT, "compress: a record has step %g", z->step);
 }
 
 /* The coefficients and bases of a record, then the field they stand for. */
@@ -55,7 +57,8 @@ static lode_status expand(lode_ctx *ctx, lode_record *r, const frame *f, lode_ar
     LODE_TRY(read_quantizer(ctx, r, &z));
     for (int k = 0; k < f->modes; k++) {
         LODE_TRY(lode_i_record_read_i64(ctx, r, 0, BASIS_KINDS - 1, &kind));
-        LODE_TRY(lode_i_record_read_i64(ctx, r, kind == BASIS_NONE ? f->mode[k] : 1, f->mode[k], &box[k]));
+        LODE_TRY(lode_i_record_read_i64(ctx, r, kind == BASIS_NONE ? f->mode[k] : 1, f->mode[k],
+                                        &box[k]));
         b[k].kind = (basis_kind)kind;
         b[k].columns = box[k];
         if (kind == BASIS_DCT)
@@ -90,8 +93,8 @@ done:
     return st;
 }
 
-lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim, const int64_t *shape,
-                            lode_array *block)
+lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
+                            const int64_t *shape, lode_array *block)
 {
     lode_status st = LODE_OK;
     lode_record r = { 0 };
@@ -157,8 +160,8 @@ done:
     return st;
 }
 
-lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim, const int64_t *shape,
-                          record_info *info)
+lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
+                          const int64_t *shape, record_info *info)
 {
     lode_status st = LODE_OK;
     lode_record r = { 0 };

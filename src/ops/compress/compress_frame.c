@@ -3,8 +3,8 @@
 
 #include "ops/compress/compress.h"
 
-/* Arrays up to 128 MiB are one block: structure is global. Larger ones are cut so that a block and what coding it
- * takes stays a small part of the array, whatever the memory at hand. */
+/* Arrays up to 128 MiB are one block: structure is global. Larger ones are cut so that a block and
+ * what coding it takes stays a small part of the array, whatever the memory at hand. */
 enum { WHOLE = 1 << 27, SMALLEST = 1 << 22, LARGEST = 1 << 26, SHARE = 48 };
 
 void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g)
@@ -21,8 +21,11 @@ void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t lim
         return;
     double most = limit > 0 ? (double)limit * size : bytes;
     if (limit <= 0 && bytes > WHOLE)
-        most = bytes / SHARE < SMALLEST ? SMALLEST : bytes / SHARE > LARGEST ? LARGEST : bytes / SHARE;
-    for (int k = 0; k < ndim && bytes > most; k++) { /* leading axes first: a block is then one run of the file */
+        most = bytes / SHARE < SMALLEST  ? SMALLEST
+               : bytes / SHARE > LARGEST ? LARGEST
+                                         : bytes / SHARE;
+    for (int k = 0; k < ndim && bytes > most;
+         k++) { /* leading axes first: a block is then one run of the file */
         const double row = bytes / (double)g->side[k];
         const int64_t rows = lode_i_max(1, (int64_t)(most / row));
         g->parts[k] = lode_i_ceil_div(shape[k], lode_i_min(rows, shape[k]));
@@ -47,7 +50,8 @@ void compress_block(const grid *g, int64_t b, int64_t *start, int64_t *count)
 
 enum { LONG = 2048, FOLD = 256 };
 
-/* Axes into which n values fold: a divisor near FOLD and what is left, again folded. Returns the length. */
+/* Axes into which n values fold: a divisor near FOLD and what is left, again folded. Returns the
+ * length. */
 static int64_t fold(int64_t n, int64_t *axis, int *axes)
 {
     int64_t side[8], whole;
@@ -55,7 +59,8 @@ static int64_t fold(int64_t n, int64_t *axis, int *axes)
     while (n > LONG && count < 7) {
         int64_t d = 0;
         for (int64_t c = FOLD / 2; c <= 2 * FOLD; c++)
-            if (n % c == 0 && (d == 0 || (c > FOLD ? c - FOLD : FOLD - c) < (d > FOLD ? d - FOLD : FOLD - d)))
+            if (n % c == 0 &&
+                (d == 0 || (c > FOLD ? c - FOLD : FOLD - c) < (d > FOLD ? d - FOLD : FOLD - d)))
                 d = c;
         side[count] = d ? d : FOLD;
         n = lode_i_ceil_div(n, side[count++]);
@@ -69,14 +74,17 @@ static int64_t fold(int64_t n, int64_t *axis, int *axes)
     return whole;
 }
 
-lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim, const int64_t *shape, bool folds,
-                           frame *f)
+lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim,
+                           const int64_t *shape, bool folds, frame *f)
 {
-    *f = (frame){ .stored = stored, .work = work, .ndim = ndim, .plain = ndim, .folds = folds, .size = 1 };
+    *f = (frame){
+        .stored = stored, .work = work, .ndim = ndim, .plain = ndim, .folds = folds, .size = 1
+    };
     memcpy(f->shape, shape, (size_t)ndim * sizeof *shape);
     if (lode_i_is_complex(stored)) {
         if (ndim == LODE_MAX_NDIM)
-            return lode_i_fail(ctx, LODE_EUNSUPPORTED, "compress: complex arrays may have %d axes at most",
+            return lode_i_fail(ctx, LODE_EUNSUPPORTED,
+                               "compress: complex arrays may have %d axes at most",
                                LODE_MAX_NDIM - 1);
         f->shape[f->plain++] = 2;
     }

@@ -1,10 +1,12 @@
-/* What a compressed array gives back, and the check of its certificate. Only blocks that a part meets are decoded. */
+/* What a compressed array gives back, and the check of its certificate. Only blocks that a part
+ * meets are decoded. */
 #include <math.h>
 #include <string.h>
 
 #include "ops/compress/compress.h"
 
-lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b, const lode_array **coded)
+lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b,
+                            const lode_array **coded)
 {
     char name[32];
     snprintf(name, sizeof name, "coded.%" PRId64, b);
@@ -17,23 +19,27 @@ lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
     const lode_array *coded = NULL;
     int64_t limit = 0;
     if (!m->has_shape || m->ndim < 0 || m->ndim > LODE_MAX_NDIM)
-        return lode_i_fail(ctx, LODE_EFORMAT, "compress: the result does not say what shape it stands for");
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "compress: the result does not say what shape it stands for");
     int64_t size = 1;
     for (int k = 0; k < m->ndim; k++)
         if (m->shape[k] < 0 || !lode_i_mul(size, lode_i_max(m->shape[k], 1), &size))
-            return lode_i_fail(ctx, LODE_EFORMAT, "compress: axis %d of the result has %" PRId64 " values", k, m->shape[k]);
+            return lode_i_fail(ctx, LODE_EFORMAT,
+                               "compress: axis %d of the result has %" PRId64 " values", k,
+                               m->shape[k]);
     LODE_FORWARD(compress_record(ctx, model, 0, &coded));
     LODE_FORWARD(compress_limit(ctx, coded, &limit));
     compress_grid(m->dtype, m->ndim, m->shape, limit, g);
     if (g->blocks != model->count)
-        return lode_i_fail(ctx, LODE_EFORMAT, "compress: %" PRId64 " records, where this shape has %" PRId64 " blocks",
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "compress: %" PRId64 " records, where this shape has %" PRId64 " blocks",
                            model->count, g->blocks);
     return LODE_OK;
 }
 
 /* Where block b and the part meet, in the block's and the part's own places; false: nowhere. */
-static bool meet(const grid *g, int64_t b, const int64_t *start, const int64_t *count, int64_t *from, int64_t *to,
-                 int64_t *n)
+static bool meet(const grid *g, int64_t b, const int64_t *start, const int64_t *count,
+                 int64_t *from, int64_t *to, int64_t *n)
 {
     int64_t first[LODE_MAX_NDIM], length[LODE_MAX_NDIM];
     bool some = true;
@@ -49,7 +55,8 @@ static bool meet(const grid *g, int64_t b, const int64_t *start, const int64_t *
     return some;
 }
 
-static lode_status cut(lode_ctx *ctx, const lode_array *a, const int64_t *start, const int64_t *count, lode_array *view)
+static lode_status cut(lode_ctx *ctx, const lode_array *a, const int64_t *start,
+                       const int64_t *count, lode_array *view)
 {
     lode_status st = LODE_OK;
     lode_array x = lode_array_ref(a), y = { 0 };
@@ -64,8 +71,8 @@ done:
     return st;
 }
 
-lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                            lode_array *out)
+lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                            const lode_part *part, lode_array *out)
 {
     lode_status st = LODE_OK;
     const lode_meta *m = &model->meta;
@@ -74,7 +81,8 @@ lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value 
         from[LODE_MAX_NDIM], to[LODE_MAX_NDIM], n[LODE_MAX_NDIM];
     lode_array x = { 0 }, block = { 0 }, here = { 0 }, there = { 0 };
 
-    LODE_REQUIRE(codes.kind == LODE_NONE, LODE_EUSAGE, "compress: expanding takes no codes; the file holds them");
+    LODE_REQUIRE(codes.kind == LODE_NONE, LODE_EUSAGE,
+                 "compress: expanding takes no codes; the file holds them");
     LODE_TRY(compress_open(ctx, model, &g));
     LODE_TRY(lode_i_part_resolve(ctx, part, m->ndim, m->shape, start, count));
     LODE_TRY(lode_array_new(ctx, m->dtype, m->ndim, count, &x));
@@ -104,8 +112,8 @@ done:
 /* ---- verify ---- */
 
 /* The original against what is decoded, block by block, missing entries aside. */
-static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *g, const lode_source *s, lode_diff *total,
-                           double *low, double *high)
+static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *g,
+                           const lode_source *s, lode_diff *total, double *low, double *high)
 {
     lode_status st = LODE_OK;
     const lode_meta *m = &model->meta;
@@ -121,7 +129,8 @@ static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *
         LODE_TRY(compress_record(ctx, model, b, &coded));
         LODE_TRY(compress_decode(ctx, coded, m->dtype, m->ndim, count, &got));
         LODE_TRY(lode_i_source_read(ctx, s, start, count, m->dtype, &want));
-        LODE_TRY(compress_frame(ctx, m->dtype, lode_i_real_of(lode_i_arith(m->dtype)), m->ndim, count, false, &f));
+        LODE_TRY(compress_frame(ctx, m->dtype, lode_i_real_of(lode_i_arith(m->dtype)), m->ndim,
+                                count, false, &f));
         LODE_TRY(compress_plain(ctx, &f, &want, &x));
         LODE_TRY(compress_plain(ctx, &f, &got, &y));
         LODE_TRY(compress_hide(ctx, coded, &x, &y));
@@ -139,7 +148,8 @@ done:
     return st;
 }
 
-lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found)
+lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                            lode_certificate *found)
 {
     lode_status st = LODE_OK;
     const lode_certificate *c = &model->certificate;
@@ -160,25 +170,31 @@ lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value 
             compress_block(&g, b, start, count);
             LODE_TRY(lode_i_tick(ctx, b, g.blocks));
             LODE_TRY(compress_record(ctx, model, b, &coded));
-            const lode_status decoded = compress_decode(ctx, coded, m->dtype, m->ndim, count, &block);
-            LODE_REQUIRE(decoded != LODE_EFORMAT, LODE_EVERIFY, "compress: block %" PRId64 " of %" PRId64 " is damaged", b,
-                         g.blocks);
+            const lode_status decoded = compress_decode(ctx, coded, m->dtype, m->ndim, count,
+                                                        &block);
+            LODE_REQUIRE(decoded != LODE_EFORMAT, LODE_EVERIFY,
+                         "compress: block %" PRId64 " of %" PRId64 " is damaged", b, g.blocks);
             LODE_TRY(decoded);
             lode_array_free(&block);
         }
         goto done;
     }
     LODE_TRY(lode_i_as_source(ctx, original, &s, &owned));
-    LODE_REQUIRE(s.ndim == m->ndim && s.dtype == m->dtype && memcmp(s.shape, m->shape, (size_t)s.ndim * sizeof *s.shape) == 0,
-                 LODE_ESHAPE, "compress: the original is not of the type and shape that was compressed");
+    LODE_REQUIRE(s.ndim == m->ndim && s.dtype == m->dtype &&
+                     memcmp(s.shape, m->shape, (size_t)s.ndim * sizeof *s.shape) == 0,
+                 LODE_ESHAPE,
+                 "compress: the original is not of the type and shape that was compressed");
     LODE_TRY(compare(ctx, model, &g, &s, &d, &low, &high));
-    LODE_REQUIRE(d.mismatched == 0, LODE_EVERIFY, "compress: %" PRId64 " entries are missing in one of the two only",
-                 d.mismatched);
+    LODE_REQUIRE(d.mismatched == 0, LODE_EVERIFY,
+                 "compress: %" PRId64 " entries are missing in one of the two only", d.mismatched);
     found->absolute = c->norm == LODE_NORM_MAX ? d.maxabs : sqrt(d.sumsq);
-    const double unit = !c->relative ? 1 : c->norm == LODE_NORM_MAX ? high - low : sqrt(d.ref_sumsq);
+    const double unit = !c->relative               ? 1
+                        : c->norm == LODE_NORM_MAX ? high - low
+                                                   : sqrt(d.ref_sumsq);
     found->value = unit > 0 ? found->absolute / unit : found->absolute > 0 ? INFINITY : 0;
     /* another machine's arithmetic may move the last bits of each value */
-    const double slack = 64 * lode_i_epsilon(lode_i_arith(m->dtype)) * (c->relative ? 1 : fmax(fabs(low), fabs(high)));
+    const double slack = 64 * lode_i_epsilon(lode_i_arith(m->dtype)) *
+                         (c->relative ? 1 : fmax(fabs(low), fabs(high)));
     LODE_REQUIRE(found->value <= c->value * (1 + 1e-6) + slack, LODE_EVERIFY,
                  "compress: the error is %.9g, the certificate says %.9g", found->value, c->value);
 done:

@@ -1,5 +1,5 @@
-/* The figure: a slice of the original (where it is given), of what comes back and of the error; where the bytes
- * went; the certificate below. */
+/* The figure: a slice of the original (where it is given), of what comes back and of the error;
+ * where the bytes went; the certificate below. */
 #include <math.h>
 #include <string.h>
 
@@ -8,7 +8,8 @@
 enum { PIXELS = 512 };
 
 /* The middle slice over the last two axes longer than 1, thinned to at most PIXELS a side. */
-static lode_status slice_of(lode_ctx *ctx, const lode_meta *m, lode_part *part, int axes[2], char *title, size_t size)
+static lode_status slice_of(lode_ctx *ctx, const lode_meta *m, lode_part *part, int axes[2],
+                            char *title, size_t size)
 {
     int found = 0;
     axes[0] = axes[1] = -1;
@@ -48,7 +49,8 @@ done:
     return st;
 }
 
-static lode_status bytes_panel(lode_ctx *ctx, const lode_bundle *model, const grid *g, lode_figure *figure)
+static lode_status bytes_panel(lode_ctx *ctx, const lode_bundle *model, const grid *g,
+                               lode_figure *figure)
 {
     lode_status st = LODE_OK;
     double part[4] = { 0 };
@@ -69,14 +71,16 @@ static lode_status bytes_panel(lode_ctx *ctx, const lode_bundle *model, const gr
     LODE_TRY(lode_i_vector_new(ctx, LODE_F64, 4, &bars));
     for (int i = 0; i < 4; i++)
         lode_i_set1(&bars, i, part[i]);
-    LODE_TRY(lode_i_panel(ctx, figure, "Where the bytes go", "1 values, 2 bases, 3 mask, 4 corrections", "bytes", &p));
+    LODE_TRY(lode_i_panel(ctx, figure, "Where the bytes go",
+                          "1 values, 2 bases, 3 mask, 4 corrections", "bytes", &p));
     LODE_TRY(lode_i_panel_bars(ctx, p, NULL, &bars));
 done:
     LODE_FREE(&bars);
     return st;
 }
 
-lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure)
+lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                          lode_figure *figure)
 {
     lode_status st = LODE_OK;
     const lode_meta *m = &model->meta;
@@ -98,8 +102,8 @@ lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value or
     lode_i_print_shape(m->ndim, m->shape, shape, sizeof shape);
     lode_certificate_print(&model->certificate, line, sizeof line);
     snprintf(title, sizeof title, "Compressed %s %s", shape, lode_dtype_name(m->dtype));
-    snprintf(caption, sizeof caption, "%" PRIu64 " bytes from %" PRIu64 " (%.1f to 1); %s", bytes, raw,
-             bytes ? (double)raw / (double)bytes : 0, line);
+    snprintf(caption, sizeof caption, "%" PRIu64 " bytes from %" PRIu64 " (%.1f to 1); %s", bytes,
+             raw, bytes ? (double)raw / (double)bytes : 0, line);
     LODE_TRY(lode_i_figure_caption(ctx, figure, title, caption));
     LODE_TRY(slice_of(ctx, m, &part, axes, where, sizeof where));
     if (axes[0] >= 0) {
@@ -108,7 +112,9 @@ lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value or
         LODE_TRY(lode_i_stats(ctx, &image, &range));
         if (original.kind != LODE_NONE) {
             LODE_TRY(lode_i_as_source(ctx, original, &s, &owned));
-            LODE_REQUIRE(s.ndim == m->ndim && memcmp(s.shape, m->shape, (size_t)s.ndim * sizeof *s.shape) == 0, LODE_ESHAPE,
+            LODE_REQUIRE(s.ndim == m->ndim &&
+                             memcmp(s.shape, m->shape, (size_t)s.ndim * sizeof *s.shape) == 0,
+                         LODE_ESHAPE,
                          "compress: the original is not of the shape that was compressed");
             LODE_TRY(lode_i_source_read(ctx, &s, part.start, part.count, s.dtype, &want));
             LODE_TRY(as_image(ctx, &want, &wanted));

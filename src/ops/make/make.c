@@ -1,25 +1,28 @@
 /* make: generated data with known structure.
- * Source: definitions. Random orthogonal factors are the Q of Gaussian matrices (Stewart, SIAM J. Numer.
- * Anal. 17 (1980), doi:10.1137/0717034). Departures: none. */
+ * Source: definitions. Random orthogonal factors are the Q of Gaussian matrices (Stewart, SIAM J.
+ * Numer. Anal. 17 (1980), doi:10.1137/0717034). Departures: none. */
 #include <math.h>
 #include <string.h>
 
-#include "lode/make.h"
 #include "linalg/linalg.h"
+#include "lode/make.h"
 #include "op/op.h"
 
 static const lode_param params[] = {
-    { LODE_PARAM(lode_make_opts, shape), .def_text = "100,100", .min = 0, .max = 1e12, .help = "sizes of the axes" },
+    { LODE_PARAM(lode_make_opts, shape), .def_text = "100,100", .min = 0, .max = 1e12,
+      .help = "sizes of the axes" },
     { LODE_PARAM(lode_make_opts, rank), .def_text = "10", .min = 1, .max = 1e6,
       .help = "rank of the structure (lowrank, spectrum): R or R1,R2,.." },
     { LODE_PARAM(lode_make_opts, decay), .def = 1, .min = 0, .max = 100,
       .help = "singular values of spectrum fall as i^-decay" },
     { LODE_PARAM(lode_make_opts, noise), .def = 0, .min = 0, .max = 1e6,
       .help = "standard deviation of white noise added" },
-    { LODE_PARAM(lode_make_opts, missing), .def = 0, .min = 0, .max = 1, .help = "share of values made NaN" },
+    { LODE_PARAM(lode_make_opts, missing), .def = 0, .min = 0, .max = 1,
+      .help = "share of values made NaN" },
     { LODE_PARAM(lode_make_opts, density), .def = 0.01, .min = 1e-9, .max = 1,
       .help = "share of values that the sparse kind keeps" },
-    { LODE_PARAM(lode_make_opts, dtype), .def = 1, .choices = "f32|f64", .help = "type of the values" },
+    { LODE_PARAM(lode_make_opts, dtype), .def = 1, .choices = "f32|f64",
+      .help = "type of the values" },
     { 0 },
 };
 static const lode_port in[] = {
@@ -28,7 +31,8 @@ static const lode_port in[] = {
     { 0 },
 };
 static const lode_port out[] = {
-    { "x", "...", .kinds = LODE_KIND_BIT(LODE_ARRAY) | LODE_KIND_BIT(LODE_SPARSE), .help = "the data" },
+    { "x", "...", .kinds = LODE_KIND_BIT(LODE_ARRAY) | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "the data" },
     { 0 },
 };
 
@@ -50,7 +54,8 @@ static lode_status read_grid(lode_ctx *ctx, const lode_make_opts *o, grid *g)
     for (int i = 0; i < g->ndim; i++) {
         g->shape[i] = (int64_t)o->shape.value[i];
         if ((double)g->shape[i] != o->shape.value[i] || !lode_i_mul(g->size, g->shape[i], &g->size))
-            return lode_i_fail(ctx, LODE_ESHAPE, "make: option shape holds %g; give whole numbers whose product fits",
+            return lode_i_fail(ctx, LODE_ESHAPE,
+                               "make: option shape holds %g; give whole numbers whose product fits",
                                o->shape.value[i]);
     }
     return LODE_OK;
@@ -71,7 +76,8 @@ static lode_status random_basis(lode_ctx *ctx, uint64_t site, int64_t n, int64_t
 }
 
 /* Core of normal values times an orthonormal basis on every mode, scaled to unit variance. */
-static lode_status make_lowrank(lode_ctx *ctx, const lode_make_opts *o, const grid *g, lode_array *x)
+static lode_status make_lowrank(lode_ctx *ctx, const lode_make_opts *o, const grid *g,
+                                lode_array *x)
 {
     lode_status st = LODE_OK;
     lode_array flat = { 0 }, y = { 0 }, U = { 0 };
@@ -98,11 +104,13 @@ done:
 }
 
 /* U diag(i^-decay) V^T; a rank that was asked for cuts it. */
-static lode_status make_spectrum(lode_ctx *ctx, const lode_make_opts *o, const grid *g, lode_array *x)
+static lode_status make_spectrum(lode_ctx *ctx, const lode_make_opts *o, const grid *g,
+                                 lode_array *x)
 {
     lode_status st = LODE_OK;
     lode_array U = { 0 }, V = { 0 }, s = { 0 };
-    LODE_REQUIRE(g->ndim == 2, LODE_ESHAPE, "make: spectrum gives matrices; shape has %d axes", g->ndim);
+    LODE_REQUIRE(g->ndim == 2, LODE_ESHAPE, "make: spectrum gives matrices; shape has %d axes",
+                 g->ndim);
     const int64_t n = lode_i_min(g->shape[0], g->shape[1]);
     const int64_t r = o->rank.count == 1 ? lode_i_min(o->rank.value[0], n) : n;
     LODE_TRY(random_basis(ctx, SITE_FACTOR, g->shape[0], r, &U));
@@ -133,13 +141,16 @@ static lode_status bump_profiles(lode_ctx *ctx, int axis, int64_t n, lode_array 
     return LODE_OK;
 }
 
-/* A separable sum: the last two axes are a product of matrices, the others scale its inner index. */
+/* A separable sum: the last two axes are a product of matrices, the others scale its inner
+ * index. */
 static lode_status make_bumps(lode_ctx *ctx, const grid *g, lode_array *x)
 {
     lode_status st = LODE_OK;
-    lode_array E[LODE_MAX_NDIM] = { { 0 } }, row = { 0 }, left = { 0 }, slices = { 0 }, slice = { 0 }, cut = { 0 };
+    lode_array E[LODE_MAX_NDIM] = { { 0 } }, row = { 0 }, left = { 0 }, slices = { 0 },
+               slice = { 0 }, cut = { 0 };
     const lode_stream s = lode_i_stream(ctx, "make", SITE_BUMP);
-    LODE_REQUIRE(g->ndim >= 2, LODE_ESHAPE, "make: bumps needs two axes or more; shape has %d", g->ndim);
+    LODE_REQUIRE(g->ndim >= 2, LODE_ESHAPE, "make: bumps needs two axes or more; shape has %d",
+                 g->ndim);
     const int64_t m = g->shape[g->ndim - 2], n = g->shape[g->ndim - 1];
     int64_t outer = 1;
     for (int i = 0; i < g->ndim; i++)
@@ -170,24 +181,29 @@ done:
     return st;
 }
 
-static lode_status make_normal(lode_ctx *ctx, const grid *g, uint64_t site, lode_dtype dtype, lode_array *x)
+static lode_status make_normal(lode_ctx *ctx, const grid *g, uint64_t site, lode_dtype dtype,
+                               lode_array *x)
 {
     lode_status st = LODE_OK;
     lode_array flat = { 0 };
     const int64_t last = g->ndim > 0 ? g->shape[g->ndim - 1] : 1;
-    LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, "make", site), dtype, last > 0 ? g->size / last : 0, last, &flat));
+    LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, "make", site), dtype,
+                          last > 0 ? g->size / last : 0, last, &flat));
     LODE_TRY(lode_array_reshape(ctx, &flat, g->ndim, g->shape, x));
 done:
     LODE_FREE(&flat);
     return st;
 }
 
-/* Columns of one row of the sparse kind: distinct, ascending. The count is the expected one, rounded at random. */
+/* Columns of one row of the sparse kind: distinct, ascending. The count is the expected one,
+ * rounded at random. */
 static int64_t row_columns(lode_ctx *ctx, int64_t row, int64_t n, double density, int64_t *column)
 {
-    const lode_stream place = lode_i_stream(ctx, "make", SITE_PLACE), count = lode_i_stream(ctx, "make", SITE_COUNT);
+    const lode_stream place = lode_i_stream(ctx, "make", SITE_PLACE),
+                      count = lode_i_stream(ctx, "make", SITE_COUNT);
     const double expected = density * (double)n;
-    const int64_t want = lode_i_min(n, (int64_t)(expected + lode_i_random_uniform(count, (uint64_t)row)));
+    const int64_t want = lode_i_min(
+        n, (int64_t)(expected + lode_i_random_uniform(count, (uint64_t)row)));
     int64_t found = 0;
     for (uint64_t draw = 0; found < want; draw++) {
         /* Dense rows are drawn in order with the right probability; sparse ones by rejection. */
@@ -197,7 +213,8 @@ static int64_t row_columns(lode_ctx *ctx, int64_t row, int64_t n, double density
                 column[found++] = (int64_t)draw;
             continue;
         }
-        const int64_t j = (int64_t)lode_i_random_below(place, ((uint64_t)row << 32) + draw, (uint64_t)n);
+        const int64_t j = (int64_t)lode_i_random_below(place, ((uint64_t)row << 32) + draw,
+                                                       (uint64_t)n);
         int64_t lo = 0, hi = found;
         while (lo < hi) {
             const int64_t mid = (lo + hi) / 2;
@@ -215,16 +232,19 @@ static int64_t row_columns(lode_ctx *ctx, int64_t row, int64_t n, double density
     return found;
 }
 
-static lode_status make_sparse(lode_ctx *ctx, const lode_make_opts *o, const grid *g, lode_sparse *result)
+static lode_status make_sparse(lode_ctx *ctx, const lode_make_opts *o, const grid *g,
+                               lode_sparse *result)
 {
     lode_status st = LODE_OK;
     lode_sparse s = { .layout = LODE_CSR, .ndim = 2 };
     lode_array columns = { 0 }, values = { 0 }, cut = { 0 };
     int64_t *column = NULL, nnz = 0;
-    LODE_REQUIRE(g->ndim == 2, LODE_ESHAPE, "make: sparse gives matrices; shape has %d axes", g->ndim);
+    LODE_REQUIRE(g->ndim == 2, LODE_ESHAPE, "make: sparse gives matrices; shape has %d axes",
+                 g->ndim);
     const int64_t m = g->shape[0], n = g->shape[1];
     const double most = (double)m * (o->density * (double)n + 1);
-    LODE_REQUIRE(most < 1e15, LODE_ESHAPE, "make: the sparse matrix would hold %.3g values; lower the density", most);
+    LODE_REQUIRE(most < 1e15, LODE_ESHAPE,
+                 "make: the sparse matrix would hold %.3g values; lower the density", most);
     s.shape[0] = m, s.shape[1] = n;
     LODE_TRY(LODE_NEW(ctx, n, &column));
     LODE_TRY(lode_i_vector_new(ctx, LODE_I64, m + 1, &s.indptr));
@@ -289,15 +309,20 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
         big = lode_i_max(big, g.shape[i]);
     }
     const bool sparse = c->in[0].kind == LODE_TEXT && strcmp(c->in[0].as.text, "sparse") == 0;
-    const int64_t width = lode_i_max(BUMPS, o->rank.count > 0 ? lode_i_min(o->rank.value[0], big) : 0);
-    const uint64_t values = sparse ? (uint64_t)((double)g.size * o->density + (double)sides) : (uint64_t)g.size;
+    const int64_t width = lode_i_max(BUMPS,
+                                     o->rank.count > 0 ? lode_i_min(o->rank.value[0], big) : 0);
+    const uint64_t values = sparse ? (uint64_t)((double)g.size * o->density + (double)sides)
+                                   : (uint64_t)g.size;
     p->output = (sparse ? 24 : 16) * values + 8 * (uint64_t)sides + 4096;
-    p->workspace = (sparse ? 32 : 24) * values + 64 * (uint64_t)sides * (uint64_t)width + (UINT64_C(1) << 24);
-    snprintf(p->algorithm, sizeof p->algorithm, "%s", c->in[0].kind == LODE_TEXT ? c->in[0].as.text : "");
+    p->workspace = (sparse ? 32 : 24) * values + 64 * (uint64_t)sides * (uint64_t)width +
+                   (UINT64_C(1) << 24);
+    snprintf(p->algorithm, sizeof p->algorithm, "%s",
+             c->in[0].kind == LODE_TEXT ? c->in[0].as.text : "");
     return LODE_OK;
 }
 
-lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, lode_array *x, lode_sparse *sparse)
+lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, lode_array *x,
+                      lode_sparse *sparse)
 {
     lode_status st = LODE_OK;
     lode_plan p = { 0 };
@@ -353,9 +378,17 @@ done:
 }
 
 const lode_op lode_op_make = {
-    .name = "make", .family = "make", .job = LODE_SAMPLE, .brief = "generated data with known structure",
+    .name = "make",
+    .family = "make",
+    .job = LODE_SAMPLE,
+    .brief = "generated data with known structure",
     .words = "generate random synthetic test example normal lowrank sparse noise",
     .example = "lode make lowrank --shape 40,50,60 --rank 5 -o lowrank.npy",
-    .params = params, .opts_size = sizeof(lode_make_opts), .in = in, .out = out, .certificate = LODE_CERT_NONE,
-    .plan = plan, .run = run,
+    .params = params,
+    .opts_size = sizeof(lode_make_opts),
+    .in = in,
+    .out = out,
+    .certificate = LODE_CERT_NONE,
+    .plan = plan,
+    .run = run,
 };

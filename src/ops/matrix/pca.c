@@ -1,17 +1,19 @@
 /* pca: principal components, with missing values, of data larger than memory, updated and merged.
  *
- * Complete data: the SVD of X - 1 mean^T through an implicitly centred operator. Missing values: maximum likelihood of
- * probabilistic PCA over the observed entries, x_i = W z_i + mean + noise, by expectation maximization; the result is then
- * rotated to principal axes, so that scores are orthogonal and V orthonormal in both cases.
+ * Complete data: the SVD of X - 1 mean^T through an implicitly centred operator. Missing values:
+ * maximum likelihood of probabilistic PCA over the observed entries, x_i = W z_i + mean + noise, by
+ * expectation maximization; the result is then rotated to principal axes, so that scores are
+ * orthogonal and V orthonormal in both cases.
  *
- * Source: Tipping & Bishop, J. R. Stat. Soc. B 61 (1999), doi:10.1111/1467-9868.00196 (probabilistic PCA); Ilin & Raiko,
- * JMLR 11 (2010) 1957, section 4.1 (missing values); Ross, Lim, Lin & Yang, IJCV 77 (2008), doi:10.1007/s11263-007-0075-7
- * (update with the mean). Departures: parameters expanded after each sweep (Liu, Rubin & Wu 1998), which shortens the
- * iteration and leaves its fixed points. Claim tested: missing values do not bias the subspace. */
+ * Source: Tipping & Bishop, J. R. Stat. Soc. B 61 (1999), doi:10.1111/1467-9868.00196
+ * (probabilistic PCA); Ilin & Raiko, JMLR 11 (2010) 1957, section 4.1 (missing values); Ross, Lim,
+ * Lin & Yang, IJCV 77 (2008), doi:10.1007/s11263-007-0075-7 (update with the mean). Departures:
+ * parameters expanded after each sweep (Liu, Rubin & Wu 1998), which shortens the iteration and
+ * leaves its fixed points. Claim tested: missing values do not bias the subspace. */
 #include <math.h>
 
-#include "lode/matrix.h"
 #include "linop/linop.h"
+#include "lode/matrix.h"
 #include "ops/matrix/pca.h"
 
 static const lode_param params[] = {
@@ -21,7 +23,8 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_pca_opts, missing), .def_text = "nan", .help = LODE_HELP_MISSING },
     { LODE_PARAM(lode_pca_opts, tol), .def = 1e-4, .min = 1e-12, .max = 1,
       .help = "missing values: stop when the noise variance changes less, relatively" },
-    { LODE_PARAM(lode_pca_opts, max_iter), .def = 500, .min = 1, .max = 1e6, .help = LODE_HELP_MAX_ITER },
+    { LODE_PARAM(lode_pca_opts, max_iter), .def = 500, .min = 1, .max = 1e6,
+      .help = LODE_HELP_MAX_ITER },
     { 0 },
 };
 static const lode_port in[] = {
@@ -36,7 +39,8 @@ static const lode_port out[] = {
     { "scores", "m,k", .help = "coordinates of the rows on the axes, unit of X" },
     { "ratio", "k", .help = "share of the variance that each component explains" },
     { "total", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "sum of squares about the mean" },
-    { "noise", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "variance of a value that is left unexplained" },
+    { "noise", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR),
+      .help = "variance of a value that is left unexplained" },
     { "rows", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "observations seen" },
     { 0 },
 };
@@ -53,8 +57,10 @@ static uint64_t missing_workspace(const lode_matrix_info *X, int64_t k)
 {
     const int64_t side = lode_i_min(X->rows, X->cols);
     const lode_svds_opts start = { .rank = k };
-    return 3 * lode_i_bytes(LODE_F64, X->rows, X->cols) + 4 * lode_i_bytes(LODE_F64, X->rows + X->cols, k + 1) +
-           lode_i_ppca_workspace(X->rows, X->cols, k) + lode_i_svds_workspace(&start, X->rows, X->cols, LODE_F64) +
+    return 3 * lode_i_bytes(LODE_F64, X->rows, X->cols) +
+           4 * lode_i_bytes(LODE_F64, X->rows + X->cols, k + 1) +
+           lode_i_ppca_workspace(X->rows, X->cols, k) +
+           lode_i_svds_workspace(&start, X->rows, X->cols, LODE_F64) +
            4 * lode_i_bytes(LODE_F64, side, 2 * k);
 }
 
@@ -65,17 +71,21 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     const int64_t side = lode_i_min(X.rows, X.cols);
     const int64_t k = o->rank.count > 0 ? o->rank.value[0] : lode_i_min(10, side);
     if (o->rank.count > 1 || k > side)
-        return lode_i_fail(ctx, LODE_EPARAM, "pca: rank %" PRId64 " is above min(m, n) = %" PRId64 " of X, or several numbers",
+        return lode_i_fail(ctx, LODE_EPARAM,
+                           "pca: rank %" PRId64 " is above min(m, n) = %" PRId64
+                           " of X, or several numbers",
                            k, side);
     if (side == 0)
-        return lode_i_fail(ctx, LODE_ESHAPE, "pca: X is %" PRId64 " x %" PRId64 "; it needs a value", X.rows, X.cols);
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "pca: X is %" PRId64 " x %" PRId64 "; it needs a value", X.rows, X.cols);
     lode_svds_opts s = { .rank = k };
     lode_i_svds_sizes(&s, X.rows, X.cols, X.kind == LODE_SPARSE);
     p->number[0] = k;
     p->block = s.block;
     p->workspace = lode_i_svds_workspace(&s, X.rows, X.cols, X.dtype) +
                    lode_i_linop_workspace(ctx, c->in[0], lode_i_max(s.block, k) + 1) +
-                   6 * lode_i_bytes(X.dtype, X.rows + X.cols, k + 1) + lode_i_bytes(X.dtype, X.rows, 1) + 65536;
+                   6 * lode_i_bytes(X.dtype, X.rows + X.cols, k + 1) +
+                   lode_i_bytes(X.dtype, X.rows, 1) + 65536;
     p->output = lode_i_bytes(X.dtype, X.rows + X.cols + 2, k + 1) + 4096;
     p->slab = X.kind == LODE_SOURCE ? lode_i_linop_slab(ctx, c->in[0].as.source) : 0;
     p->passes = 8;
@@ -96,7 +106,8 @@ void lode_i_pca_free(lode_pca_parts *p)
 
 /* ---- complete data ---- */
 
-/* Column means as X^T 1 / m, which serves dense, sparse and streamed data alike and meets every value once. */
+/* Column means as X^T 1 / m, which serves dense, sparse and streamed data alike and meets every
+ * value once. */
 static lode_status column_means(lode_ctx *ctx, const lode_linop *A, lode_array *mean)
 {
     lode_status st = LODE_OK;
@@ -111,7 +122,8 @@ done:
 }
 
 /* [scores, 1] and [V, mean], whose product is the reconstruction. */
-static lode_status with_mean(lode_ctx *ctx, const lode_array *a, const lode_array *last, double fill, lode_array *y)
+static lode_status with_mean(lode_ctx *ctx, const lode_array *a, const lode_array *last,
+                             double fill, lode_array *y)
 {
     lode_status st = LODE_OK;
     lode_array wide = { 0 }, left = { 0 }, right = { 0 }, column = { 0 };
@@ -144,14 +156,18 @@ done:
     return st;
 }
 
-static lode_status fit_complete(lode_ctx *ctx, const lode_pca_opts *o, lode_value X, int64_t k, lode_pca_parts *p)
+static lode_status fit_complete(lode_ctx *ctx, const lode_pca_opts *o, lode_value X, int64_t k,
+                                lode_pca_parts *p)
 {
     lode_status st = LODE_OK;
     lode_linop *A = NULL, *C = NULL;
     lode_svds_info info = { 0 };
     LODE_TRY(lode_linop_from(ctx, X, &A));
-    /* values to 1e-10: axes are then right to about 1e-5, as their error is the root of the values' */
-    const lode_svds_opts s = { .rank = k, .tol = lode_i_is_single(A->dtype) ? 0 : 1e-10, .op = "pca" };
+    /* values to 1e-10: axes are then right to about 1e-5, as their error is the root of the
+     * values' */
+    const lode_svds_opts s = { .rank = k,
+                               .tol = lode_i_is_single(A->dtype) ? 0 : 1e-10,
+                               .op = "pca" };
     LODE_TRY(column_means(ctx, A, &p->mean));
     if (!o->center)
         LODE_TRY(lode_i_fill(ctx, &p->mean, 0));
@@ -171,7 +187,8 @@ done:
 /* ---- missing values ---- */
 
 /* Start: the leading axes of the centred data with zeros where nothing is observed. */
-static lode_status start_from_zeros(lode_ctx *ctx, const lode_array *X, int64_t k, lode_ppca *model, double *observed)
+static lode_status start_from_zeros(lode_ctx *ctx, const lode_array *X, int64_t k, lode_ppca *model,
+                                    double *observed)
 {
     lode_status st = LODE_OK;
     lode_array Y = { 0 }, U = { 0 }, s = { 0 }, count = { 0 };
@@ -206,7 +223,8 @@ done:
 static lode_status rotate(lode_ctx *ctx, const lode_ppca *model, bool center, lode_pca_parts *p)
 {
     lode_status st = LODE_OK;
-    lode_array Q = { 0 }, R = { 0 }, A = { 0 }, a = { 0 }, row = { 0 }, shift = { 0 }, O = { 0 }, flat = { 0 };
+    lode_array Q = { 0 }, R = { 0 }, A = { 0 }, a = { 0 }, row = { 0 }, shift = { 0 }, O = { 0 },
+               flat = { 0 };
     const int64_t k = model->W.shape[1], n = model->W.shape[0];
     LODE_TRY(lode_i_qr(ctx, &model->W, &Q, &R));
     LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_T, &model->Z, &R, &A));
@@ -228,14 +246,16 @@ done:
     return st;
 }
 
-static lode_status fit_missing(lode_ctx *ctx, const lode_pca_opts *o, lode_value value, int64_t k, lode_pca_parts *p)
+static lode_status fit_missing(lode_ctx *ctx, const lode_pca_opts *o, lode_value value, int64_t k,
+                               lode_pca_parts *p)
 {
     lode_status st = LODE_OK;
     lode_array X = { 0 }, given = { 0 };
     lode_ppca model = { 0 };
     bool done_early = lode_i_broken(ctx, "pca-missing");
     LODE_TRY(lode_i_as_array(ctx, value, LODE_F64, &given));
-    LODE_TRY(lode_i_masked_from(ctx, &given, o->missing.kind == LODE_MISSING_VALUE ? o->missing.value : NAN, &X));
+    LODE_TRY(lode_i_masked_from(
+        ctx, &given, o->missing.kind == LODE_MISSING_VALUE ? o->missing.value : NAN, &X));
     LODE_FREE(&given);
     LODE_REQUIRE(o->center, LODE_EPARAM, "pca: missing values need the means; leave --center on");
     lode_i_stage(ctx, "start", 0, 0.1);
@@ -250,7 +270,9 @@ static lode_status fit_missing(lode_ctx *ctx, const lode_pca_opts *o, lode_value
     LODE_TRY(rotate(ctx, &model, o->center, p));
     LODE_TRY(lode_i_masked_residual(ctx, &X, &p->mean, &p->V, &p->scores, &p->residual, &p->norm));
     if (!done_early) {
-        lode_i_fail(ctx, LODE_NOCONV, "pca: %" PRId64 " sweeps did not settle the missing values to %g; raise --max-iter",
+        lode_i_fail(ctx, LODE_NOCONV,
+                    "pca: %" PRId64
+                    " sweeps did not settle the missing values to %g; raise --max-iter",
                     o->max_iter, o->tol);
         st = LODE_NOCONV;
     }
@@ -275,20 +297,27 @@ lode_status lode_i_pca_pack(lode_ctx *ctx, lode_pca_parts *p, lode_dtype dtype, 
     const double free_values = p->entries - (double)(k * (m + n - k));
     LODE_TRY(lode_i_vector_new(ctx, dtype, k, &ratio));
     for (int64_t c = 0; c < k; c++)
-        lode_i_set1(&ratio, c, total > 0 ? lode_i_get1(&p->s, c) * lode_i_get1(&p->s, c) / total : 0);
+        lode_i_set1(&ratio, c,
+                    total > 0 ? lode_i_get1(&p->s, c) * lode_i_get1(&p->s, c) / total : 0);
     for (int i = 0; i < 4; i++) {
         LODE_TRY(lode_array_cast(ctx, from[i], dtype, &cast[i]));
         LODE_TRY(lode_bundle_add_array(ctx, model, out[i].name, &cast[i]));
     }
     LODE_TRY(lode_bundle_add_array(ctx, model, "ratio", &ratio));
     LODE_TRY(lode_bundle_add_f64(ctx, model, "total", total));
-    LODE_TRY(lode_bundle_add_f64(ctx, model, "noise", p->residual * p->residual / fmax(free_values, 1)));
+    LODE_TRY(
+        lode_bundle_add_f64(ctx, model, "noise", p->residual * p->residual / fmax(free_values, 1)));
     LODE_TRY(lode_bundle_add_i64(ctx, model, "rows", m));
     model->meta.has_shape = true, model->meta.dtype = dtype, model->meta.ndim = 2;
     model->meta.shape[0] = m, model->meta.shape[1] = n;
     model->certificate = (lode_certificate){
-        .kind = p->bound ? LODE_CERT_BOUND : LODE_CERT_MEASURED, .norm = LODE_NORM_FRO, .relative = true,
-        .needs_original = true, .absolute = p->residual, .value = p->norm > 0 ? p->residual / p->norm : 0, .asked = NAN,
+        .kind = p->bound ? LODE_CERT_BOUND : LODE_CERT_MEASURED,
+        .norm = LODE_NORM_FRO,
+        .relative = true,
+        .needs_original = true,
+        .absolute = p->residual,
+        .value = p->norm > 0 ? p->residual / p->norm : 0,
+        .asked = NAN,
         .quantity = "||X - 1 mean' - scores V'||, observed values",
     };
 done:
@@ -315,7 +344,8 @@ lode_status lode_pca(lode_ctx *ctx, const lode_pca_opts *o, lode_value X, lode_b
     lode_status fitted = LODE_EDOMAIN;
     if (o->missing.kind != LODE_MISSING_VALUE || !may_miss(o, X.kind))
         fitted = fit_complete(ctx, o, X, p.number[0], &parts);
-    if (fitted == LODE_EDOMAIN && may_miss(o, X.kind)) { /* the first product met a value that is not finite */
+    /* the first product met a value that is not finite */
+    if (fitted == LODE_EDOMAIN && may_miss(o, X.kind)) {
         lode_i_pca_free(&parts);
         parts = (lode_pca_parts){ 0 };
         p.workspace += missing_workspace(&info, p.number[0]);
@@ -340,11 +370,25 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
 }
 
 const lode_op lode_op_pca = {
-    .name = "pca", .family = "matrix", .job = LODE_EXPLAIN,
-    .brief = "principal components, with missing values", .doi = "10.1111/1467-9868.00196 10.1007/s11263-007-0075-7",
+    .name = "pca",
+    .family = "matrix",
+    .job = LODE_EXPLAIN,
+    .brief = "principal components, with missing values",
+    .doi = "10.1111/1467-9868.00196 10.1007/s11263-007-0075-7",
     .example = "lode pca A.npy --rank 5 -o pca.lode",
-    .words = "principal component analysis reduce dimension eof variance nan missing incremental streaming",
-    .params = params, .opts_size = sizeof(lode_pca_opts), .in = in, .out = out, .certificate = LODE_CERT_MEASURED,
-    .plan = plan, .run = run, .apply = lode_i_pca_apply, .invert = lode_i_pca_invert, .update = lode_i_pca_update,
-    .merge = lode_i_pca_merge, .verify = lode_i_pca_verify, .plot = lode_i_pca_plot,
+    .words = "principal component analysis reduce dimension eof variance nan missing incremental "
+             "streaming",
+    .params = params,
+    .opts_size = sizeof(lode_pca_opts),
+    .in = in,
+    .out = out,
+    .certificate = LODE_CERT_MEASURED,
+    .plan = plan,
+    .run = run,
+    .apply = lode_i_pca_apply,
+    .invert = lode_i_pca_invert,
+    .update = lode_i_pca_update,
+    .merge = lode_i_pca_merge,
+    .verify = lode_i_pca_verify,
+    .plot = lode_i_pca_plot,
 };

@@ -16,12 +16,17 @@ typedef struct lode_pca_parts {
 void lode_i_pca_free(lode_pca_parts *p);
 lode_status lode_i_pca_pack(lode_ctx *ctx, lode_pca_parts *p, lode_dtype dtype, lode_bundle *model);
 
-lode_status lode_i_pca_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result);
-lode_status lode_i_pca_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                              lode_array *result);
-lode_status lode_i_pca_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result);
-lode_status lode_i_pca_merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b, lode_bundle *result);
-lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found);
-lode_status lode_i_pca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure);
+lode_status lode_i_pca_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                             lode_bundle *result);
+lode_status lode_i_pca_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                              const lode_part *part, lode_array *result);
+lode_status lode_i_pca_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                              lode_bundle *result);
+lode_status lode_i_pca_merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
+                             lode_bundle *result);
+lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                              lode_certificate *found);
+lode_status lode_i_pca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                            lode_figure *figure);
 
 #endif

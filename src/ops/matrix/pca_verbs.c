@@ -21,19 +21,22 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, fitted *f)
     LODE_FORWARD(lode_bundle_f64(ctx, b, "total", &f->total));
     LODE_FORWARD(lode_bundle_f64(ctx, b, "noise", &f->noise));
     LODE_FORWARD(lode_bundle_i64(ctx, b, "rows", &f->rows));
-    const bool fits = f->V->ndim == 2 && f->mean->ndim == 1 && f->s->ndim == 1 && f->scores->ndim == 2 &&
-                      f->mean->shape[0] == f->V->shape[0] && f->s->shape[0] == f->V->shape[1] &&
-                      f->scores->shape[1] == f->V->shape[1] && f->scores->shape[0] == f->rows &&
-                      f->ratio->ndim == 1 && f->ratio->shape[0] == f->s->shape[0];
+    const bool fits = f->V->ndim == 2 && f->mean->ndim == 1 && f->s->ndim == 1 &&
+                      f->scores->ndim == 2 && f->mean->shape[0] == f->V->shape[0] &&
+                      f->s->shape[0] == f->V->shape[1] && f->scores->shape[1] == f->V->shape[1] &&
+                      f->scores->shape[0] == f->rows && f->ratio->ndim == 1 &&
+                      f->ratio->shape[0] == f->s->shape[0];
     if (!fits)
-        return lode_i_fail(ctx, LODE_EFORMAT, "pca: the members of this model do not fit together; fit it again");
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "pca: the members of this model do not fit together; fit it again");
     f->n = f->V->shape[0], f->k = f->V->shape[1];
     return LODE_OK;
 }
 
 /* ---- apply ---- */
 
-/* Scores of rows in f64; NaN entries are left out of the fit, with the model's prior on the scores. */
+/* Scores of rows in f64; NaN entries are left out of the fit, with the model's prior on the
+ * scores. */
 static lode_status score_rows(lode_ctx *ctx, const fitted *f, const lode_array *x, lode_array *Z)
 {
     lode_status st = LODE_OK;
@@ -47,7 +50,8 @@ static lode_status score_rows(lode_ctx *ctx, const fitted *f, const lode_array *
     if (stats.missing > 0) {
         LODE_TRY(lode_i_vector_new(ctx, LODE_F64, f->k, &ridge));
         for (int64_t c = 0; c < f->k; c++) { /* noise over the variance of the score */
-            const double s = lode_i_get1(f->s, c), variance = s * s / (double)lode_i_max(f->rows, 1);
+            const double s = lode_i_get1(f->s, c),
+                         variance = s * s / (double)lode_i_max(f->rows, 1);
             lode_i_set1(&ridge, c, variance > 0 ? f->noise / variance + 1e-300 : 1e300);
         }
         LODE_TRY(lode_i_masked_scores(ctx, x, &mean, &V, &ridge, Z));
@@ -80,7 +84,8 @@ done:
     return st;
 }
 
-lode_status lode_i_pca_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+lode_status lode_i_pca_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                             lode_bundle *result)
 {
     lode_status st = LODE_OK;
     fitted f;
@@ -97,8 +102,8 @@ done:
 
 /* ---- invert ---- */
 
-lode_status lode_i_pca_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                              lode_array *result)
+lode_status lode_i_pca_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                              const lode_part *part, lode_array *result)
 {
     lode_status st = LODE_OK;
     fitted f;
@@ -109,8 +114,10 @@ lode_status lode_i_pca_invert(lode_ctx *ctx, const lode_bundle *model, lode_valu
         given = lode_array_ref(f.scores);
     else
         LODE_TRY(lode_i_as_array(ctx, codes, f.V->dtype, &given));
-    LODE_REQUIRE(given.ndim == 2 && given.shape[1] == f.k, LODE_ESHAPE, "pca: codes must have %" PRId64 " columns", f.k);
-    LODE_TRY(lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ given.shape[0], f.n }, start, count));
+    LODE_REQUIRE(given.ndim == 2 && given.shape[1] == f.k, LODE_ESHAPE,
+                 "pca: codes must have %" PRId64 " columns", f.k);
+    LODE_TRY(
+        lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ given.shape[0], f.n }, start, count));
     Z = lode_i_rows(&given, start[0], start[0] + count[0]);
     V = lode_i_rows(f.V, start[1], start[1] + count[1]);
     LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_T, &Z, &V, &y));
@@ -128,8 +135,8 @@ done:
 
 /* What one block of rows brings: centred rows, or the same Gram matrix as diag(s) V^T. */
 typedef struct block {
-    lode_array core;   /* p x n, f64 */
-    lode_array mean;   /* n, f64 */
+    lode_array core; /* p x n, f64 */
+    lode_array mean; /* n, f64 */
     int64_t rows;
     double residual, norm, entries;
 } block;
@@ -139,7 +146,8 @@ static void free_block(block *b)
     LODE_FREE(&b->core, &b->mean);
 }
 
-static lode_status block_of_model(lode_ctx *ctx, const lode_bundle *bundle, const fitted *f, block *b)
+static lode_status block_of_model(lode_ctx *ctx, const lode_bundle *bundle, const fitted *f,
+                                  block *b)
 {
     lode_status st = LODE_OK;
     lode_array V = { 0 }, s = { 0 }, t = { 0 };
@@ -153,8 +161,9 @@ static lode_status block_of_model(lode_ctx *ctx, const lode_bundle *bundle, cons
     b->rows = f->rows;
     b->residual = bundle->certificate.absolute;
     LODE_TRY(lode_i_norm_fro(ctx, &b->mean, &mean_norm));
-    b->norm = bundle->certificate.value > 0 ? b->residual / bundle->certificate.value
-                                            : sqrt(f->total + (double)f->rows * mean_norm * mean_norm);
+    b->norm = bundle->certificate.value > 0
+                  ? b->residual / bundle->certificate.value
+                  : sqrt(f->total + (double)f->rows * mean_norm * mean_norm);
     b->entries = (double)f->rows * (double)f->n;
 done:
     LODE_FREE(&V, &s, &t);
@@ -183,12 +192,15 @@ done:
     return st;
 }
 
-/* Mean and axes of two blocks together: the SVD of [a; b; sqrt(ma mb / (ma + mb)) (mean_a - mean_b)^T] (Ross et al.
+/* Mean and axes of two blocks together: the SVD of [a; b; sqrt(ma mb / (ma + mb)) (mean_a -
+ * mean_b)^T] (Ross et al.
  * 2008, section 3.2). What falls beyond k is returned as `lost`. */
-static lode_status join_blocks(lode_ctx *ctx, const block *a, const block *b, int64_t k, lode_pca_parts *p, double *lost)
+static lode_status join_blocks(lode_ctx *ctx, const block *a, const block *b, int64_t k,
+                               lode_pca_parts *p, double *lost)
 {
     lode_status st = LODE_OK;
-    lode_array stack = { 0 }, to = { 0 }, shift = { 0 }, row = { 0 }, all = { 0 }, V = { 0 }, head = { 0 };
+    lode_array stack = { 0 }, to = { 0 }, shift = { 0 }, row = { 0 }, all = { 0 }, V = { 0 },
+               head = { 0 };
     const int64_t n = a->mean.shape[0], pa = a->core.shape[0], pb = b->core.shape[0];
     const double ma = (double)a->rows, mb = (double)b->rows, m = ma + mb;
     LODE_TRY(lode_i_matrix_new(ctx, LODE_F64, pa + pb + 1, n, &stack));
@@ -225,11 +237,12 @@ done:
 
 /* Scores of rows given as scores on other axes (V_old NULL: as rows) about another mean:
  * (Z V'^T + mean' - mean) V, into `to`. */
-static lode_status move_scores(lode_ctx *ctx, const lode_array *Z, const lode_array *V_old, const lode_array *mean_old,
-                               const lode_pca_parts *p, lode_array *to)
+static lode_status move_scores(lode_ctx *ctx, const lode_array *Z, const lode_array *V_old,
+                               const lode_array *mean_old, const lode_pca_parts *p, lode_array *to)
 {
     lode_status st = LODE_OK;
-    lode_array R = { 0 }, V = { 0 }, z = { 0 }, y = { 0 }, shift = { 0 }, column = { 0 }, w = { 0 }, flat = { 0 };
+    lode_array R = { 0 }, V = { 0 }, z = { 0 }, y = { 0 }, shift = { 0 }, column = { 0 }, w = { 0 },
+               flat = { 0 };
     const int64_t n = p->mean.shape[0], k = p->V.shape[1];
     if (V_old) {
         LODE_TRY(lode_array_cast(ctx, V_old, LODE_F64, &V));
@@ -251,10 +264,10 @@ done:
     return st;
 }
 
-/* Signs, residual bound, members: the end of update and merge. The error of the old fits and what the new rank
- * leaves out add up by the triangle inequality. */
-static lode_status finish(lode_ctx *ctx, lode_pca_parts *p, const block *a, const block *b, double lost, lode_dtype dtype,
-                          lode_bundle *result)
+/* Signs, residual bound, members: the end of update and merge. The error of the old fits and what
+ * the new rank leaves out add up by the triangle inequality. */
+static lode_status finish(lode_ctx *ctx, lode_pca_parts *p, const block *a, const block *b,
+                          double lost, lode_dtype dtype, lode_bundle *result)
 {
     p->residual = hypot(a->residual, b->residual) + lost;
     p->norm = hypot(a->norm, b->norm);
@@ -264,7 +277,8 @@ static lode_status finish(lode_ctx *ctx, lode_pca_parts *p, const block *a, cons
     return lode_i_pca_pack(ctx, p, dtype, result);
 }
 
-lode_status lode_i_pca_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+lode_status lode_i_pca_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                              lode_bundle *result)
 {
     lode_status st = LODE_OK;
     fitted f;
@@ -295,7 +309,8 @@ done:
     return st;
 }
 
-lode_status lode_i_pca_merge(lode_ctx *ctx, const lode_bundle *first, const lode_bundle *second, lode_bundle *result)
+lode_status lode_i_pca_merge(lode_ctx *ctx, const lode_bundle *first, const lode_bundle *second,
+                             lode_bundle *result)
 {
     lode_status st = LODE_OK;
     fitted f, g;
@@ -305,7 +320,9 @@ lode_status lode_i_pca_merge(lode_ctx *ctx, const lode_bundle *first, const lode
     double lost = 0;
     LODE_TRY(read_model(ctx, first, &f));
     LODE_TRY(read_model(ctx, second, &g));
-    LODE_REQUIRE(f.n == g.n, LODE_ESHAPE, "pca: the models have %" PRId64 " and %" PRId64 " columns; merge fits of rows of one table",
+    LODE_REQUIRE(f.n == g.n, LODE_ESHAPE,
+                 "pca: the models have %" PRId64 " and %" PRId64
+                 " columns; merge fits of rows of one table",
                  f.n, g.n);
     LODE_TRY(block_of_model(ctx, first, &f, &a));
     LODE_TRY(block_of_model(ctx, second, &g, &b));
@@ -327,7 +344,8 @@ done:
 
 /* ---- verify ---- */
 
-/* V orthonormal, scores orthogonal to their norms, ratios those of s: what any tampering with them breaks. */
+/* V orthonormal, scores orthogonal to their norms, ratios those of s: what any tampering with them
+ * breaks. */
 static lode_status check_structure(lode_ctx *ctx, const fitted *f)
 {
     lode_status st = LODE_OK;
@@ -339,25 +357,28 @@ static lode_status check_structure(lode_ctx *ctx, const fitted *f)
     for (int64_t r = 0; r < f->k; r++)
         for (int64_t c = 0; c <= r; c++)
             LODE_REQUIRE(fabs(lode_i_get2(&G, r, c) - (r == c)) <= slack, LODE_EVERIFY,
-                         "pca: columns %" PRId64 " and %" PRId64 " of V are not orthonormal (%g)", r, c,
-                         lode_i_get2(&G, r, c));
+                         "pca: columns %" PRId64 " and %" PRId64 " of V are not orthonormal (%g)",
+                         r, c, lode_i_get2(&G, r, c));
     LODE_TRY(lode_i_gram(ctx, LODE_H, &Z, &G));
     const double top = lode_i_get1(f->s, 0);
     for (int64_t c = 0; c < f->k; c++) {
         const double s = lode_i_get1(f->s, c);
         LODE_REQUIRE(fabs(sqrt(lode_i_get2(&G, c, c)) - s) <= slack * top, LODE_EVERIFY,
-                     "pca: s[%" PRId64 "] is %g, the scores have norm %g", c, s, sqrt(lode_i_get2(&G, c, c)));
+                     "pca: s[%" PRId64 "] is %g, the scores have norm %g", c, s,
+                     sqrt(lode_i_get2(&G, c, c)));
         LODE_REQUIRE(c == 0 || s <= lode_i_get1(f->s, c - 1) * (1 + slack), LODE_EVERIFY,
                      "pca: s[%" PRId64 "] is above the one before it", c);
-        LODE_REQUIRE(fabs(lode_i_get1(f->ratio, c) * f->total - s * s) <= slack * (f->total + top * top), LODE_EVERIFY,
-                     "pca: ratio[%" PRId64 "] does not fit s and total", c);
+        LODE_REQUIRE(fabs(lode_i_get1(f->ratio, c) * f->total - s * s) <=
+                         slack * (f->total + top * top),
+                     LODE_EVERIFY, "pca: ratio[%" PRId64 "] does not fit s and total", c);
     }
 done:
     LODE_FREE(&V, &Z, &G);
     return st;
 }
 
-lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found)
+lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                              lode_certificate *found)
 {
     lode_status st = LODE_OK;
     fitted f;
@@ -367,7 +388,8 @@ lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
         LODE_TRY(check_structure(ctx, &f));
     *found = model->certificate;
     if (original.kind == LODE_NONE) {
-        snprintf(found->note, sizeof found->note, "structure checked; give the original to measure the error again");
+        snprintf(found->note, sizeof found->note,
+                 "structure checked; give the original to measure the error again");
         goto done;
     }
     LODE_TRY(lode_i_measure(ctx, &lode_op_pca, model, original, &d));
@@ -376,15 +398,18 @@ lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
     found->absolute = sqrt(d.sumsq);
     found->value = norm > 0 ? found->absolute / norm : 0;
     const bool holds = found->value <= claimed + slack &&
-                       (model->certificate.kind == LODE_CERT_BOUND || found->value >= claimed - slack);
-    LODE_REQUIRE(holds, LODE_EVERIFY, "pca: the relative error is %g, the certificate says %g", found->value, claimed);
+                       (model->certificate.kind == LODE_CERT_BOUND ||
+                        found->value >= claimed - slack);
+    LODE_REQUIRE(holds, LODE_EVERIFY, "pca: the relative error is %g, the certificate says %g",
+                 found->value, claimed);
 done:
     return st;
 }
 
 /* ---- plot ---- */
 
-lode_status lode_i_pca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure)
+lode_status lode_i_pca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                            lode_figure *figure)
 {
     lode_status st = LODE_OK;
     fitted f;

@@ -1,14 +1,17 @@
 /* svd: singular value decomposition, truncated to a rank or to an error.
  *
- * Small matrices, and ranks that are a large share of min(m, n), are decomposed whole by LAPACK. Others by a block
- * Krylov space of A^H A from a random block: after q steps it holds p(A^H A) Omega for every polynomial p of degree below
- * q, the best of which beats subspace iteration of the same cost. Steps go on until the residuals say that every
- * singular value is right.
+ * Small matrices, and ranks that are a large share of min(m, n), are decomposed whole by LAPACK.
+ * Others by a block Krylov space of A^H A from a random block: after q steps it holds p(A^H A)
+ * Omega for every polynomial p of degree below q, the best of which beats subspace iteration of the
+ * same cost. Steps go on until the residuals say that every singular value is right.
  *
- * Source: Musco & Musco, NIPS 2015, doi:10.48550/arXiv.1504.05477 (Algorithm 2); Halko, Martinsson & Tropp, SIAM Review
- * 53 (2011), doi:10.1137/090771806. Departures: blocks smaller than the rank, full reorthogonalization in place of one QR
- * of the whole Krylov matrix (which loses what lies below eps^(1/q)), thick restart, and a stopping test in place of a
- * number of steps fixed in advance. Claim tested: Krylov steps beat subspace iteration at equal products. */
+ * Source: Musco & Musco, NIPS 2015, doi:10.48550/arXiv.1504.05477 (Algorithm 2); Halko, Martinsson
+ * & Tropp, SIAM Review
+ * 53 (2011), doi:10.1137/090771806. Departures: blocks smaller than the rank, full
+ * reorthogonalization in place of one QR of the whole Krylov matrix (which loses what lies below
+ *                        eps^(1/q)), thick restart, and a stopping test in place of a
+ * number of steps fixed in advance. Claim tested: Krylov steps beat subspace iteration at equal
+ * products. */
 #include <math.h>
 
 #include "ops/matrix/svd.h"
@@ -17,21 +20,27 @@ enum { ALL_UP_TO = 2000, SMALL_SIDE = 512 };
 
 static const lode_param params[] = {
     { LODE_PARAM(lode_svd_opts, rank), .min = 1, .max = 1e9,
-      .help = "singular triplets to keep: R, or auto (from the error; without one all of them, up to 2000)" },
+      .help = "singular triplets to keep: R, or auto (from the error; without one all of them, up "
+              "to 2000)" },
     { LODE_PARAM(lode_svd_opts, error), .min = 0, .max = 1e300,
-      .help = "error wanted in total: 1e-3 (relative Frobenius) or E:fro; the smallest rank within it is taken" },
+      .help = "error wanted in total: 1e-3 (relative Frobenius) or E:fro; the smallest rank within "
+              "it is taken" },
     { LODE_PARAM(lode_svd_opts, max_rank), .min = 1, .max = 1e9, .help = LODE_HELP_MAX_RANK },
-    { LODE_PARAM(lode_svd_opts, method), .def = LODE_SVD_AUTO, .choices = "auto|krylov|golub-kahan|full",
+    { LODE_PARAM(lode_svd_opts, method), .def = LODE_SVD_AUTO,
+      .choices = "auto|krylov|golub-kahan|full",
       .help = "block Krylov on A'A, Golub-Kahan on both sides, or all triplets by LAPACK" },
     { LODE_PARAM(lode_svd_opts, oversampling), .min = 0, .max = 1e6,
       .help = "columns of a block beyond the rank; auto: smaller blocks and more steps" },
     { LODE_PARAM(lode_svd_opts, tol), .min = 1e-15, .max = 1,
-      .help = LODE_HELP_TOL ": relative error of each singular value; auto: 1e-6, or 5e-5 in single precision" },
-    { LODE_PARAM(lode_svd_opts, max_iter), .def = 1000, .min = 1, .max = 1e6, .help = "block steps at most" },
+      .help = LODE_HELP_TOL
+      ": relative error of each singular value; auto: 1e-6, or 5e-5 in single precision" },
+    { LODE_PARAM(lode_svd_opts, max_iter), .def = 1000, .min = 1, .max = 1e6,
+      .help = "block steps at most" },
     { 0 },
 };
-static const lode_port in[] = {
-    { "A", "m,n", .kinds = LODE_ANY_MATRIX, .types = LODE_NUMBERS, .help = "matrix to factor" }, { 0 } };
+static const lode_port in[] = { { "A", "m,n", .kinds = LODE_ANY_MATRIX, .types = LODE_NUMBERS,
+                                  .help = "matrix to factor" },
+                                { 0 } };
 static const lode_port out[] = {
     { "U", "m,k", .help = "left singular vectors, orthonormal columns" },
     { "s", "k", .help = "singular values, descending, unit of A" },
@@ -45,22 +54,30 @@ LODE_DEFAULTS(svd)
 
 typedef enum choice { RANK, METHOD, WIDTH, BASIS } choice; /* in plan->number */
 
-static lode_status check_request(lode_ctx *ctx, const lode_svd_opts *o, lode_value given, const lode_matrix_info *A)
+static lode_status check_request(lode_ctx *ctx, const lode_svd_opts *o, lode_value given,
+                                 const lode_matrix_info *A)
 {
     lode_status st = LODE_OK;
     const int64_t r = lode_i_min(A->rows, A->cols);
     const bool error = o->error.kind != LODE_ERROR_NONE;
-    const bool products = A->kind == LODE_CALLBACK || (A->kind == LODE_LINOP && !given.as.linop->norm);
-    LODE_REQUIRE(o->rank.count <= 1, LODE_EPARAM, "svd: a matrix has one rank, not %d", (int)o->rank.count);
-    LODE_REQUIRE(!error || o->error.kind == LODE_ERROR_REL || o->error.kind == LODE_ERROR_FRO, LODE_EPARAM,
-                 "svd: the error is relative Frobenius (1e-3) or absolute Frobenius (1e-3:fro), nothing pointwise");
-    LODE_REQUIRE(!error || o->rank.count == 0, LODE_EUSAGE,
-                 "svd: give the rank or the error, not both; max_rank caps the rank that an error leads to");
+    const bool products = A->kind == LODE_CALLBACK ||
+                          (A->kind == LODE_LINOP && !given.as.linop->norm);
+    LODE_REQUIRE(o->rank.count <= 1, LODE_EPARAM, "svd: a matrix has one rank, not %d",
+                 (int)o->rank.count);
+    LODE_REQUIRE(!error || o->error.kind == LODE_ERROR_REL || o->error.kind == LODE_ERROR_FRO,
+                 LODE_EPARAM,
+                 "svd: the error is relative Frobenius (1e-3) or absolute Frobenius (1e-3:fro), "
+                 "nothing pointwise");
+    LODE_REQUIRE(
+        !error || o->rank.count == 0, LODE_EUSAGE,
+        "svd: give the rank or the error, not both; max_rank caps the rank that an error leads to");
     LODE_REQUIRE(!error || !products, LODE_EUSAGE,
-                 "svd: A is known by products alone, which do not tell its norm, so no error can be asked for: give the rank");
+                 "svd: A is known by products alone, which do not tell its norm, so no error can "
+                 "be asked for: give the rank");
     LODE_REQUIRE(o->rank.count == 0 || o->rank.value[0] <= r, LODE_ESHAPE,
-                 "svd: rank %" PRId64 " > min(m, n) = %" PRId64 " of A, which is %" PRId64 " x %" PRId64, o->rank.value[0], r,
-                 A->rows, A->cols);
+                 "svd: rank %" PRId64 " > min(m, n) = %" PRId64 " of A, which is %" PRId64
+                 " x %" PRId64,
+                 o->rank.value[0], r, A->rows, A->cols);
     LODE_REQUIRE(o->rank.count > 0 || error || r <= ALL_UP_TO || o->max_rank.given, LODE_EUSAGE,
                  "svd: A is %" PRId64 " x %" PRId64 " and all %" PRId64
                  " triplets are seldom wanted: give rank R or error E (rank %" PRId64 " for all)",
@@ -69,7 +86,8 @@ done:
     return st;
 }
 
-static lode_svd_method choose(const lode_svd_opts *o, const lode_matrix_info *A, int64_t k, bool error)
+static lode_svd_method choose(const lode_svd_opts *o, const lode_matrix_info *A, int64_t k,
+                              bool error)
 {
     const int64_t r = lode_i_min(A->rows, A->cols), long_side = lode_i_max(A->rows, A->cols);
     const bool entries = A->kind == LODE_ARRAY || A->kind == LODE_SOURCE;
@@ -85,9 +103,12 @@ static lode_svd_method choose(const lode_svd_opts *o, const lode_matrix_info *A,
     return LODE_SVD_KRYLOV;
 }
 
-static lode_svds_opts iteration(const lode_svd_opts *o, const lode_matrix_info *A, int64_t k, lode_svd_method method)
+static lode_svds_opts iteration(const lode_svd_opts *o, const lode_matrix_info *A, int64_t k,
+                                lode_svd_method method)
 {
-    lode_svds_opts s = { .rank = k, .max_iter = o->max_iter, .op = "svd", .two_sided = method == LODE_SVD_GOLUB_KAHAN };
+    lode_svds_opts s = {
+        .rank = k, .max_iter = o->max_iter, .op = "svd", .two_sided = method == LODE_SVD_GOLUB_KAHAN
+    };
     s.tol = o->tol.given ? o->tol.value : 0;
     if (o->oversampling.given)
         s.block = k + o->oversampling.value;
@@ -117,13 +138,17 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     p->workspace = lode_i_linop_workspace(ctx, c->in[0], lode_i_max(k, 32)) + 2 * p->output;
     if (method == LODE_SVD_FULL) {
         p->passes = 2; /* the second measures the error */
-        p->flops = work * (2 * (double)r * (double)r * (double)(A.rows + A.cols) + 10 * pow((double)r, 3));
+        p->flops = work *
+                   (2 * (double)r * (double)r * (double)(A.rows + A.cols) + 10 * pow((double)r, 3));
         p->resident = source ? mn : 0;
-        p->workspace += 5 * mn + 12 * rr + (entries ? 0 : mn) + lode_i_bytes(A.dtype, A.rows + A.cols, r);
-        snprintf(p->algorithm, sizeof p->algorithm, "all %" PRId64 " triplets by LAPACK%s", r, k < r || error ? ", then cut" : "");
+        p->workspace += 5 * mn + 12 * rr + (entries ? 0 : mn) +
+                        lode_i_bytes(A.dtype, A.rows + A.cols, r);
+        snprintf(p->algorithm, sizeof p->algorithm, "all %" PRId64 " triplets by LAPACK%s", r,
+                 k < r || error ? ", then cut" : "");
     } else {
         const lode_svds_opts s = iteration(o, &A, k, method);
-        const double steps = error ? fmax(4, 3.0 * (double)k / (double)s.block) : 4 + 2.0 * (double)k / (double)s.block;
+        const double steps = error ? fmax(4, 3.0 * (double)k / (double)s.block)
+                                   : 4 + 2.0 * (double)k / (double)s.block;
         p->block = s.block, p->number[WIDTH] = s.block, p->number[BASIS] = s.max_basis;
         p->slab = source ? lode_i_linop_slab(ctx, c->in[0].as.source) : 0;
         p->passes = method == LODE_SVD_KRYLOV && entries ? steps : 2 * steps;
@@ -167,7 +192,8 @@ void lode_i_svd_meta(lode_bundle *b, lode_dtype dtype, int64_t rows, int64_t col
 
 /* ---- all triplets ---- */
 
-/* A itself as an array; an operator's entries are its products with unit vectors, on the shorter side. */
+/* A itself as an array; an operator's entries are its products with unit vectors, on the shorter
+ * side. */
 static lode_status entries_of(lode_ctx *ctx, lode_value A, const lode_linop *op, lode_array *a)
 {
     lode_status st = LODE_OK;
@@ -205,8 +231,8 @@ static double safe_scale(double norm, lode_dtype dtype)
     return ldexp(1, e > most ? -most : e < -most ? most : -e);
 }
 
-static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, const lode_linop *op, int64_t most,
-                        lode_array *U, lode_array *s, lode_array *V)
+static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, const lode_linop *op,
+                        int64_t most, lode_array *U, lode_array *s, lode_array *V)
 {
     lode_status st = LODE_OK;
     lode_array a = { 0 }, scaled = { 0 }, part = { 0 }, cut = { 0 };
@@ -216,7 +242,8 @@ static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, con
     LODE_TRY(entries_of(ctx, A, op, &a));
     LODE_TRY(lode_i_tick(ctx, 1, 4));
     LODE_TRY(lode_i_norm_fro(ctx, &a, &norm));
-    LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN, "svd: the norm of A exceeds the range of f64; scale A");
+    LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN,
+                 "svd: the norm of A exceeds the range of f64; scale A");
     const double scale = safe_scale(norm, op->dtype);
     if (scale > 1 || scale < 1) {
         LODE_TRY(lode_array_cast(ctx, &a, a.dtype, &scaled));
@@ -228,7 +255,8 @@ static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, con
     LODE_TRY(lode_i_tick(ctx, 3, 4));
     lode_array_free(&a);
     if (error && r > 0) {
-        const int64_t k = lode_i_min(most, lode_i_svd_tail_rank(s, 0, lode_i_svd_target(o, norm) * scale));
+        const int64_t k = lode_i_min(
+            most, lode_i_svd_tail_rank(s, 0, lode_i_svd_target(o, norm) * scale));
         for (int i = 0; i < 3; i++) {
             lode_array *x = i == 0 ? U : i == 1 ? s : V;
             LODE_TRY(lode_array_slice(ctx, x, x->ndim - 1, 0, k, 1, &part));
@@ -238,9 +266,11 @@ static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, con
         }
     }
     if (scale > 1 || scale < 1) {
-        const double top = r > 0 ? lode_i_get1(s, 0) : 0, limit = lode_i_is_single(op->dtype) ? 3.4028234e38 : 1.7976931e308;
+        const double top = r > 0 ? lode_i_get1(s, 0) : 0,
+                     limit = lode_i_is_single(op->dtype) ? 3.4028234e38 : 1.7976931e308;
         LODE_REQUIRE(top <= limit * fmin(scale, 1), LODE_EDOMAIN,
-                     "svd: the largest singular value exceeds the range of %s; scale A", lode_dtype_name(op->dtype));
+                     "svd: the largest singular value exceeds the range of %s; scale A",
+                     lode_dtype_name(op->dtype));
         LODE_TRY(lode_i_scale(ctx, 1 / scale, s));
     }
     LODE_TRY(lode_i_canonical_signs(ctx, U, V));
@@ -251,10 +281,11 @@ done:
 
 /* ---- certificate ---- */
 
-/* ||A - U diag(s) V^H||_F: A V = U diag(s) and V is orthonormal, so that its square is ||A||^2 - ||s||^2; measured on the
- * entries where this difference cancels. */
-static lode_status frobenius(lode_ctx *ctx, const lode_linop *A, double norm, bool direct, const lode_array *U,
-                             const lode_array *s, const lode_array *V, lode_certificate *c)
+/* ||A - U diag(s) V^H||_F: A V = U diag(s) and V is orthonormal, so that its square is ||A||^2 -
+ * ||s||^2; measured on the entries where this difference cancels. */
+static lode_status frobenius(lode_ctx *ctx, const lode_linop *A, double norm, bool direct,
+                             const lode_array *U, const lode_array *s, const lode_array *V,
+                             lode_certificate *c)
 {
     lode_status st = LODE_OK;
     lode_array Us = { 0 };
@@ -278,8 +309,8 @@ done:
 }
 
 /* Where only products are known: the largest residual of a triplet, ||A^H u - s v|| over s_1. */
-static lode_status residuals(lode_ctx *ctx, const lode_linop *A, const lode_array *U, const lode_array *s,
-                             const lode_array *V, lode_certificate *c)
+static lode_status residuals(lode_ctx *ctx, const lode_linop *A, const lode_array *U,
+                             const lode_array *s, const lode_array *V, lode_certificate *c)
 {
     lode_status st = LODE_OK;
     lode_array Z = { 0 }, Vs = { 0 }, column = { 0 };
@@ -316,8 +347,8 @@ static void say_rank(const lode_svd_opts *o, int64_t k, bool reached, lode_certi
 
 /* ---- the typed function ---- */
 
-lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_array *U, lode_array *s,
-                     lode_array *V, lode_certificate *cert)
+lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_array *U,
+                     lode_array *s, lode_array *V, lode_certificate *cert)
 {
     lode_status st = LODE_OK;
     lode_linop *op = NULL;
@@ -331,7 +362,10 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
     const lode_svd_method method = (lode_svd_method)p.number[METHOD];
     const bool error = o->error.kind != LODE_ERROR_NONE;
     LODE_TRY(lode_linop_from(ctx, A, &op)); /* one way to multiply, whatever A is */
-    const lode_matrix_info matrix = { .rows = op->rows, .cols = op->cols, .dtype = op->dtype, .kind = A.kind,
+    const lode_matrix_info matrix = { .rows = op->rows,
+                                      .cols = op->cols,
+                                      .dtype = op->dtype,
+                                      .kind = A.kind,
                                       .nonzeros = op->nonzeros };
     lode_i_stage(ctx, method == LODE_SVD_FULL ? "decomposition" : "block steps", 0, 0.95);
     if (method == LODE_SVD_FULL) {
@@ -358,8 +392,9 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
     say_rank(o, sv.shape[0], reached, &c);
     if (!reached && st == LODE_OK)
         st = lode_i_fail(ctx, LODE_MISSED,
-                         "svd: max_rank %" PRId64 " leaves a %s error of %.3g, not %.3g: raise max_rank", most,
-                         c.relative ? "relative" : "Frobenius", c.value, o->error.value);
+                         "svd: max_rank %" PRId64
+                         " leaves a %s error of %.3g, not %.3g: raise max_rank",
+                         most, c.relative ? "relative" : "Frobenius", c.value, o->error.value);
     p.output = lode_i_bytes(op->dtype, op->rows + op->cols + 1, sv.shape[0]) + 4096;
     lode_array_swap(U, &u), lode_array_swap(s, &sv), lode_array_swap(V, &v);
     if (cert)
@@ -374,19 +409,33 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
 {
     lode_array *y[3]; /* results enter the bundle under their port names */
     LODE_FORWARD(lode_bundle_reserve(ctx, result, out, y));
-    const lode_status st = lode_svd(ctx, lode_call_opts(c), c->in[0], y[0], y[1], y[2], &result->certificate);
+    const lode_status st = lode_svd(ctx, lode_call_opts(c), c->in[0], y[0], y[1], y[2],
+                                    &result->certificate);
     if (st >= 0)
         lode_i_svd_meta(result, y[0]->dtype, y[0]->shape[0], y[2]->shape[0]);
     return st;
 }
 
 const lode_op lode_op_svd = {
-    .name = "svd", .family = "matrix", .job = LODE_EXPLAIN,
+    .name = "svd",
+    .family = "matrix",
+    .job = LODE_EXPLAIN,
     .brief = "singular value decomposition to a rank or an error",
     .doi = "10.48550/arXiv.1504.05477 10.1137/090771806",
     .example = "lode svd A.npy --rank 10 -o usv.lode",
-    .words = "truncated randomized krylov lanczos golub kahan low rank factor sparse eigenvalues spectrum lsa",
-    .params = params, .opts_size = sizeof(lode_svd_opts), .in = in, .out = out, .certificate = LODE_CERT_MEASURED,
-    .plan = plan, .run = run, .apply = lode_i_svd_apply, .invert = lode_i_svd_invert, .update = lode_i_svd_update,
-    .merge = lode_i_svd_merge, .verify = lode_i_svd_verify, .plot = lode_i_svd_plot,
+    .words = "truncated randomized krylov lanczos golub kahan low rank factor sparse eigenvalues "
+             "spectrum lsa",
+    .params = params,
+    .opts_size = sizeof(lode_svd_opts),
+    .in = in,
+    .out = out,
+    .certificate = LODE_CERT_MEASURED,
+    .plan = plan,
+    .run = run,
+    .apply = lode_i_svd_apply,
+    .invert = lode_i_svd_invert,
+    .update = lode_i_svd_update,
+    .merge = lode_i_svd_merge,
+    .verify = lode_i_svd_verify,
+    .plot = lode_i_svd_plot,
 };

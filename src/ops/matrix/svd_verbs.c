@@ -1,4 +1,5 @@
-/* Verbs of svd: project, reconstruct, take in more rows, join results of row blocks, check, draw. */
+/* Verbs of svd: project, reconstruct, take in more rows, join results of row blocks, check,
+ * draw. */
 #include <math.h>
 #include <string.h>
 
@@ -16,18 +17,20 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, factors *f)
     LODE_FORWARD(lode_bundle_array(ctx, b, "s", &f->s));
     LODE_FORWARD(lode_bundle_array(ctx, b, "V", &f->V));
     const lode_dtype t = f->U->dtype;
-    const bool fits = f->U->ndim == 2 && f->s->ndim == 1 && f->V->ndim == 2 && f->U->shape[1] == f->s->shape[0] &&
-                      f->V->shape[1] == f->s->shape[0] && f->V->dtype == t && lode_i_arith(t) == t &&
-                      f->s->dtype == lode_i_real_of(t);
+    const bool fits = f->U->ndim == 2 && f->s->ndim == 1 && f->V->ndim == 2 &&
+                      f->U->shape[1] == f->s->shape[0] && f->V->shape[1] == f->s->shape[0] &&
+                      f->V->dtype == t && lode_i_arith(t) == t && f->s->dtype == lode_i_real_of(t);
     if (!fits)
-        return lode_i_fail(ctx, LODE_EFORMAT, "svd: U, s and V of this result do not fit together; decompose again");
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "svd: U, s and V of this result do not fit together; decompose again");
     f->m = f->U->shape[0], f->n = f->V->shape[0], f->k = f->s->shape[0];
     return LODE_OK;
 }
 
 /* ---- apply: rows in the coordinates of V ---- */
 
-lode_status lode_i_svd_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+lode_status lode_i_svd_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                             lode_bundle *result)
 {
     lode_status st = LODE_OK;
     factors f;
@@ -36,24 +39,30 @@ lode_status lode_i_svd_apply(lode_ctx *ctx, const lode_bundle *model, lode_value
     LODE_TRY(read_model(ctx, model, &f));
     const bool one = x.kind == LODE_ARRAY && x.as.array->ndim == 1;
     if (one) {
-        LODE_TRY(lode_array_reshape(ctx, x.as.array, 2, (const int64_t[]){ 1, x.as.array->shape[0] }, &rows));
+        LODE_TRY(lode_array_reshape(ctx, x.as.array, 2,
+                                    (const int64_t[]){ 1, x.as.array->shape[0] }, &rows));
         x = lode_from_array(&rows);
     }
-    if (x.kind == LODE_ARRAY && lode_i_is_complex(f.V->dtype) && !lode_i_is_complex(x.as.array->dtype)) {
-        LODE_TRY(lode_array_cast(ctx, x.as.array, f.V->dtype, &y)); /* a real operator takes no complex vectors */
+    if (x.kind == LODE_ARRAY && lode_i_is_complex(f.V->dtype) &&
+        !lode_i_is_complex(x.as.array->dtype)) {
+        /* a real operator takes no complex vectors */
+        LODE_TRY(lode_array_cast(ctx, x.as.array, f.V->dtype, &y));
         lode_array_swap(&rows, &y);
         x = lode_from_array(&rows);
     }
     LODE_TRY(lode_linop_from(ctx, x, &op));
     LODE_REQUIRE(op->cols == f.n, LODE_ESHAPE,
-                 "svd: the new rows have %" PRId64 " values, the decomposed matrix had %" PRId64 " columns", op->cols, f.n);
+                 "svd: the new rows have %" PRId64 " values, the decomposed matrix had %" PRId64
+                 " columns",
+                 op->cols, f.n);
     LODE_REQUIRE(lode_i_is_complex(op->dtype) || !lode_i_is_complex(f.V->dtype), LODE_ETYPE,
-                 "svd: the result is %s and the new rows %s: convert them first", lode_dtype_name(f.V->dtype),
-                 lode_dtype_name(op->dtype));
+                 "svd: the result is %s and the new rows %s: convert them first",
+                 lode_dtype_name(f.V->dtype), lode_dtype_name(op->dtype));
     LODE_TRY(lode_i_tick(ctx, 0, 1));
     LODE_TRY(lode_array_cast(ctx, f.V, op->dtype, &V));
     LODE_TRY(op->apply(ctx, op, false, &V, &codes));
-    LODE_TRY(lode_array_cast(ctx, &codes, lode_i_is_complex(op->dtype) ? op->dtype : f.V->dtype, &y));
+    LODE_TRY(
+        lode_array_cast(ctx, &codes, lode_i_is_complex(op->dtype) ? op->dtype : f.V->dtype, &y));
     if (one) {
         LODE_TRY(lode_array_reshape(ctx, &y, 1, &f.k, &codes));
         lode_array_swap(&y, &codes);
@@ -66,8 +75,8 @@ done:
 
 /* ---- invert: codes V^H, codes being U diag(s) where none are given ---- */
 
-lode_status lode_i_svd_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes, const lode_part *part,
-                              lode_array *out)
+lode_status lode_i_svd_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
+                              const lode_part *part, lode_array *out)
 {
     lode_status st = LODE_OK;
     factors f;
@@ -80,7 +89,8 @@ lode_status lode_i_svd_invert(lode_ctx *ctx, const lode_bundle *model, lode_valu
         LODE_TRY(lode_i_as_array(ctx, codes, f.V->dtype, &given));
     LODE_REQUIRE(given.ndim == 2 && given.shape[1] == f.k, LODE_ESHAPE,
                  "svd: codes have one column for each of the %" PRId64 " triplets", f.k);
-    LODE_TRY(lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ given.shape[0], f.n }, start, count));
+    LODE_TRY(
+        lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ given.shape[0], f.n }, start, count));
     left = lode_i_rows(&given, start[0], start[0] + count[0]);
     right = lode_i_rows(f.V, start[1], start[1] + count[1]);
     if (codes.kind == LODE_NONE) {
@@ -97,11 +107,13 @@ done:
 
 /* ---- update and merge: the SVD of [U_1 C_1; U_2 C_2] from that of the small [C_1; C_2] ---- */
 
-/* Rows as basis times core: U and diag(s) V^H of a result, or new rows with U empty (the identity). */
+/* Rows as basis times core: U and diag(s) V^H of a result, or new rows with U empty (the
+ * identity). */
 typedef struct rows {
     lode_array U, core;
     int64_t count;
-    double lost, norm; /* Frobenius: error of what the core stands for (negative: unknown), norm of the rows */
+    /* Frobenius: error of what the core stands for (negative: unknown), norm of the rows */
+    double lost, norm;
 } rows;
 
 static void free_rows(rows *r)
@@ -109,7 +121,8 @@ static void free_rows(rows *r)
     LODE_FREE(&r->U, &r->core);
 }
 
-static lode_status rows_of_model(lode_ctx *ctx, const lode_bundle *b, const factors *f, lode_dtype dtype, rows *r)
+static lode_status rows_of_model(lode_ctx *ctx, const lode_bundle *b, const factors *f,
+                                 lode_dtype dtype, rows *r)
 {
     lode_status st = LODE_OK;
     lode_array V = { 0 }, Vs = { 0 };
@@ -121,7 +134,8 @@ static lode_status rows_of_model(lode_ctx *ctx, const lode_bundle *b, const fact
     V = lode_i_transposed(&Vs);
     LODE_TRY(lode_array_cast(ctx, &V, dtype, &r->core));
     r->count = f->m;
-    const bool known = b->certificate.kind != LODE_CERT_NONE && b->certificate.norm == LODE_NORM_FRO;
+    const bool known = b->certificate.kind != LODE_CERT_NONE &&
+                       b->certificate.norm == LODE_NORM_FRO;
     r->lost = known ? b->certificate.absolute : -1;
     LODE_TRY(lode_i_norm_fro(ctx, f->s, &kept));
     r->norm = hypot(kept, known ? r->lost : 0);
@@ -143,7 +157,8 @@ static lode_status read_options(lode_ctx *ctx, const lode_bundle *model, lode_sv
     for (int i = 0; i < 3; i++) {
         const char *text = lode_i_json_as_text(lode_i_json_get(all, wanted[i]));
         if (text)
-            LODE_TRY(lode_i_param_parse(ctx, &lode_op_svd, lode_i_param_find(&lode_op_svd, wanted[i]), text, o));
+            LODE_TRY(lode_i_param_parse(ctx, &lode_op_svd,
+                                        lode_i_param_find(&lode_op_svd, wanted[i]), text, o));
     }
 done:
     lode_i_json_free(all);
@@ -153,10 +168,12 @@ done:
 /* Rows of U' = [U_1 P_1; U_2 P_2]. */
 static lode_status turn(lode_ctx *ctx, const rows *r, const lode_array *P, lode_array *to)
 {
-    return r->U.data ? lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &r->U, P, 0, to) : lode_array_copy_into(ctx, P, to);
+    return r->U.data ? lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &r->U, P, 0, to)
+                     : lode_array_copy_into(ctx, P, to);
 }
 
-static int64_t keep(const lode_svd_opts *o, const lode_array *s, double lost, double norm, double *tail)
+static int64_t keep(const lode_svd_opts *o, const lode_array *s, double lost, double norm,
+                    double *tail)
 {
     int64_t k = s->shape[0];
     const double target = lode_i_svd_target(o, norm);
@@ -172,10 +189,12 @@ static int64_t keep(const lode_svd_opts *o, const lode_array *s, double lost, do
     return k;
 }
 
-static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, const rows *b, lode_bundle *result)
+static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, const rows *b,
+                        lode_bundle *result)
 {
     lode_status st = LODE_OK;
-    lode_array stack = { 0 }, view = { 0 }, P = { 0 }, s = { 0 }, V = { 0 }, U = { 0 }, Uk = { 0 }, sk = { 0 }, Vk = { 0 };
+    lode_array stack = { 0 }, view = { 0 }, P = { 0 }, s = { 0 }, V = { 0 }, U = { 0 }, Uk = { 0 },
+               sk = { 0 }, Vk = { 0 };
     const int64_t n = a->core.shape[1], pa = a->core.shape[0], pb = b->core.shape[0];
     double tail = 0;
     LODE_TRY(lode_i_matrix_new(ctx, a->core.dtype, pa + pb, n, &stack));
@@ -187,7 +206,8 @@ static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, co
     LODE_TRY(lode_i_tick(ctx, 1, 3));
     LODE_TRY(lode_i_svd(ctx, &stack, lode_i_min(pa + pb, n), &P, &s, &V));
     LODE_TRY(lode_i_tick(ctx, 2, 3));
-    const double lost = a->lost < 0 || b->lost < 0 ? -1 : hypot(a->lost, b->lost), norm = hypot(a->norm, b->norm);
+    const double lost = a->lost < 0 || b->lost < 0 ? -1 : hypot(a->lost, b->lost),
+                 norm = hypot(a->norm, b->norm);
     const int64_t k = keep(o, &s, lost, norm, &tail);
 
     LODE_TRY(lode_i_matrix_new(ctx, P.dtype, a->count + b->count, k, &U));
@@ -210,8 +230,11 @@ static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, co
     LODE_TRY(lode_bundle_add_array(ctx, result, "s", &sk));
     LODE_TRY(lode_bundle_add_array(ctx, result, "V", &Vk));
     lode_i_svd_meta(result, P.dtype, a->count + b->count, n);
-    lode_certificate c = { .kind = lost < 0 ? LODE_CERT_NONE : LODE_CERT_BOUND, .norm = LODE_NORM_FRO, .relative = true,
-                           .needs_original = true, .asked = NAN };
+    lode_certificate c = { .kind = lost < 0 ? LODE_CERT_NONE : LODE_CERT_BOUND,
+                           .norm = LODE_NORM_FRO,
+                           .relative = true,
+                           .needs_original = true,
+                           .asked = NAN };
     snprintf(c.quantity, sizeof c.quantity, "||A - U diag(s) V^H||");
     if (lost < 0) {
         snprintf(c.note, sizeof c.note, "the error of a part is not known in the Frobenius norm");
@@ -228,7 +251,8 @@ done:
     return st;
 }
 
-lode_status lode_i_svd_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+lode_status lode_i_svd_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                              lode_bundle *result)
 {
     lode_status st = LODE_OK;
     factors f;
@@ -240,13 +264,15 @@ lode_status lode_i_svd_update(lode_ctx *ctx, const lode_bundle *model, lode_valu
     if (x.kind == LODE_SPARSE)
         LODE_TRY(lode_sparse_to_dense(ctx, x.as.sparse, &more));
     else
-        LODE_TRY(lode_i_as_array(ctx, x, lode_i_is_complex(f.U->dtype) ? f.U->dtype : LODE_F64, &more));
+        LODE_TRY(
+            lode_i_as_array(ctx, x, lode_i_is_complex(f.U->dtype) ? f.U->dtype : LODE_F64, &more));
     if (more.ndim == 1)
         LODE_TRY(lode_array_reshape(ctx, &more, 2, (const int64_t[]){ 1, more.shape[0] }, &b.core));
     else
         lode_array_swap(&b.core, &more);
     LODE_REQUIRE(b.core.ndim == 2 && b.core.shape[1] == f.n, LODE_ESHAPE,
-                 "svd: the new rows must have %" PRId64 " columns, as the matrix decomposed before", f.n);
+                 "svd: the new rows must have %" PRId64 " columns, as the matrix decomposed before",
+                 f.n);
     LODE_TRY(lode_i_as(ctx, &b.core, f.U->dtype, &more));
     lode_array_swap(&b.core, &more);
     LODE_TRY(lode_i_require_finite(ctx, &b.core, "the new rows"));
@@ -261,7 +287,8 @@ done:
     return st;
 }
 
-lode_status lode_i_svd_merge(lode_ctx *ctx, const lode_bundle *first, const lode_bundle *second, lode_bundle *result)
+lode_status lode_i_svd_merge(lode_ctx *ctx, const lode_bundle *first, const lode_bundle *second,
+                             lode_bundle *result)
 {
     lode_status st = LODE_OK;
     factors f, g;
@@ -271,10 +298,12 @@ lode_status lode_i_svd_merge(lode_ctx *ctx, const lode_bundle *first, const lode
     LODE_TRY(read_model(ctx, second, &g));
     LODE_TRY(read_options(ctx, first, &o));
     LODE_REQUIRE(f.n == g.n, LODE_ESHAPE,
-                 "svd: the results have %" PRId64 " and %" PRId64 " columns; merge results of row blocks of one matrix", f.n,
-                 g.n);
-    LODE_REQUIRE(f.U->dtype == g.U->dtype, LODE_ETYPE, "svd: the results are %s and %s; convert one of them",
-                 lode_dtype_name(f.U->dtype), lode_dtype_name(g.U->dtype));
+                 "svd: the results have %" PRId64 " and %" PRId64
+                 " columns; merge results of row blocks of one matrix",
+                 f.n, g.n);
+    LODE_REQUIRE(f.U->dtype == g.U->dtype, LODE_ETYPE,
+                 "svd: the results are %s and %s; convert one of them", lode_dtype_name(f.U->dtype),
+                 lode_dtype_name(g.U->dtype));
     LODE_TRY(rows_of_model(ctx, first, &f, f.U->dtype, &a));
     LODE_TRY(rows_of_model(ctx, second, &g, f.U->dtype, &b));
     LODE_TRY(join(ctx, &o, &a, &b, result));
@@ -287,7 +316,8 @@ done:
 /* ---- verify ---- */
 
 /* Orthonormal columns; k n eps bounds what rounding of a product of n terms leaves. */
-static lode_status check_orthonormal(lode_ctx *ctx, const lode_array *Q, const char *name, double slack)
+static lode_status check_orthonormal(lode_ctx *ctx, const lode_array *Q, const char *name,
+                                     double slack)
 {
     lode_status st = LODE_OK;
     lode_array G = { 0 }, eye = { 0 };
@@ -297,13 +327,15 @@ static lode_status check_orthonormal(lode_ctx *ctx, const lode_array *Q, const c
     LODE_TRY(lode_i_eye(ctx, Q->dtype, Q->shape[1], &eye));
     LODE_TRY(lode_i_diff_fro(ctx, &G, &eye, &off));
     LODE_REQUIRE(off <= slack * sqrt((double)Q->shape[1]), LODE_EVERIFY,
-                 "svd: the columns of %s are not orthonormal: ||%s^H %s - I|| = %.3g", name, name, name, off);
+                 "svd: the columns of %s are not orthonormal: ||%s^H %s - I|| = %.3g", name, name,
+                 name, off);
 done:
     LODE_FREE(&G, &eye);
     return st;
 }
 
-static lode_status check_structure(lode_ctx *ctx, const lode_bundle *b, const factors *f, double slack)
+static lode_status check_structure(lode_ctx *ctx, const lode_bundle *b, const factors *f,
+                                   double slack)
 {
     lode_status st = LODE_OK;
     double kept = 0;
@@ -319,16 +351,18 @@ static lode_status check_structure(lode_ctx *ctx, const lode_bundle *b, const fa
     if (c->kind == LODE_CERT_MEASURED && c->norm == LODE_NORM_FRO && c->relative && c->value > 0) {
         LODE_TRY(lode_i_norm_fro(ctx, f->s, &kept)); /* ||s||^2 + error^2 = ||A||^2 */
         const double norm = c->absolute / c->value;
-        LODE_REQUIRE(fabs(hypot(kept, c->absolute) - norm) <= slack * norm, LODE_EVERIFY,
-                     "svd: s has norm %.9g, which with the error %.3g does not make up the norm %.9g of A", kept,
-                     c->absolute, norm);
+        LODE_REQUIRE(
+            fabs(hypot(kept, c->absolute) - norm) <= slack * norm, LODE_EVERIFY,
+            "svd: s has norm %.9g, which with the error %.3g does not make up the norm %.9g of A",
+            kept, c->absolute, norm);
     }
 done:
     return st;
 }
 
 /* A V = U diag(s): true of what svd gives, to rounding, whatever was cut. */
-static lode_status check_products(lode_ctx *ctx, const lode_linop *A, const factors *f, double slack)
+static lode_status check_products(lode_ctx *ctx, const lode_linop *A, const factors *f,
+                                  double slack)
 {
     lode_status st = LODE_OK;
     lode_array V = { 0 }, W = { 0 }, Us = { 0 }, wide = { 0 };
@@ -347,7 +381,8 @@ done:
     return st;
 }
 
-static lode_status measure(lode_ctx *ctx, const lode_linop *A, const factors *f, lode_certificate *found)
+static lode_status measure(lode_ctx *ctx, const lode_linop *A, const factors *f,
+                           lode_certificate *found)
 {
     lode_status st = LODE_OK;
     lode_array L = { 0 }, R = { 0 }, Us = { 0 };
@@ -364,7 +399,8 @@ done:
     return st;
 }
 
-lode_status lode_i_svd_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_certificate *found)
+lode_status lode_i_svd_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                              lode_certificate *found)
 {
     lode_status st = LODE_OK;
     factors f;
@@ -373,19 +409,23 @@ lode_status lode_i_svd_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
     lode_certificate probes = { 0 };
     const lode_certificate *c = &model->certificate;
     LODE_TRY(read_model(ctx, model, &f));
-    const double eps = lode_i_epsilon(f.U->dtype), slack = 64 * eps * sqrt((double)(f.m + f.n + 64));
+    const double eps = lode_i_epsilon(f.U->dtype),
+                 slack = 64 * eps * sqrt((double)(f.m + f.n + 64));
     LODE_TRY(check_structure(ctx, model, &f, slack));
     *found = *c;
     if (original.kind == LODE_NONE) {
-        snprintf(found->note, sizeof found->note, "structure checked; give the original to measure the error again");
+        snprintf(found->note, sizeof found->note,
+                 "structure checked; give the original to measure the error again");
         goto done;
     }
     LODE_TRY(lode_linop_from(ctx, original, &A));
     LODE_REQUIRE(A->rows == f.m && A->cols == f.n, LODE_ESHAPE,
-                 "svd: the original is %" PRId64 " x %" PRId64 ", the result stands for %" PRId64 " x %" PRId64, A->rows,
-                 A->cols, f.m, f.n);
+                 "svd: the original is %" PRId64 " x %" PRId64 ", the result stands for %" PRId64
+                 " x %" PRId64,
+                 A->rows, A->cols, f.m, f.n);
     LODE_REQUIRE(lode_i_is_complex(A->dtype) == lode_i_is_complex(f.U->dtype), LODE_ETYPE,
-                 "svd: the original is %s, the result %s", lode_dtype_name(A->dtype), lode_dtype_name(f.U->dtype));
+                 "svd: the original is %s, the result %s", lode_dtype_name(A->dtype),
+                 lode_dtype_name(f.U->dtype));
     LODE_TRY(lode_i_tick(ctx, 0, 3));
     if (c->kind == LODE_CERT_MEASURED)
         LODE_TRY(check_products(ctx, A, &f, slack));
@@ -395,14 +435,16 @@ lode_status lode_i_svd_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
         const double room = 1e-3 * c->value + slack * sqrt((double)f.k + 1);
         LODE_REQUIRE(found->value <= c->value + room &&
                          (c->kind == LODE_CERT_BOUND || found->value >= c->value - room),
-                     LODE_EVERIFY, "svd: the error is %.6g, the certificate says %.6g", found->value, c->value);
+                     LODE_EVERIFY, "svd: the error is %.6g, the certificate says %.6g",
+                     found->value, c->value);
     }
     LODE_TRY(lode_i_tick(ctx, 2, 3));
     LODE_TRY(lode_i_as(ctx, f.U, A->dtype, &u));
     LODE_TRY(lode_i_as(ctx, f.V, A->dtype, &v));
     LODE_TRY(lode_i_certify(ctx, A, &u, f.s, &v, 20, &probes));
-    snprintf(found->note, sizeof found->note, "spectral norm of the error at most %.3g but with probability %.0e",
-             probes.absolute, probes.failure);
+    snprintf(found->note, sizeof found->note,
+             "spectral norm of the error at most %.3g but with probability %.0e", probes.absolute,
+             probes.failure);
 done:
     LODE_FREE(&A, &u, &v);
     return st;
@@ -410,7 +452,8 @@ done:
 
 /* ---- plot ---- */
 
-lode_status lode_i_svd_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original, lode_figure *figure)
+lode_status lode_i_svd_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                            lode_figure *figure)
 {
     factors f;
     char text[512];

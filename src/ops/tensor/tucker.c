@@ -1,9 +1,11 @@
 /* tucker: Tucker decomposition, the smallest core that meets a total error.
- * Source: Vannieuwenhoven, Vandebril & Meerbergen, SIAM J. Sci. Comput. 34 (2012), doi:10.1137/110836067, Algorithm 1
- * (sequentially truncated HOSVD); sweeps: De Lathauwer, De Moor & Vandewalle, SIAM J. Matrix Anal. Appl. 21 (2000),
- * doi:10.1137/S0895479898346995 (HOOI); budgets: Ghadiri, Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes).
- * Departures: ranks are chosen after the decomposition, from the energies of a core larger than needed, so that they
- * use the whole budget, not a share for each mode; see src/linop/sthosvd.c. Claim tested: error bound of Section 5. */
+ * Source: Vannieuwenhoven, Vandebril & Meerbergen, SIAM J. Sci. Comput. 34 (2012),
+ * doi:10.1137/110836067, Algorithm 1 (sequentially truncated HOSVD); sweeps: De Lathauwer, De Moor
+ * & Vandewalle, SIAM J. Matrix Anal. Appl. 21 (2000), doi:10.1137/S0895479898346995 (HOOI);
+ * budgets: Ghadiri, Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes). Departures: ranks are chosen
+ * after the decomposition, from the energies of a core larger than needed, so that they use the
+ * whole budget, not a share for each mode; see src/linop/sthosvd.c. Claim tested: error bound of
+ * Section 5. */
 #include <math.h>
 #include <string.h>
 
@@ -14,25 +16,33 @@
 #include "op/op.h"
 
 static const lode_param params[] = {
-    { LODE_PARAM(lode_tucker_opts, rank), .min = 1, .max = 1e9, .help = LODE_HELP_RANK ", one a mode" },
+    { LODE_PARAM(lode_tucker_opts, rank), .min = 1, .max = 1e9,
+      .help = LODE_HELP_RANK ", one a mode" },
     { LODE_PARAM(lode_tucker_opts, error), .min = 0, .max = 1e300,
-      .help = "error wanted in total: 1e-3 (relative Frobenius; taken where neither rank nor budget is given), E:fro, P:psnr" },
+      .help = "error wanted in total: 1e-3 (relative Frobenius; taken where neither rank nor "
+              "budget is given), E:fro, P:psnr" },
     { LODE_PARAM(lode_tucker_opts, budget), .min = 1, .max = 1e18,
       .help = LODE_HELP_BUDGET "; core and factors count" },
     { LODE_PARAM(lode_tucker_opts, max_rank), .min = 1, .max = 1e9, .help = LODE_HELP_MAX_RANK },
-    { LODE_PARAM(lode_tucker_opts, method), .def = LODE_TUCKER_AUTO, .choices = "auto|gram|qr|random",
-      .help = "bases from Gram matrices (errors down to 1e-6), QR (any error), or a random sketch first" },
+    { LODE_PARAM(lode_tucker_opts, method), .def = LODE_TUCKER_AUTO,
+      .choices = "auto|gram|qr|random",
+      .help = "bases from Gram matrices (errors down to 1e-6), QR (any error), or a random sketch "
+              "first" },
     { LODE_PARAM(lode_tucker_opts, max_iter), .def = 0, .min = 0, .max = 1000,
       .help = "HOOI sweeps at most, at the ranks chosen; each costs a pass a mode" },
     { LODE_PARAM(lode_tucker_opts, tol), .def = 1e-4, .min = 0, .max = 1,
       .help = LODE_HELP_TOL ": relative change of the error" },
-    { LODE_PARAM(lode_tucker_opts, oversampling), .min = 1, .max = 1e6, .help = LODE_HELP_OVERSAMPLING },
+    { LODE_PARAM(lode_tucker_opts, oversampling), .min = 1, .max = 1e6,
+      .help = LODE_HELP_OVERSAMPLING },
     { 0 },
 };
-static const lode_port in[] = { { "X", "...", .types = LODE_NUMBERS, .help = "tensor of 1 or more modes" }, { 0 } };
+static const lode_port in[] = {
+    { "X", "...", .types = LODE_NUMBERS, .help = "tensor of 1 or more modes" }, { 0 }
+};
 static const lode_port out[] = {
     { "core", "...", .types = LODE_FLOATING, .help = "core tensor, one axis a mode" },
-    { "factor.*", NULL, .types = LODE_FLOATING, .repeated = true, .help = "basis of each mode, orthonormal columns" },
+    { "factor.*", NULL, .types = LODE_FLOATING, .repeated = true,
+      .help = "basis of each mode, orthonormal columns" },
     { 0 },
 };
 
@@ -45,35 +55,37 @@ LODE_DEFAULTS(tucker)
 static lode_status read_options(lode_ctx *ctx, const lode_tucker_opts *o, const lode_dense_info *X,
                                 lode_sthosvd_opts *s)
 {
-    *s = (lode_sthosvd_opts){ .method = (lode_sthosvd_method)o->method, .sweeps = o->max_iter, .tol = o->tol,
-                              .op = "tucker", .name = "X", .ranks = o->rank.count };
+    *s = (lode_sthosvd_opts){ .method = (lode_sthosvd_method)o->method,
+                              .sweeps = o->max_iter,
+                              .tol = o->tol,
+                              .op = "tucker",
+                              .name = "X",
+                              .ranks = o->rank.count };
     memcpy(s->rank, o->rank.value, sizeof s->rank);
     s->max_rank = o->max_rank.given ? o->max_rank.value : 0;
     s->oversampling = o->oversampling.given ? o->oversampling.value : 0;
     const double bytes = (double)lode_dtype_size(X->dtype), values = (double)X->size;
-    const double budget = o->budget.kind == LODE_BUDGET_BYTES    ? o->budget.value / bytes
-                          : o->budget.kind == LODE_BUDGET_BITS   ? o->budget.value * values / 8 / bytes
+    const double budget = o->budget.kind == LODE_BUDGET_BYTES ? o->budget.value / bytes
+                          : o->budget.kind == LODE_BUDGET_BITS
+                              ? o->budget.value * values / 8 / bytes
                           : o->budget.kind == LODE_BUDGET_PARAMS ? o->budget.value
                                                                  : 0;
     if (o->budget.kind != LODE_BUDGET_NONE)
         s->params = budget < 1 ? 1 : budget < 0x1p62 ? (int64_t)budget : INT64_C(1) << 62;
     switch (o->error.kind) {
-    case LODE_ERROR_REL:
-        s->error = o->error.value;
-        break;
-    case LODE_ERROR_FRO:
-        s->error = o->error.value, s->unit = LODE_STHOSVD_ONE;
-        break;
+    case LODE_ERROR_REL: s->error = o->error.value; break;
+    case LODE_ERROR_FRO: s->error = o->error.value, s->unit = LODE_STHOSVD_ONE; break;
     case LODE_ERROR_PSNR: /* the range stands for the peak where none is named */
-        s->error = pow(10, -o->error.value / 20) * sqrt(values) * (o->error.peak > 0 ? o->error.peak : 1);
+        s->error = pow(10, -o->error.value / 20) * sqrt(values) *
+                   (o->error.peak > 0 ? o->error.peak : 1);
         s->unit = o->error.peak > 0 ? LODE_STHOSVD_ONE : LODE_STHOSVD_RANGE;
         break;
-    case LODE_ERROR_NONE:
-        s->error = o->rank.count || s->params ? 0 : DEFAULT_ERROR;
-        break;
+    case LODE_ERROR_NONE: s->error = o->rank.count || s->params ? 0 : DEFAULT_ERROR; break;
     default:
-        return lode_i_fail(ctx, LODE_EUSAGE, "tucker: option error asks for a bound on each value; a Tucker core bounds "
-                                             "the sum of squares: give E, E:fro or P:psnr, or use compress");
+        return lode_i_fail(
+            ctx, LODE_EUSAGE,
+            "tucker: option error asks for a bound on each value; a Tucker core bounds "
+            "the sum of squares: give E, E:fro or P:psnr, or use compress");
     }
     return LODE_OK;
 }
@@ -100,18 +112,19 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, one, &s, 1, &least);
     const uint64_t left = lode_i_memory_left(ctx);
     const bool fits = full.workspace + full.output <= left;
-    /* Ranks are not known yet. Where the largest would not fit, the plan is all that is left: what was found to be
-     * small enough then runs, the rest is refused when the ranks are known. */
+    /* Ranks are not known yet. Where the largest would not fit, the plan is all that is left: what
+     * was found to be small enough then runs, the rest is refused when the ranks are known. */
     p->output = fits ? full.output : least.output;
     p->workspace = fits                                     ? full.workspace
                    : least.workspace + least.output <= left ? left - least.output
                                                             : least.workspace;
     p->passes = full.passes;
     p->flops = full.flops;
-    p->seconds = full.flops / lode_i_gemm_rate(ctx, lode_i_is_complex(X.dtype) ? LODE_C128 : LODE_F64);
+    p->seconds = full.flops /
+                 lode_i_gemm_rate(ctx, lode_i_is_complex(X.dtype) ? LODE_C128 : LODE_F64);
     p->slab = full.slab_axis == 0 ? full.slab : 0;
     snprintf(p->algorithm, sizeof p->algorithm, "ST-HOSVD, %s%s",
-             s.method == LODE_STHOSVD_AUTO ? "method by size and error"
+             s.method == LODE_STHOSVD_AUTO   ? "method by size and error"
              : s.method == LODE_STHOSVD_GRAM ? "Gram matrices"
              : s.method == LODE_STHOSVD_QR   ? "QR"
                                              : "random sketch",
@@ -123,18 +136,25 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
 
 static void certify(const lode_sthosvd_info *i, lode_certificate *c)
 {
-    *c = (lode_certificate){ .kind = LODE_CERT_MEASURED, .norm = LODE_NORM_FRO, .relative = true, .needs_original = true };
+    *c = (lode_certificate){
+        .kind = LODE_CERT_MEASURED, .norm = LODE_NORM_FRO, .relative = true, .needs_original = true
+    };
     c->absolute = i->error;
     c->value = i->norm > 0 ? i->error / i->norm : 0;
     c->asked = i->norm > 0 ? i->target / i->norm : i->target;
     c->low = c->high = (double)NAN;
     snprintf(c->quantity, sizeof c->quantity, "||X - core x_k U_k||");
-    snprintf(c->note, sizeof c->note, "ranks by the %s; %s",
-             i->bound == LODE_STHOSVD_BY_ERROR    ? "error asked"
-             : i->bound == LODE_STHOSVD_BY_RANK   ? "ranks given"
-             : i->bound == LODE_STHOSVD_BY_BUDGET ? "budget"
-                                                  : "cap max_rank, which the error would have passed",
-             i->residual ? "the residual itself" : "from ||X||^2 - ||core||^2");
+    const char *measured = i->residual ? "the residual itself" : "from ||X||^2 - ||core||^2";
+    if (i->bound == LODE_STHOSVD_BY_BUDGET)
+        snprintf(c->note, sizeof c->note, "ranks by the budget, error predicted at most %.6g; %s",
+                 i->norm > 0 ? i->predicted / i->norm : 0, measured);
+    else
+        snprintf(c->note, sizeof c->note, "ranks by the %s; %s",
+                 i->bound == LODE_STHOSVD_BY_ERROR ? "error asked"
+                 : i->bound == LODE_STHOSVD_BY_RANK
+                     ? "ranks given"
+                     : "cap max_rank, which the error would have passed",
+                 measured);
 }
 
 static void factor_name(char name[24], int k)
@@ -152,8 +172,8 @@ static lode_status bundle_factors(lode_ctx *ctx, lode_array *U, int d, lode_bund
     return LODE_OK;
 }
 
-lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X, lode_array *core, lode_bundle *factors,
-                        lode_certificate *cert)
+lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X, lode_array *core,
+                        lode_bundle *factors, lode_certificate *cert)
 {
     lode_status st = LODE_OK;
     lode_plan p = { 0 };
@@ -169,7 +189,8 @@ lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X, 
     x = lode_call_dense(&call, 0);
     LODE_TRY(read_options(ctx, o, &x, &s));
     LODE_TRY(lode_i_sthosvd(ctx, X, &s, &G, U, &info));
-    lode_i_sthosvd_cost(x.stored, x.ndim, x.shape, info.kept, &s, X.kind == LODE_ARRAY ? lode_ctx_threads(ctx) : 1, &cost);
+    lode_i_sthosvd_cost(x.stored, x.ndim, x.shape, info.kept, &s,
+                        X.kind == LODE_ARRAY ? lode_ctx_threads(ctx) : 1, &cost);
     p.workspace = cost.workspace;
     p.output = lode_array_bytes(&G);
     for (int k = 0; k < x.ndim; k++)
@@ -226,16 +247,21 @@ static lode_status open_model(lode_ctx *ctx, const lode_bundle *b, model *m)
     LODE_FORWARD(lode_bundle_array(ctx, b, "core", &m->core));
     const int d = m->core->ndim;
     const uint32_t type = UINT32_C(1) << m->core->dtype;
-    if (!b->meta.has_shape || b->meta.ndim != d || d < 1 || !(type & LODE_FLOATING) || lode_i_arith(m->core->dtype) != m->core->dtype)
-        return lode_i_fail(ctx, LODE_EFORMAT, "tucker: the core (%d axes, %s) does not fit a tensor of %d modes", d,
+    if (!b->meta.has_shape || b->meta.ndim != d || d < 1 || !(type & LODE_FLOATING) ||
+        lode_i_arith(m->core->dtype) != m->core->dtype)
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "tucker: the core (%d axes, %s) does not fit a tensor of %d modes", d,
                            lode_dtype_name(m->core->dtype), (int)b->meta.ndim);
     for (int k = 0; k < d; k++) {
         const lode_array *U;
         factor_name(name, k);
         LODE_FORWARD(lode_bundle_array(ctx, b, name, &U));
-        if (U->ndim != 2 || U->shape[0] != b->meta.shape[k] || U->shape[1] != m->core->shape[k] || U->dtype != m->core->dtype)
-            return lode_i_fail(ctx, LODE_EFORMAT, "tucker: %s does not fit: %" PRId64 " x %" PRId64 " %s is wanted", name,
-                               b->meta.shape[k], m->core->shape[k], lode_dtype_name(m->core->dtype));
+        if (U->ndim != 2 || U->shape[0] != b->meta.shape[k] || U->shape[1] != m->core->shape[k] ||
+            U->dtype != m->core->dtype)
+            return lode_i_fail(ctx, LODE_EFORMAT,
+                               "tucker: %s does not fit: %" PRId64 " x %" PRId64 " %s is wanted",
+                               name, b->meta.shape[k], m->core->shape[k],
+                               lode_dtype_name(m->core->dtype));
         m->U[k] = *U;
         m->U[k].owner = NULL; /* borrowed: the bundle outlives the verb */
     }
@@ -244,7 +270,8 @@ static lode_status open_model(lode_ctx *ctx, const lode_bundle *b, model *m)
 }
 
 /* core = X x_k U_k^H of another tensor of the same shape: its coefficients in the same bases. */
-static lode_status apply(lode_ctx *ctx, const lode_bundle *fitted, lode_value x, lode_bundle *result)
+static lode_status apply(lode_ctx *ctx, const lode_bundle *fitted, lode_value x,
+                         lode_bundle *result)
 {
     lode_status st = LODE_OK;
     model m;
@@ -264,8 +291,10 @@ done:
     return st;
 }
 
-/* Only the rows of the factors that the part asks for are multiplied. codes: a core to expand instead. */
-static lode_status invert(lode_ctx *ctx, const lode_bundle *fitted, lode_value codes, const lode_part *part, lode_array *x)
+/* Only the rows of the factors that the part asks for are multiplied. codes: a core to expand
+ * instead. */
+static lode_status invert(lode_ctx *ctx, const lode_bundle *fitted, lode_value codes,
+                          const lode_part *part, lode_array *x)
 {
     lode_status st = LODE_OK;
     model m;
@@ -278,7 +307,8 @@ static lode_status invert(lode_ctx *ctx, const lode_bundle *fitted, lode_value c
         bool same = core.ndim == m.d;
         for (int k = 0; same && k < m.d; k++)
             same = core.shape[k] == m.core->shape[k];
-        LODE_REQUIRE(same, LODE_ESHAPE, "tucker: the codes have another shape than the core of the model");
+        LODE_REQUIRE(same, LODE_ESHAPE,
+                     "tucker: the codes have another shape than the core of the model");
     } else {
         core = lode_array_ref(m.core);
     }
@@ -303,9 +333,11 @@ done:
     return st;
 }
 
-/* Without the original: the bases are orthonormal, and ||core||^2 = ||X||^2 - error^2 with the certificate's numbers.
- * With it: the residual is measured and must not exceed what the certificate says. */
-static lode_status verify(lode_ctx *ctx, const lode_bundle *fitted, lode_value original, lode_certificate *found)
+/* Without the original: the bases are orthonormal, and ||core||^2 = ||X||^2 - error^2 with the
+ * certificate's numbers. With it: the residual is measured and must not exceed what the certificate
+ * says. */
+static lode_status verify(lode_ctx *ctx, const lode_bundle *fitted, lode_value original,
+                          lode_certificate *found)
 {
     lode_status st = LODE_OK;
     model m;
@@ -315,8 +347,8 @@ static lode_status verify(lode_ctx *ctx, const lode_bundle *fitted, lode_value o
     const double eps = lode_i_epsilon(m.core->dtype);
     for (int k = 0; k < m.d; k++) {
         LODE_TRY(orthonormality(ctx, &m.U[k], &worst));
-        LODE_REQUIRE(worst <= 100 * eps * sqrt((double)lode_i_max(m.U[k].shape[0], 1)), LODE_EVERIFY,
-                     "tucker: factor.%d is off orthonormal by %.3g", k, worst);
+        LODE_REQUIRE(worst <= 100 * eps * sqrt((double)lode_i_max(m.U[k].shape[0], 1)),
+                     LODE_EVERIFY, "tucker: factor.%d is off orthonormal by %.3g", k, worst);
     }
     LODE_TRY(lode_i_norm_fro(ctx, m.core, &held));
     const double slack = 20 * m.d * eps; /* rounding of core and factors, relative to the norm */
@@ -332,15 +364,16 @@ static lode_status verify(lode_ctx *ctx, const lode_bundle *fitted, lode_value o
     found->absolute = error;
     found->value = norm > 0 ? error / norm : error > 0 ? INFINITY : 0;
     LODE_REQUIRE(found->value <= c->value * (1 + 1e-6) + slack, LODE_EVERIFY,
-                 "tucker: the relative error is %.9g, the certificate says %.9g", found->value, c->value);
+                 "tucker: the relative error is %.9g, the certificate says %.9g", found->value,
+                 c->value);
 done:
     return st;
 }
 
 /* ---- more data ---- */
 
-static lode_status add_result(lode_ctx *ctx, const lode_bundle *a, int64_t rows, lode_array *core, lode_array *U,
-                              lode_bundle *result)
+static lode_status add_result(lode_ctx *ctx, const lode_bundle *a, int64_t rows, lode_array *core,
+                              lode_array *U, lode_bundle *result)
 {
     lode_status st = LODE_OK;
     lode_bundle b = { 0 };
@@ -359,8 +392,8 @@ done:
 }
 
 /* Parts of a stack have errors that add in squares, as their norms do. */
-static lode_status join_certificates(lode_ctx *ctx, const lode_certificate *a, double norm_a, double error_b,
-                                     double norm_b, lode_certificate *c)
+static lode_status join_certificates(lode_ctx *ctx, const lode_certificate *a, double norm_a,
+                                     double error_b, double norm_b, lode_certificate *c)
 {
     *c = *a;
     c->absolute = hypot(a->absolute, error_b);
@@ -369,10 +402,13 @@ static lode_status join_certificates(lode_ctx *ctx, const lode_certificate *a, d
     snprintf(c->note, sizeof c->note, "parts along mode 0, their errors added in squares");
     if (!(c->value > c->asked))
         return LODE_OK;
-    return lode_i_fail(ctx, LODE_MISSED, "tucker: the relative error is now %.3g, not the %.3g asked for", c->value, c->asked);
+    return lode_i_fail(ctx, LODE_MISSED,
+                       "tucker: the relative error is now %.3g, not the %.3g asked for", c->value,
+                       c->asked);
 }
 
-static lode_status norm_of(lode_ctx *ctx, const lode_bundle *b, const lode_array *core, double *norm)
+static lode_status norm_of(lode_ctx *ctx, const lode_bundle *b, const lode_array *core,
+                           double *norm)
 {
     double held;
     LODE_FORWARD(lode_i_norm_fro(ctx, core, &held));
@@ -380,7 +416,8 @@ static lode_status norm_of(lode_ctx *ctx, const lode_bundle *b, const lode_array
     return LODE_OK;
 }
 
-static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b, lode_bundle *result)
+static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
+                         lode_bundle *result)
 {
     lode_status st = LODE_OK;
     model m, n;
@@ -389,17 +426,19 @@ static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle 
     LODE_TRY(open_model(ctx, a, &m));
     LODE_TRY(open_model(ctx, b, &n));
     LODE_REQUIRE(m.d == n.d && m.core->dtype == n.core->dtype, LODE_ESHAPE,
-                 "tucker: models of %d modes in %s and %d modes in %s do not stack", m.d, lode_dtype_name(m.core->dtype),
-                 n.d, lode_dtype_name(n.core->dtype));
+                 "tucker: models of %d modes in %s and %d modes in %s do not stack", m.d,
+                 lode_dtype_name(m.core->dtype), n.d, lode_dtype_name(n.core->dtype));
     for (int k = 1; k < m.d; k++)
         LODE_REQUIRE(a->meta.shape[k] == b->meta.shape[k], LODE_ESHAPE,
-                     "tucker: models stack along mode 0; mode %d has %" PRId64 " and %" PRId64 " values", k,
-                     a->meta.shape[k], b->meta.shape[k]);
+                     "tucker: models stack along mode 0; mode %d has %" PRId64 " and %" PRId64
+                     " values",
+                     k, a->meta.shape[k], b->meta.shape[k]);
     LODE_TRY(norm_of(ctx, a, m.core, &norm_a));
     LODE_TRY(norm_of(ctx, b, n.core, &norm_b));
     LODE_TRY(lode_i_tucker_stack(ctx, m.core, m.U, n.core, n.U, &core, U));
     LODE_TRY(add_result(ctx, a, b->meta.shape[0], &core, U, result));
-    LODE_TRY(join_certificates(ctx, &a->certificate, norm_a, b->certificate.absolute, norm_b, &result->certificate));
+    LODE_TRY(join_certificates(ctx, &a->certificate, norm_a, b->certificate.absolute, norm_b,
+                               &result->certificate));
 done:
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         lode_array_free(&U[k]);
@@ -407,10 +446,11 @@ done:
     return st;
 }
 
-/* Of the new slices' own bases V, the directions that the model's lack are added, all but an energy `drop` a mode; the
- * slices are then projected on the wider bases. */
-static lode_status widen(lode_ctx *ctx, const model *m, lode_value x, const lode_array *own, const lode_array *V,
-                         double drop, lode_array *core, lode_array *Q, double *error, double *norm)
+/* Of the new slices' own bases V, the directions that the model's lack are added, all but an energy
+ * `drop` a mode; the slices are then projected on the wider bases. */
+static lode_status widen(lode_ctx *ctx, const model *m, lode_value x, const lode_array *own,
+                         const lode_array *V, double drop, lode_array *core, lode_array *Q,
+                         double *error, double *norm)
 {
     lode_status st = LODE_OK;
     lode_array U0 = lode_array_ref(&V[0]);
@@ -424,15 +464,17 @@ done:
     return st;
 }
 
-/* New slices along mode 0. They are approximated to the relative error that was asked of the model, in its bases as
- * far as those serve; the old part stays as it is, so that the errors add in squares and nothing is lost twice. */
-static lode_status update(lode_ctx *ctx, const lode_bundle *fitted, lode_value x, lode_bundle *result)
+/* New slices along mode 0. They are approximated to the relative error that was asked of the model,
+ * in its bases as far as those serve; the old part stays as it is, so that the errors add in
+ * squares and nothing is lost twice. */
+static lode_status update(lode_ctx *ctx, const lode_bundle *fitted, lode_value x,
+                          lode_bundle *result)
 {
     lode_status st = LODE_OK;
     model m;
     lode_sthosvd_info info;
-    lode_array own = { 0 }, V[LODE_MAX_NDIM] = { { 0 } }, Q[LODE_MAX_NDIM] = { { 0 } }, U[LODE_MAX_NDIM] = { { 0 } },
-               core_b = { 0 }, core = { 0 };
+    lode_array own = { 0 }, V[LODE_MAX_NDIM] = { { 0 } }, Q[LODE_MAX_NDIM] = { { 0 } },
+               U[LODE_MAX_NDIM] = { { 0 } }, core_b = { 0 }, core = { 0 };
     lode_dtype dtype;
     int ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
@@ -445,8 +487,8 @@ static lode_status update(lode_ctx *ctx, const lode_bundle *fitted, lode_value x
                  "tucker: the new slices are complex, the model real");
     for (int k = 1; k < m.d; k++)
         LODE_REQUIRE(shape[k] == fitted->meta.shape[k], LODE_ESHAPE,
-                     "tucker: new slices have %" PRId64 " values along mode %d, the model %" PRId64, shape[k], k,
-                     fitted->meta.shape[k]);
+                     "tucker: new slices have %" PRId64 " values along mode %d, the model %" PRId64,
+                     shape[k], k, fitted->meta.shape[k]);
     LODE_TRY(norm_of(ctx, fitted, m.core, &norm_a));
     const double wanted = c->asked > 0 ? c->asked : c->value; /* NaN: none was asked */
     const lode_sthosvd_opts o = { .error = 0.9 * wanted, .op = "tucker", .name = "X" };
@@ -458,7 +500,8 @@ static lode_status update(lode_ctx *ctx, const lode_bundle *fitted, lode_value x
         lode_array_free(&y);
     }
     const double spare = pow(wanted * info.norm, 2) - info.error * info.error;
-    LODE_TRY(widen(ctx, &m, x, &own, V, spare > 0 ? 0.5 * spare / m.d : 0, &core_b, Q, &error, &norm));
+    LODE_TRY(
+        widen(ctx, &m, x, &own, V, spare > 0 ? 0.5 * spare / m.d : 0, &core_b, Q, &error, &norm));
     if (error > wanted * norm) /* what was dropped of several modes together was too much */
         LODE_TRY(widen(ctx, &m, x, &own, V, 0, &core_b, Q, &error, &norm));
     LODE_TRY(lode_i_tucker_stack(ctx, m.core, m.U, &core_b, Q, &core, U));
@@ -475,7 +518,8 @@ done:
 
 enum { IMAGE = 200 };
 
-static lode_status spectra(lode_ctx *ctx, const lode_array *core, lode_panel *spectrum, lode_panel *left)
+static lode_status spectra(lode_ctx *ctx, const lode_array *core, lode_panel *spectrum,
+                           lode_panel *left)
 {
     lode_status st = LODE_OK;
     double *store = NULL, *energy[LODE_MAX_NDIM];
@@ -521,14 +565,16 @@ static lode_status core_image(lode_ctx *ctx, const lode_array *core, lode_panel 
         lode_array_swap(&a, &b);
     }
     LODE_TRY(lode_array_cast(ctx, &a, LODE_F64, &real));
-    LODE_TRY(lode_array_reshape(ctx, &real, 2, (const int64_t[]){ a.shape[core->ndim - 2], a.shape[core->ndim - 1] }, &b));
+    LODE_TRY(lode_array_reshape(
+        ctx, &real, 2, (const int64_t[]){ a.shape[core->ndim - 2], a.shape[core->ndim - 1] }, &b));
     LODE_TRY(lode_i_panel_image(ctx, p, &b, 0, 0, true));
 done:
     LODE_FREE(&a, &b, &real);
     return st;
 }
 
-static lode_status plot(lode_ctx *ctx, const lode_bundle *fitted, lode_value original, lode_figure *f)
+static lode_status plot(lode_ctx *ctx, const lode_bundle *fitted, lode_value original,
+                        lode_figure *f)
 {
     lode_status st = LODE_OK;
     model m;
@@ -545,7 +591,8 @@ static lode_status plot(lode_ctx *ctx, const lode_bundle *fitted, lode_value ori
         goto done;
     LODE_TRY(lode_i_panel(ctx, f, "Mode spectra", "slice of the core", "norm", &spectrum));
     lode_i_panel_log(spectrum, false, true);
-    LODE_TRY(lode_i_panel(ctx, f, "Left out by a lower rank", "first slice left out", "share of the norm", &left));
+    LODE_TRY(lode_i_panel(ctx, f, "Left out by a lower rank", "first slice left out",
+                          "share of the norm", &left));
     lode_i_panel_log(left, false, true);
     LODE_TRY(spectra(ctx, m.core, spectrum, left));
     if (m.d > 1) {
@@ -559,11 +606,25 @@ done:
 }
 
 const lode_op lode_op_tucker = {
-    .name = "tucker", .family = "tensor", .job = LODE_EXPLAIN,
+    .name = "tucker",
+    .family = "tensor",
+    .job = LODE_EXPLAIN,
     .brief = "Tucker decomposition: the smallest core that meets an error",
-    .doi = "10.1137/110836067 10.1137/S0895479898346995", .example = "lode tucker bumps.npy --error 1e-3 -o bumps.lode",
-    .words = "hosvd st-hosvd hooi multilinear rank tensor compression core higher-order svd principal components of arrays",
-    .params = params, .opts_size = sizeof(lode_tucker_opts), .in = in, .out = out, .certificate = LODE_CERT_MEASURED,
-    .plan = plan, .run = run, .apply = apply, .invert = invert, .update = update, .merge = merge, .verify = verify,
+    .doi = "10.1137/110836067 10.1137/S0895479898346995",
+    .example = "lode tucker data/winds_u.npy --error 0.1 -o winds.lode",
+    .words = "hosvd st-hosvd hooi multilinear rank tensor compression core higher-order svd "
+             "principal components of arrays",
+    .params = params,
+    .opts_size = sizeof(lode_tucker_opts),
+    .in = in,
+    .out = out,
+    .certificate = LODE_CERT_MEASURED,
+    .plan = plan,
+    .run = run,
+    .apply = apply,
+    .invert = invert,
+    .update = update,
+    .merge = merge,
+    .verify = verify,
     .plot = plot,
 };
