@@ -15,7 +15,9 @@ typedef enum lode_svd_method {
     LODE_SVD_KRYLOV, /* randomized block Krylov on A^H A: one pass a step */
     /* block Golub-Kahan, both sides orthogonalized: small values keep their digits */
     LODE_SVD_GOLUB_KAHAN,
-    LODE_SVD_FULL /* all triplets by LAPACK, then cut */
+    LODE_SVD_FULL, /* all triplets by LAPACK, then cut */
+    /* Gram matrix of the shorter side, or where its squares lose too much its triangular factor */
+    LODE_SVD_GRAM
 } lode_svd_method;
 
 typedef struct lode_svd_opts {

@@ -228,7 +228,7 @@ def _function(description, taken):
 
     lines = [description["brief"] + ".", "", "Inputs:"]
     lines += [f"    {n}: {p['help']}" + (f" ({p['shape']})" if "shape" in p else "") for n, p in zip(names, ports)]
-    lines += ["Options:"] + [f"    {p['name']} ({p['kind']}): {p['help']}" for p in params]
+    lines += ["Options:"] + [f"    {p['name']} ({'|'.join(p.get('choices', [p['kind']]))}): {p['help']}" for p in params]
     lines += ["Outputs:"] + [f"    {p['name']}: {p['help']}" for p in description["out"]]
     lines += ["Verbs: " + ", ".join(description["verbs"]), f"Command: {description['example']}"]
     call.__name__ = call.__qualname__ = description["name"]

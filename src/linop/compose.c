@@ -163,7 +163,8 @@ static lode_status scaled_normal(lode_ctx *ctx, const lode_linop *op, const lode
     LODE_TRY(s->a->apply(ctx, s->a, true, &x, &z));
     if (norm)
         LODE_TRY(lode_i_linop_norm(ctx, op, norm));
-    lode_array_swap(W, &w);
+    if (W)
+        lode_array_swap(W, &w);
     lode_array_swap(Z, &z);
 done:
     LODE_FREE(&x, &w, &z);
@@ -243,6 +244,47 @@ lode_status lode_i_linop_times(lode_ctx *ctx, const lode_linop *A, double alpha,
     o->norm = A->norm ? scaled_norm : NULL;
     lode_linop_free(op);
     *op = o;
+    return LODE_OK;
+}
+
+/* ---- adjoint: A^H ---- */
+
+typedef struct flipped {
+    lode_linop base;
+    lode_linop *a;
+} flipped;
+
+static void adjoint_free(lode_linop *op)
+{
+    lode_linop_free(&((flipped *)op)->a);
+}
+
+static lode_status adjoint_apply(lode_ctx *ctx, const lode_linop *op, bool back,
+                                 const lode_array *X, lode_array *Y)
+{
+    const lode_linop *a = ((const flipped *)op)->a;
+    return a->apply(ctx, a, !back, X, Y);
+}
+
+/* ||A^H - L R^H|| = ||A - R L^H||. */
+static lode_status adjoint_norm(lode_ctx *ctx, const lode_linop *op, const lode_array *L,
+                                const lode_array *R, double *norm)
+{
+    const lode_linop *a = ((const flipped *)op)->a;
+    return a->norm(ctx, a, R, L, norm);
+}
+
+lode_status lode_i_linop_adjoint(lode_ctx *ctx, const lode_linop *A, lode_linop **op)
+{
+    lode_linop *l = NULL;
+    LODE_FORWARD(lode_i_linop_new(ctx, sizeof(flipped), "adjoint", A->cols, A->rows, A->dtype,
+                                  adjoint_free, &l));
+    ((flipped *)l)->a = lode_i_linop_ref(A);
+    l->apply = adjoint_apply;
+    l->norm = A->norm ? adjoint_norm : NULL;
+    l->nonzeros = A->nonzeros;
+    lode_linop_free(op);
+    *op = l;
     return LODE_OK;
 }
 

@@ -11,16 +11,10 @@
 
 enum { GROUPS = 16, LEAST_PARALLEL = 4, BLOCK_LEAST = 32, BLOCK_MOST = 512 };
 #define BLOCK_VALUES (INT64_C(1) << 21)
-#define GROUP_VALUES (INT64_C(1) << 20)
+#define GROUP_VALUES (INT64_C(1) << 18)
 #define SLAB_BYTES (UINT64_C(64) << 20)
 
-typedef struct dense {
-    lode_linop base;
-    lode_array a;  /* in memory; else */
-    lode_source s; /* from where slabs are read */
-    bool from_source;
-    lode_array mean; /* subtracted from every row; empty: none */
-} dense;
+typedef lode_i_dense dense;
 
 int64_t lode_i_linop_block(int64_t rows, int64_t cols)
 {
@@ -62,8 +56,9 @@ uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
     case LODE_ARRAY:
     case LODE_SOURCE: {
         const uint64_t tasks = (uint64_t)lode_i_min(groups(m, n), lode_ctx_threads(ctx));
-        uint64_t bytes = fixed + lode_i_bytes(t, groups(m, n) * n, k) +
-                         4 * tasks * lode_i_bytes(t, block, k);
+        const int64_t count = groups(m, n);
+        uint64_t bytes = fixed + lode_i_bytes(t, (count + 1) * n, k) +
+                         lode_i_bytes(t, count * block, k) + 3 * tasks * lode_i_bytes(t, block, k);
         bytes += tasks * lode_i_bytes(t, block, n); /* a block converted, or the residual of one */
         if (A.kind == LODE_SOURCE) {
             const int64_t slab = lode_i_linop_slab(ctx, A.as.source);
@@ -86,7 +81,8 @@ uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
 typedef struct sweep {
     const dense *d;
     const lode_array *X;     /* n x k: W_b = A_b X; NULL: not wanted */
-    lode_array *W;           /* m x k: written, or read where X is NULL */
+    lode_array *W;           /* m x k: written, or read where X is NULL; NULL: */
+    lode_array *own;         /* (G block) x k: room for W_b, which is not kept */
     lode_array *Z;           /* (G n) x k: Z_g += A_b^H W_b; NULL: not wanted */
     const lode_array *L, *R; /* norms of A_b - L_b R^H where given */
     double *norms;           /* one a block, or NULL */
@@ -118,18 +114,24 @@ done:
 
 /* A product is not finite: names the entry of A that made it so. Finite entries may still overflow;
  * the caller sees that in the product and scales. */
-static lode_status locate(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1)
+lode_status lode_i_dense_locate(lode_ctx *ctx, const lode_array *part, int64_t i0, int64_t j0)
 {
     lode_status st = LODE_OK;
-    lode_array view = lode_i_rows(&w->slab, i0 - w->first, i1 - w->first);
     lode_stats s;
-    LODE_TRY(lode_i_stats(ctx, &view, &s));
+    LODE_TRY(lode_i_stats(ctx, part, &s));
     const bool nan = s.first_nan >= 0 && (s.first_infinite < 0 || s.first_nan < s.first_infinite);
-    const int64_t at = nan ? s.first_nan : s.first_infinite, n = view.shape[1];
+    const int64_t at = nan ? s.first_nan : s.first_infinite, n = part->shape[1];
     LODE_REQUIRE(at < 0, LODE_EDOMAIN,
                  "A[%" PRId64 ",%" PRId64 "] is %s: every entry must be finite", i0 + at / n,
-                 at % n, nan ? "nan" : "infinite");
+                 j0 + at % n, nan ? "nan" : "infinite");
 done:
+    return st;
+}
+
+static lode_status locate(lode_ctx *ctx, const sweep *w, int64_t i0, int64_t i1)
+{
+    lode_array view = lode_i_rows(&w->slab, i0 - w->first, i1 - w->first);
+    const lode_status st = lode_i_dense_locate(ctx, &view, i0, 0);
     lode_array_free(&view);
     return st;
 }
@@ -156,9 +158,11 @@ static lode_status do_block(lode_ctx *ctx, const sweep *w, int64_t b, int64_t g)
     }
     if (w->W)
         part = lode_i_rows(w->W, i0, i1);
+    else if (w->own)
+        part = lode_i_rows(w->own, g * w->block, g * w->block + i1 - i0);
     if (w->Z)
         sum = lode_i_rows(w->Z, g * n, (g + 1) * n);
-    const bool skinny = w->W && w->skinny && lode_i_skinny_fits(&A, part.shape[1]);
+    const bool skinny = part.data && w->skinny && lode_i_skinny_fits(&A, part.shape[1]);
     if (skinny)
         lode_i_skinny(&A, w->X, &part, w->Z ? &sum : NULL);
     else if (w->X)
@@ -279,20 +283,22 @@ static lode_status dense_normal(lode_ctx *ctx, const lode_linop *op, const lode_
 {
     lode_status st = LODE_OK;
     lode_array x = { 0 }, w = { 0 }, parts = { 0 };
-    const int64_t blocks = lode_i_ceil_div(op->rows, lode_i_linop_block(op->rows, op->cols)),
-                  k = X->shape[1];
-    sweep p = { .d = (const dense *)op, .X = &x, .W = &w, .Z = &parts };
+    const int64_t block = lode_i_linop_block(op->rows, op->cols), k = X->shape[1];
+    const int64_t blocks = lode_i_ceil_div(op->rows, block), count = groups(op->rows, op->cols);
+    sweep p = { .d = (const dense *)op, .X = &x, .Z = &parts };
+    *(W ? &p.W : &p.own) = &w;
     LODE_TRY(lode_i_as(ctx, X, op->dtype, &x));
-    LODE_TRY(zeros(ctx, op->dtype, groups(op->rows, op->cols) * op->cols, k, &parts));
-    LODE_TRY(zeros(ctx, op->dtype, op->rows, k, &w));
+    LODE_TRY(zeros(ctx, op->dtype, count * op->cols, k, &parts));
+    LODE_TRY(zeros(ctx, op->dtype, W ? op->rows : count * block, k, &w));
     if (norm)
         LODE_TRY(LODE_NEW(ctx, lode_i_max(1, blocks), &p.norms));
     LODE_TRY(run_sweep(ctx, &p));
     if (norm)
         *norm = op->cols > 0 ? join_norms(p.norms, blocks) : 0;
-    p.groups = groups(op->rows, op->cols);
+    p.groups = count;
     LODE_TRY(join(ctx, &p, &parts, Z));
-    lode_array_swap(W, &w);
+    if (W)
+        lode_array_swap(W, &w);
 done:
     lode_i_free(p.norms);
     LODE_FREE(&x, &w, &parts);
@@ -341,41 +347,6 @@ done:
     return st;
 }
 
-static lode_status dense_gram(lode_ctx *ctx, const lode_linop *op, lode_array *G)
-{
-    lode_status st = LODE_OK;
-    lode_array g = { 0 }, A = { 0 }, part = { 0 };
-    const dense *d = (const dense *)op;
-    const int64_t block = lode_i_linop_block(op->rows, op->cols);
-    sweep w = { .d = d, .block = block };
-    double norm = 0;
-    LODE_TRY(zeros(ctx, op->dtype, op->cols, op->cols, &g));
-    const int64_t step = d->from_source ? lode_i_linop_slab(ctx, &d->s) : op->rows;
-    for (w.first = 0; w.first < op->rows && op->cols > 0; w.first = w.last) {
-        w.last = lode_i_min(w.first + step, op->rows);
-        lode_array_free(&w.slab);
-        if (d->from_source)
-            LODE_TRY(lode_i_source_rows(ctx, &d->s, w.first, w.last, op->dtype, &w.slab));
-        else
-            w.slab = lode_array_ref(&d->a);
-        for (int64_t i = w.first; i < w.last; i += block) {
-            const int64_t end = lode_i_min(i + block, w.last);
-            LODE_FREE(&A, &part);
-            LODE_TRY(take_block(ctx, &w, i, end, &A));
-            LODE_TRY(lode_i_gram(ctx, LODE_H, &A, &part));
-            LODE_TRY(lode_i_norm_fro(ctx, &part, &norm));
-            if (!isfinite(norm))
-                LODE_TRY(locate(ctx, &w, i, end));
-            LODE_TRY(lode_i_axpy(ctx, 1, &part, &g));
-            LODE_TRY(lode_i_cancelled(ctx));
-        }
-    }
-    lode_array_swap(G, &g);
-done:
-    LODE_FREE(&g, &A, &part, &w.slab);
-    return st;
-}
-
 /* ---- making them ---- */
 
 static void dense_free(lode_linop *op)
@@ -390,7 +361,7 @@ static lode_status dense_new(lode_ctx *ctx, const char *kind, const int64_t *sha
     lode_linop *l = NULL;
     LODE_FORWARD(lode_i_linop_new(ctx, sizeof(dense), kind, shape[0], shape[1], lode_i_arith(dtype),
                                   dense_free, &l));
-    l->apply = dense_apply, l->normal = dense_normal, l->norm = dense_norm, l->gram = dense_gram;
+    l->apply = dense_apply, l->normal = dense_normal, l->norm = dense_norm, l->gram = lode_i_dense_gram;
     *op = l;
     return LODE_OK;
 }

@@ -9,7 +9,7 @@ typedef struct krylov {
     const lode_linop *A; /* as given, or scaled */
     lode_linop *scaled;
     lode_svds_opts o;
-    bool two, keep;            /* both sides orthogonalized; W kept */
+    bool two, keep;            /* both sides orthogonalized; W kept: then, and with tail */
     bool coupled;              /* R couples the whole last block to the next */
     int64_t limit, cap, room;  /* min(m,n); columns before a restart; columns allocated */
     int64_t done, fresh, last; /* columns with products; width of the next block, of the last */
@@ -36,6 +36,11 @@ lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool
                                  bool *floor);
 lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_array *U,
                                  lode_array *s, lode_array *V, lode_svds_info *info);
+/** s / scale, within the range of dtype. */
+lode_status lode_i_svds_unscale(lode_ctx *ctx, lode_dtype dtype, double scale, lode_array *s);
+/** Triplets by the Gram matrix of the shorter side (gramsvd.c). */
+lode_status lode_i_svds_by_gram(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o,
+                                lode_array *U, lode_array *s, lode_array *V, lode_svds_info *info);
 lode_status lode_i_krylov_none(lode_ctx *ctx, const lode_linop *A, lode_array *U, lode_array *s,
                                lode_array *V, lode_svds_info *info);
 void lode_i_krylov_free(krylov *k);

@@ -182,7 +182,7 @@ lode_status lode_i_linop_normal(lode_ctx *ctx, const lode_linop *op, const lode_
     lode_status st = LODE_OK;
     lode_array w = { 0 }, z = { 0 };
     if (op->normal) {
-        LODE_TRY(op->normal(ctx, op, X, &w, &z, norm));
+        LODE_TRY(op->normal(ctx, op, X, W ? &w : NULL, &z, norm));
     } else {
         LODE_TRY(op->apply(ctx, op, false, X, &w));
         LODE_TRY(op->apply(ctx, op, true, &w, &z));

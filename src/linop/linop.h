@@ -6,18 +6,24 @@
 #include "linalg/linalg.h"
 #include "lode/linop.h"
 
+/** What stands for A^H A: itself, or the upper triangle R with R^H R = A^H A, which squares
+ *  nothing. */
+typedef enum lode_i_gram_form { LODE_I_GRAM, LODE_I_TRIANGLE } lode_i_gram_form;
+
 struct lode_linop {
     int64_t rows, cols;
     lode_dtype dtype; /* arithmetic type */
     /** Y = A X or A^H X, Y new. */
     lode_status (*apply)(lode_ctx *ctx, const struct lode_linop *op, bool adjoint,
                          const lode_array *X, lode_array *Y);
-    /** W = A X and Z = A^H W in one pass over A, both new, and ||A||_F when norm is not NULL; NULL:
-     *  no such way. */
+    /** W = A X (NULL: not wanted) and Z = A^H A X in one pass over A, both new, and ||A||_F when
+     *  norm is not NULL; NULL: no such way. */
     lode_status (*normal)(lode_ctx *ctx, const struct lode_linop *op, const lode_array *X,
                           lode_array *W, lode_array *Z, double *norm);
-    /** G = A^H A, new, in one pass over A; NULL: no such way. */
-    lode_status (*gram)(lode_ctx *ctx, const struct lode_linop *op, lode_array *G);
+    /** G = B^H B, new, f64 or c128, B = scale A, or its adjoint where A is wide: of order
+     *  min(m, n), in one pass over A; NULL: no such way. */
+    lode_status (*gram)(lode_ctx *ctx, const struct lode_linop *op, lode_i_gram_form form,
+                        double scale, lode_array *G);
     /** ||A||_F, or ||A - L R^H||_F when L is not NULL; NULL: entries are not known. */
     lode_status (*norm)(lode_ctx *ctx, const struct lode_linop *op, const lode_array *L,
                         const lode_array *R, double *norm);
@@ -43,6 +49,10 @@ int64_t lode_i_linop_slab(const lode_ctx *ctx, const lode_source *s);
 int64_t lode_i_linop_block(int64_t rows, int64_t cols);
 /** Bytes that products with k columns take beside A, X and Y, slab buffers included. */
 uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k);
+/** The same of op->gram, for an array or a source. */
+uint64_t lode_i_linop_gram_workspace(const lode_ctx *ctx, lode_value A);
+/** A^H without forming it: products alone. */
+lode_status lode_i_linop_adjoint(lode_ctx *ctx, const lode_linop *A, lode_linop **op);
 
 typedef struct lode_svds_opts {
     int64_t rank;      /* triplets wanted; with tail: at most */
@@ -56,7 +66,13 @@ typedef struct lode_svds_opts {
     /* orthogonalize both sides: small singular values keep their digits, two passes a step */
     bool two_sided;
     int64_t first_basis; /* columns of memory to begin with; 0: chosen */
-    bool keep_products;  /* A Q is kept, which saves the last pass over A; chosen with the sizes */
+    bool fused; /* A^H A X is had without A X, as of arrays and sources; for the workspace alone */
+    /* not on to both sides where one side's rounding drowns what is wanted: info->drowned, and
+     * outputs untouched */
+    bool one_sided;
+    /* from the Gram matrix of the shorter side instead: two passes over A, or three where what is
+     * wanted drowns in its rounding; where A has op->gram */
+    bool gram;
     const char *op;      /* for the random stream */
 } lode_svds_opts;
 typedef struct lode_svds_info {
@@ -66,6 +82,7 @@ typedef struct lode_svds_info {
     double residual;   /* largest ||A^H u - s v||, over s_1 */
     double norm_fro;   /* ||A||_F; negative: not known */
     bool two_sided;    /* both sides were orthogonalized */
+    bool drowned;      /* one_sided: what is wanted lies below the rounding of one side */
 } lode_svds_info;
 /** Leading triplets by block Krylov with thick restart and full reorthogonalization: of A^H A (Q
  *  alone is orthogonalized; one pass a step), or Golub-Kahan on both sides where two_sided, or
@@ -73,8 +90,12 @@ typedef struct lode_svds_info {
  *  canonical. */
 lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o, lode_array *U,
                         lode_array *s, lode_array *V, lode_svds_info *info);
-/** The block and the basis that lode_i_svds will use, and bytes it takes beside A and the
- *  results. */
+/** Whether A is so wide that lode_i_svds works on A^H, whose basis is the shorter. */
+bool lode_i_svds_turned(int64_t rows, int64_t cols);
+/** Whether the Gram matrix is the way: the shorter side is at most 512 and the other much longer. */
+bool lode_i_svds_narrow(int64_t rows, int64_t cols);
+/** The block and the basis that lode_i_svds will use, and bytes it takes beside A and the results:
+ *  one-sided, unless o->two_sided. */
 void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap_products);
 uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols,
                                lode_dtype dtype);

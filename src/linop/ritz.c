@@ -5,6 +5,8 @@
 
 /* ---- sizes ---- */
 
+enum { LONGER = 4 }; /* A this much wider than high is turned */
+
 static int64_t round_up(int64_t n, int64_t unit)
 {
     return lode_i_ceil_div(n, unit) * unit;
@@ -34,26 +36,31 @@ void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap
         o->first_basis = tail ? 8 * o->block : o->max_basis;
     if (o->max_iter <= 0)
         o->max_iter = 1000;
-    o->keep_products = !cheap_products;
+}
+
+bool lode_i_svds_turned(int64_t rows, int64_t cols)
+{
+    return cols / LONGER > rows;
 }
 
 uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols,
                                lode_dtype dtype)
 {
     const lode_dtype wide = lode_i_is_complex(dtype) ? LODE_C128 : LODE_F64;
-    const bool tail = o->tail > 0 || o->tail_rel > 0;
+    const bool turned = lode_i_svds_turned(rows, cols);
+    const bool tail = o->tail > 0 || o->tail_rel > 0, keep = tail || o->two_sided;
     const int64_t cap = o->max_basis, b = o->block, k = lode_i_min(lode_i_max(o->rank, 1), cap);
-    const uint64_t q = lode_i_bytes(dtype, cols, cap), w = lode_i_bytes(dtype, rows, cap);
-    const uint64_t t = lode_i_bytes(wide, cap, cap);
-    uint64_t bytes = q + w; /* W is kept in the two-sided iteration that may follow */
-    /* growing: old and new at once */
-    if (tail)
-        bytes += lode_i_bytes(dtype, lode_i_max(rows, cols), cap) / 2;
-    bytes += 12 * t; /* T, its decomposition with workspace */
-    /* steps: X, W, Z and copies of them in QR; restarts and the end: rotated bases */
-    bytes += 6 * (lode_i_bytes(dtype, rows, b) + lode_i_bytes(dtype, cols, b));
-    bytes += 4 * (lode_i_bytes(dtype, rows, k) + lode_i_bytes(dtype, cols, k));
-    bytes += lode_i_bytes(dtype, lode_i_max(rows, cols), cap);
+    const int64_t m = turned ? cols : rows, n = turned ? rows : cols;
+    /* the basis, and its rotation at a restart */
+    uint64_t bytes = 2 * lode_i_bytes(dtype, n, cap);
+    if (keep)
+        bytes += lode_i_bytes(dtype, m, cap) + lode_i_bytes(dtype, m, tail ? cap / 2 : cap);
+    bytes += 8 * lode_i_bytes(wide, cap, cap); /* T, its decomposition with workspace */
+    /* a step: X, Z and copies of them in QR; A X, which is made orthonormal on two sides */
+    bytes += 6 * lode_i_bytes(dtype, n, b);
+    if (!o->fused || turned || keep)
+        bytes += (o->two_sided ? 5 : 2) * lode_i_bytes(dtype, m, b);
+    bytes += 4 * lode_i_bytes(dtype, m + n, k); /* the end */
     return bytes + (UINT64_C(1) << 20);
 }
 
@@ -195,16 +202,16 @@ lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool
 
 /* ---- the result ---- */
 
-static lode_status unscale(lode_ctx *ctx, const krylov *k, lode_array *s)
+lode_status lode_i_svds_unscale(lode_ctx *ctx, lode_dtype dtype, double scale, lode_array *s)
 {
     lode_status st = LODE_OK;
-    if (k->scaled) {
+    if (scale > 1 || scale < 1) {
         const double top = s->shape[0] > 0 ? lode_i_get1(s, 0) : 0;
-        const double most = lode_i_is_single(k->A->dtype) ? 3.4028234e38 : 1.7976931e308;
-        LODE_REQUIRE(top <= most * fmin(k->scale, 1), LODE_EDOMAIN,
+        const double most = lode_i_is_single(dtype) ? 3.4028234e38 : 1.7976931e308;
+        LODE_REQUIRE(top <= most * fmin(scale, 1), LODE_EDOMAIN,
                      "the largest singular value exceeds the range of %s: scale A",
-                     lode_dtype_name(k->A->dtype));
-        LODE_TRY(lode_i_scale(ctx, 1 / k->scale, s));
+                     lode_dtype_name(dtype));
+        LODE_TRY(lode_i_scale(ctx, 1 / scale, s));
     }
 done:
     return st;
@@ -245,7 +252,7 @@ lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_
         lode_array_swap(&v, &w);
     }
     const double top = wanted > 0 ? lode_i_get1(&sigma, 0) : 0;
-    LODE_TRY(unscale(ctx, k, &sigma));
+    LODE_TRY(lode_i_svds_unscale(ctx, dtype, k->scaled ? k->scale : 1, &sigma));
     LODE_TRY(lode_i_canonical_signs(ctx, &u, &v));
     if (info) {
         *info = (lode_svds_info){ .products = k->products,

@@ -69,13 +69,14 @@ done:
 
 /* ---- range of the numbers ---- */
 
-/* Products far from 1 overflow or vanish when squared: false, and then A is scaled by a power of
- * 2. */
-static lode_status in_range(lode_ctx *ctx, const lode_array *product, bool *good)
+/* Products with A (twice: with A^H A) far from 1 overflow or vanish when squared: false, and then A
+ * is scaled by a power of 2. */
+static lode_status in_range(lode_ctx *ctx, const lode_array *product, bool twice, bool *good)
 {
     double norm = 0;
     LODE_FORWARD(lode_i_norm_fro(ctx, product, &norm));
-    const double far = lode_i_is_single(product->dtype) ? 0x1p50 : 0x1p400;
+    const bool single = lode_i_is_single(product->dtype);
+    const double far = twice ? single ? 0x1p100 : 0x1p800 : single ? 0x1p50 : 0x1p400;
     *good = norm < far && norm > 1 / far; /* not NaN */
     return LODE_OK;
 }
@@ -117,7 +118,7 @@ static lode_status start(lode_ctx *ctx, krylov *k)
     if (wide) {
         LODE_TRY(A->apply(ctx, A, true, &x, &y));
         k->products += k->fresh;
-        LODE_TRY(in_range(ctx, &y, &good));
+        LODE_TRY(in_range(ctx, &y, false, &good));
         if (!good && k->scale == 0) {
             LODE_TRY(choose_scale(ctx, k, &y));
             LODE_TRY(k->A->apply(ctx, k->A, true, &x, &y));
@@ -164,20 +165,21 @@ static lode_status products(lode_ctx *ctx, krylov *k, const lode_array *X, lode_
     lode_status st = LODE_OK;
     lode_array basis = { 0 }, c = { 0 }, r = { 0 };
     double *norm = isnan(k->norm) ? &k->norm : NULL;
+    const bool fused = k->A->normal && !k->keep; /* then W is not asked for */
     bool good = true;
     for (int attempt = 0; attempt < 2; attempt++) {
         if (!k->two) {
-            LODE_TRY(lode_i_linop_normal(ctx, k->A, X, W, Z, norm));
+            LODE_TRY(lode_i_linop_normal(ctx, k->A, X, fused ? NULL : W, Z, norm));
         } else {
             if (norm)
                 LODE_TRY(lode_i_linop_norm(ctx, k->A, norm));
             LODE_TRY(k->A->apply(ctx, k->A, false, X, W));
         }
         if (k->scale == 0)
-            LODE_TRY(in_range(ctx, W, &good));
+            LODE_TRY(in_range(ctx, fused ? Z : W, fused, &good));
         if (good)
             break;
-        LODE_TRY(choose_scale(ctx, k, W));
+        LODE_TRY(choose_scale(ctx, k, fused ? Z : W));
         good = true;
     }
     k->scale = k->scale == 0 ? 1 : k->scale;
@@ -370,7 +372,7 @@ static lode_status begin(lode_ctx *ctx, krylov *k, const lode_linop *A, const lo
     lode_status st = LODE_OK;
     k->A = A, k->o = *o;
     lode_i_svds_sizes(&k->o, A->rows, A->cols, A->nonzeros < A->rows * A->cols / 4);
-    k->two = k->o.two_sided, k->keep = k->two || k->o.keep_products;
+    k->two = k->o.two_sided, k->keep = k->two || o->tail > 0 || o->tail_rel > 0;
     k->limit = lode_i_min(A->rows, A->cols), k->cap = k->o.max_basis;
     k->norm = NAN, k->stream = lode_i_stream(ctx, k->o.op, 1);
     k->next_check = o->tail > 0 || o->tail_rel > 0 ? 2 * k->o.block
@@ -418,24 +420,21 @@ done:
     return st;
 }
 
-lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o, lode_array *U,
-                        lode_array *s, lode_array *V, lode_svds_info *info)
+/* One side, and where that drowns what is wanted, both. */
+static lode_status both_ways(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o,
+                             lode_array *U, lode_array *s, lode_array *V, lode_svds_info *info)
 {
     lode_status st = LODE_OK;
     krylov k = { 0 };
     lode_svds_opts again = *o;
     int64_t wanted = 0, products = 0, steps = 0;
     bool floor = false;
-    const int64_t r = lode_i_min(A->rows, A->cols);
-    const bool tail = o->tail > 0 || o->tail_rel > 0;
-    LODE_REQUIRE(o->rank >= 0 && o->rank <= r, LODE_ESHAPE,
-                 "rank %" PRId64 " does not fit %" PRId64 " x %" PRId64, o->rank, A->rows, A->cols);
-    LODE_REQUIRE(!tail || A->norm, LODE_EUSAGE,
-                 "an error rule needs ||A||_F, which products alone do not give: give the rank");
-    if (o->rank == 0)
-        return lode_i_krylov_none(ctx, A, U, s, V, info);
     LODE_TRY(begin(ctx, &k, A, &again));
     LODE_TRY(iterate(ctx, &k, &wanted, &floor));
+    if (floor && o->one_sided) {
+        *info = (lode_svds_info){ .drowned = true };
+        goto done;
+    }
     if (floor) {
         products = k.products, steps = k.steps;
         lode_i_krylov_free(&k);
@@ -448,5 +447,40 @@ lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts
     LODE_TRY(lode_i_krylov_finish(ctx, &k, wanted, U, s, V, info));
 done:
     lode_i_krylov_free(&k);
+    return st;
+}
+
+lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts *o, lode_array *U,
+                        lode_array *s, lode_array *V, lode_svds_info *info)
+{
+    lode_status st = LODE_OK;
+    lode_linop *turned = NULL;
+    lode_array u = { 0 }, sigma = { 0 }, v = { 0 };
+    lode_svds_info found = { 0 };
+    const int64_t r = lode_i_min(A->rows, A->cols);
+    const bool tail = o->tail > 0 || o->tail_rel > 0;
+    LODE_REQUIRE(o->rank >= 0 && o->rank <= r, LODE_ESHAPE,
+                 "rank %" PRId64 " does not fit %" PRId64 " x %" PRId64, o->rank, A->rows, A->cols);
+    LODE_REQUIRE(!tail || A->norm, LODE_EUSAGE,
+                 "an error rule needs ||A||_F, which products alone do not give: give the rank");
+    if (o->rank == 0)
+        return lode_i_krylov_none(ctx, A, U, s, V, info);
+    if (o->gram && A->gram)
+        return lode_i_svds_by_gram(ctx, A, o, U, s, V, info);
+    if (!lode_i_svds_turned(A->rows, A->cols)) {
+        LODE_TRY(both_ways(ctx, A, o, &u, &sigma, &v, &found));
+    } else {
+        LODE_TRY(lode_i_linop_adjoint(ctx, A, &turned));
+        LODE_TRY(both_ways(ctx, turned, o, &v, &sigma, &u, &found));
+        if (!found.drowned)
+            LODE_TRY(lode_i_canonical_signs(ctx, &u, &v));
+    }
+    if (info)
+        *info = found;
+    if (!found.drowned)
+        lode_array_swap(U, &u), lode_array_swap(s, &sigma), lode_array_swap(V, &v);
+done:
+    lode_linop_free(&turned);
+    LODE_FREE(&u, &sigma, &v);
     return st;
 }

@@ -64,8 +64,15 @@ static lode_status param_json(lode_ctx *ctx, const lode_op *op, const lode_param
     lode_json *o = lode_i_json_object(), *choices = NULL;
     SET(o, "name", lode_i_json_text(p->name));
     SET(o, "kind", lode_i_json_text(p->path ? "path" : lode_i_param_kind_name(p->kind)));
-    LODE_TRY(lode_i_param_default(ctx, op, p, &text));
-    SET(o, "default", lode_i_json_text(text.text));
+    switch (p->kind) {
+    case LODE_P_BOOL: SET(o, "default", lode_i_json_bool(p->def != 0)); break;
+    case LODE_P_I64:
+    case LODE_P_U64: SET(o, "default", lode_i_json_i64((int64_t)p->def)); break;
+    case LODE_P_F64: SET(o, "default", lode_i_json_f64(p->def)); break;
+    default:
+        LODE_TRY(lode_i_param_default(ctx, op, p, &text));
+        SET(o, "default", lode_i_json_text(text.text));
+    }
     SET(o, "required", lode_i_json_bool(p->required));
     if (p->min != 0 || p->max != 0) {
         SET(o, "min", lode_i_json_f64(p->min));

@@ -345,23 +345,55 @@ static void centring_does_not_cancel(void **state)
     LODE_FREE(&A, &X, &mean, &Y, &small, &want, &op, &c);
 }
 
+/* Of the shorter side, in f64 or c128; with the columns centred; the triangle's square. Array and
+ * file, any threads: the same bits. */
 static void gram_is_the_product(void **state)
 {
     (void)state;
-    lode_array A = random_matrix(LODE_C128, 1100, 6, 16), G = { 0 }, want = { 0 };
-    lode_linop *op = NULL;
-    lode_source s = { 0 };
-    assert_ok(&ctx, lode_i_gemm(&ctx, LODE_H, LODE_N, &A, &A, &want));
-    assert_ok(&ctx, lode_i_source_from_array(&ctx, &A, &s));
-    for (int i = 0; i < 2; i++) {
-        double off = 0;
-        assert_ok(&ctx, lode_linop_from(&ctx, i ? lode_from_source(&s) : lode_from_array(&A), &op));
-        assert_ok(&ctx, op->gram(&ctx, op, &G));
-        assert_ok(&ctx, lode_i_diff_fro(&ctx, &G, &want, &off));
-        assert_le(off, 1100 * 0x1p-52 * 1100);
-        lode_linop_free(&op);
-    }
-    LODE_FREE(&A, &G, &want, &s);
+    static const lode_dtype wide[] = { LODE_F64, LODE_F64, LODE_C128, LODE_C128 };
+    for (int t = 0; t < 4; t++)
+        for (int shape = 0; shape < 4; shape++) {
+            const int64_t m = shape % 2 ? 6 : 1100, n = shape % 2 ? 1100 : 6;
+            lode_array A = random_matrix(types[t], m, n, 16), mean = random_matrix(types[t], n, 1, 17);
+            lode_array B = { 0 }, row = { 0 }, want = { 0 }, G[3] = { { 0 } }, R = { 0 }, square = { 0 };
+            lode_ctx_set_memory(&ctx, 1 << 30);
+            lode_source s = { 0 };
+            assert_ok(&ctx, lode_array_reshape(&ctx, &mean, 1, &n, &row));
+            assert_ok(&ctx, lode_array_cast(&ctx, &A, wide[t], &B));
+            if (shape >= 2) {
+                lode_array exact = { 0 };
+                assert_ok(&ctx, lode_array_cast(&ctx, &row, wide[t], &exact));
+                assert_ok(&ctx, lode_i_sub_row(&ctx, &B, &exact));
+                LODE_FREE(&exact);
+            }
+            assert_ok(&ctx, lode_i_scale(&ctx, 0.25, &B));
+            assert_ok(&ctx, m < n ? lode_i_gemm(&ctx, LODE_N, LODE_H, &B, &B, &want)
+                                  : lode_i_gemm(&ctx, LODE_H, LODE_N, &B, &B, &want));
+            assert_ok(&ctx, lode_i_source_from_array(&ctx, &A, &s));
+            for (int i = 0; i < 3; i++) {
+                lode_linop *op = NULL;
+                double off = 0;
+                ctx.threads = i + 1;
+                assert_ok(&ctx, lode_linop_from(&ctx, i ? lode_from_source(&s) : lode_from_array(&A), &op));
+                if (shape >= 2)
+                    assert_ok(&ctx, lode_linop_centred(&ctx, op, &row, &op));
+                if (i == 2) /* several slabs */
+                    lode_ctx_set_memory(&ctx, lode_ctx_memory_used(&ctx) + (lode_i_is_single(types[t]) ? 1 << 18 : 1 << 19));
+                assert_ok(&ctx, op->gram(&ctx, op, LODE_I_GRAM, 0.25, &G[i]));
+                assert_int_equal(G[i].dtype, wide[t]);
+                assert_ok(&ctx, lode_i_diff_fro(&ctx, &G[i], &want, &off));
+                assert_le(off, 1100 * 0x1p-52 * 1100);
+                assert_true(same_bytes(&G[0], &G[i]));
+                assert_ok(&ctx, op->gram(&ctx, op, LODE_I_TRIANGLE, 0.25, &R));
+                assert_ok(&ctx, lode_i_gram(&ctx, LODE_H, &R, &square));
+                assert_ok(&ctx, lode_i_diff_fro(&ctx, &square, &want, &off));
+                assert_le(off, 1100 * 0x1p-52 * 1100);
+                lode_linop_free(&op);
+            }
+            ctx.threads = 0;
+            lode_ctx_set_memory(&ctx, 1 << 30);
+            LODE_FREE(&A, &mean, &B, &row, &want, &G[0], &G[1], &G[2], &R, &square, &s);
+        }
 }
 
 /* ---- errors ---- */

@@ -1,6 +1,7 @@
 /* svd: singular value decomposition, truncated to a rank or to an error.
  *
- * Small matrices, and ranks that are a large share of min(m, n), are decomposed whole by LAPACK.
+ * Small matrices, and ranks that are a large share of min(m, n), are decomposed whole by LAPACK;
+ * tall and wide ones with a side up to 512 through the Gram matrix of that side, in two passes.
  * Others by a block Krylov space of A^H A from a random block: after q steps it holds p(A^H A)
  * Omega for every polynomial p of degree below q, the best of which beats subspace iteration of the
  * same cost. Steps go on until the residuals say that every singular value is right.
@@ -27,8 +28,9 @@ static const lode_param params[] = {
               "it is taken" },
     { LODE_PARAM(lode_svd_opts, max_rank), .min = 1, .max = 1e9, .help = LODE_HELP_MAX_RANK },
     { LODE_PARAM(lode_svd_opts, method), .def = LODE_SVD_AUTO,
-      .choices = "auto|krylov|golub-kahan|full",
-      .help = "block Krylov on A'A, Golub-Kahan on both sides, or all triplets by LAPACK" },
+      .choices = "auto|krylov|golub-kahan|full|gram",
+      .help = "block Krylov on A'A, Golub-Kahan on both sides, all triplets by LAPACK, or A'A of a "
+              "tall A (AA' of a wide one)" },
     { LODE_PARAM(lode_svd_opts, oversampling), .min = 0, .max = 1e6,
       .help = "columns of a block beyond the rank; auto: smaller blocks and more steps" },
     { LODE_PARAM(lode_svd_opts, tol), .min = 1e-15, .max = 1,
@@ -74,6 +76,9 @@ static lode_status check_request(lode_ctx *ctx, const lode_svd_opts *o, lode_val
     LODE_REQUIRE(!error || !products, LODE_EUSAGE,
                  "svd: A is known by products alone, which do not tell its norm, so no error can "
                  "be asked for: give the rank");
+    LODE_REQUIRE(o->method != LODE_SVD_GRAM || A->kind == LODE_ARRAY || A->kind == LODE_SOURCE,
+                 LODE_EUSAGE, "svd: method gram takes an array or a file of one, not %s",
+                 lode_kind_name(A->kind));
     LODE_REQUIRE(o->rank.count == 0 || o->rank.value[0] <= r, LODE_ESHAPE,
                  "svd: rank %" PRId64 " > min(m, n) = %" PRId64 " of A, which is %" PRId64
                  " x %" PRId64,
@@ -93,9 +98,11 @@ static lode_svd_method choose(const lode_svd_opts *o, const lode_matrix_info *A,
     const bool entries = A->kind == LODE_ARRAY || A->kind == LODE_SOURCE;
     if (o->method != LODE_SVD_AUTO)
         return o->method;
-    if (error ? r <= SMALL_SIDE && entries : 4 * k >= r && r <= 4 * SMALL_SIDE)
-        return LODE_SVD_FULL;
     if (r <= 64 && long_side <= 4096)
+        return LODE_SVD_FULL;
+    if (entries && lode_i_svds_narrow(A->rows, A->cols))
+        return LODE_SVD_GRAM;
+    if (error ? r <= SMALL_SIDE && entries : 4 * k >= r && r <= 4 * SMALL_SIDE)
         return LODE_SVD_FULL;
     /* below this the squares of singular values cannot be told from rounding */
     if (o->error.kind == LODE_ERROR_REL && o->error.value < 8 * sqrt(lode_i_epsilon(A->dtype)))
@@ -109,6 +116,8 @@ static lode_svds_opts iteration(const lode_svd_opts *o, const lode_matrix_info *
     lode_svds_opts s = {
         .rank = k, .max_iter = o->max_iter, .op = "svd", .two_sided = method == LODE_SVD_GOLUB_KAHAN
     };
+    s.fused = A->kind == LODE_ARRAY || A->kind == LODE_SOURCE;
+    s.one_sided = method == LODE_SVD_KRYLOV, s.gram = method == LODE_SVD_GRAM;
     s.tol = o->tol.given ? o->tol.value : 0;
     if (o->oversampling.given)
         s.block = k + o->oversampling.value;
@@ -118,6 +127,26 @@ static lode_svds_opts iteration(const lode_svd_opts *o, const lode_matrix_info *
         s.tail = fmax(o->error.value, 1e-300);
     lode_i_svds_sizes(&s, A->rows, A->cols, A->nonzeros < A->rows * A->cols / 4);
     return s;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Bytes beside the outputs of all methods but the one that LAPACK does. */
+static uint64_t workspace_of(const lode_ctx *ctx, lode_value given, const lode_matrix_info *A,
+                             const lode_svds_opts *s, int64_t k)
+{
+    const uint64_t products = lode_i_linop_workspace(ctx, given, s->block);
+    const uint64_t end = lode_i_bytes(A->dtype, 4 * (A->rows + A->cols), k);
+    const int64_t r = lode_i_min(A->rows, A->cols);
+    if (!s->gram)
+        return products + lode_i_svds_workspace(s, A->rows, A->cols, A->dtype);
+    const uint64_t square = lode_i_bytes(lode_i_is_complex(A->dtype) ? LODE_C128 : LODE_F64, r, r);
+    return (UINT64_C(1) << 20) + larger(lode_i_linop_gram_workspace(ctx, given) + square,
+                                        larger(8 * square, lode_i_linop_workspace(ctx, given, k) +
+                                                               end + square));
 }
 
 static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
@@ -135,14 +164,14 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     const double work = complex_type ? 8 : 2;
     p->number[RANK] = k, p->number[METHOD] = method;
     p->output = lode_i_bytes(A.dtype, A.rows + A.cols + 1, k) + 4096;
-    p->workspace = lode_i_linop_workspace(ctx, c->in[0], lode_i_max(k, 32)) + 2 * p->output;
     if (method == LODE_SVD_FULL) {
         p->passes = 2; /* the second measures the error */
         p->flops = work *
                    (2 * (double)r * (double)r * (double)(A.rows + A.cols) + 10 * pow((double)r, 3));
         p->resident = source ? mn : 0;
-        p->workspace += 5 * mn + 12 * rr + (entries ? 0 : mn) +
-                        lode_i_bytes(A.dtype, A.rows + A.cols, r);
+        p->workspace = lode_i_linop_workspace(ctx, c->in[0], lode_i_max(k, 32)) + 2 * p->output +
+                       5 * mn + 12 * rr + (entries ? 0 : mn) +
+                       lode_i_bytes(A.dtype, A.rows + A.cols, r);
         snprintf(p->algorithm, sizeof p->algorithm, "all %" PRId64 " triplets by LAPACK%s", r,
                  k < r || error ? ", then cut" : "");
     } else {
@@ -151,12 +180,20 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
                                    : 4 + 2.0 * (double)k / (double)s.block;
         p->block = s.block, p->number[WIDTH] = s.block, p->number[BASIS] = s.max_basis;
         p->slab = source ? lode_i_linop_slab(ctx, c->in[0].as.source) : 0;
-        p->passes = method == LODE_SVD_KRYLOV && entries ? steps : 2 * steps;
+        p->workspace = workspace_of(ctx, c->in[0], &A, &s, k);
+        const bool once = method == LODE_SVD_KRYLOV && entries &&
+                          !lode_i_svds_turned(A.rows, A.cols);
+        p->passes = once ? steps + 1 : 2 * steps;
         p->flops = 2 * work * (double)A.nonzeros * (double)s.block * steps;
-        p->workspace += lode_i_svds_workspace(&s, A.rows, A.cols, A.dtype) +
-                        lode_i_linop_workspace(ctx, c->in[0], s.block);
-        snprintf(p->algorithm, sizeof p->algorithm, "block %s, %" PRId64 " columns a step",
-                 method == LODE_SVD_KRYLOV ? "Krylov" : "Golub-Kahan", s.block);
+        if (method == LODE_SVD_GRAM) {
+            p->passes = 2;
+            p->flops = work * (double)A.nonzeros * ((double)r / 2 + (double)k);
+            snprintf(p->algorithm, sizeof p->algorithm, "Gram matrix of the shorter side, %" PRId64,
+                     r);
+        } else {
+            snprintf(p->algorithm, sizeof p->algorithm, "block %s, %" PRId64 " columns a step",
+                     method == LODE_SVD_KRYLOV ? "Krylov" : "Golub-Kahan", s.block);
+        }
     }
     p->seconds = p->flops / fmax(lode_i_gemm_rate(ctx, A.dtype), 1);
     return LODE_OK;
@@ -373,6 +410,14 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
     } else {
         lode_svds_opts it = iteration(o, &matrix, most, method);
         LODE_TRY(lode_i_svds(ctx, op, &it, &u, &sv, &v, &info));
+        if (info.drowned) { /* what both sides take is known now: only where values are so small */
+            it = iteration(o, &matrix, most, LODE_SVD_GOLUB_KAHAN);
+            p.workspace = workspace_of(ctx, A, &matrix, &it, most);
+            snprintf(p.algorithm, sizeof p.algorithm, "block Golub-Kahan, %" PRId64
+                     " columns a step", it.block);
+            LODE_TRY(lode_i_refine(ctx, &lode_op_svd, &p));
+            LODE_TRY(lode_i_svds(ctx, op, &it, &u, &sv, &v, &info));
+        }
     }
     lode_i_stage(ctx, "certificate", 0.95, 1);
     LODE_TRY(lode_i_tick(ctx, 0, 1));
