@@ -49,9 +49,9 @@ extern LODE_API const lode_op lode_op_svd;
  *  nor :fro; LODE_EUSAGE rank and error both, or neither with min(m, n) > 2000, or an error for a
  *  callback; LODE_ESHAPE rank > min(m, n); LODE_EDOMAIN NaN or infinity in A, s beyond its type;
  *  LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
- *  Passes over A: full 1; krylov one a step, 6 to 10 for a decaying spectrum. Cost 4 mn a column of
- *  the basis, which has
- *  3 to 4 times the rank.
+ *  Passes over A: full 1; gram 2, or 3 where its squares lose too much; krylov one a step, 4 to 10
+ *  for a decaying spectrum. Cost 4 mn a column of the basis, which has 3 to 4 times the rank; gram
+ *  min(m, n) mn.
  *  Source: Musco & Musco 2015, doi:10.48550/arXiv.1504.05477; Halko, Martinsson & Tropp 2011,
  *  doi:10.1137/090771806. */
 LODE_API lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_array *U,

@@ -5,8 +5,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { ALIGN = 64, OVERHEAD = 2 * ALIGN };
+enum { ALIGN = 64, OVERHEAD = 2 * ALIGN, HUGE_PAGE = 2 << 20, LARGE = 4 * HUGE_PAGE };
 
 typedef struct header {
     lode_budget *budget;
@@ -19,7 +20,17 @@ _Static_assert(sizeof(header) <= ALIGN, "the header must fit before the block");
 static void *heap_alloc(void *data, size_t bytes)
 {
     (void)data;
-    return malloc(bytes);
+    if (bytes < LARGE)
+        return malloc(bytes);
+    /* A large block is asked to lie in huge pages: touching it the first time is then several times
+     * as fast, and a sixth of a long product was that. */
+    void *block = NULL;
+    if (posix_memalign(&block, HUGE_PAGE, bytes) != 0)
+        return NULL;
+#ifdef MADV_HUGEPAGE
+    (void)madvise(block, bytes, MADV_HUGEPAGE); /* a wish: pages of the usual size do as well */
+#endif
+    return block;
 }
 
 static void heap_free(void *data, void *block)

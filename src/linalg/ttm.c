@@ -3,7 +3,7 @@
  * are gathered first. */
 #include "linalg/blas.h"
 
-enum { NARROW = 24, GATHER = 1 << 15 };
+enum { NARROW = 24, GATHER = 1 << 15, ROWS = 1024 };
 
 typedef struct ttm {
     lode_i_operand M; /* r x n */
@@ -31,6 +31,17 @@ static lode_status slices(lode_ctx *ctx, int64_t at, void *data)
             ctx, &w->M, &X, w->y + (size_t)(l * w->r * w->right + c0) * w->size, w->right));
     }
     return LODE_OK;
+}
+
+/* Some rows of Y = X op(M)^T: whole, so that the product may be computed as its transpose. */
+static lode_status rows(lode_ctx *ctx, int64_t at, void *data)
+{
+    const ttm *w = data;
+    const int64_t l0 = at * ROWS, m = lode_i_min(ROWS, w->left - l0);
+    const lode_i_operand a = lode_i_operand_within(w->x + (size_t)(l0 * w->n) * w->size, w->M.dtype,
+                                                   m, w->n, w->n),
+                         b = lode_i_operand_transposed(&w->M);
+    return lode_i_gemm_whole(ctx, &a, &b, w->y + (size_t)(l0 * w->r) * w->size, w->r);
 }
 
 /* Narrow slices: gathered as (l, c) x n, multiplied at once, scattered. */
@@ -102,7 +113,9 @@ lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_t
     LODE_TRY(lode_i_as(ctx, X, X->dtype, &x));
     lode_i_split_mode(&x, mode, &w.left, &w.n, &w.right);
     w.r = w.M.rows, w.x = x.data, w.y = Y->data;
-    if (w.right == 1) { /* Y = X op(M)^T */
+    if (w.right == 1 && w.left >= 2 * ROWS && w.n > 0 && w.r > 0 && w.r <= ROWS) {
+        LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w.left, ROWS), rows, &w));
+    } else if (w.right == 1) { /* Y = X op(M)^T */
         const lode_i_operand a = { .p = w.x,
                                    .dtype = X->dtype,
                                    .rows = w.left,

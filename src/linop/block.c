@@ -41,7 +41,7 @@ static bool once_was_enough(lode_ctx *ctx, const lode_array *C, const lode_array
         double out = 0, left = 0;
         const double pivot = lode_i_get2(R, j, j);
         enough = lode_i_norm_fro(ctx, &c, &out) >= 0 && lode_i_norm_fro(ctx, &r, &left) >= 0 &&
-                 out <= 0.5 * pivot && left <= 16 * pivot;
+                 pivot > 0 && out <= 0.5 * pivot && left <= 16 * pivot;
         LODE_FREE(&c, &r);
     }
     return enough;

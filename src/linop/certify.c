@@ -1,4 +1,5 @@
-/* The spectral certificate: what fresh random probes say about A - U diag(s) V^H. */
+/* How far U diag(s) V^H is from A: the Frobenius norm, and what fresh random probes say of the
+ * spectral norm. */
 #include <math.h>
 #include <string.h>
 
@@ -81,4 +82,31 @@ lode_status lode_i_certify(lode_ctx *ctx, const lode_linop *A, const lode_array 
 done:
     LODE_FREE(&w, &y, &column);
     return st;
+}
+
+lode_status lode_i_svds_measure(lode_ctx *ctx, const lode_linop *A, const lode_array *U,
+                                const lode_array *s, const lode_array *V, double *error)
+{
+    lode_status st = LODE_OK;
+    lode_array Us = { 0 };
+    LODE_TRY(lode_array_cast(ctx, U, U->dtype, &Us));
+    LODE_TRY(lode_i_scale_cols(ctx, &Us, s));
+    LODE_TRY(A->norm(ctx, A, &Us, V, error));
+done:
+    lode_array_free(&Us);
+    return st;
+}
+
+lode_status lode_i_svds_error(lode_ctx *ctx, const lode_linop *A, double norm, const lode_array *U,
+                              const lode_array *s, const lode_array *V, double *error)
+{
+    double sum = 0;
+    const double top = norm > 0 ? norm : 1;
+    for (int64_t i = s->shape[0] - 1; i >= 0; i--)
+        sum += lode_i_get1(s, i) / top * (lode_i_get1(s, i) / top);
+    const double square = 1 - sum, blur = 1e4 * lode_i_epsilon(A->dtype);
+    *error = norm * sqrt(fmax(square, 0));
+    if (norm > 0 && !(square > blur))
+        return lode_i_svds_measure(ctx, A, U, s, V, error);
+    return LODE_OK;
 }

@@ -30,16 +30,35 @@ static int64_t groups(int64_t rows, int64_t cols)
     return lode_i_max(1, lode_i_min(blocks, most));
 }
 
+/* As they are used, and as read where that is another type. */
+static uint64_t slab_bytes(lode_dtype dtype, int64_t rows, int64_t cols)
+{
+    const lode_dtype used = lode_i_arith(dtype);
+    return lode_i_bytes(used, rows, cols) + (used == dtype ? 0 : lode_i_bytes(dtype, rows, cols));
+}
+
 int64_t lode_i_linop_slab(const lode_ctx *ctx, const lode_source *s)
 {
     const int64_t rows = s->shape[0], cols = s->ndim > 1 ? s->shape[1] : 1;
     const int64_t block = lode_i_linop_block(rows, cols);
-    const uint64_t row = lode_i_bytes(lode_i_arith(s->dtype), 1, cols) +
-                         lode_i_bytes(s->dtype, 1, cols);
+    const uint64_t row = slab_bytes(s->dtype, 1, cols);
     uint64_t bytes = lode_ctx_memory(ctx) / 8;
     bytes = bytes < SLAB_BYTES ? bytes : SLAB_BYTES;
     const int64_t fit = row > 0 ? (int64_t)(bytes / row) : rows;
     return lode_i_min(rows, lode_i_max(1, fit / block) * block);
+}
+
+uint64_t lode_i_linop_blocks(const lode_ctx *ctx, lode_value A)
+{
+    lode_dtype dtype = LODE_F64;
+    int ndim = 0;
+    int64_t shape[LODE_MAX_NDIM] = { 0 };
+    const bool entries = A.kind == LODE_ARRAY || A.kind == LODE_SOURCE;
+    if (!entries || !lode_i_value_shape(A, &dtype, &ndim, shape) || ndim != 2)
+        return 0;
+    const int64_t m = shape[0], n = shape[1];
+    const uint64_t tasks = (uint64_t)lode_i_min(groups(m, n), lode_ctx_threads(ctx));
+    return tasks * lode_i_bytes(lode_i_arith(dtype), lode_i_linop_block(m, n), n);
 }
 
 uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
@@ -59,10 +78,10 @@ uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
         const int64_t count = groups(m, n);
         uint64_t bytes = fixed + lode_i_bytes(t, (count + 1) * n, k) +
                          lode_i_bytes(t, count * block, k) + 3 * tasks * lode_i_bytes(t, block, k);
-        bytes += tasks * lode_i_bytes(t, block, n); /* a block converted, or the residual of one */
+        if (A.kind == LODE_ARRAY && (dtype != t || A.as.array->strides[1] != 1))
+            bytes += lode_i_linop_blocks(ctx, A); /* blocks are converted */
         if (A.kind == LODE_SOURCE) {
-            const int64_t slab = lode_i_linop_slab(ctx, A.as.source);
-            bytes += lode_i_bytes(t, slab, n) + lode_i_bytes(dtype, slab, n);
+            bytes += slab_bytes(dtype, lode_i_linop_slab(ctx, A.as.source), n);
         }
         return bytes;
     }
@@ -361,7 +380,8 @@ static lode_status dense_new(lode_ctx *ctx, const char *kind, const int64_t *sha
     lode_linop *l = NULL;
     LODE_FORWARD(lode_i_linop_new(ctx, sizeof(dense), kind, shape[0], shape[1], lode_i_arith(dtype),
                                   dense_free, &l));
-    l->apply = dense_apply, l->normal = dense_normal, l->norm = dense_norm, l->gram = lode_i_dense_gram;
+    l->apply = dense_apply, l->normal = dense_normal, l->norm = dense_norm,
+    l->gram = lode_i_dense_gram;
     *op = l;
     return LODE_OK;
 }

@@ -7,7 +7,9 @@
 
 #include "linop/kinds.h"
 
-enum { GROUPS = 8 };
+enum { GROUPS = 8, BLOCK_LEAST = 256, BLOCK_MOST = 4096 };
+#define BLOCK_VALUES                                                                               \
+    (INT64_C(1) << 20) /* enough that adding up Gram matrices is little beside them */
 #define SLAB_BYTES (UINT64_C(64) << 20)
 
 typedef struct reduction {
@@ -19,12 +21,13 @@ typedef struct reduction {
     int64_t order, length, block, groups;
     lode_array slab; /* rows, or columns, [first, last) of A */
     int64_t first, last;
-    lode_array mean; /* in the type of the sums */
-    lode_array *sum; /* one a group; empty: nothing yet */
+    lode_array mean;  /* in the type of the sums */
+    lode_array whole; /* A converted, where columns cannot be taken from it as it is stored */
+    lode_array *sum;  /* one a group; empty: nothing yet */
 } reduction;
 
-/* B_b = the block as used: scaled, centred, in the type of the sums. Wide: of columns, as they
- * lie. */
+/* B_b = the block as used, scaled, centred, in the type of the sums (wide: of columns, as they lie),
+ * or its Gram matrix. */
 static lode_status take(lode_ctx *ctx, const reduction *w, int64_t b, lode_array *block)
 {
     lode_status st = LODE_OK;
@@ -32,7 +35,7 @@ static lode_status take(lode_ctx *ctx, const reduction *w, int64_t b, lode_array
     const int64_t from = x0 - w->first, to = x1 - w->first;
     double norm = 0;
     lode_array view = w->wide ? lode_i_cols(&w->slab, from, to) : lode_i_rows(&w->slab, from, to);
-    lode_array own = { 0 }, mean = { 0 };
+    lode_array own = { 0 }, mean = { 0 }, part = { 0 };
     LODE_TRY(lode_array_cast(ctx, &view, w->dtype, &own));
     if (w->mean.data) {
         if (w->wide)
@@ -41,12 +44,16 @@ static lode_status take(lode_ctx *ctx, const reduction *w, int64_t b, lode_array
     }
     if (w->scale > 1 || w->scale < 1)
         LODE_TRY(lode_i_scale(ctx, w->scale, &own));
+    if (w->form == LODE_I_GRAM) { /* which shows all that is not finite, too */
+        LODE_TRY(lode_i_gram(ctx, w->wide ? LODE_N : LODE_H, &own, &part));
+        lode_array_swap(&own, &part);
+    }
     LODE_TRY(lode_i_norm_fro(ctx, &own, &norm));
     if (!isfinite(norm))
         LODE_TRY(lode_i_dense_locate(ctx, &view, w->wide ? 0 : x0, w->wide ? x0 : 0));
     lode_array_swap(block, &own);
 done:
-    LODE_FREE(&view, &own, &mean);
+    LODE_FREE(&view, &own, &mean, &part);
     return st;
 }
 
@@ -77,9 +84,7 @@ static lode_status do_block(lode_ctx *ctx, const reduction *w, int64_t b, lode_a
     lode_array B = { 0 }, part = { 0 };
     const int64_t square[2] = { w->order, w->order };
     LODE_TRY(take(ctx, w, b, &B));
-    if (w->form == LODE_I_GRAM) {
-        LODE_TRY(lode_i_gram(ctx, w->wide ? LODE_N : LODE_H, &B, &part));
-    } else if (w->wide) { /* the block of A^H */
+    if (w->form == LODE_I_TRIANGLE && w->wide) { /* the block of A^H */
         const lode_array turned = lode_i_transposed(&B);
         LODE_TRY(lode_array_cast(ctx, &turned, w->dtype, &part));
         LODE_TRY(lode_i_conj(ctx, &part));
@@ -139,7 +144,7 @@ static lode_status reduce(lode_ctx *ctx, reduction *w, lode_array *G)
         if (d->from_source)
             LODE_TRY(read_slab(ctx, w));
         else
-            w->slab = lode_array_ref(&d->a);
+            w->slab = lode_array_ref(w->whole.data ? &w->whole : &d->a);
         LODE_TRY(lode_i_parallel(ctx, w->groups, do_group, w));
     }
     for (int64_t gap = 1; gap < w->groups; gap *= 2)
@@ -157,10 +162,15 @@ done:
 }
 
 /* Blocks of the longer side, and how many sums they go to. */
+static int64_t block_of(int64_t length, int64_t order)
+{
+    const int64_t fit = BLOCK_VALUES / lode_i_max(order, 1);
+    return lode_i_max(1, lode_i_min(length, lode_i_max(BLOCK_LEAST, lode_i_min(BLOCK_MOST, fit))));
+}
+
 static int64_t groups(int64_t length, int64_t order)
 {
-    return lode_i_max(
-        1, lode_i_min(GROUPS, lode_i_ceil_div(length, lode_i_linop_block(length, order))));
+    return lode_i_max(1, lode_i_min(GROUPS, lode_i_ceil_div(length, block_of(length, order))));
 }
 
 lode_status lode_i_dense_gram(lode_ctx *ctx, const lode_linop *op, lode_i_gram_form form,
@@ -177,13 +187,15 @@ lode_status lode_i_dense_gram(lode_ctx *ctx, const lode_linop *op, lode_i_gram_f
                     .dtype = lode_i_is_complex(op->dtype) ? LODE_C128 : LODE_F64,
                     .order = order,
                     .length = length,
-                    .block = lode_i_linop_block(length, order),
+                    .block = block_of(length, order),
                     .groups = groups(length, order) };
     if (d->mean.data)
         LODE_TRY(lode_array_cast(ctx, &d->mean, w.dtype, &w.mean));
+    if (wide && !d->from_source && lode_dtype_block(d->a.dtype) > 1) /* packed along its rows */
+        LODE_TRY(lode_array_cast(ctx, &d->a, op->dtype, &w.whole));
     LODE_TRY(reduce(ctx, &w, G));
 done:
-    lode_array_free(&w.mean);
+    LODE_FREE(&w.mean, &w.whole);
     return st;
 }
 
@@ -197,13 +209,15 @@ uint64_t lode_i_linop_gram_workspace(const lode_ctx *ctx, lode_value A)
     dtype = lode_i_arith(dtype);
     const int64_t rows = shape[0], cols = shape[1];
     const int64_t order = lode_i_min(rows, cols), length = lode_i_max(rows, cols);
-    const int64_t block = lode_i_linop_block(length, order), sums = groups(length, order);
+    const int64_t block = block_of(length, order), sums = groups(length, order);
     const lode_dtype wide = lode_i_is_complex(dtype) ? LODE_C128 : LODE_F64;
     const uint64_t tasks = (uint64_t)lode_i_min(sums, lode_ctx_threads(ctx));
     const uint64_t square = lode_i_bytes(wide, order, order);
     uint64_t bytes = lode_i_bytes(wide, sums * order, order) + lode_i_bytes(wide, 1, cols);
     /* a block, its Gram matrix; or the block below a triangle, and what their QR takes */
     bytes += tasks * (2 * lode_i_bytes(wide, block, order) + 2 * square);
+    if (A.kind == LODE_ARRAY && cols > rows && lode_dtype_block(A.as.array->dtype) > 1)
+        bytes += lode_i_bytes(dtype, rows, cols);
     if (A.kind == LODE_SOURCE) {
         const int64_t lines = lode_i_min(length, slab(ctx, A.as.source, order, block));
         bytes += lode_i_bytes(dtype, lines, order);

@@ -8,18 +8,22 @@
 
 #include "linop/krylov.h"
 
-enum { NARROW = 512, LONGER = 4 };
+enum { NARROW = 512, NARROW_SINGLE = 256, LONGER = 4 };
 
-bool lode_i_svds_narrow(int64_t rows, int64_t cols)
+/* Sums are in double precision, so that in single a block iteration for a few columns of a tall A
+ * costs less from 256 on; but it cannot tell a rank, and of a wide A it needs more memory. */
+bool lode_i_svds_narrow(const lode_svds_opts *o, int64_t rows, int64_t cols, lode_dtype dtype)
 {
     const int64_t side = lode_i_min(rows, cols);
-    return side > 0 && side <= NARROW && lode_i_max(rows, cols) / LONGER >= side;
+    const bool few = o->tail <= 0 && o->tail_rel <= 0 && 4 * o->rank < side && rows > cols;
+    return side > 0 && side <= (lode_i_is_single(dtype) && few ? NARROW_SINGLE : NARROW) &&
+           lode_i_max(rows, cols) / LONGER >= side;
 }
 
 typedef struct narrow {
     const lode_linop *A;
     const lode_svds_opts *o;
-    double scale, norm; /* of scale A */
+    double scale, norm;  /* of scale A */
     lode_array sigma, Y; /* values and vectors of the shorter side, as many as are known */
     double blur;         /* error of sigma^2 */
 } narrow;
@@ -172,4 +176,48 @@ lode_status lode_i_svds_by_gram(lode_ctx *ctx, const lode_linop *A, const lode_s
 done:
     LODE_FREE(&longer, &shorter, &sigma, &w.sigma, &w.Y, &scaled);
     return st;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+uint64_t lode_i_svds_memory(const lode_ctx *ctx, const lode_svds_opts *o, lode_value A)
+{
+    lode_dtype dtype = LODE_F64;
+    int ndim = 0;
+    int64_t shape[LODE_MAX_NDIM] = { 0 };
+    if (!lode_i_value_shape(A, &dtype, &ndim, shape) || ndim != 2)
+        return 0;
+    dtype = lode_i_arith(dtype);
+    const int64_t m = shape[0], n = shape[1], r = lode_i_min(m, n), k = lode_i_min(o->rank, r);
+    const uint64_t more = o->centred ? lode_i_linop_blocks(ctx, A) : 0, one_mb = UINT64_C(1) << 20;
+    const uint64_t pass = lode_i_linop_workspace(ctx, A, 0) + more;
+    const uint64_t factors = lode_i_bytes(dtype, m + n, k);
+    uint64_t most = pass + lode_i_linop_blocks(ctx, A) + factors; /* the error measured */
+    if (o->gram) {
+        const lode_dtype wide = lode_i_is_complex(dtype) ? LODE_C128 : LODE_F64;
+        const uint64_t square = lode_i_bytes(wide, r, r);
+        const uint64_t end = n > m ? lode_i_linop_workspace(ctx, A, k) + more : pass;
+        most = larger(most, lode_i_linop_gram_workspace(ctx, A) + square);
+        most = larger(most, 8 * square);
+        most = larger(most, end + 2 * factors + square);
+    } else {
+        const uint64_t basis = lode_i_krylov_workspace(o, m, n, dtype);
+        most = larger(most, basis + lode_i_linop_workspace(ctx, A, o->block) + more);
+        most = larger(most, basis + larger(pass + factors, 2 * factors));
+    }
+    return one_mb + most;
+}
+
+uint64_t lode_i_svds_held(const lode_ctx *ctx, const lode_svds_opts *o, lode_value A,
+                          uint64_t planned)
+{
+    if (A.kind != LODE_SOURCE || A.as.source->ndim != 2 || o->gram)
+        return 0;
+    const lode_source *s = A.as.source;
+    const uint64_t bytes = lode_i_bytes(lode_i_arith(s->dtype), s->shape[0], s->shape[1]);
+    const uint64_t left = lode_i_memory_left(ctx);
+    return planned <= left && bytes <= left - planned ? bytes : 0;
 }

@@ -36,6 +36,9 @@ lode_status lode_i_krylov_enough(lode_ctx *ctx, krylov *k, int64_t *wanted, bool
                                  bool *floor);
 lode_status lode_i_krylov_finish(lode_ctx *ctx, krylov *k, int64_t wanted, lode_array *U,
                                  lode_array *s, lode_array *V, lode_svds_info *info);
+/** Bytes of the block iteration itself: basis, projected problem, one step. */
+uint64_t lode_i_krylov_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols,
+                                 lode_dtype dtype);
 /** s / scale, within the range of dtype. */
 lode_status lode_i_svds_unscale(lode_ctx *ctx, lode_dtype dtype, double scale, lode_array *s);
 /** Triplets by the Gram matrix of the shorter side (gramsvd.c). */

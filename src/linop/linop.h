@@ -49,7 +49,9 @@ int64_t lode_i_linop_slab(const lode_ctx *ctx, const lode_source *s);
 int64_t lode_i_linop_block(int64_t rows, int64_t cols);
 /** Bytes that products with k columns take beside A, X and Y, slab buffers included. */
 uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k);
-/** The same of op->gram, for an array or a source. */
+/** One block of A for every thread: what centring takes beside products, and measuring a residual. */
+uint64_t lode_i_linop_blocks(const lode_ctx *ctx, lode_value A);
+/** The same as lode_i_linop_workspace of op->gram, for an array or a source. */
 uint64_t lode_i_linop_gram_workspace(const lode_ctx *ctx, lode_value A);
 /** A^H without forming it: products alone. */
 lode_status lode_i_linop_adjoint(lode_ctx *ctx, const lode_linop *A, lode_linop **op);
@@ -66,14 +68,16 @@ typedef struct lode_svds_opts {
     /* orthogonalize both sides: small singular values keep their digits, two passes a step */
     bool two_sided;
     int64_t first_basis; /* columns of memory to begin with; 0: chosen */
-    bool fused; /* A^H A X is had without A X, as of arrays and sources; for the workspace alone */
+    /* for the workspace alone: A^H A X is had without A X, as of arrays and sources; A is less its
+     * column means */
+    bool fused, centred;
     /* not on to both sides where one side's rounding drowns what is wanted: info->drowned, and
      * outputs untouched */
     bool one_sided;
     /* from the Gram matrix of the shorter side instead: two passes over A, or three where what is
      * wanted drowns in its rounding; where A has op->gram */
     bool gram;
-    const char *op;      /* for the random stream */
+    const char *op; /* for the random stream */
 } lode_svds_opts;
 typedef struct lode_svds_info {
     int64_t products;  /* columns multiplied by A or A^H */
@@ -92,13 +96,25 @@ lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts
                         lode_array *s, lode_array *V, lode_svds_info *info);
 /** Whether A is so wide that lode_i_svds works on A^H, whose basis is the shorter. */
 bool lode_i_svds_turned(int64_t rows, int64_t cols);
-/** Whether the Gram matrix is the way: the shorter side is at most 512 and the other much longer. */
-bool lode_i_svds_narrow(int64_t rows, int64_t cols);
-/** The block and the basis that lode_i_svds will use, and bytes it takes beside A and the results:
- *  one-sided, unless o->two_sided. */
+/** Whether the Gram matrix is the way for what o asks of an array or a source: its shorter side is
+ *  at most 512 and the other much longer. */
+bool lode_i_svds_narrow(const lode_svds_opts *o, int64_t rows, int64_t cols, lode_dtype dtype);
+/** The block and the basis that lode_i_svds will use. */
 void lode_i_svds_sizes(lode_svds_opts *o, int64_t rows, int64_t cols, bool cheap_products);
-uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols,
-                               lode_dtype dtype);
+/** Bytes that lode_i_svds and lode_i_svds_error take beside A and the results: on one side, unless
+ *  o->two_sided. Sizes must have been chosen. */
+uint64_t lode_i_svds_memory(const lode_ctx *ctx, const lode_svds_opts *o, lode_value A);
+/** Bytes of a source that is better held in memory for what o asks, as the iteration reads all of it
+ *  in every step: where it fits beside what else is planned. 0: not so. The bits are the same. */
+uint64_t lode_i_svds_held(const lode_ctx *ctx, const lode_svds_opts *o, lode_value A,
+                          uint64_t planned);
+/** ||A - U diag(s) V^H||_F where A V = U diag(s) and V is orthonormal, so that its square is
+ *  ||A||^2 - ||s||^2 (norm: ||A||_F); where this difference cancels, measured on the entries. */
+lode_status lode_i_svds_error(lode_ctx *ctx, const lode_linop *A, double norm, const lode_array *U,
+                              const lode_array *s, const lode_array *V, double *error);
+/** The same measured on the entries in any case: one pass. A->norm must be there. */
+lode_status lode_i_svds_measure(lode_ctx *ctx, const lode_linop *A, const lode_array *U,
+                                const lode_array *s, const lode_array *V, double *error);
 /** Orthonormal block against a basis: Z = B C + Q R, Q'Q = I, B'Q = 0; directions that Z lacks are
  *  random. Z is used up and becomes Q. C (K x b) and R (b x b) are new; B may have no columns.
  *  newest: columns at B's end in which most of Z's share of B lies; 0: not known. */

@@ -43,25 +43,24 @@ bool lode_i_svds_turned(int64_t rows, int64_t cols)
     return cols / LONGER > rows;
 }
 
-uint64_t lode_i_svds_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols,
-                               lode_dtype dtype)
+uint64_t lode_i_krylov_workspace(const lode_svds_opts *o, int64_t rows, int64_t cols,
+                                 lode_dtype dtype)
 {
     const lode_dtype wide = lode_i_is_complex(dtype) ? LODE_C128 : LODE_F64;
     const bool turned = lode_i_svds_turned(rows, cols);
     const bool tail = o->tail > 0 || o->tail_rel > 0, keep = tail || o->two_sided;
     const int64_t cap = o->max_basis, b = o->block, k = lode_i_min(lode_i_max(o->rank, 1), cap);
     const int64_t m = turned ? cols : rows, n = turned ? rows : cols;
-    /* the basis, and its rotation at a restart */
-    uint64_t bytes = 2 * lode_i_bytes(dtype, n, cap);
+    const int64_t rotated = lode_i_min(cap, lode_i_max(cap / 2, k + b)); /* at a restart */
+    uint64_t bytes = 2 * lode_i_bytes(dtype, n, cap); /* the basis, and with what it grows */
     if (keep)
-        bytes += lode_i_bytes(dtype, m, cap) + lode_i_bytes(dtype, m, tail ? cap / 2 : cap);
+        bytes += lode_i_bytes(dtype, m, cap) + lode_i_bytes(dtype, m, rotated);
     bytes += 8 * lode_i_bytes(wide, cap, cap); /* T, its decomposition with workspace */
     /* a step: X, Z and copies of them in QR; A X, which is made orthonormal on two sides */
     bytes += 6 * lode_i_bytes(dtype, n, b);
     if (!o->fused || turned || keep)
         bytes += (o->two_sided ? 5 : 2) * lode_i_bytes(dtype, m, b);
-    bytes += 4 * lode_i_bytes(dtype, m + n, k); /* the end */
-    return bytes + (UINT64_C(1) << 20);
+    return bytes;
 }
 
 /* ---- Ritz values ---- */

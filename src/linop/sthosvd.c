@@ -16,39 +16,23 @@
  * Arithmetic is f64 or c128 whatever the type of X, so that Gram matrices serve down to relative
  * errors of GRAM_FLOOR * sqrt(eps) ~ 1e-6; below, triangles of QR give the singular values without
  * squaring. */
-#include "linop/sthosvd.h"
-
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-#include "array/box.h"
-#include "linop/coreshape.h"
-#include "linop/tucker.h"
+#include "linop/sthosvd_run.h"
 
 #define GRAM_FLOOR 64.0
-enum { GRAM_MODE = 2048, LEADING_MODE = 128, SKETCH = 16, SKETCH_MODE = 96, SKETCH_SIZE = 1 << 21 };
+enum {
+    GRAM_MODE = 2048,
+    LEADING_MODE = 128,
+    SKETCH = 16,
+    SKETCH_MODE = 96,
+    SKETCH_SIZE = 1 << 21,
+    SMALL = 1 << 14
+};
 
-typedef struct run {
-    const lode_sthosvd_opts *o;
-    lode_i_slabs X;
-    lode_i_seen look; /* of the first pass */
-    bool seen, again; /* it has been made; it must be made once more, scaled */
-    bool careful;     /* generous bases stop at a noise floor */
-    bool precise;     /* triangles of QR instead of Gram matrices */
-    int d, order[LODE_MAX_NDIM];
-    /* asked: 0 when not; the most that may be kept */
-    int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM];
-    /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
-    double norm2, allowed;
-    double lost, held; /* energy outside the generous core; in the core */
-    lode_sthosvd_method method;
-    lode_array U[LODE_MAX_NDIM], core;
-    bool met;
-    lode_sthosvd_info info;
-} run;
-
-static void free_result(run *r)
+static void free_result(sthosvd *r)
 {
     for (int k = 0; k < r->d; k++)
         lode_array_free(&r->U[k]);
@@ -57,7 +41,7 @@ static void free_result(run *r)
 
 /* ---- what was asked ---- */
 
-static lode_status read_options(lode_ctx *ctx, run *r)
+static lode_status read_options(lode_ctx *ctx, sthosvd *r)
 {
     const lode_sthosvd_opts *o = r->o;
     if (o->ranks > 1 && o->ranks != r->d)
@@ -80,7 +64,7 @@ static lode_status read_options(lode_ctx *ctx, run *r)
 }
 
 /* Modes by what they cost and save, the slab axis last. */
-static void order_modes(run *r)
+static void order_modes(sthosvd *r)
 {
     double score[LODE_MAX_NDIM];
     int count = 0;
@@ -100,14 +84,14 @@ static void order_modes(run *r)
 }
 
 /* Squares of such values leave the range of f64: they are read once more, scaled. */
-static bool extreme(const run *r)
+static bool extreme(const sthosvd *r)
 {
     return r->X.scale == 1 && r->look.largest > 0 &&
            (r->look.largest > 1e100 || r->look.largest < 1e-100);
 }
 
 /* Once the values have been seen: norm, scale, budget. */
-static void settle(run *r)
+static void settle(sthosvd *r)
 {
     const lode_i_seen *s = &r->look;
     int e = 0;
@@ -136,7 +120,7 @@ static void settle(run *r)
 }
 
 /* A pass of its own, where what follows depends on the norm or the range. */
-static lode_status first_look(lode_ctx *ctx, run *r)
+static lode_status first_look(lode_ctx *ctx, sthosvd *r)
 {
     do {
         LODE_FORWARD(lode_i_slabs_look(ctx, &r->X, &r->look));
@@ -146,7 +130,7 @@ static lode_status first_look(lode_ctx *ctx, run *r)
 }
 
 /* Relative error wanted, as far as it is known before the values are. */
-static double relative(const run *r)
+static double relative(const sthosvd *r)
 {
     if (r->allowed >= 0 && r->norm2 > 0)
         return sqrt(r->allowed / r->norm2);
@@ -158,7 +142,7 @@ static double relative(const run *r)
 /* ---- bases ---- */
 
 /* Columns to keep of a mode while the others are still whole. */
-static int64_t generous(const run *r, int mode, const lode_i_basis *b)
+static int64_t generous(const sthosvd *r, int mode, const lode_i_basis *b)
 {
     const int64_t n = r->X.shape[mode], extra = r->o->oversampling;
     if (r->rank[mode])
@@ -171,6 +155,8 @@ static int64_t generous(const run *r, int mode, const lode_i_basis *b)
         return lode_i_max(1, lode_i_min(most, r->o->params / n));
     if (r->o->hosvd)
         return lode_i_min(most, lode_i_basis_rank(b, 0.25 * r->allowed / r->d));
+    if (r->X.size <= SMALL)
+        return most;
     const int64_t least = lode_i_basis_rank(b, r->allowed),
                   enough = lode_i_basis_rank(b, 0.02 * r->allowed);
     if (r->careful)
@@ -180,7 +166,7 @@ static int64_t generous(const run *r, int mode, const lode_i_basis *b)
 
 /* The other mode that a sketch of `mode` multiplies by signs: long enough to gain, and enough left
  * to look at. */
-static int sketch_along(const run *r, int mode)
+static int sketch_along(const sthosvd *r, int mode)
 {
     const bool wanted = r->o->method == LODE_STHOSVD_RANDOM;
     int best = -1;
@@ -197,12 +183,12 @@ static int sketch_along(const run *r, int mode)
     return wanted || (r->X.size >= SKETCH_SIZE && r->X.shape[mode] >= SKETCH_MODE) ? best : -1;
 }
 
-static lode_stream stream(lode_ctx *ctx, const run *r, uint64_t site)
+static lode_stream stream(lode_ctx *ctx, const sthosvd *r, uint64_t site)
 {
     return lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", site);
 }
 
-static lode_status by_power(lode_ctx *ctx, run *r, lode_i_slabs *s, int mode, double total,
+static lode_status by_power(lode_ctx *ctx, sthosvd *r, lode_i_slabs *s, int mode, double total,
                             lode_i_basis *b)
 {
     int64_t shape[LODE_MAX_NDIM], others = 1;
@@ -221,7 +207,8 @@ static lode_status by_power(lode_ctx *ctx, run *r, lode_i_slabs *s, int mode, do
 
 /* Where an error decides, a few leading pairs mostly do, and they tell when not: then more, at last
  * all. */
-static lode_status from_gram(lode_ctx *ctx, run *r, const lode_array *G, int mode, lode_i_basis *b)
+static lode_status from_gram(lode_ctx *ctx, sthosvd *r, const lode_array *G, int mode,
+                             lode_i_basis *b)
 {
     const int64_t n = G->shape[0];
     lode_i_basis_free(b);
@@ -242,7 +229,7 @@ static lode_status whole(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *look, lode
 
 /* Basis of a mode of what the slabs give. look: at the first look at the data, else NULL. total:
  * their energy. */
-static lode_status exact_basis(lode_ctx *ctx, run *r, lode_i_slabs *given, int mode,
+static lode_status exact_basis(lode_ctx *ctx, sthosvd *r, lode_i_slabs *given, int mode,
                                lode_i_seen *look, double total, lode_i_basis *b)
 {
     lode_status st = LODE_OK;
@@ -284,7 +271,7 @@ done:
     return st;
 }
 
-static lode_status sketched_basis(lode_ctx *ctx, run *r, int mode, int along, lode_i_seen *look,
+static lode_status sketched_basis(lode_ctx *ctx, sthosvd *r, int mode, int along, lode_i_seen *look,
                                   lode_i_basis *b)
 {
     lode_status st = LODE_OK;
@@ -309,7 +296,7 @@ done:
 
 /* Basis of the first mode, with the first look at the values. along: where it was sketched, else
  * -1. */
-static lode_status first_basis(lode_ctx *ctx, run *r, int mode, int *along, lode_i_basis *b)
+static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, lode_i_basis *b)
 {
     lode_status st = LODE_OK;
     /* power iteration adapts to the budget as it goes */
@@ -339,7 +326,7 @@ done:
 /* ---- the generous decomposition ---- */
 
 /* X projected on all bases but that of `mode`, and a new basis for it. */
-static lode_status renew(lode_ctx *ctx, run *r, int mode, int64_t columns)
+static lode_status renew(lode_ctx *ctx, sthosvd *r, int mode, int64_t columns)
 {
     lode_status st = LODE_OK;
     lode_array Y = { 0 }, G = { 0 }, U = { 0 };
@@ -369,7 +356,7 @@ done:
 
 /* A sketched basis spans the right space in the wrong order: rotated to the eigenvectors of the
  * core. */
-static lode_status rotate(lode_ctx *ctx, run *r, int mode)
+static lode_status rotate(lode_ctx *ctx, sthosvd *r, int mode)
 {
     lode_status st = LODE_OK;
     lode_array G = { 0 }, U = { 0 }, core = { 0 };
@@ -401,7 +388,7 @@ static bool may_store(lode_ctx *ctx, const lode_i_slabs *s, int mode, int64_t co
     return bytes + 4 * slab < 0.6 * (double)lode_i_memory_left(ctx);
 }
 
-static lode_status decompose(lode_ctx *ctx, run *r)
+static lode_status decompose(lode_ctx *ctx, sthosvd *r)
 {
     lode_status st = LODE_OK;
     lode_i_slabs stored, *s = &r->X;
@@ -418,7 +405,6 @@ static lode_status decompose(lode_ctx *ctx, run *r)
             if (s != &stored || s->pending) {
                 LODE_TRY(whole(ctx, s, NULL, &Z));
                 lode_array_swap(&Y, &Z);
-                lode_array_free(&Z);
                 lode_i_slabs_over(&r->X, &Y, &stored);
                 r->X.pending = 0;
                 s = &stored;
@@ -451,12 +437,14 @@ static lode_status decompose(lode_ctx *ctx, run *r)
         LODE_TRY(lode_i_slabs_project(ctx, s, U_k, NULL, &Z));
         U_k[k] = NULL;
         r->X.pending = 0;
-        lode_array_swap(&Y, &Z);
-        lode_array_free(&Z);
+        lode_array_swap(&Y, &Z); /* the next product goes where the last but one was */
+        if ((double)lode_array_bytes(&Z) > 0.25 * (double)lode_i_memory_left(ctx))
+            lode_array_free(&Z);
         lode_i_slabs_over(&r->X, &Y, &stored);
         s = &stored;
     }
     lode_array_swap(&r->core, &Y);
+    LODE_FREE(&Y, &Z);
     if (along >= 0 && sketch_lost > 0.1 * matters)
         LODE_TRY(renew(ctx, r, r->order[0], 0));
     else if (along >= 0)
@@ -469,114 +457,9 @@ done:
     return st;
 }
 
-/* ---- the core that is kept ---- */
-
-static lode_status ranks_for_budget(lode_ctx *ctx, run *r, double *const *energy, int64_t *rank)
-{
-    lode_status st = LODE_OK;
-    double *store = NULL, *spectra[LODE_MAX_NDIM];
-    int64_t length = 0;
-    for (int k = 0; k < r->d; k++)
-        length += r->core.shape[k];
-    LODE_TRY(LODE_NEW(ctx, lode_i_max(length, 1), &store));
-    for (int k = 0; k < r->d; k++) {
-        spectra[k] = k ? spectra[k - 1] + r->core.shape[k - 1] : store;
-        for (int64_t i = 0; i < r->core.shape[k]; i++)
-            spectra[k][i] = sqrt(energy[k][i]);
-    }
-    LODE_TRY(lode_i_core_shape(ctx, r->d, r->X.shape, (const double *const *)spectra, r->core.shape,
-                               (double)r->o->params, rank, NULL, NULL));
-    double tails = fmax(r->lost, 0); /* the bases are orthonormal: the losses of the modes add */
-    for (int k = 0; k < r->d; k++) {
-        rank[k] = lode_i_min(rank[k], r->cap[k]);
-        for (int64_t i = rank[k]; i < r->core.shape[k]; i++)
-            tails += energy[k][i];
-    }
-    r->info.predicted = sqrt(tails) / r->X.scale;
-done:
-    lode_i_free(store);
-    return st;
-}
-
-/* The idea turned off: every mode cut by its own share eps^2/d of the budget. */
-static void split_evenly(run *r, double *const *energy, int64_t *rank)
-{
-    const double share = (r->allowed - r->lost) / r->d;
-    for (int k = 0; k < r->d; k++) {
-        double tail = 0;
-        rank[k] = r->core.shape[k];
-        while (rank[k] > 1 && tail + energy[k][rank[k] - 1] <= share)
-            tail += energy[k][--rank[k]];
-    }
-    r->met = share >= 0;
-}
-
-static lode_status choose(lode_ctx *ctx, run *r)
-{
-    lode_status st = LODE_OK;
-    double *energies = NULL, *energy[LODE_MAX_NDIM];
-    int64_t *indices = NULL, *index[LODE_MAX_NDIM], rank[LODE_MAX_NDIM], length = 0, longest = 1;
-    const int64_t *shape = r->core.shape;
-    for (int k = 0; k < r->d; k++)
-        length += shape[k], longest = lode_i_max(longest, shape[k]);
-    LODE_TRY(LODE_NEW(ctx, length + longest, &energies));
-    LODE_TRY(LODE_NEW(ctx, length + longest, &indices));
-    for (int k = 0; k < r->d; k++) {
-        energy[k] = k ? energy[k - 1] + shape[k - 1] : energies;
-        index[k] = k ? index[k - 1] + shape[k - 1] : indices;
-        for (int64_t i = 0; i < shape[k]; i++)
-            index[k][i] = i;
-    }
-    LODE_TRY(lode_i_slice_energies(ctx, &r->core, NULL, NULL, energy));
-    r->held = 0;
-    for (int64_t i = 0; i < shape[0]; i++)
-        r->held += energy[0][i];
-    if (!r->precise) /* tails of sketched bases are estimates; this is what is */
-        r->lost = fmax(r->norm2 - r->held, 0);
-    for (int k = 0; k < r->d; k++) {
-        double *sorted = energies + length;
-        lode_i_tucker_sort(energy[k], shape[k], index[k], indices + length);
-        for (int64_t i = 0; i < shape[k]; i++)
-            sorted[i] = energy[k][index[k][i]];
-        memcpy(energy[k], sorted, (size_t)shape[k] * sizeof *sorted);
-        rank[k] = lode_i_min(r->rank[k], shape[k]);
-    }
-    r->met = true;
-    r->info.bound = LODE_STHOSVD_BY_RANK;
-    if (!r->o->ranks && r->o->params > 0) {
-        r->info.bound = LODE_STHOSVD_BY_BUDGET;
-        LODE_TRY(ranks_for_budget(ctx, r, energy, rank));
-    } else if (!r->o->ranks) {
-        int64_t cap[LODE_MAX_NDIM];
-        for (int k = 0; k < r->d; k++)
-            cap[k] = lode_i_min(shape[k], r->cap[k]);
-        const lode_i_choice c = { .core = &r->core,
-                                  .order = (const int64_t *const *)index,
-                                  .energy = energy,
-                                  .lost = r->lost,
-                                  .allowed = r->allowed,
-                                  .shape = r->X.shape,
-                                  .cap = cap };
-        r->info.bound = LODE_STHOSVD_BY_ERROR;
-        if (r->o->hosvd)
-            memcpy(rank, cap, sizeof rank);
-        else if (lode_i_broken(ctx, "tucker-quasi-optimal"))
-            split_evenly(r, energy, rank);
-        else
-            LODE_TRY(lode_i_choose_ranks(ctx, &c, rank, &r->met));
-        for (int k = 0; k < r->d && !r->met; k++)
-            if (rank[k] == r->cap[k] && r->cap[k] < r->X.shape[k])
-                r->info.bound = LODE_STHOSVD_BY_MAX_RANK;
-    }
-    LODE_TRY(lode_i_tucker_select(ctx, &r->core, r->U, index, rank, &r->held));
-done:
-    lode_i_free(energies), lode_i_free(indices);
-    return st;
-}
-
 /* Higher-order orthogonal iteration (De Lathauwer, De Moor, Vandewalle 2000): each mode anew from X
  * projected on the others, at the ranks chosen; the error never grows. */
-static lode_status sweep(lode_ctx *ctx, run *r)
+static lode_status sweep(lode_ctx *ctx, sthosvd *r)
 {
     lode_status st = LODE_OK;
     double held, before = sqrt(r->held);
@@ -603,7 +486,7 @@ done:
 /* ---- results ---- */
 
 /* Columns of the identity and a core of zeros: all of an empty or a zero tensor. */
-static lode_status nothing(lode_ctx *ctx, run *r)
+static lode_status nothing(lode_ctx *ctx, sthosvd *r)
 {
     lode_status st = LODE_OK;
     lode_array eye = { 0 };
@@ -625,7 +508,7 @@ done:
 }
 
 /* To the type of the result, and the error of that result. */
-static lode_status finish(lode_ctx *ctx, run *r, lode_value X, lode_dtype dtype)
+static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X, lode_dtype dtype)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };
@@ -656,14 +539,14 @@ done:
     return st;
 }
 
-static lode_status attempt(lode_ctx *ctx, run *r, lode_value X, lode_dtype dtype)
+static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X, lode_dtype dtype)
 {
     lode_status st = LODE_OK;
     for (r->careful = true; r->X.size;) {
         LODE_TRY(decompose(ctx, r));
         if (r->norm2 == 0)
             break;
-        LODE_TRY(choose(ctx, r));
+        LODE_TRY(lode_i_sthosvd_choose(ctx, r));
         if (r->met || !r->careful || r->info.bound != LODE_STHOSVD_BY_ERROR)
             break;
         r->careful = false; /* the stop at the noise floor lost too much */
@@ -684,7 +567,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     lode_status st = LODE_OK;
     lode_dtype dtype;
     int64_t shape[LODE_MAX_NDIM];
-    run r = { .o = o };
+    sthosvd r = { .o = o };
     LODE_TRY(lode_i_slabs_open(ctx, X, o->name, &r.X));
     lode_i_value_shape(X, &dtype, &r.d, shape);
     dtype = lode_i_arith(dtype);

@@ -33,8 +33,8 @@ typedef struct lode_i_seen {
     int64_t slabs;
 } lode_i_seen;
 
-/** Axis and rows of the cut: a sixteenth of the tensor, between 256 KiB and 8 MiB where rows allow
- *  it. */
+/** Axis and rows of the cut: a thirty-second of the tensor, between 256 KiB and 4 MiB where rows
+ *  allow it, up to 16 MiB where a mode is long. */
 void lode_i_slab_cut(lode_dtype work, int ndim, const int64_t *shape, int *axis, int64_t *rows);
 /** Borrows X. name: in messages. */
 lode_status lode_i_slabs_open(lode_ctx *ctx, lode_value X, const char *name, lode_i_slabs *s);
@@ -48,6 +48,20 @@ void lode_i_slabs_shape(const lode_i_slabs *s, int64_t *shape);
  *  LODE_EDOMAIN naming the index. */
 lode_status lode_i_slab(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_i_seen *seen,
                         lode_array *slab);
+
+/** Slab i as it lies, in type `dtype`, scaled. */
+lode_status lode_i_slab_fetch(lode_ctx *ctx, lode_i_slabs *s, int64_t i, lode_dtype dtype,
+                              lode_array *slab);
+/** Takes slab i into `seen`. sumsq: of |x|^2, where that is known and within range, else 0. */
+lode_status lode_i_slab_look(lode_ctx *ctx, const lode_i_slabs *s, int64_t i,
+                             const lode_array *slab, double sumsq, lode_i_seen *seen);
+void lode_i_seen_join(lode_i_seen *seen, const lode_i_seen *more);
+/** How many slabs to work on at once, `each` bytes apiece: several for each thread where the tensor
+ *  is in memory and there is room, else 1. Results do not depend on it. */
+int64_t lode_i_slabs_together(lode_ctx *ctx, const lode_i_slabs *s, double each);
+
+/** sum += x, or sum = x where it is empty; x is used up. */
+lode_status lode_i_slabs_add(lode_ctx *ctx, lode_array *x, lode_array *sum);
 
 /* One pass each; `seen` as above. */
 lode_status lode_i_slabs_look(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *seen);
@@ -65,7 +79,8 @@ lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int al
 /** Y = X_(mode) X_(mode)^H V: a step of subspace iteration. */
 lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const lode_array *V,
                                lode_i_seen *seen, lode_array *Y);
-/** X x_k U[k]^H over the modes with U[k] not NULL. */
+/** X x_k U[k]^H over the modes with U[k] not NULL. out: an array that nothing else holds is written
+ *  to where it is large enough, which spares the system a fresh one. */
 lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_array *const *U,
                                  lode_i_seen *seen, lode_array *out);
 
@@ -124,6 +139,13 @@ typedef struct lode_i_choice {
  *  5% of it, the one with the fewest parameters. met false: even `cap` leaves more, and is the
  *  answer. */
 lode_status lode_i_choose_ranks(lode_ctx *ctx, const lode_i_choice *c, int64_t *rank, bool *met);
+
+/** A core of fewer entries than `rank` gives, by truncating the generous core one mode after the
+ *  other, if one is found that leaves out at most `allowed` of its energy: core and U are replaced.
+ *  work: multiplications at most, about. */
+lode_status lode_i_tucker_trim(lode_ctx *ctx, double allowed, const int64_t *cap,
+                               const int64_t *rank, double work, lode_array *core, lode_array *U,
+                               bool *trimmed);
 
 /** order: indices sorted by falling energy, ties by their order so far. room: n more. */
 void lode_i_tucker_sort(const double *energy, int64_t n, int64_t *order, int64_t *room);

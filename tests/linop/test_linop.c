@@ -354,8 +354,10 @@ static void gram_is_the_product(void **state)
     for (int t = 0; t < 4; t++)
         for (int shape = 0; shape < 4; shape++) {
             const int64_t m = shape % 2 ? 6 : 1100, n = shape % 2 ? 1100 : 6;
-            lode_array A = random_matrix(types[t], m, n, 16), mean = random_matrix(types[t], n, 1, 17);
-            lode_array B = { 0 }, row = { 0 }, want = { 0 }, G[3] = { { 0 } }, R = { 0 }, square = { 0 };
+            lode_array A = random_matrix(types[t], m, n, 16),
+                       mean = random_matrix(types[t], n, 1, 17);
+            lode_array B = { 0 }, row = { 0 }, want = { 0 }, G[3] = { { 0 } }, R = { 0 },
+                       square = { 0 };
             lode_ctx_set_memory(&ctx, 1 << 30);
             lode_source s = { 0 };
             assert_ok(&ctx, lode_array_reshape(&ctx, &mean, 1, &n, &row));
@@ -374,12 +376,15 @@ static void gram_is_the_product(void **state)
                 lode_linop *op = NULL;
                 double off = 0;
                 ctx.threads = i + 1;
-                assert_ok(&ctx, lode_linop_from(&ctx, i ? lode_from_source(&s) : lode_from_array(&A), &op));
+                assert_ok(&ctx, lode_linop_from(
+                                    &ctx, i ? lode_from_source(&s) : lode_from_array(&A), &op));
                 if (shape >= 2)
                     assert_ok(&ctx, lode_linop_centred(&ctx, op, &row, &op));
                 if (i == 2) /* several slabs */
-                    lode_ctx_set_memory(&ctx, lode_ctx_memory_used(&ctx) + (lode_i_is_single(types[t]) ? 1 << 18 : 1 << 19));
+                    lode_ctx_set_memory(&ctx, lode_ctx_memory_used(&ctx) +
+                                                  (lode_i_is_single(types[t]) ? 1 << 18 : 1 << 19));
                 assert_ok(&ctx, op->gram(&ctx, op, LODE_I_GRAM, 0.25, &G[i]));
+                lode_ctx_set_memory(&ctx, 1 << 30);
                 assert_int_equal(G[i].dtype, wide[t]);
                 assert_ok(&ctx, lode_i_diff_fro(&ctx, &G[i], &want, &off));
                 assert_le(off, 1100 * 0x1p-52 * 1100);

@@ -102,6 +102,13 @@ static lode_status run(const lode_array *A, lode_svds_opts o, result *r)
     return st;
 }
 
+/* The three ways: one side, both sides, the Gram matrix. */
+static lode_svds_opts way(int i, lode_svds_opts o)
+{
+    o.two_sided = i == 1, o.gram = i == 2;
+    return o;
+}
+
 static double off_orthonormal(const lode_array *Q)
 {
     lode_array G = { 0 }, eye = { 0 };
@@ -136,8 +143,8 @@ static void residuals(const lode_array *A, const result *r, double *left, double
     LODE_FREE(&Z, &T);
 }
 
-/* Factors orthonormal, A V = U diag(s), descending values: to rounding of products of m + n
- * terms. */
+/* Factors orthonormal, A V = U diag(s) or, where the iteration was that of A^H, A^H U = V diag(s),
+ * descending values: to rounding of products of m + n terms. */
 static void check_factors(const lode_array *A, const result *r)
 {
     const double eps = lode_i_epsilon(A->dtype),
@@ -147,7 +154,7 @@ static void check_factors(const lode_array *A, const result *r)
     assert_le(off_orthonormal(&r->U), room * sqrt((double)k));
     assert_le(off_orthonormal(&r->V), room * sqrt((double)k));
     residuals(A, r, &left, &right);
-    assert_le(right, room * top * sqrt((double)k));
+    assert_le(fmin(left, right), room * top * sqrt((double)k));
     for (int64_t i = 0; i < k; i++)
         assert_true(lode_i_get1(&r->s, i) >= 0 &&
                     (i == 0 || lode_i_get1(&r->s, i) <= lode_i_get1(&r->s, i - 1)));
@@ -236,6 +243,67 @@ static void small_values_keep_their_digits(void **state)
     }
 }
 
+/* The Gram matrix by itself where its squares suffice, a triangle after it where they do not: wide
+ * or tall, of the spectrum's first values or all. */
+static void the_gram_matrix_knows_when_its_squares_drown(void **state)
+{
+    (void)state;
+    for (int t = 0; t < 4; t++)
+        for (int wide = 0; wide < 2; wide++) {
+            lode_array A = with_spectrum(types[t], wide ? 30 : 1300, wide ? 1300 : 30, graded);
+            const bool single = lode_i_is_single(types[t]);
+            static const int64_t ranks[] = { 1, 5, 12, 29 };
+            for (int k = 0; k < 4; k++) {
+                result r = { 0 };
+                assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = ranks[k], .gram = true }, &r));
+                assert_int_equal(r.s.shape[0], ranks[k]);
+                check_values(&r, graded, single ? 5e-5 : 1e-6, 16 * lode_i_epsilon(types[t]));
+                check_factors(&A, &r);
+                if (k == 0 || (single && k == 1))
+                    assert_int_equal(r.info.steps, 1);
+                if (k == 3 && !single) /* 6e-12 of the first */
+                    assert_int_equal(r.info.steps, 2);
+                free_result(&r);
+            }
+            lode_array_free(&A);
+        }
+}
+
+/* Told to stay on one side, it says that values drown, and leaves the outputs. */
+static void one_side_says_what_drowns(void **state)
+{
+    (void)state;
+    lode_array A = with_spectrum(LODE_F64, 200, 120, graded), wide = lode_i_transposed(&A);
+    for (int turned = 0; turned < 2; turned++) {
+        result r = { 0 };
+        const lode_svds_opts o = { .rank = 30, .block = 8, .max_basis = 80, .one_sided = true };
+        assert_ok(&ctx, run(turned ? &wide : &A, o, &r));
+        assert_true(r.info.drowned && !r.U.data && !r.s.data && !r.V.data);
+    }
+    lode_array_free(&A);
+}
+
+/* Far wider than high: the iteration is that of A^H, and signs are still those of U. */
+static void a_wide_matrix_is_turned(void **state)
+{
+    (void)state;
+    for (int t = 0; t < 4; t++) {
+        lode_array A = with_spectrum(types[t], 90, 700, harmonic), V = { 0 };
+        result r = { 0 };
+        assert_true(lode_i_svds_turned(90, 700) && !lode_i_svds_turned(700, 90));
+        assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 6 }, &r));
+        check_values(&r, harmonic, lode_i_is_single(types[t]) ? 5e-5 : 1e-6, 0);
+        check_factors(&A, &r);
+        assert_ok(&ctx, lode_array_cast(&ctx, &r.U, types[t], &V));
+        assert_ok(&ctx, lode_i_canonical_signs(&ctx, &V, NULL));
+        double off = 0;
+        assert_ok(&ctx, lode_i_diff_fro(&ctx, &V, &r.U, &off));
+        assert_le(off, 16 * lode_i_epsilon(types[t]));
+        free_result(&r);
+        LODE_FREE(&A, &V);
+    }
+}
+
 static void null_vectors_are_orthonormal(void **state)
 {
     (void)state;
@@ -245,17 +313,20 @@ static void null_vectors_are_orthonormal(void **state)
             lode_array A = with_spectrum(types[t], shapes[k][0], shapes[k][1], of_rank_7),
                        zero = { 0 };
             result r = { 0 };
-            assert_ok(&ctx,
-                      run(&A, (lode_svds_opts){ .rank = 15, .block = 4, .max_basis = 40 }, &r));
-            check_values(&r, of_rank_7, lode_i_is_single(types[t]) ? 5e-5 : 1e-6,
-                         256 * lode_i_epsilon(types[t]));
-            check_factors(&A, &r);
-            free_result(&r);
             assert_ok(&ctx, lode_array_zeros(&ctx, types[t], 2, shapes[k], &zero));
-            assert_ok(&ctx, run(&zero, (lode_svds_opts){ .rank = 5 }, &r));
-            for (int64_t i = 0; i < 5; i++)
-                assert_true(lode_i_get1(&r.s, i) == 0);
-            check_factors(&zero, &r);
+            for (int i = 0; i < 3; i += 2) {
+                const lode_svds_opts o = { .rank = 15, .block = 4, .max_basis = 40 };
+                free_result(&r);
+                assert_ok(&ctx, run(&zero, way(i, o), &r));
+                for (int64_t j = 0; j < 15; j++)
+                    assert_true(lode_i_get1(&r.s, j) == 0);
+                check_factors(&zero, &r);
+                free_result(&r);
+                assert_ok(&ctx, run(&A, way(i, o), &r));
+                check_values(&r, of_rank_7, lode_i_is_single(types[t]) ? 5e-5 : 1e-6,
+                             256 * lode_i_epsilon(types[t]));
+                check_factors(&A, &r);
+            }
             free_result(&r);
             LODE_FREE(&A, &zero);
         }
@@ -290,11 +361,10 @@ static void every_size_down_to_one(void **state)
     for (int k = 0; k < 7; k++) {
         const int64_t r0 = lode_i_min(shapes[k][0], shapes[k][1]);
         for (int64_t rank = 0; rank <= r0; rank += lode_i_max(1, r0 / 3))
-            for (int two = 0; two < 2; two++) {
+            for (int i = 0; i < 3; i++) {
                 lode_array A = with_spectrum(LODE_F64, shapes[k][0], shapes[k][1], harmonic);
                 result r = { 0 };
-                assert_ok(&ctx,
-                          run(&A, (lode_svds_opts){ .rank = rank, .two_sided = two != 0 }, &r));
+                assert_ok(&ctx, run(&A, way(i, (lode_svds_opts){ .rank = rank }), &r));
                 assert_int_equal(r.s.shape[0], rank);
                 check_values(&r, harmonic, 1e-6, 0);
                 check_factors(&A, &r);
@@ -328,13 +398,12 @@ static void numbers_far_from_one_are_scaled(void **state)
     for (int t = 0; t < 2; t++)
         for (int i = 0; i < 2; i++)
             for (int turned = 0; turned < 2; turned++)
-                for (int two = 0; two < 2; two++) {
+                for (int how = 0; how < 3; how++) {
                     double (*const value)(int64_t) = t ? wide[i] : narrow[i];
                     lode_array A = with_spectrum(types[t], turned ? 80 : 120, turned ? 120 : 80,
                                                  value);
                     result r = { 0 };
-                    assert_ok(&ctx,
-                              run(&A, (lode_svds_opts){ .rank = 6, .two_sided = two != 0 }, &r));
+                    assert_ok(&ctx, run(&A, way(how, (lode_svds_opts){ .rank = 6 }), &r));
                     check_values(&r, value, t ? 1e-6 : 5e-5, 0);
                     double norm = 0;
                     assert_ok(&ctx, lode_i_norm_fro(&ctx, &A, &norm));
@@ -353,7 +422,8 @@ static void the_smallest_rank_within_the_error(void **state)
     for (int t = 0; t < 4; t++) {
         lode_array A = with_spectrum(types[t], 160, 100, steps);
         for (int e = 0; e < (lode_i_is_single(types[t]) ? 3 : 5); e++)
-            for (int absolute = 0; absolute < 2; absolute++) {
+            for (int how = 0; how < 4; how++) {
+                const bool absolute = how % 2 != 0;
                 result r = { 0 };
                 double total = 0, tail = 0;
                 int64_t want = 100;
@@ -365,7 +435,8 @@ static void the_smallest_rank_within_the_error(void **state)
                     if (sqrt(tail) > target)
                         break;
                 }
-                lode_svds_opts o = { .rank = 100, .two_sided = errors[e] < 1e-3 };
+                lode_svds_opts o = way(how >= 2 ? 2 : errors[e] < 1e-3,
+                                       (lode_svds_opts){ .rank = 100 });
                 *(absolute ? &o.tail : &o.tail_rel) = absolute ? target : errors[e];
                 assert_ok(&ctx, run(&A, o, &r));
                 assert_int_equal(r.s.shape[0], want);
@@ -386,15 +457,14 @@ static void an_error_near_rounding(void **state)
 {
     (void)state;
     lode_array A = with_spectrum(LODE_F64, 160, 100, graded);
-    for (int e = 0; e < 2; e++) {
-        const double error = e ? 1e-12 : 1e-9;
+    for (int e = 0; e < 4; e++) {
+        const double error = e % 2 ? 1e-12 : 1e-9;
         result r = { 0 };
         int64_t want = 0;
         while (graded(want) / sqrt(1 - pow(10, -0.8)) > error * 1 / sqrt(1 - pow(10, -0.8)))
             want++; /* tail of a geometric series over its whole */
-        assert_ok(
-            &ctx,
-            run(&A, (lode_svds_opts){ .rank = 100, .tail_rel = error, .two_sided = true }, &r));
+        assert_ok(&ctx,
+                  run(&A, way(1 + e / 2, (lode_svds_opts){ .rank = 100, .tail_rel = error }), &r));
         assert_int_equal(r.s.shape[0], want);
         check_factors(&A, &r);
         free_result(&r);
@@ -539,12 +609,12 @@ static bool same_bytes(const lode_array *a, const lode_array *b)
 static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
-    for (int t = 0; t < 2; t++) {
-        lode_array A = with_spectrum(types[t], 1100, 90, harmonic);
+    for (int t = 0; t < 4; t++) {
+        lode_array A = with_spectrum(types[t % 2], 1100, 90, harmonic);
         result r[3] = { { { 0 }, { 0 }, { 0 }, { 0 } } };
         for (int i = 0; i < 3; i++) {
             ctx.threads = i + 1;
-            assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 9 }, &r[i]));
+            assert_ok(&ctx, run(&A, (lode_svds_opts){ .rank = 9, .gram = t >= 2 }, &r[i]));
             assert_true(same_bytes(&r[0].U, &r[i].U) && same_bytes(&r[0].s, &r[i].s) &&
                         same_bytes(&r[0].V, &r[i].V));
         }
@@ -558,12 +628,18 @@ static void each_failed_allocation_leaves_the_outputs(void **state)
 {
     (void)state;
     lode_array A = with_spectrum(LODE_F64, 60, 40, graded);
-    for (int wide = 0; wide < 2; wide++) {
+    for (int i = 0; i < 4; i++) {
+        const bool wide = i % 2 != 0;
         lode_array B = { 0 }, view = wide ? lode_i_transposed(&A) : lode_array_ref(&A);
         assert_ok(&ctx, lode_array_cast(&ctx, &view, LODE_F64, &B));
         lode_array_free(&view);
         const lode_svds_opts o = {
-            .rank = 5, .block = 2, .max_basis = 14, .op = "test", .tail_rel = 1e-2
+            .rank = 5,
+            .block = 2,
+            .max_basis = 14,
+            .op = "test",
+            .tail_rel = i < 2 ? 1e-2 : 1e-9,
+            .gram = i >= 2 /* and a triangle */
         };
         lode_linop *op = NULL;
         assert_ok(&ctx, lode_linop_from(&ctx, lode_from_array(&B), &op));
@@ -600,6 +676,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_tighter_tol_gives_more_digits, setup, teardown),
         cmocka_unit_test_setup_teardown(restarts_reach_what_one_long_run_does, setup, teardown),
         cmocka_unit_test_setup_teardown(small_values_keep_their_digits, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_gram_matrix_knows_when_its_squares_drown, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(one_side_says_what_drowns, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wide_matrix_is_turned, setup, teardown),
         cmocka_unit_test_setup_teardown(null_vectors_are_orthonormal, setup, teardown),
         cmocka_unit_test_setup_teardown(more_equal_values_than_a_block_is_wide, setup, teardown),
         cmocka_unit_test_setup_teardown(every_size_down_to_one, setup, teardown),

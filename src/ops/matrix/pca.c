@@ -52,16 +52,53 @@ static bool may_miss(const lode_pca_opts *o, lode_kind kind)
     return o->missing.kind != LODE_MISSING_NONE && (kind == LODE_ARRAY || kind == LODE_SOURCE);
 }
 
+static lode_svds_opts iteration(int64_t rows, int64_t cols, lode_kind kind, lode_dtype dtype,
+                                int64_t k)
+{
+    const bool entries = kind == LODE_ARRAY || kind == LODE_SOURCE;
+    /* values to 1e-10: axes are then right to about 1e-5, as their error is the root of the
+     * values' */
+    lode_svds_opts s = { .rank = k,
+                         .tol = lode_i_is_single(dtype) ? 0 : 1e-10,
+                         .fused = entries,
+                         .centred = true,
+                         .one_sided = true,
+                         .op = "pca" };
+    s.gram = entries && lode_i_svds_narrow(&s, rows, cols, dtype);
+    lode_i_svds_sizes(&s, rows, cols, kind == LODE_SPARSE);
+    return s;
+}
+
+/* The start where values are missing need not be exact. */
+static lode_svds_opts rough_iteration(int64_t rows, int64_t cols, int64_t k)
+{
+    lode_svds_opts s = iteration(rows, cols, LODE_ARRAY, LODE_F64, k);
+    s.tol = 1e-3;
+    return s;
+}
+
 /* Bytes of the way through missing values, beside the outputs. */
-static uint64_t missing_workspace(const lode_matrix_info *X, int64_t k)
+static uint64_t missing_workspace(const lode_ctx *ctx, const lode_matrix_info *X, lode_value value,
+                                  int64_t k)
 {
     const int64_t side = lode_i_min(X->rows, X->cols);
-    const lode_svds_opts start = { .rank = k };
+    lode_svds_opts start = rough_iteration(X->rows, X->cols, k);
+    start.two_sided = !start.gram; /* where squares drown */
     return 3 * lode_i_bytes(LODE_F64, X->rows, X->cols) +
            4 * lode_i_bytes(LODE_F64, X->rows + X->cols, k + 1) +
-           lode_i_ppca_workspace(X->rows, X->cols, k) +
-           lode_i_svds_workspace(&start, X->rows, X->cols, LODE_F64) +
+           lode_i_ppca_workspace(X->rows, X->cols, k) + 2 * lode_i_svds_memory(ctx, &start, value) +
            4 * lode_i_bytes(LODE_F64, side, 2 * k);
+}
+
+/* Bytes of the way through complete data, beside the outputs, which are copied at the end. */
+static uint64_t memory(const lode_ctx *ctx, const lode_svds_opts *s, lode_value value,
+                       const lode_matrix_info *X)
+{
+    const uint64_t fit = lode_i_svds_memory(ctx, s, value);
+    const uint64_t copies = lode_i_bytes(X->dtype, X->rows + X->cols, s->rank + 1);
+    /* centred, a sparse matrix stays sparse: factors with the means beside them */
+    const uint64_t beside = value.kind == LODE_SPARSE ? 2 * copies : 0;
+    return (fit > copies ? fit : copies) + beside + lode_i_bytes(X->dtype, 2, X->cols) + 65536;
 }
 
 static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
@@ -78,22 +115,21 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     if (side == 0)
         return lode_i_fail(ctx, LODE_ESHAPE,
                            "pca: X is %" PRId64 " x %" PRId64 "; it needs a value", X.rows, X.cols);
-    lode_svds_opts s = { .rank = k };
-    lode_i_svds_sizes(&s, X.rows, X.cols, X.kind == LODE_SPARSE);
+    const lode_svds_opts s = iteration(X.rows, X.cols, X.kind, X.dtype, k);
     p->number[0] = k;
     p->block = s.block;
-    p->workspace = lode_i_svds_workspace(&s, X.rows, X.cols, X.dtype) +
-                   lode_i_linop_workspace(ctx, c->in[0], lode_i_max(s.block, k) + 1) +
-                   6 * lode_i_bytes(X.dtype, X.rows + X.cols, k + 1) +
-                   lode_i_bytes(X.dtype, X.rows, 1) + 65536;
+    p->workspace = memory(ctx, &s, c->in[0], &X);
     p->output = lode_i_bytes(X.dtype, X.rows + X.cols + 2, k + 1) + 4096;
     p->slab = X.kind == LODE_SOURCE ? lode_i_linop_slab(ctx, c->in[0].as.source) : 0;
-    p->passes = 8;
-    p->flops = 4 * p->passes * (double)X.nonzeros * (double)s.block;
-    snprintf(p->algorithm, sizeof p->algorithm, "SVD of the centred operator");
+    p->resident = lode_i_svds_held(ctx, &s, c->in[0], p->workspace + p->output);
+    p->passes = s.gram ? 3 : 8; /* the means are one */
+    p->flops = s.gram ? 2 * (double)X.nonzeros * ((double)side / 2 + (double)k)
+                      : 4 * p->passes * (double)X.nonzeros * (double)s.block;
+    snprintf(p->algorithm, sizeof p->algorithm, "SVD of the centred operator%s",
+             s.gram ? ", by its Gram matrix" : "");
     if (o->missing.kind == LODE_MISSING_VALUE && may_miss(o, X.kind)) {
-        p->workspace += missing_workspace(&X, k);
-        p->slab = 0;
+        p->workspace += missing_workspace(ctx, &X, c->in[0], k);
+        p->slab = 0, p->resident = 0;
         snprintf(p->algorithm, sizeof p->algorithm, "EM over observed values");
     }
     return LODE_OK;
@@ -121,66 +157,51 @@ done:
     return st;
 }
 
-/* [scores, 1] and [V, mean], whose product is the reconstruction. */
-static lode_status with_mean(lode_ctx *ctx, const lode_array *a, const lode_array *last,
-                             double fill, lode_array *y)
+/* ||X||^2 = ||X - 1 mean^T||^2 + m ||mean||^2, as the columns of X - 1 mean^T sum to zero. */
+static lode_status measure_complete(lode_ctx *ctx, const lode_linop *C, const lode_svds_info *info,
+                                    lode_pca_parts *p)
 {
-    lode_status st = LODE_OK;
-    lode_array wide = { 0 }, left = { 0 }, right = { 0 }, column = { 0 };
-    const int64_t n = a->shape[0], k = a->shape[1];
-    LODE_TRY(lode_i_matrix_new(ctx, a->dtype, n, k + 1, &wide));
-    left = lode_i_cols(&wide, 0, k), right = lode_i_cols(&wide, k, k + 1);
-    LODE_TRY(lode_array_copy_into(ctx, a, &left));
-    if (last) {
-        LODE_TRY(lode_array_reshape(ctx, last, 2, (const int64_t[]){ n, 1 }, &column));
-        LODE_TRY(lode_array_copy_into(ctx, &column, &right));
-    } else {
-        LODE_TRY(lode_i_fill(ctx, &right, fill));
-    }
-    lode_array_swap(y, &wide);
-done:
-    LODE_FREE(&wide, &left, &right, &column);
-    return st;
+    double mean = 0;
+    LODE_FORWARD(lode_i_svds_error(ctx, C, info->norm_fro, &p->scores, &p->s, &p->V, &p->residual));
+    LODE_FORWARD(lode_i_norm_fro(ctx, &p->mean, &mean));
+    p->norm = hypot(info->norm_fro, sqrt((double)C->rows) * mean);
+    return LODE_OK;
 }
 
-static lode_status measure_complete(lode_ctx *ctx, const lode_linop *A, lode_pca_parts *p)
-{
-    lode_status st = LODE_OK;
-    lode_array L = { 0 }, R = { 0 };
-    LODE_TRY(with_mean(ctx, &p->scores, NULL, 1, &L));
-    LODE_TRY(with_mean(ctx, &p->V, &p->mean, 0, &R));
-    LODE_TRY(A->norm(ctx, A, &L, &R, &p->residual));
-    LODE_TRY(A->norm(ctx, A, NULL, NULL, &p->norm));
-done:
-    LODE_FREE(&L, &R);
-    return st;
-}
-
-static lode_status fit_complete(lode_ctx *ctx, const lode_pca_opts *o, lode_value X, int64_t k,
-                                lode_pca_parts *p)
+static lode_status fit_complete(lode_ctx *ctx, const lode_pca_opts *o, lode_value X,
+                                const lode_matrix_info *shape, lode_plan *plan, lode_pca_parts *p)
 {
     lode_status st = LODE_OK;
     lode_linop *A = NULL, *C = NULL;
-    lode_svds_info info = { 0 };
+    lode_svds_info info = { .norm_fro = -1 };
+    lode_array held = { 0 };
+    if (plan->resident > 0) {
+        LODE_TRY(lode_i_as_array(ctx, X, shape->dtype, &held));
+        X = lode_from_array(&held);
+    }
     LODE_TRY(lode_linop_from(ctx, X, &A));
-    /* values to 1e-10: axes are then right to about 1e-5, as their error is the root of the
-     * values' */
-    const lode_svds_opts s = { .rank = k,
-                               .tol = lode_i_is_single(A->dtype) ? 0 : 1e-10,
-                               .op = "pca" };
+    lode_svds_opts s = iteration(A->rows, A->cols, X.kind, A->dtype, plan->number[0]);
     LODE_TRY(column_means(ctx, A, &p->mean));
     if (!o->center)
         LODE_TRY(lode_i_fill(ctx, &p->mean, 0));
     lode_i_stage(ctx, "components", 0.1, 0.9);
     LODE_TRY(lode_linop_centred(ctx, A, &p->mean, &C));
     LODE_TRY(lode_i_svds(ctx, C, &s, &p->scores, &p->s, &p->V, &info));
+    if (info.drowned) { /* only both sides tell such small values: more memory than was planned */
+        s.one_sided = false, s.two_sided = true;
+        plan->workspace = memory(ctx, &s, X, shape);
+        LODE_TRY(lode_i_refine(ctx, &lode_op_pca, plan));
+        LODE_TRY(lode_i_svds(ctx, C, &s, &p->scores, &p->s, &p->V, &info));
+    }
+    lode_i_stage(ctx, "error", 0.9, 1);
+    if (info.norm_fro < 0)
+        LODE_TRY(lode_i_linop_norm(ctx, C, &info.norm_fro));
+    LODE_TRY(measure_complete(ctx, C, &info, p));
     LODE_TRY(lode_i_scale_cols(ctx, &p->scores, &p->s));
     LODE_TRY(lode_i_canonical_signs(ctx, &p->V, &p->scores));
-    lode_i_stage(ctx, "error", 0.9, 1);
-    LODE_TRY(measure_complete(ctx, A, p));
     p->entries = (double)A->rows * (double)A->cols;
 done:
-    LODE_FREE(&A, &C);
+    LODE_FREE(&A, &C, &held);
     return st;
 }
 
@@ -195,7 +216,8 @@ static lode_status start_from_zeros(lode_ctx *ctx, const lode_array *X, int64_t 
     lode_linop *op = NULL;
     double norm = 0, explained = 0;
     const double rows = (double)X->shape[0];
-    const lode_svds_opts o = { .rank = k, .tol = 1e-3, .op = "pca" };
+    lode_svds_opts o = rough_iteration(X->shape[0], X->shape[1], k);
+    o.one_sided = false;
     LODE_TRY(lode_i_masked_means(ctx, X, &model->mean, &count));
     LODE_TRY(lode_i_masked_centre(ctx, X, &model->mean, &Y));
     LODE_TRY(lode_linop_from(ctx, lode_from_array(&Y), &op));
@@ -340,16 +362,16 @@ lode_status lode_pca(lode_ctx *ctx, const lode_pca_opts *o, lode_value X, lode_b
 
     LODE_ENTER(&lode_op_pca, o, &p, X);
     lode_i_value_shape(X, &dtype, &ndim, shape);
-    info.rows = shape[0], info.cols = shape[1];
+    info.rows = shape[0], info.cols = shape[1], info.dtype = lode_i_arith(dtype);
     lode_status fitted = LODE_EDOMAIN;
     if (o->missing.kind != LODE_MISSING_VALUE || !may_miss(o, X.kind))
-        fitted = fit_complete(ctx, o, X, p.number[0], &parts);
+        fitted = fit_complete(ctx, o, X, &info, &p, &parts);
     /* the first product met a value that is not finite */
     if (fitted == LODE_EDOMAIN && may_miss(o, X.kind)) {
         lode_i_pca_free(&parts);
         parts = (lode_pca_parts){ 0 };
-        p.workspace += missing_workspace(&info, p.number[0]);
-        p.slab = 0;
+        p.workspace += missing_workspace(ctx, &info, X, p.number[0]);
+        p.slab = 0, p.resident = 0;
         snprintf(p.algorithm, sizeof p.algorithm, "EM over observed values");
         LODE_TRY(lode_i_refine(ctx, &lode_op_pca, &p));
         fitted = fit_missing(ctx, o, X, p.number[0], &parts);

@@ -54,7 +54,7 @@ LODE_DEFAULTS(svd)
 
 /* ---- what will be done, from shape, type and options alone ---- */
 
-typedef enum choice { RANK, METHOD, WIDTH, BASIS } choice; /* in plan->number */
+typedef enum choice { RANK, METHOD, WIDTH, BASIS, HELD } choice; /* in plan->number */
 
 static lode_status check_request(lode_ctx *ctx, const lode_svd_opts *o, lode_value given,
                                  const lode_matrix_info *A)
@@ -91,16 +91,28 @@ done:
     return st;
 }
 
+static lode_svds_opts request(const lode_svd_opts *o, int64_t k)
+{
+    lode_svds_opts s = { .rank = k, .max_iter = o->max_iter, .op = "svd" };
+    s.tol = o->tol.given ? o->tol.value : 0;
+    if (o->error.kind == LODE_ERROR_REL)
+        s.tail_rel = fmax(o->error.value, 1e-300);
+    if (o->error.kind == LODE_ERROR_FRO)
+        s.tail = fmax(o->error.value, 1e-300);
+    return s;
+}
+
 static lode_svd_method choose(const lode_svd_opts *o, const lode_matrix_info *A, int64_t k,
                               bool error)
 {
     const int64_t r = lode_i_min(A->rows, A->cols), long_side = lode_i_max(A->rows, A->cols);
     const bool entries = A->kind == LODE_ARRAY || A->kind == LODE_SOURCE;
+    const lode_svds_opts s = request(o, k);
     if (o->method != LODE_SVD_AUTO)
         return o->method;
     if (r <= 64 && long_side <= 4096)
         return LODE_SVD_FULL;
-    if (entries && lode_i_svds_narrow(A->rows, A->cols))
+    if (entries && lode_i_svds_narrow(&s, A->rows, A->cols, A->dtype))
         return LODE_SVD_GRAM;
     if (error ? r <= SMALL_SIDE && entries : 4 * k >= r && r <= 4 * SMALL_SIDE)
         return LODE_SVD_FULL;
@@ -113,40 +125,33 @@ static lode_svd_method choose(const lode_svd_opts *o, const lode_matrix_info *A,
 static lode_svds_opts iteration(const lode_svd_opts *o, const lode_matrix_info *A, int64_t k,
                                 lode_svd_method method)
 {
-    lode_svds_opts s = {
-        .rank = k, .max_iter = o->max_iter, .op = "svd", .two_sided = method == LODE_SVD_GOLUB_KAHAN
-    };
+    lode_svds_opts s = request(o, k);
     s.fused = A->kind == LODE_ARRAY || A->kind == LODE_SOURCE;
-    s.one_sided = method == LODE_SVD_KRYLOV, s.gram = method == LODE_SVD_GRAM;
-    s.tol = o->tol.given ? o->tol.value : 0;
+    s.two_sided = method == LODE_SVD_GOLUB_KAHAN, s.one_sided = method == LODE_SVD_KRYLOV;
+    s.gram = method == LODE_SVD_GRAM;
     if (o->oversampling.given)
         s.block = k + o->oversampling.value;
-    if (o->error.kind == LODE_ERROR_REL)
-        s.tail_rel = fmax(o->error.value, 1e-300);
-    if (o->error.kind == LODE_ERROR_FRO)
-        s.tail = fmax(o->error.value, 1e-300);
     lode_i_svds_sizes(&s, A->rows, A->cols, A->nonzeros < A->rows * A->cols / 4);
     return s;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
+static uint64_t output_bytes(const lode_matrix_info *A, int64_t k)
 {
-    return a > b ? a : b;
+    return lode_i_bytes(A->dtype, A->rows + A->cols + 1, k) + 4096;
 }
 
-/* Bytes beside the outputs of all methods but the one that LAPACK does. */
-static uint64_t workspace_of(const lode_ctx *ctx, lode_value given, const lode_matrix_info *A,
-                             const lode_svds_opts *s, int64_t k)
+/* The rank that an error leads to is not known yet. Where the largest would not fit, the plan is all
+ * that is left: what turns out small enough then runs, the rest is refused when the rank is known. */
+static void leave_open(const lode_ctx *ctx, const lode_svd_opts *o, lode_value given,
+                       const lode_matrix_info *A, lode_plan *p)
 {
-    const uint64_t products = lode_i_linop_workspace(ctx, given, s->block);
-    const uint64_t end = lode_i_bytes(A->dtype, 4 * (A->rows + A->cols), k);
-    const int64_t r = lode_i_min(A->rows, A->cols);
-    if (!s->gram)
-        return products + lode_i_svds_workspace(s, A->rows, A->cols, A->dtype);
-    const uint64_t square = lode_i_bytes(lode_i_is_complex(A->dtype) ? LODE_C128 : LODE_F64, r, r);
-    return (UINT64_C(1) << 20) + larger(lode_i_linop_gram_workspace(ctx, given) + square,
-                                        larger(8 * square, lode_i_linop_workspace(ctx, given, k) +
-                                                               end + square));
+    const uint64_t left = lode_i_memory_left(ctx), least = output_bytes(A, 1);
+    const lode_svds_opts s = iteration(o, A, 1, (lode_svd_method)p->number[METHOD]);
+    const uint64_t needed = lode_i_svds_memory(ctx, &s, given);
+    if (p->workspace + p->output <= left)
+        return;
+    p->output = least;
+    p->workspace = needed + least <= left ? left - least : needed;
 }
 
 static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
@@ -163,7 +168,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     const uint64_t mn = lode_i_bytes(A.dtype, A.rows, A.cols), rr = lode_i_bytes(A.dtype, r, r);
     const double work = complex_type ? 8 : 2;
     p->number[RANK] = k, p->number[METHOD] = method;
-    p->output = lode_i_bytes(A.dtype, A.rows + A.cols + 1, k) + 4096;
+    p->output = output_bytes(&A, k);
     if (method == LODE_SVD_FULL) {
         p->passes = 2; /* the second measures the error */
         p->flops = work *
@@ -180,7 +185,11 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
                                    : 4 + 2.0 * (double)k / (double)s.block;
         p->block = s.block, p->number[WIDTH] = s.block, p->number[BASIS] = s.max_basis;
         p->slab = source ? lode_i_linop_slab(ctx, c->in[0].as.source) : 0;
-        p->workspace = workspace_of(ctx, c->in[0], &A, &s, k);
+        p->workspace = lode_i_svds_memory(ctx, &s, c->in[0]);
+        if (error)
+            leave_open(ctx, o, c->in[0], &A, p);
+        p->resident = lode_i_svds_held(ctx, &s, c->in[0], p->workspace + p->output);
+        p->number[HELD] = p->resident > 0;
         const bool once = method == LODE_SVD_KRYLOV && entries &&
                           !lode_i_svds_turned(A.rows, A.cols);
         p->passes = once ? steps + 1 : 2 * steps;
@@ -318,31 +327,19 @@ done:
 
 /* ---- certificate ---- */
 
-/* ||A - U diag(s) V^H||_F: A V = U diag(s) and V is orthonormal, so that its square is ||A||^2 -
- * ||s||^2; measured on the entries where this difference cancels. */
 static lode_status frobenius(lode_ctx *ctx, const lode_linop *A, double norm, bool direct,
                              const lode_array *U, const lode_array *s, const lode_array *V,
                              lode_certificate *c)
 {
-    lode_status st = LODE_OK;
-    lode_array Us = { 0 };
-    double sum = 0, top = norm > 0 ? norm : 1;
-    for (int64_t i = s->shape[0] - 1; i >= 0; i--)
-        sum += lode_i_get1(s, i) / top * (lode_i_get1(s, i) / top);
-    const double square = 1 - sum, blur = 1e4 * lode_i_epsilon(A->dtype);
-    c->absolute = norm * sqrt(fmax(square, 0));
-    if (norm > 0 && (direct || !(square > blur))) {
-        LODE_TRY(lode_array_cast(ctx, U, U->dtype, &Us));
-        LODE_TRY(lode_i_scale_cols(ctx, &Us, s));
-        LODE_TRY(A->norm(ctx, A, &Us, V, &c->absolute));
-    }
+    if (direct)
+        LODE_FORWARD(lode_i_svds_measure(ctx, A, U, s, V, &c->absolute));
+    else
+        LODE_FORWARD(lode_i_svds_error(ctx, A, norm, U, s, V, &c->absolute));
     c->norm = LODE_NORM_FRO;
     c->relative = true;
     c->value = norm > 0 ? c->absolute / norm : 0;
     snprintf(c->quantity, sizeof c->quantity, "||A - U diag(s) V^H||");
-done:
-    lode_array_free(&Us);
-    return st;
+    return LODE_OK;
 }
 
 /* Where only products are known: the largest residual of a triplet, ||A^H u - s v|| over s_1. */
@@ -389,7 +386,8 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
 {
     lode_status st = LODE_OK;
     lode_linop *op = NULL;
-    lode_array u = { 0 }, sv = { 0 }, v = { 0 };
+    lode_array u = { 0 }, sv = { 0 }, v = { 0 }, held = { 0 };
+    lode_value given = A;
     lode_certificate c = { .kind = LODE_CERT_MEASURED, .needs_original = true, .asked = NAN };
     lode_svds_info info = { .norm_fro = -1 };
     lode_plan p = { 0 };
@@ -398,26 +396,36 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
     const int64_t most = p.number[RANK];
     const lode_svd_method method = (lode_svd_method)p.number[METHOD];
     const bool error = o->error.kind != LODE_ERROR_NONE;
-    LODE_TRY(lode_linop_from(ctx, A, &op)); /* one way to multiply, whatever A is */
+    if (p.number[HELD]) {
+        LODE_TRY(lode_i_as_array(ctx, A, lode_i_arith(A.as.source->dtype), &held));
+        given = lode_from_array(&held);
+    }
+    LODE_TRY(lode_linop_from(ctx, given, &op)); /* one way to multiply, whatever A is */
     const lode_matrix_info matrix = { .rows = op->rows,
                                       .cols = op->cols,
                                       .dtype = op->dtype,
-                                      .kind = A.kind,
+                                      .kind = given.kind,
                                       .nonzeros = op->nonzeros };
     lode_i_stage(ctx, method == LODE_SVD_FULL ? "decomposition" : "block steps", 0, 0.95);
     if (method == LODE_SVD_FULL) {
-        LODE_TRY(full(ctx, o, A, op, most, &u, &sv, &v));
+        LODE_TRY(full(ctx, o, given, op, most, &u, &sv, &v));
     } else {
         lode_svds_opts it = iteration(o, &matrix, most, method);
         LODE_TRY(lode_i_svds(ctx, op, &it, &u, &sv, &v, &info));
         if (info.drowned) { /* what both sides take is known now: only where values are so small */
             it = iteration(o, &matrix, most, LODE_SVD_GOLUB_KAHAN);
-            p.workspace = workspace_of(ctx, A, &matrix, &it, most);
-            snprintf(p.algorithm, sizeof p.algorithm, "block Golub-Kahan, %" PRId64
-                     " columns a step", it.block);
+            p.workspace = lode_i_svds_memory(ctx, &it, given);
+            snprintf(p.algorithm, sizeof p.algorithm,
+                     "block Golub-Kahan, %" PRId64 " columns a step", it.block);
             LODE_TRY(lode_i_refine(ctx, &lode_op_svd, &p));
             LODE_TRY(lode_i_svds(ctx, op, &it, &u, &sv, &v, &info));
         }
+    }
+    if (error && method == LODE_SVD_GRAM) {
+        const lode_svds_opts it = iteration(o, &matrix, sv.shape[0], method);
+        p.workspace = lode_i_svds_memory(ctx, &it, given),
+        p.output = output_bytes(&matrix, it.rank);
+        LODE_TRY(lode_i_refine(ctx, &lode_op_svd, &p));
     }
     lode_i_stage(ctx, "certificate", 0.95, 1);
     LODE_TRY(lode_i_tick(ctx, 0, 1));
@@ -446,7 +454,7 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
         *cert = c;
 done:
     LODE_LEAVE();
-    LODE_FREE(&op, &u, &sv, &v);
+    LODE_FREE(&op, &u, &sv, &v, &held);
     return st;
 }
 

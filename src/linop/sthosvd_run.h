@@ -1,0 +1,30 @@
+/* A run of ST-HOSVD: what its parts share (sthosvd.c, sthosvd_core.c). */
+#ifndef LODE_LINOP_STHOSVD_RUN_H
+#define LODE_LINOP_STHOSVD_RUN_H
+#include "linop/sthosvd.h"
+#include "linop/tucker.h"
+
+typedef struct sthosvd {
+    const lode_sthosvd_opts *o;
+    lode_i_slabs X;
+    lode_i_seen look; /* of the first pass */
+    bool seen, again; /* it has been made; it must be made once more, scaled */
+    bool careful;     /* generous bases stop at a noise floor */
+    bool precise;     /* triangles of QR instead of Gram matrices */
+    int d, order[LODE_MAX_NDIM];
+    /* asked: 0 when not; the most that may be kept */
+    int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM];
+    /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
+    double norm2, allowed;
+    double lost, held; /* energy outside the generous core; in the core */
+    lode_sthosvd_method method;
+    lode_array U[LODE_MAX_NDIM], core;
+    bool met;
+    lode_sthosvd_info info;
+} sthosvd;
+
+/** Cuts the generous core and its bases to what was asked for: ranks, error or numbers. Sets met,
+ *  held and info.bound. */
+lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r);
+
+#endif
