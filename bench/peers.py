@@ -22,6 +22,27 @@ def median(f, runs=3):
     return statistics.median(times), result
 
 
+def turns(ways, runs=5):
+    """{name: (median seconds, last result)} of functions called in turns; the first turn is not counted. Ratios of
+    neighbours in a turn cancel most of what else the machine does."""
+    seconds, results = {name: [] for name in ways}, {}
+    for run in range(runs + 1):
+        for name, f in ways.items():
+            start = time.perf_counter()
+            results[name] = f()
+            if run:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds, results
+
+
+def blas_threads():
+    try:
+        import threadpoolctl
+        return max(p["num_threads"] for p in threadpoolctl.threadpool_info())
+    except (ImportError, ValueError):
+        return None
+
+
 def have(module):
     try:
         __import__(module)

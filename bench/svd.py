@@ -3,36 +3,14 @@ svds (ARPACK), all in one process, in turns, with as many threads. The limit is 
 n_iter=4 would take at the rate of a large product: 20 m n (rank + 10) flops, orthogonalization left out."""
 import os
 import statistics
-import time
 
 import numpy as np
 
 import lode
-from peers import FOLDER, LODE, command, have
+from peers import FOLDER, LODE, blas_threads, command, have, turns
 
 RANK = 50
 THREADS = len(os.sched_getaffinity(0))
-
-
-def turns(ways, runs=5):
-    """{name: (median seconds, last result)} of functions called in turns; the first turn is not counted. Ratios of
-    neighbours in a turn cancel most of what else the machine does."""
-    seconds, results = {name: [] for name in ways}, {}
-    for run in range(runs + 1):
-        for name, f in ways.items():
-            start = time.perf_counter()
-            results[name] = f()
-            if run:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds, results
-
-
-def blas_threads():
-    try:
-        import threadpoolctl
-        return max(p["num_threads"] for p in threadpoolctl.threadpool_info())
-    except (ImportError, ValueError):
-        return None
 
 
 def harmonic(dtype):

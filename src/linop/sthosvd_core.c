@@ -12,23 +12,23 @@ static lode_status ranks_for_budget(lode_ctx *ctx, sthosvd *r, double *const *en
 {
     lode_status st = LODE_OK;
     double *store = NULL, *spectra[LODE_MAX_NDIM];
-    int64_t length = 0;
-    for (int k = 0; k < r->d; k++)
+    int64_t length = 0, most[LODE_MAX_NDIM];
+    for (int k = 0; k < r->d; k++) {
         length += r->core.shape[k];
+        most[k] = lode_i_min(r->core.shape[k], r->cap[k]);
+    }
     LODE_TRY(LODE_NEW(ctx, lode_i_max(length, 1), &store));
     for (int k = 0; k < r->d; k++) {
         spectra[k] = k ? spectra[k - 1] + r->core.shape[k - 1] : store;
         for (int64_t i = 0; i < r->core.shape[k]; i++)
             spectra[k][i] = sqrt(energy[k][i]);
     }
-    LODE_TRY(lode_i_core_shape(ctx, r->d, r->X.shape, (const double *const *)spectra, r->core.shape,
+    LODE_TRY(lode_i_core_shape(ctx, r->d, r->X.shape, (const double *const *)spectra, most,
                                (double)r->o->params, rank, NULL, NULL));
     double tails = fmax(r->lost, 0); /* the bases are orthonormal: the losses of the modes add */
-    for (int k = 0; k < r->d; k++) {
-        rank[k] = lode_i_min(rank[k], r->cap[k]);
+    for (int k = 0; k < r->d; k++)
         for (int64_t i = rank[k]; i < r->core.shape[k]; i++)
             tails += energy[k][i];
-    }
     r->info.predicted = sqrt(tails) / r->X.scale;
 done:
     lode_i_free(store);

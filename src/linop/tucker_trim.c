@@ -168,14 +168,15 @@ lode_status lode_i_tucker_trim(lode_ctx *ctx, double allowed, const int64_t *cap
     trim t = {
         .whole = core, .d = core->ndim, .cap = cap, .allowed = allowed, .work = work, .least = 1
     };
-    double lowest[LODE_MAX_NDIM];
+    double lowest[LODE_MAX_NDIM] = { 0 };
     *trimmed = false;
     for (int k = 0; k < t.d; k++) {
         t.start[k] = rank[k], t.least *= (double)rank[k];
         t.work -= (double)lode_array_size(core) * (double)core->shape[k];
     }
-    for (int k = 0; k < t.d && t.work > 0;
-         k++) { /* no truncation leaves less than a mode's own tail */
+    if (!(t.work > 0))
+        goto done;
+    for (int k = 0; k < t.d; k++) { /* no truncation leaves less than a mode's own tail */
         LODE_TRY(look(ctx, &t, core, k, &b));
         lowest[k] = (double)lode_i_basis_rank(&b, allowed);
         t.energy = lode_i_basis_tail(&b, 0);

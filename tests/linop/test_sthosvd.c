@@ -416,6 +416,23 @@ static void budgets_and_caps_hold(void **state)
         free_result();
     }
     assert_le(last, 1e-3);
+    /* a cap on every mode leaves numbers that would have gone to one: they go to the others */
+    f.o = (lode_sthosvd_opts){ .params = 800 };
+    assert_ok(&f.ctx, run());
+    const int64_t cap = lode_i_max(f.core.shape[0], lode_i_max(f.core.shape[1], f.core.shape[2])) -
+                        1;
+    free_result();
+    f.o = (lode_sthosvd_opts){ .params = 800, .max_rank = cap };
+    assert_ok(&f.ctx, run());
+    int64_t spent = core_size(), more = 800;
+    for (int k = 0; k < 3; k++) {
+        spent += lode_array_size(&f.U[k]);
+        assert_true(f.core.shape[k] <= cap);
+        if (f.core.shape[k] < cap)
+            more = lode_i_min(more, shape[k] + core_size() / f.core.shape[k]);
+    }
+    assert_true(spent <= 800 && spent + more > 800); /* no mode could have one more */
+    free_result();
     f.o = (lode_sthosvd_opts){ .error = 1e-4, .max_rank = 3 };
     assert_status(&f.ctx, run(), LODE_MISSED);
     assert_says(&f.ctx, "max_rank");
