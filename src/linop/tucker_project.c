@@ -44,8 +44,8 @@ static lode_status place(lode_ctx *ctx, const projection *p, int64_t i, lode_arr
     if (p->U[s->axis]) /* of a single slab */
         part = lode_array_ref(p->out);
     else
-        LODE_TRY(lode_array_slice(ctx, p->out, s->axis, start,
-                                  lode_i_min(start + s->rows, rows), 1, &part));
+        LODE_TRY(lode_array_slice(ctx, p->out, s->axis, start, lode_i_min(start + s->rows, rows), 1,
+                                  &part));
     const int direct = lode_array_is_contiguous(&part) ? p->last : -1;
     for (int j = 0; j < s->ndim; j++) {
         const int k = p->order[j];
