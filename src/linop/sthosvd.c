@@ -507,27 +507,29 @@ done:
     return st;
 }
 
-/* To the type of the result, and the error of that result. */
-static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X, lode_dtype dtype)
+/* To the type of the result, and the error of that result: what the core leaves out of ||X||^2, and
+ * the rounding. Where that difference cancels, or the rounding matters, the residual. */
+static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };
     double norm;
-    const double error2 = r->norm2 - r->held;
+    const double error2 = r->norm2 - r->held, safe = 100 * sqrt(lode_i_epsilon(r->X.work)),
+                 rounded = sqrt(r->held) * lode_i_sthosvd_rounding(r, r->core.shape),
+                 error = sqrt(fmax(error2, 0));
     if (r->X.scale != 1)
         LODE_TRY(lode_i_scale(ctx, 1 / r->X.scale, &r->core));
     for (int k = -1; k < r->d; k++) {
         lode_array *a = k < 0 ? &r->core : &r->U[k];
-        LODE_TRY(lode_i_as(ctx, a, dtype, &y));
+        LODE_TRY(lode_i_as(ctx, a, r->result, &y));
         lode_array_swap(a, &y);
         lode_array_free(&y);
     }
     r->info.norm = sqrt(r->norm2) / r->X.scale;
-    r->info.error = sqrt(error2 > 0 ? error2 : 0) / r->X.scale;
-    /* Below this the difference of squares, or the rounding to the result's type, would show in the
-     * error. */
-    const double safe = 100 * sqrt(lode_i_epsilon(dtype));
-    r->info.residual = r->norm2 > 0 && !(error2 > safe * safe * r->norm2);
+    r->info.error = (error + rounded) / r->X.scale;
+    r->info.residual = r->norm2 > 0 && (!(error2 > safe * safe * r->norm2) ||
+                                        !(rounded < LODE_I_STHOSVD_ROUNDED * error) ||
+                                        (error2 <= r->allowed && r->info.error > r->info.target));
     if (r->info.residual) {
         lode_i_stage(ctx, "residual", 0.95, 1);
         LODE_TRY(lode_i_tucker_residual(ctx, X, &r->core, r->U, r->X.name, &r->info.error, &norm));
@@ -539,7 +541,7 @@ done:
     return st;
 }
 
-static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X, lode_dtype dtype)
+static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X)
 {
     lode_status st = LODE_OK;
     for (r->careful = true; r->X.size;) {
@@ -556,7 +558,7 @@ static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X, lode_dtype d
         LODE_TRY(nothing(ctx, r));
     else
         LODE_TRY(sweep(ctx, r));
-    LODE_TRY(finish(ctx, r, X, dtype));
+    LODE_TRY(finish(ctx, r, X));
 done:
     return st;
 }
@@ -570,7 +572,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     sthosvd r = { .o = o };
     LODE_TRY(lode_i_slabs_open(ctx, X, o->name, &r.X));
     lode_i_value_shape(X, &dtype, &r.d, shape);
-    dtype = lode_i_arith(dtype);
+    r.result = lode_i_arith(dtype);
     r.info.target = (double)NAN;
     r.look.extremes = o->unit == LODE_STHOSVD_RANGE;
     LODE_TRY(read_options(ctx, &r));
@@ -578,7 +580,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     /* the method depends on the relative error */
     if (r.X.size && o->error > 0 && o->unit != LODE_STHOSVD_NORM)
         LODE_TRY(first_look(ctx, &r));
-    LODE_TRY(attempt(ctx, &r, X, dtype));
+    LODE_TRY(attempt(ctx, &r, X));
     for (int i = 0;
          i < 2 && r.info.bound == LODE_STHOSVD_BY_ERROR && r.met && r.info.error > r.info.target;
          i++) {
@@ -589,7 +591,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
             break;
         r.allowed -= 1.5 * over + 1e-6 * r.allowed;
         free_result(&r);
-        LODE_TRY(attempt(ctx, &r, X, dtype));
+        LODE_TRY(attempt(ctx, &r, X));
     }
     if (r.info.error > r.info.target) /* false without a target */
         st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s",

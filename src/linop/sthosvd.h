@@ -44,7 +44,7 @@ typedef struct lode_sthosvd_opts {
 typedef struct lode_sthosvd_info {
     double norm;      /* ||X||_F */
     double error;     /* ||X - core x_k U_k||_F, measured */
-    bool residual;    /* measured on the residual itself; else ||X||^2 - ||core||^2 */
+    bool residual;    /* on the residual itself; else ||X||^2 - ||core||^2, and rounding at most */
     double target;    /* absolute Frobenius error asked; NaN: none */
     double predicted; /* where a budget chose: bound by the tails of the modes */
     double min, max;  /* of X (complex: of |X|) where `unit` is the range, else 0 */

@@ -8,6 +8,18 @@
 
 enum { TRIM_SIZE = 1 << 13, TRIM_WORK = 20000000 };
 
+/* |fl(x) - x| <= u |x|: of the core u of its norm; of an orthonormal basis u sqrt(rank), which
+ * multiplies the core. What products of these add, and underflow, is covered by the last term. */
+double lode_i_sthosvd_rounding(const sthosvd *r, const int64_t *rank)
+{
+    double u = 0.5 * lode_i_epsilon(r->result), share = 1;
+    if (r->result == r->X.work)
+        return 0;
+    for (int k = 0; k < r->d; k++)
+        share += sqrt((double)rank[k]);
+    return u * share * (1 + u * share) + 1e-3 * u;
+}
+
 static lode_status ranks_for_budget(lode_ctx *ctx, sthosvd *r, double *const *energy, int64_t *rank)
 {
     lode_status st = LODE_OK;
@@ -48,12 +60,41 @@ static void split_evenly(sthosvd *r, double *const *energy, int64_t *rank)
     r->met = share >= 0;
 }
 
+static double numbers(const sthosvd *r, const int64_t *rank)
+{
+    double core = 1, factors = 0;
+    for (int k = 0; k < r->d; k++)
+        core *= (double)rank[k], factors += (double)rank[k] * (double)r->X.shape[k];
+    return core + factors;
+}
+
+/* Ranks for what may be lost, less what rounding the result may add if that costs next to no
+ * numbers: the error is then known to be met without another pass. */
+static lode_status ranks_for_error(lode_ctx *ctx, sthosvd *r, lode_i_choice *c, int64_t *rank)
+{
+    const double target = sqrt(fmax(r->allowed, 0)),
+                 rounded = sqrt(r->norm2) * lode_i_sthosvd_rounding(r, r->core.shape);
+    int64_t proved[LODE_MAX_NDIM];
+    bool met = false;
+    LODE_FORWARD(lode_i_choose_ranks(ctx, c, rank, &r->met));
+    if (!r->met || !(rounded > 0) || !(rounded < LODE_I_STHOSVD_ROUNDED * target))
+        return LODE_OK;
+    c->allowed = (target - rounded) * (target - rounded);
+    LODE_FORWARD(lode_i_choose_ranks(ctx, c, proved, &met));
+    if (met && numbers(r, proved) <= 1.01 * numbers(r, rank))
+        memcpy(rank, proved, (size_t)r->d * sizeof *rank);
+    else
+        c->allowed = r->allowed;
+    return LODE_OK;
+}
+
 lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
 {
     lode_status st = LODE_OK;
     double *energies = NULL, *energy[LODE_MAX_NDIM];
     int64_t *indices = NULL, *index[LODE_MAX_NDIM], rank[LODE_MAX_NDIM], length = 0, longest = 1;
     bool trimmed = false;
+    double allowed = r->allowed;
     const int64_t *shape = r->core.shape;
     for (int k = 0; k < r->d; k++)
         length += shape[k], longest = lode_i_max(longest, shape[k]);
@@ -88,28 +129,29 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
         int64_t cap[LODE_MAX_NDIM];
         for (int k = 0; k < r->d; k++)
             cap[k] = lode_i_min(shape[k], r->cap[k]);
-        const lode_i_choice c = { .core = &r->core,
-                                  .order = (const int64_t *const *)index,
-                                  .energy = energy,
-                                  .lost = r->lost,
-                                  .allowed = r->allowed,
-                                  .shape = r->X.shape,
-                                  .cap = cap };
+        lode_i_choice c = { .core = &r->core,
+                            .order = (const int64_t *const *)index,
+                            .energy = energy,
+                            .lost = r->lost,
+                            .allowed = r->allowed,
+                            .shape = r->X.shape,
+                            .cap = cap };
         r->info.bound = LODE_STHOSVD_BY_ERROR;
         if (r->o->hosvd)
             memcpy(rank, cap, sizeof rank);
         else if (lode_i_broken(ctx, "tucker-quasi-optimal"))
             split_evenly(r, energy, rank);
         else
-            LODE_TRY(lode_i_choose_ranks(ctx, &c, rank, &r->met));
+            LODE_TRY(ranks_for_error(ctx, r, &c, rank));
+        allowed = c.allowed;
         for (int k = 0; k < r->d && !r->met; k++)
             if (rank[k] == r->cap[k] && r->cap[k] < r->X.shape[k])
                 r->info.bound = LODE_STHOSVD_BY_MAX_RANK;
     }
     if (r->info.bound == LODE_STHOSVD_BY_ERROR && r->met && !r->precise && !r->o->hosvd &&
         lode_array_size(&r->core) <= TRIM_SIZE)
-        LODE_TRY(lode_i_tucker_trim(ctx, r->allowed - r->lost, r->cap, rank, TRIM_WORK, &r->core,
-                                    r->U, &trimmed));
+        LODE_TRY(lode_i_tucker_trim(ctx, allowed - r->lost, r->cap, rank, TRIM_WORK, &r->core, r->U,
+                                    &trimmed));
     for (int k = 0; k < r->d && trimmed; k++) {
         rank[k] = r->core.shape[k];
         for (int64_t i = 0; i < rank[k]; i++)

@@ -4,6 +4,9 @@
 #include "linop/sthosvd.h"
 #include "linop/tucker.h"
 
+/* Rounding to the result's type that is more than this share of the error is measured with it. */
+#define LODE_I_STHOSVD_ROUNDED 0.05
+
 typedef struct sthosvd {
     const lode_sthosvd_opts *o;
     lode_i_slabs X;
@@ -12,6 +15,7 @@ typedef struct sthosvd {
     bool careful;     /* generous bases stop at a noise floor */
     bool precise;     /* triangles of QR instead of Gram matrices */
     int d, order[LODE_MAX_NDIM];
+    lode_dtype result; /* type of core and factors; the arithmetic is in X.work */
     /* asked: 0 when not; the most that may be kept */
     int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM];
     /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
@@ -23,6 +27,9 @@ typedef struct sthosvd {
     lode_sthosvd_info info;
 } sthosvd;
 
+/** What rounding a core of ranks `rank` and its bases to the result's type adds to the error, as a
+ *  share of the core's norm, at most. */
+double lode_i_sthosvd_rounding(const sthosvd *r, const int64_t *rank);
 /** Cuts the generous core and its bases to what was asked for: ranks, error or numbers. Sets met,
  *  held and info.bound. */
 lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r);

@@ -67,6 +67,8 @@ static double checked(void)
     assert_near(f.info.norm, norm, 1e-12 * norm);
     /* the certificate against the definition: 1e-6 of it, and rounding of the results */
     assert_near(f.info.error, error, 1e-6 * error + 20 * eps * norm);
+    /* and never below it by more than f64 can tell */
+    assert_le(error, (1 + 1e-6) * f.info.error + 20 * lode_i_epsilon(LODE_F64) * norm);
     return norm > 0 ? error / norm : error;
 }
 
@@ -367,7 +369,8 @@ static void single_precision_meets_small_errors(void **state)
     for (double e = 1e-3; e > 1e-6; e /= 10) {
         f.o.error = e;
         assert_ok(&f.ctx, run());
-        assert_true(f.info.residual);
+        if (e < 5e-6) /* rounding core and factors is then more than a twentieth of it */
+            assert_true(f.info.residual);
         assert_le(checked(), e);
         assert_true(core_size() < 60 * 50 * 40 / 4);
         free_result();

@@ -196,9 +196,11 @@ static void updating_and_merging_hold_their_certificates(void **state)
         assert_ok(&f.ctx, by_name(&a, (const char *const[]){ "error", "1e-2", NULL }, &first));
         assert_ok(&f.ctx, lode_update(&f.ctx, &first, lode_from_array(&b), &second));
         assert_int_equal(second.meta.shape[0], 32);
-        const double error = error_of(&second, &f.X);
+        double error = error_of(&second, &f.X);
+        const double rounding = t ? 10 * lode_i_epsilon(LODE_C64) : 0; /* of the results */
         assert_le(error, 1e-2);
-        assert_near(second.certificate.value, error, 1e-5 * error);
+        assert_near(second.certificate.value, error, 1e-5 * error + rounding);
+        assert_le(error, second.certificate.value * (1 + 1e-6));
         assert_ok(&f.ctx, lode_verify(&f.ctx, &second, lode_from_array(&f.X), &found));
         assert_ok(&f.ctx, RUN("error", "1e-2"));
         for (int k = 1; k < 3; k++) /* directions that both parts share are not kept twice */
@@ -207,7 +209,9 @@ static void updating_and_merging_hold_their_certificates(void **state)
         assert_ok(&f.ctx, by_name(&b, (const char *const[]){ "error", "1e-2", NULL }, &second));
         const lode_bundle *const parts[] = { &first, &second };
         assert_ok(&f.ctx, lode_merge(&f.ctx, parts, 2, &both));
-        assert_near(both.certificate.value, error_of(&both, &f.X), 1e-5 * both.certificate.value);
+        error = error_of(&both, &f.X);
+        assert_near(both.certificate.value, error, 1e-5 * error + rounding);
+        assert_le(error, both.certificate.value * (1 + 1e-6));
         assert_le(both.certificate.value, 1e-2);
         assert_status(&f.ctx, lode_update(&f.ctx, &first, lode_from_array(&f.core), &both),
                       LODE_ESHAPE);

@@ -144,7 +144,8 @@ static void certify(const lode_sthosvd_info *i, lode_certificate *c)
     c->asked = i->norm > 0 ? i->target / i->norm : i->target;
     c->low = c->high = (double)NAN;
     snprintf(c->quantity, sizeof c->quantity, "||X - core x_k U_k||");
-    const char *measured = i->residual ? "the residual itself" : "from ||X||^2 - ||core||^2";
+    const char *measured = i->residual ? "the residual itself"
+                                       : "from ||X||^2 - ||core||^2, rounding added";
     if (i->bound == LODE_STHOSVD_BY_BUDGET)
         snprintf(c->note, sizeof c->note, "ranks by the budget, error predicted at most %.6g; %s",
                  i->norm > 0 ? i->predicted / i->norm : 0, measured);
