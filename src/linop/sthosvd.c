@@ -35,7 +35,7 @@ enum {
 static void free_result(sthosvd *r)
 {
     for (int k = 0; k < r->d; k++)
-        lode_array_free(&r->U[k]);
+        LODE_FREE(&r->U[k], &r->V[k]);
     lode_array_free(&r->core);
 }
 
@@ -153,6 +153,8 @@ static int64_t generous(const sthosvd *r, int mode, const lode_i_basis *b)
                        : n;
     if (r->o->params > 0) /* a factor with more columns would be all of the budget */
         return lode_i_max(1, lode_i_min(most, r->o->params / n));
+    if (r->single)
+        return n;
     if (r->o->hosvd)
         return lode_i_min(most, lode_i_basis_rank(b, 0.25 * r->allowed / r->d));
     if (r->X.size <= SMALL)
@@ -212,7 +214,7 @@ static lode_status from_gram(lode_ctx *ctx, sthosvd *r, const lode_array *G, int
 {
     const int64_t n = G->shape[0];
     lode_i_basis_free(b);
-    for (int64_t l = 32; n >= LEADING_MODE && r->allowed >= 0 && 4 * l <= n; l *= 2) {
+    for (int64_t l = 32; n >= LEADING_MODE && r->allowed >= 0 && !r->single && 4 * l <= n; l *= 2) {
         LODE_FORWARD(lode_i_basis_leading(ctx, G, l, stream(ctx, r, 64 + (uint64_t)mode), b));
         if (generous(r, mode, b) + 4 <= l)
             return LODE_OK;
@@ -294,6 +296,31 @@ done:
     return st;
 }
 
+/* Where hardly anything is truncated, products are all the work. In single precision every basis is
+ * kept whole, so that nothing is lost before the ranks are chosen from the core's energies: all
+ * that is not known is what rounding does. A sum of n products of a row of X with the columns of an
+ * orthonormal U passes through partial sums of at most the row's norm (over all columns together),
+ * in any order: (n - 1) u of it at most, the products themselves u sqrt(n). U rounded is off by u
+ * sqrt(n), values by u. A sixteenth of the error asked may go for that. */
+static bool may_be_single(sthosvd *r)
+{
+    double share = 0;
+    for (int k = 0; k < r->d; k++) {
+        const double n = (double)r->X.shape[k];
+        if (r->X.shape[k] > GRAM_MODE || n * n > (double)r->X.size)
+            return false;
+        share += n + 2 * sqrt(n) + 2;
+    }
+    const double norm = sqrt(r->norm2);
+    r->blur = 0.5 * lode_i_epsilon(LODE_F32) * share * norm;
+    const bool can = r->o->method == LODE_STHOSVD_AUTO && !r->o->ranks && !r->o->params &&
+                     !r->o->hosvd && !r->o->sweeps && r->wide == LODE_F64 && r->X.scale == 1 &&
+                     norm > 1e-15 && norm < 1e15 && r->allowed > 0 &&
+                     16 * r->blur <= sqrt(r->allowed);
+    r->blur = can ? r->blur : 0;
+    return can;
+}
+
 /* Basis of the first mode, with the first look at the values. along: where it was sketched, else
  * -1. */
 static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, lode_i_basis *b)
@@ -317,6 +344,8 @@ static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, 
         generous(r, mode, b) * 10 > r->X.shape[mode] * 6) {
         *along = -1; /* no truncation worth a sketch */
         lode_i_basis_free(b);
+        if (may_be_single(r))
+            r->single = true, r->X.work = LODE_F32;
         LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
     }
 done:
@@ -397,7 +426,8 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
     const lode_array *U_k[LODE_MAX_NDIM] = { NULL };
     int along = -1;
     double tails = 0, sketch_lost = 0, matters = 0;
-    r->X.pending = 0;
+    r->X.pending = 0, r->X.work = r->wide;
+    r->single = false, r->blur = 0;
     for (int i = 0; i < r->d; i++) {
         const int k = r->order[i];
         lode_i_stage(ctx, i ? "modes" : "first mode", 0.8 * i / r->d, 0.8 * (i + 1) / r->d);
@@ -422,6 +452,9 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         }
         const int64_t columns = r->info.kept[k] = generous(r, k, &b);
         LODE_TRY(lode_i_basis_columns(ctx, &b, columns, &r->U[k]));
+        if (r->single)
+            LODE_TRY(lode_array_cast(ctx, &r->U[k], LODE_F32, &r->V[k]));
+        const lode_array *const U = r->single ? &r->V[k] : &r->U[k];
         if (i == 1 && along >= 0) /* what the sketched basis of the first mode lost */
             tails = sketch_lost = r->method == LODE_STHOSVD_GRAM
                                       ? r->norm2 - lode_i_basis_tail(&b, 0)
@@ -430,10 +463,10 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
             tails += lode_i_basis_tail(&b, columns);
         lode_i_basis_free(&b);
         if (i < r->d - 1 && !may_store(ctx, s, k, columns)) {
-            s->mode[s->pending] = k, s->U[s->pending++] = &r->U[k];
+            s->mode[s->pending] = k, s->U[s->pending++] = U;
             continue;
         }
-        U_k[k] = &r->U[k];
+        U_k[k] = U;
         LODE_TRY(lode_i_slabs_project(ctx, s, U_k, NULL, &Z));
         U_k[k] = NULL;
         r->X.pending = 0;
@@ -514,7 +547,7 @@ static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
     lode_status st = LODE_OK;
     lode_array y = { 0 };
     double norm;
-    const double error2 = r->norm2 - r->held, safe = 100 * sqrt(lode_i_epsilon(r->X.work)),
+    const double error2 = r->whole - r->held, safe = 100 * sqrt(lode_i_epsilon(r->wide)),
                  rounded = sqrt(r->held) * lode_i_sthosvd_rounding(r, r->core.shape),
                  error = sqrt(fmax(error2, 0));
     if (r->X.scale != 1)
@@ -526,12 +559,15 @@ static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
         lode_array_free(&y);
     }
     r->info.norm = sqrt(r->norm2) / r->X.scale;
-    r->info.error = (error + rounded) / r->X.scale;
-    r->info.residual = r->norm2 > 0 && (!(error2 > safe * safe * r->norm2) ||
-                                        !(rounded < LODE_I_STHOSVD_ROUNDED * error) ||
-                                        (error2 <= r->allowed && r->info.error > r->info.target));
+    r->info.rounding = (rounded + r->blur) / r->X.scale;
+    r->info.error = error / r->X.scale + r->info.rounding;
+    const bool cancels = !(error2 > safe * safe * r->norm2) ||
+                         !(rounded < LODE_I_STHOSVD_ROUNDED * error),
+               misses = error2 <= r->allowed && r->info.error > r->info.target;
+    r->info.residual = r->norm2 > 0 && ((cancels && !r->single) || misses);
     if (r->info.residual) {
         lode_i_stage(ctx, "residual", 0.95, 1);
+        r->info.rounding = 0;
         LODE_TRY(lode_i_tucker_residual(ctx, X, &r->core, r->U, r->X.name, &r->info.error, &norm));
         r->X.passes += 1;
     }
@@ -573,6 +609,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     LODE_TRY(lode_i_slabs_open(ctx, X, o->name, &r.X));
     lode_i_value_shape(X, &dtype, &r.d, shape);
     r.result = lode_i_arith(dtype);
+    r.wide = r.X.work;
     r.info.target = (double)NAN;
     r.look.extremes = o->unit == LODE_STHOSVD_RANGE;
     LODE_TRY(read_options(ctx, &r));

@@ -45,6 +45,7 @@ typedef struct lode_sthosvd_info {
     double norm;      /* ||X||_F */
     double error;     /* ||X - core x_k U_k||_F, measured */
     bool residual;    /* on the residual itself; else ||X||^2 - ||core||^2, and rounding at most */
+    double rounding;  /* part of `error` that rounding may be, at most; 0 with a residual */
     double target;    /* absolute Frobenius error asked; NaN: none */
     double predicted; /* where a budget chose: bound by the tails of the modes */
     double min, max;  /* of X (complex: of |X|) where `unit` is the range, else 0 */

@@ -13,7 +13,7 @@ enum { TRIM_SIZE = 1 << 13, TRIM_WORK = 20000000 };
 double lode_i_sthosvd_rounding(const sthosvd *r, const int64_t *rank)
 {
     double u = 0.5 * lode_i_epsilon(r->result), share = 1;
-    if (r->result == r->X.work)
+    if (!lode_i_is_single(r->result))
         return 0;
     for (int k = 0; k < r->d; k++)
         share += sqrt((double)rank[k]);
@@ -72,10 +72,12 @@ static double numbers(const sthosvd *r, const int64_t *rank)
  * numbers: the error is then known to be met without another pass. */
 static lode_status ranks_for_error(lode_ctx *ctx, sthosvd *r, lode_i_choice *c, int64_t *rank)
 {
-    const double target = sqrt(fmax(r->allowed, 0)),
+    const double target = fmax(sqrt(fmax(r->allowed, 0)) - r->blur, 0),
+                 full = r->blur > 0 ? target * target : r->allowed,
                  rounded = sqrt(r->norm2) * lode_i_sthosvd_rounding(r, r->core.shape);
     int64_t proved[LODE_MAX_NDIM];
     bool met = false;
+    c->allowed = full;
     LODE_FORWARD(lode_i_choose_ranks(ctx, c, rank, &r->met));
     if (!r->met || !(rounded > 0) || !(rounded < LODE_I_STHOSVD_ROUNDED * target))
         return LODE_OK;
@@ -84,7 +86,7 @@ static lode_status ranks_for_error(lode_ctx *ctx, sthosvd *r, lode_i_choice *c, 
     if (met && numbers(r, proved) <= 1.01 * numbers(r, rank))
         memcpy(rank, proved, (size_t)r->d * sizeof *rank);
     else
-        c->allowed = r->allowed;
+        c->allowed = full;
     return LODE_OK;
 }
 
@@ -110,8 +112,9 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
     r->held = 0;
     for (int64_t i = 0; i < shape[0]; i++)
         r->held += energy[0][i];
+    r->whole = r->single ? r->held : r->norm2;
     if (!r->precise) /* tails of sketched bases are estimates; this is what is */
-        r->lost = fmax(r->norm2 - r->held, 0);
+        r->lost = fmax(r->whole - r->held, 0);
     for (int k = 0; k < r->d; k++) {
         double *sorted = energies + length;
         lode_i_tucker_sort(energy[k], shape[k], index[k], indices + length);

@@ -14,15 +14,21 @@ typedef struct sthosvd {
     bool seen, again; /* it has been made; it must be made once more, scaled */
     bool careful;     /* generous bases stop at a noise floor */
     bool precise;     /* triangles of QR instead of Gram matrices */
+    bool single;      /* products in single precision, every basis whole */
+    double blur;      /* what its rounding may be off by, at most */
     int d, order[LODE_MAX_NDIM];
-    lode_dtype result; /* type of core and factors; the arithmetic is in X.work */
+    lode_dtype result; /* type of core and factors */
+    lode_dtype wide;   /* f64 or c128: the arithmetic, but for products that are `single` */
     /* asked: 0 when not; the most that may be kept */
     int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM];
     /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
     double norm2, allowed;
     double lost, held; /* energy outside the generous core; in the core */
     lode_sthosvd_method method;
+    /* energy that `held` is a part of: of X, or of the core in whole bases */
+    double whole;
     lode_array U[LODE_MAX_NDIM], core;
+    lode_array V[LODE_MAX_NDIM]; /* U in single precision */
     bool met;
     lode_sthosvd_info info;
 } sthosvd;

@@ -12,7 +12,7 @@ typedef struct lode_i_slabs {
     const lode_array *array;   /* borrowed; NULL: the source is read */
     const lode_source *source; /* borrowed */
     lode_array loaded;         /* of a source that can be read only once */
-    lode_dtype work;           /* f64 or c128: what slabs come as */
+    lode_dtype work;           /* f64 or c128 once opened: what slabs come as */
     double scale;              /* a power of two that each value is multiplied by */
     int ndim, axis;            /* cut along `axis`, `rows` at a time */
     int64_t shape[LODE_MAX_NDIM], rows, count, size;
@@ -65,7 +65,7 @@ lode_status lode_i_slabs_add(lode_ctx *ctx, lode_array *x, lode_array *sum);
 
 /* One pass each; `seen` as above. */
 lode_status lode_i_slabs_look(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *seen);
-/** Gram matrix of the unfolding of a mode. */
+/** Gram matrix of the unfolding of a mode: summed over slabs in double precision. */
 lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen,
                               lode_array *G);
 /** Triangle R of the QR of the transposed unfolding: X_(mode)^T = Q R. */

@@ -180,6 +180,9 @@ lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U,
         for (int64_t i = 0; i < U[k].shape[0]; i++)
             place[i] = i; /* all rows */
         LODE_TRY(pick_columns(ctx, &U[k], place, index[k], count[k], &V[k], &phase[k]));
+        LODE_TRY(lode_i_as(ctx, &phase[k], core->dtype, &y));
+        lode_array_swap(&phase[k], &y);
+        lode_array_free(&y);
         phases[k] = &phase[k];
     }
     LODE_TRY(lode_i_pick(ctx, core, (const int64_t *const *)index, count, phases, &y));

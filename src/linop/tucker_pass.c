@@ -89,9 +89,11 @@ static lode_status together(lode_ctx *ctx, lode_i_slabs *s, int64_t from, int64_
     const int64_t first = from * s->rows, end = lode_i_min(to * s->rows, s->shape[s->axis]);
     if (to - from == 1)
         return lode_i_slab(ctx, s, from, seen, all);
-    if (s->array && !s->pending && !seen && s->scale == 1 && s->array->dtype == s->work &&
-        lode_array_is_contiguous(s->array)) /* as they lie */
-        return lode_array_slice(ctx, s->array, s->axis, first, end, 1, all);
+    if (s->array && !s->pending && !seen && s->scale == 1) {
+        LODE_TRY(lode_array_slice(ctx, s->array, s->axis, first, end, 1, &part));
+        LODE_TRY(lode_i_as(ctx, &part, s->work, all)); /* as they lie, where that is as they come */
+        goto done;
+    }
     lode_i_slabs_shape(s, shape);
     shape[s->axis] = end - first;
     LODE_TRY(lode_array_new(ctx, s->work, s->ndim, shape, all));
@@ -111,13 +113,14 @@ static lode_status gram_task(lode_ctx *ctx, int64_t at, void *data)
 {
     lode_status st = LODE_OK;
     pass *p = data;
-    lode_array slab = { 0 };
+    lode_array slab = { 0 }, part = { 0 };
     lode_i_slabs own = *p->s; /* counts passes for itself */
     const int64_t from = (p->first + at) * p->group, to = lode_i_min(from + p->group, own.count);
     LODE_TRY(together(ctx, &own, from, to, p->seen ? &p->part[at] : NULL, &slab));
-    LODE_TRY(lode_i_mode_gram(ctx, &slab, p->mode, false, &p->G[at]));
+    LODE_TRY(lode_i_mode_gram(ctx, &slab, p->mode, false, &part));
+    LODE_TRY(lode_i_as(ctx, &part, lode_i_is_complex(own.work) ? LODE_C128 : LODE_F64, &p->G[at]));
 done:
-    LODE_FREE(&slab);
+    LODE_FREE(&slab, &part);
     return st;
 }
 

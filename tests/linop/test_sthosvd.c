@@ -377,6 +377,62 @@ static void single_precision_meets_small_errors(void **state)
     }
 }
 
+/* Where hardly anything is truncated and the error leaves room, products are in single precision:
+ * the error is met, what is stated is never below it, and above it by at most what rounding may
+ * add; bases of f64 data are orthonormal to f64. Below that room they are not. */
+static void single_products_state_their_rounding(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = { 128, 130, 127 };
+    static const double errors[] = { 0.3, 5e-2, 2e-3, 2e-4 };
+    for (int t = 0; t < 2; t++)
+        for (int e = 0; e < 4; e++) {
+            lode_array X = { 0 }, flat = { 0 }, U[3] = { { 0 } };
+            double error = 0, norm = 0;
+            const lode_stream s = lode_i_stream(&f.ctx, "test", (uint64_t)e);
+            assert_ok(&f.ctx, lode_i_randn(&f.ctx, s, LODE_F64, 128 * 130, 127, &flat));
+            if (e > 0) { /* a mean that most of the norm is in */
+                lode_array row = lode_i_rows(&flat, 0, 8000);
+                assert_ok(&f.ctx, lode_i_fill(&f.ctx, &row, 5));
+                lode_array_free(&row);
+            }
+            assert_ok(&f.ctx, lode_array_reshape(&f.ctx, &flat, 3, shape, &X));
+            assert_ok(&f.ctx, lode_array_cast(&f.ctx, &X, t ? LODE_F32 : LODE_F64, &flat));
+            take(flat);
+            f.o.error = errors[e];
+            assert_ok(&f.ctx, run());
+            assert_ok(&f.ctx, lode_i_tucker_residual(&f.ctx, lode_from_array(&f.X), &f.core, f.U,
+                                                     "X", &error, &norm));
+            assert_le(f.info.error, errors[e] * norm);
+            assert_le(error, f.info.error + 1e-9 * norm);
+            assert_le(f.info.error, error + f.info.rounding + 1e-9 * norm);
+            assert_le(f.info.rounding, 0.12 * errors[e] * norm);
+            if (e < 3) /* some 430 u, which single precision alone brings in */
+                assert_le(2e-5 * norm, f.info.rounding);
+            else
+                assert_le(f.info.rounding, t ? 4e-6 * norm : 0);
+            for (int k = 0; k < 3; k++)
+                assert_le(off_orthonormal(&f.U[k]), 200 * lode_i_epsilon(f.core.dtype));
+            /* the same bits from a source, slab by slab, and on more threads */
+            lode_source source = { 0 };
+            lode_array core_2 = { 0 };
+            lode_sthosvd_info info;
+            f.ctx.threads = 3;
+            assert_ok(&f.ctx, lode_i_source_from_array(&f.ctx, &f.X, &source));
+            assert_ok(&f.ctx,
+                      lode_i_sthosvd(&f.ctx, lode_from_source(&source), &f.o, &core_2, U, &info));
+            assert_int_equal(lode_array_bytes(&core_2), lode_array_bytes(&f.core));
+            assert_memory_equal(core_2.data, f.core.data, (size_t)lode_array_bytes(&core_2));
+            assert_true(info.error == f.info.error);
+            f.ctx.threads = 1;
+            LODE_FREE(&source);
+            for (int k = 0; k < 3; k++)
+                lode_array_free(&U[k]);
+            LODE_FREE(&X, &core_2);
+            free_result();
+        }
+}
+
 /* Modes too long for a Gram matrix go by power iteration; the slab axis by an SVD of what the
  * others leave. */
 static void long_modes(void **state)
@@ -722,6 +778,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(given_ranks_are_within_the_theorem, setup, teardown),
         cmocka_unit_test_setup_teardown(small_errors_go_through_qr, setup, teardown),
         cmocka_unit_test_setup_teardown(single_precision_meets_small_errors, setup, teardown),
+        cmocka_unit_test_setup_teardown(single_products_state_their_rounding, setup, teardown),
         cmocka_unit_test_setup_teardown(long_modes, setup, teardown),
         cmocka_unit_test_setup_teardown(budgets_and_caps_hold, setup, teardown),
         cmocka_unit_test_setup_teardown(requests_that_cannot_be_met_are_named, setup, teardown),
