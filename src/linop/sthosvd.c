@@ -15,7 +15,8 @@
  *   truncates, the plain Gram matrix is used.
  * Arithmetic is f64 or c128 whatever the type of X, so that Gram matrices serve down to relative
  * errors of GRAM_FLOOR * sqrt(eps) ~ 1e-6; below, triangles of QR give the singular values without
- * squaring. */
+ * squaring. Only where the first mode keeps nearly all and the error leaves room for their rounding
+ * are products in f32 (may_be_single). */
 #include <float.h>
 #include <math.h>
 #include <string.h>
