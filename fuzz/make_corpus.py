@@ -77,3 +77,21 @@ if len(sys.argv) > 1:
         target = path("lode", name + ".lode")
         subprocess.run([sys.argv[1], "convert", os.path.join(root, kind), target, "--force"], check=True)
         os.rename(target, path("lode", name))
+    # records: type, axes, lengths, then what stands before the checksum
+    y, z = np.mgrid[0:20, 0:30]
+    field = (np.sin(y / 5) * np.cos(z / 7) + (y * z > 200)).astype("f4")
+    holes = np.where(y > 15, np.nan, field).astype("f8")
+    for method in ("dct", "tucker", "predict", "lossless"):
+        for code, x in ((0, field), (1, holes)):
+            source, target = path("record", "x.npy"), path("record", "x.lode")
+            np.save(source, x)
+            error = [] if method == "lossless" else ["--error", "1e-2:max"]
+            subprocess.run([sys.argv[1], "compress", source, "--method", method, *error, "-o", target, "--force"],
+                           check=True, stderr=subprocess.DEVNULL)
+            with open(target, "rb") as f:
+                data = f.read()
+            n = struct.unpack("<Q", data[:8])[0]
+            start, end = json.loads(data[8:8 + n])["coded.0"]["data_offsets"]
+            put("record", f"{method}{code}", bytes([code, 2, *x.shape]) + data[8 + n + start:8 + n + end - 8])
+            os.remove(source)
+            os.remove(target)

@@ -16,6 +16,7 @@ typedef enum lode_compress_method {
     LODE_COMPRESS_TUCKER,  /* learned basis in every mode */
     LODE_COMPRESS_SVD,     /* learned basis of the last mode only */
     LODE_COMPRESS_DCT,     /* cosines in every mode */
+    LODE_COMPRESS_PREDICT, /* from neighbours that came back already */
     LODE_COMPRESS_LOSSLESS /* every bit kept */
 } lode_compress_method;
 typedef struct lode_compress_opts {
@@ -32,8 +33,9 @@ LODE_API lode_compress_opts lode_compress_defaults(void);
 extern LODE_API const lode_op lode_op_compress;
 
 /** Compresses a dense array to an error or a size: an orthogonal basis for each mode (cosines or
- *  learned), one step for all coefficients, entropy coding with contexts; what comes back is
- *  measured before it is given out.
+ *  learned) and one step for all coefficients, or prediction of each value from neighbours that came
+ *  back already, whichever is shorter; entropy coding with contexts; what comes back is measured
+ *  before it is given out.
  *  ctx    in   one per thread                  o     in  start from lode_compress_defaults()
  *  X      in   any shape, any type but packed blocks: array or source (rewindable)
  *  model  out  coded.0, coded.1, ..: one vector of bytes a block; give it to lode_invert,

@@ -89,4 +89,45 @@ lode_status lode_i_record_read_f64(lode_ctx *ctx, lode_record *r, double *v); /*
 /* a view */
 lode_status lode_i_record_read_bytes(lode_ctx *ctx, lode_record *r, lode_array *stream);
 
+/* ---- local prediction with feedback; x: contiguous f32 or f64 ---- */
+
+/* More levels than any length has bits. */
+enum { LODE_PREDICT_LEVELS = 63 };
+
+/** Every value is predicted from values that came back already, and the rest is quantized at once.
+ *  Interpolation: from coarse to fine, values between those known, by lines or cubics along each
+ *  axis, joined by weights; steps are finer on coarse levels, step / min((1 + finer / 8)^level, 1 +
+ *  finest / 8), as errors there spread. Lorenzo: from the corner of the box whose other corners are
+ *  known. Axes in the set `apart` are not predicted along. Both count axes longer than 1. */
+typedef struct lode_predictor {
+    double step; /* of the finest level */
+    bool lorenzo;
+    int finer, finest;
+    uint32_t apart;
+    /* of a level and axis: its weight times 2, plus 1 for cubics; axes beyond 8 share the last */
+    uint8_t rule[LODE_PREDICT_LEVELS][8];
+} lode_predictor;
+/** Chooses the rules from a sample of x, NaN where missing, given the step. */
+lode_status lode_i_predict_fit(lode_ctx *ctx, const lode_array *x, lode_predictor *p);
+typedef struct lode_predicted {
+    lode_array y, symbols, escapes;
+} lode_predicted;
+void lode_i_predicted_free(lode_predicted *r);
+/** Codes x but the set (or NULL) within `bound` of it at every entry (INFINITY: none), dead zone
+ *  `zone` in [0.5, 1). y: new, what will come back, something where missing; symbols: new i32,
+ *  in the order of coding; escapes: new, values that no symbol gives. */
+lode_status lode_i_predict(lode_ctx *ctx, const lode_array *x, const lode_array *set,
+                           const lode_predictor *p, double bound, double zone, lode_predicted *r);
+/** Bytes of the streams it takes, about. */
+lode_status lode_i_predict_estimate(lode_ctx *ctx, const lode_array *x, const lode_predictor *p,
+                                    const lode_predicted *r, double *bytes);
+lode_status lode_i_predict_write(lode_ctx *ctx, const lode_array *x, const lode_predictor *p,
+                                 const lode_predicted *r, lode_record *record);
+/** Fills y, contiguous, of the type and shape that was coded, with the same set (or NULL). */
+lode_status lode_i_predict_read(lode_ctx *ctx, lode_record *record, const lode_array *set,
+                                lode_predictor *p, lode_array *y);
+/** Only goes past it: p, and the bytes of its streams. */
+lode_status lode_i_predict_skip(lode_ctx *ctx, lode_record *record, int ndim, const int64_t *shape,
+                                lode_predictor *p, int64_t *bytes);
+
 #endif

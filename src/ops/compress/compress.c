@@ -4,8 +4,9 @@
  * Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes under a budget of numbers;
  * src/linop/coreshape.c). Departures: cosines compete with learned bases mode by mode; one uniform
  * step and adaptive contexts (src/code) instead of bit planes; bases made orthonormal after
- * decoding, so that their rounding costs no error; missing values; pointwise bounds. Claim tested:
- * the core shape's surrogate. */
+ * decoding, so that their rounding costs no error; missing values; pointwise bounds; blocks with
+ * local structure go by prediction from neighbours instead (src/code/predict.c), whichever is
+ * shorter. Claim tested: the core shape's surrogate. */
 #include <math.h>
 #include <string.h>
 
@@ -18,9 +19,10 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_compress_opts, rank), .min = 1, .max = 1e9,
       .help = LODE_HELP_RANK ", one a mode, of learned bases" },
     { LODE_PARAM(lode_compress_opts, method), .def = LODE_COMPRESS_AUTO,
-      .choices = "auto|tucker|svd|dct|lossless",
+      .choices = "auto|tucker|svd|dct|predict|lossless",
       .help =
-          "bases: the best of all, learned in every mode or the last, cosines; or every bit kept" },
+          "the shortest of all; bases learned in every mode or the last, cosines; prediction from "
+          "neighbours; or every bit kept" },
     { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan",
       .help = LODE_HELP_MISSING "; their places are kept" },
     { LODE_PARAM(lode_compress_opts, block), .min = 1024, .max = 1e12,
@@ -70,7 +72,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     p->flops = 60.0 * (double)X.size * 100;
     p->seconds = 8e-8 * (double)X.size / lode_ctx_threads(ctx) * 4;
     static const char *const names[] = { "best basis a mode", "learned bases", "learned last basis",
-                                         "cosines", "exact" };
+                                         "cosines",           "prediction",    "exact" };
     snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s", names[o->method],
              g.blocks, g.blocks > 1 ? "s" : "");
     return LODE_OK;
@@ -196,6 +198,11 @@ static lode_status set_goal(lode_ctx *ctx, job *j)
         return lode_i_fail(
             ctx, LODE_EUSAGE,
             "compress: options budget and rank both decide the ranks; give one of them");
+    if (o->method == LODE_COMPRESS_PREDICT &&
+        (o->rank.count || o->budget.kind == LODE_BUDGET_PARAMS))
+        return lode_i_fail(
+            ctx, LODE_EUSAGE,
+            "compress: method predict has no bases; leave out rank and budget params");
     if (o->rank.count > 1 && o->rank.count != j->g.ndim)
         return lode_i_fail(ctx, LODE_ESHAPE, "compress: option rank has %d numbers for %d modes",
                            (int)o->rank.count, j->g.ndim);
@@ -481,7 +488,7 @@ const lode_op lode_op_compress = {
     .doi = "10.1109/TVCG.2019.2904063",
     .example = "lode compress data/winds_u.npy --error 1e-2 -o winds.lode",
     .words = "lossy lossless array compression codec error bound rate distortion smaller files "
-             "tthresh sz zfp nan",
+             "tthresh sz zfp nan interpolation lorenzo",
     .params = params,
     .opts_size = sizeof(lode_compress_opts),
     .in = in,

@@ -87,7 +87,7 @@ typedef struct goal {
     lode_rank_spec rank;
 } goal;
 
-enum { RECORD_VERSION = 1, RECORD_EXACT = 0, RECORD_TRANSFORM = 1 };
+enum { RECORD_VERSION = 1, RECORD_EXACT = 0, RECORD_TRANSFORM = 1, RECORD_PREDICT = 2 };
 
 /** A block on its way. */
 typedef struct block_task {
@@ -105,6 +105,18 @@ lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_arra
                              const lode_array *block, lode_diff *diff);
 lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block,
                             lode_array *coded, lode_diff *diff);
+
+/** What every record begins with. */
+lode_status compress_head(lode_ctx *ctx, const block_task *t, int64_t kind, lode_record *r);
+
+/** By local prediction; *met: the goal is met, in fewer bytes than the rival (or NULL) takes, with
+ *  less error where bytes are the goal. Gives up early where a sample says that it will not be. */
+typedef struct predict_rival {
+    double bytes, sumsq;
+} predict_rival;
+lode_status compress_predict(lode_ctx *ctx, const block_task *t, const lode_array *block,
+                             const predict_rival *rival, lode_array *coded, lode_diff *diff,
+                             bool *met);
 
 lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block,
                            lode_array *coded);
@@ -137,7 +149,7 @@ lode_status compress_limit(lode_ctx *ctx, const lode_array *coded, int64_t *limi
 lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x, lode_array *y);
 /** What is in a record, without decoding it. */
 typedef struct record_info {
-    bool exact;
+    bool exact, predicted, lorenzo;
     int modes;
     basis_kind kind[LODE_MAX_NDIM];
     int64_t columns[LODE_MAX_NDIM], core_bytes, basis_bytes, mask_bytes, correction_bytes;

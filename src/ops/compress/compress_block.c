@@ -24,7 +24,7 @@ typedef struct attempt {
     lode_quantizer z;
 } attempt;
 
-static lode_status write_head(lode_ctx *ctx, const block_task *t, int64_t kind, lode_record *r)
+lode_status compress_head(lode_ctx *ctx, const block_task *t, int64_t kind, lode_record *r)
 {
     lode_status st = LODE_OK;
     lode_array mask = { 0 };
@@ -169,7 +169,7 @@ static lode_status code_once(lode_ctx *ctx, const block_task *t, const choice *c
     lode_record r = { 0 };
     lode_array q = { 0 };
     LODE_TRY(lode_i_quantize(ctx, &c->core, &a->z, &q));
-    LODE_TRY(write_head(ctx, t, RECORD_TRANSFORM, &r));
+    LODE_TRY(compress_head(ctx, t, RECORD_TRANSFORM, &r));
     LODE_TRY(write_coefficients(ctx, c, &a->z, &q, &r));
     LODE_TRY(write_corrections(ctx, t, c, a, &q, &r));
     LODE_TRY(lode_i_record_end(ctx, &r, coded));
@@ -187,7 +187,7 @@ lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lod
     lode_record r = { 0 };
     lode_array stream = { 0 };
     LODE_TRY(lode_i_encode_exact(ctx, block, &stream));
-    LODE_TRY(write_head(ctx, &t, RECORD_EXACT, &r));
+    LODE_TRY(compress_head(ctx, &t, RECORD_EXACT, &r));
     LODE_TRY(lode_i_record_bytes(ctx, &r, &stream));
     LODE_TRY(lode_i_record_end(ctx, &r, coded));
 done:
@@ -453,8 +453,16 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
 
     const bool hopeless = t->o->method == LODE_COMPRESS_LOSSLESS || t->stats.sumsq == 0 ||
                           t->f.size < 2 || (!(g->sumsq > 0) && !(g->bound > 0) && !g->bytes);
-    if (!hopeless)
+    const lode_compress_method method = t->o->method;
+    const bool ranks = g->params > 0 || g->rank.count > 0;
+    if (!hopeless && method != LODE_COMPRESS_PREDICT)
         LODE_TRY(transform(ctx, t, block, &lossy, diff, &met));
+    if (!hopeless && !ranks && (method == LODE_COMPRESS_PREDICT || method == LODE_COMPRESS_AUTO)) {
+        const predict_rival rival = { met ? (double)lossy.shape[0] : raw, diff->sumsq };
+        bool better = false;
+        LODE_TRY(compress_predict(ctx, t, block, met ? &rival : NULL, &lossy, diff, &better));
+        met = met || better;
+    }
     /* Exact values where nothing else holds the goal, or where they are as short. */
     const bool tight = !met || (double)lossy.shape[0] > 0.4 * raw || raw < 1 << 18;
     if (tight && !(g->params > 0) && !(g->rank.count > 0 && met)) {

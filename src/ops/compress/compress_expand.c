@@ -20,7 +20,7 @@ static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
                            "compress: a record of version %" PRId64 "; this build reads %d",
                            version, (int)RECORD_VERSION);
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, INT64_MAX, &h->limit));
-    LODE_FORWARD(lode_i_record_read_i64(ctx, r, RECORD_EXACT, RECORD_TRANSFORM, &h->kind));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, RECORD_EXACT, RECORD_PREDICT, &h->kind));
     if (h->kind == RECORD_EXACT)
         return LODE_OK;
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->wide));
@@ -101,6 +101,7 @@ lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype s
     head h = { 0 };
     frame f;
     lode_array x = { 0 }, y = { 0 }, stream = { 0 }, set = { 0 };
+    lode_predictor p;
 
     LODE_TRY(lode_i_record_open(ctx, coded, &r));
     LODE_TRY(read_head(ctx, &r, &h));
@@ -112,10 +113,17 @@ lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype s
         goto done;
     }
     LODE_TRY(compress_frame(ctx, stored, h.wide ? LODE_F64 : LODE_F32, ndim, shape, h.folds, &f));
-    LODE_TRY(expand(ctx, &r, &f, &x));
     if (h.missing) {
-        LODE_TRY(lode_array_new(ctx, LODE_BOOL, x.ndim, x.shape, &set));
+        LODE_TRY(lode_array_new(ctx, LODE_BOOL, f.plain, f.shape, &set));
         LODE_TRY(lode_i_decode_mask(ctx, &h.mask, &set));
+    }
+    if (h.kind == RECORD_PREDICT) {
+        LODE_TRY(lode_array_new(ctx, f.work, f.plain, f.shape, &x));
+        LODE_TRY(lode_i_predict_read(ctx, &r, h.missing ? &set : NULL, &p, &x));
+    } else {
+        LODE_TRY(expand(ctx, &r, &f, &x));
+    }
+    if (h.missing) {
         LODE_TRY(lode_i_missing_put(ctx, &x, &set, h.missing == 2 ? h.value : (double)NAN));
     }
     LODE_TRY(compress_store(ctx, &f, &x, &y));
@@ -179,6 +187,12 @@ lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype sto
         goto done;
     info->mask_bytes = h.missing ? h.mask.shape[0] : 0;
     LODE_TRY(compress_frame(ctx, stored, h.wide ? LODE_F64 : LODE_F32, ndim, shape, h.folds, &f));
+    if (h.kind == RECORD_PREDICT) {
+        lode_predictor p;
+        LODE_TRY(lode_i_predict_skip(ctx, &r, f.plain, f.shape, &p, &info->core_bytes));
+        info->predicted = true, info->lorenzo = p.lorenzo, info->step = p.step;
+        goto done;
+    }
     LODE_TRY(read_quantizer(ctx, &r, &z));
     info->step = z.step;
     info->modes = f.modes;
