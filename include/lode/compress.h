@@ -28,6 +28,10 @@ typedef struct lode_compress_opts {
     lode_missing missing;
     /* values that are coded alone; auto: all up to 128 MiB, else 4 to 64 MiB */
     lode_auto_i64 block;
+    /* 1 to 3: the fast coder; 1 cosines alone, 2 and 3 those, learned bases or prediction; 4 to 8:
+     * modes may differ, the coder that adapts; 9: more tries. What is promised is the same for
+     * all. */
+    int64_t effort;
 } lode_compress_opts;
 LODE_API lode_compress_opts lode_compress_defaults(void);
 extern LODE_API const lode_op lode_op_compress;

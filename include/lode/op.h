@@ -204,6 +204,8 @@ typedef struct lode_op {
                          lode_bundle *result);
     lode_status (*invert)(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                           const lode_part *part, lode_array *out);
+    /* Sizes of the rectangles that invert decodes as a whole; NULL: any part costs its share. */
+    lode_status (*chunk)(lode_ctx *ctx, const lode_bundle *model, int64_t *chunk);
     lode_status (*update)(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                           lode_bundle *result);
     lode_status (*merge)(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,

@@ -48,28 +48,33 @@ void code_bench_free(code_bench *bench)
     lode_i_free(bench);
 }
 
-/* Each level starts as a mixture of geometric distributions around its expectation, so that short
- * chunks need not learn what all data have in common. */
+/* A mixture of geometric distributions around the level's expectation, so that short chunks need not
+ * learn what all data have in common. */
+void code_level_default(uint32_t l, int32_t low[CODE_TOKENS])
+{
+    /* middle of the level in 2^-16, then theta = m / (1 + m) for means m/2 and 3m/2 */
+    const uint64_t n = l < 4 ? 0 : l / 4 + 1;
+    uint64_t m = l < 4 ? (2 * l + 1) << (15 - CODE_UNIT)
+                       : (uint64_t)(2 * (l & 3) + 9) << (16 - CODE_UNIT + n - 3);
+    m >>= n > CODE_UNIT + 1 ? n - CODE_UNIT - 1 : 0;
+    for (uint32_t t = 0; t < CODE_TOKENS; t++) {
+        uint64_t sum = 0;
+        for (uint64_t c = 1; c <= 3; c += 2) {
+            const uint64_t mean = m * c / 2 + 1;
+            const uint64_t theta = (mean << 30) / ((UINT64_C(1) << 16) + mean);
+            uint64_t tail = UINT64_C(1) << 30;
+            for (uint32_t i = 0; i < code_token_first[t]; i++)
+                tail = tail * theta >> 30;
+            sum += (UINT64_C(1) << 30) - tail;
+        }
+        low[t] = (int32_t)(sum >> 7);
+    }
+}
+
 void code_bench_reset(code_bench *bench)
 {
     for (uint32_t l = 0; l < CODE_LEVELS; l++) {
-        /* middle of the level in 2^-16, then theta = m / (1 + m) for means m/2 and 3m/2 */
-        const uint64_t n = l < 4 ? 0 : l / 4 + 1;
-        uint64_t m = l < 4 ? (2 * l + 1) << (15 - CODE_UNIT)
-                           : (uint64_t)(2 * (l & 3) + 9) << (16 - CODE_UNIT + n - 3);
-        m >>= n > CODE_UNIT + 1 ? n - CODE_UNIT - 1 : 0;
-        for (uint32_t t = 0; t < CODE_TOKENS; t++) {
-            uint64_t sum = 0;
-            for (uint64_t c = 1; c <= 3; c += 2) {
-                const uint64_t mean = m * c / 2 + 1;
-                const uint64_t theta = (mean << 30) / ((UINT64_C(1) << 16) + mean);
-                uint64_t tail = UINT64_C(1) << 30;
-                for (uint32_t i = 0; i < code_token_first[t]; i++)
-                    tail = tail * theta >> 30;
-                sum += (UINT64_C(1) << 30) - tail;
-            }
-            bench->level[l].low[t] = (int32_t)(sum >> 7);
-        }
+        code_level_default(l, bench->level[l].low);
         bench->level_seen[l] = 6;
     }
     memset(bench->refined_seen, 0, sizeof bench->refined_seen);
@@ -178,8 +183,8 @@ static bool take_escape(bits *b, uint32_t *v)
 
 /* ---- a chunk: box, words, plain bits ---- */
 
-static void find_box(const code_grid *g, const int64_t *count, const int32_t *symbols,
-                     int64_t first, int64_t *box)
+void code_find_box(const code_grid *g, const int64_t *count, const int32_t *symbols, int64_t first,
+                   int64_t *box)
 {
     int64_t index[CODE_AXES] = { 0 };
     const int last = g->ndim - 1;
@@ -207,6 +212,24 @@ static void find_box(const code_grid *g, const int64_t *count, const int32_t *sy
     }
 }
 
+void code_clear_block(const code_grid *g, const int64_t *count, int64_t first, int32_t *symbols)
+{
+    int64_t index[CODE_AXES] = { 0 }, rows = 1;
+    const int last = g->ndim - 1;
+    for (int k = 0; k < last; k++)
+        rows *= count[k];
+    for (int64_t r = 0; r < rows; r++) {
+        memset(symbols + first, 0, (size_t)count[last] * sizeof *symbols);
+        for (int k = last - 1; k >= 0; k--) {
+            first += g->stride[k];
+            if (++index[k] < count[k])
+                break;
+            first -= count[k] * g->stride[k];
+            index[k] = 0;
+        }
+    }
+}
+
 static uint32_t magnitude_of(int32_t s)
 {
     return s < 0 ? 0 - (uint32_t)s : (uint32_t)s;
@@ -223,7 +246,7 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
     int64_t events = 0, head = 0;
     code_walk w;
 
-    find_box(g, count, symbols, first, box);
+    code_find_box(g, count, symbols, first, box);
     if (box[0] == 0)
         return 0;
     for (int k = 0; k < g->ndim; k++)
@@ -235,7 +258,7 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
     bits b = { .to = plain };
 
     code_bench_reset(bench);
-    code_walk_begin(g, start, count, box, hints, bench, &w);
+    code_walk_begin(g, start, count, box, hints, bench->padded, &w);
     while (code_walk_row(&w, hints, weights, bench)) {
         const int32_t *from = symbols + code_walk_flat(&w, g, first);
         uint32_t *seen = bench->padded + w.at;
@@ -297,28 +320,15 @@ LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint
                                    int64_t size, const code_hints *hints,
                                    const code_weights *weights, code_bench *bench, int32_t *symbols)
 {
-    int64_t start[CODE_AXES], count[CODE_AXES], box[CODE_AXES], index[CODE_AXES] = { 0 }, rows = 1;
+    int64_t start[CODE_AXES], count[CODE_AXES], box[CODE_AXES];
     const int64_t first = code_grid_block(g, block, start, count);
     const uint64_t w1 = weights->weight[1], w2 = weights->weight[2];
     const uint32_t sign = hints->signs, drop = hints->drop;
     const uint8_t *from = bytes, *const end = bytes + size;
-    const int last = g->ndim - 1;
     uint64_t number = 0, x = 0;
     code_walk w;
 
-    for (int k = 0; k < last; k++)
-        rows *= count[k];
-    int64_t flat = first;
-    for (int64_t r = 0; r < rows; r++) {
-        memset(symbols + flat, 0, (size_t)count[last] * sizeof *symbols);
-        for (int k = last - 1; k >= 0; k--) {
-            flat += g->stride[k];
-            if (++index[k] < count[k])
-                break;
-            flat -= count[k] * g->stride[k];
-            index[k] = 0;
-        }
-    }
+    code_clear_block(g, count, first, symbols);
     if (size == 0)
         return true;
     for (int k = 0; k < g->ndim; k++) {
@@ -335,7 +345,7 @@ LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint
     bits b = { .from = words, .end = end };
 
     code_bench_reset(bench);
-    code_walk_begin(g, start, count, box, hints, bench, &w);
+    code_walk_begin(g, start, count, box, hints, bench->padded, &w);
     while (code_walk_row(&w, hints, weights, bench)) {
         int32_t *to = symbols + code_walk_flat(&w, g, first);
         uint32_t *seen = bench->padded + w.at;

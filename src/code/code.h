@@ -12,10 +12,15 @@
 /** Codes a contiguous i32 array: magnitudes by adaptive context (marginals of each axis, which are
  *  stored, and neighbours already coded), rANS, in blocks of at most 2^16 symbols. out: new. */
 lode_status lode_i_encode(lode_ctx *ctx, const lode_array *symbols, lode_array *out);
-/** Fills a contiguous i32 array of the shape that was coded. */
+/** The same at some four times the speed both ways, for some percent more bytes:
+ *  contexts from the marginals and earlier rows alone, distributions counted once for the whole. */
+lode_status lode_i_encode_fast(lode_ctx *ctx, const lode_array *symbols, lode_array *out);
+/** Fills a contiguous i32 array of the shape that was coded, either way. */
 lode_status lode_i_decode(lode_ctx *ctx, const lode_array *coded, lode_array *symbols);
 /** Bytes that lode_i_encode would give, from a sample of blocks where there are many. */
 lode_status lode_i_encode_estimate(lode_ctx *ctx, const lode_array *symbols, double *bytes);
+/** Bytes that lode_i_encode_fast would give, from its first pass: within a percent or 100 bytes. */
+lode_status lode_i_encode_fast_estimate(lode_ctx *ctx, const lode_array *symbols, double *bytes);
 /** Extent from the origin along each axis that holds all nonzero symbols. */
 void lode_i_symbols_box(const lode_array *symbols, int64_t *box);
 /** A set of positions (missing values): a contiguous bool array, coded as runs in flat order or as

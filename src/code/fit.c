@@ -2,17 +2,36 @@
  * by which they and the coded neighbours predict a magnitude. */
 #include <math.h>
 
-#include "code/model.h"
+#include "code/fast.h"
 
 typedef struct marginals {
     const code_grid *g;
     const int32_t *symbols;
     const int64_t *first;
-    int64_t length;    /* of all axes together */
-    uint64_t *sum;     /* one table a worker: integers, so that their total has no order */
-    uint32_t *largest; /* one a worker */
-    uint8_t *negative; /* one a worker */
+    int64_t length;     /* of all axes together */
+    uint64_t *sum;      /* one table a worker: integers, so that their total has no order */
+    uint32_t *largest;  /* one a worker */
+    uint32_t *negative; /* one a worker: 1 or 0 */
 } marginals;
+
+/* Adds the magnitudes of a row to those along it; returns their sum. */
+LODE_CLONES static uint64_t add_row(const int32_t *restrict symbols, int64_t n,
+                                    uint64_t *restrict along, uint32_t *largest, uint32_t *negative)
+{
+    uint64_t row = 0;
+    uint32_t most = *largest, minus = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const uint32_t s = (uint32_t)symbols[i], sign = s >> 31;
+        const uint32_t a = (s ^ (0 - sign)) + sign;
+        most = a > most ? a : most;
+        minus |= sign;
+        along[i] += a;
+        row += a;
+    }
+    *largest = most;
+    *negative |= minus;
+    return row;
+}
 
 static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
 {
@@ -28,19 +47,8 @@ static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
     for (int k = 0; k < last; k++)
         rows *= count[k];
     for (int64_t r = 0; r < rows; r++) {
-        uint64_t row = 0;
-        uint32_t largest = m->largest[worker];
-        bool negative = false;
-        for (int64_t i = 0; i < count[last]; i++) {
-            const int32_t s = m->symbols[flat + i];
-            const uint32_t a = s < 0 ? 0 - (uint32_t)s : (uint32_t)s;
-            largest = a > largest ? a : largest;
-            negative |= s < 0;
-            along[i] += a;
-            row += a;
-        }
-        m->largest[worker] = largest;
-        m->negative[worker] |= negative;
+        const uint64_t row = add_row(m->symbols + flat, count[last], along, &m->largest[worker],
+                                     &m->negative[worker]);
         for (int k = 0; k < last; k++)
             sum[m->first[k] + start[k] + index[k]] += row;
         for (int k = last - 1; k >= 0; k--) {
@@ -76,7 +84,7 @@ static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *s
     }
     LODE_TRY(lode_i_calloc(ctx, (size_t)(m.length * workers) * sizeof *m.sum, (void **)&m.sum));
     LODE_TRY(lode_i_calloc(ctx, (size_t)workers * sizeof *m.largest, (void **)&m.largest));
-    LODE_TRY(lode_i_calloc(ctx, (size_t)workers, (void **)&m.negative));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)workers * sizeof *m.negative, (void **)&m.negative));
     LODE_TRY(lode_i_parallel(ctx, g->blocks, add_block, &m));
     for (int w = 0; w < workers; w++) {
         largest = m.largest[w] > largest ? m.largest[w] : largest;
@@ -86,7 +94,10 @@ static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *s
     }
     for (int64_t i = 0; i < g->shape[0]; i++)
         total += (double)m.sum[hints->first[0] + i];
-    hints->drop = largest >> 22 ? (uint32_t)(code_log2(largest) - 21) : 0;
+    if (hints->fast) /* most magnitudes within what contexts tell apart */
+        hints->drop = total >= 64 * size ? (uint32_t)(ilogb(total / size) - 5) : 0;
+    else
+        hints->drop = largest >> 22 ? (uint32_t)(code_log2(largest) - 21) : 0;
     hints->base = total > 0 ? (int32_t)lrint(octaves4(ldexp(total / size, -(int)hints->drop))) : 0;
     hints->base = hints->base < -64 ? -64 : hints->base;
     /* Worth their bytes only where each level serves many symbols. */
@@ -107,7 +118,7 @@ done:
 
 /* ---- weights: least squares relative to the expectation, all weights nonnegative ---- */
 
-enum { SAMPLES = 1 << 16, BLOCKS = 24 };
+enum { SAMPLES = 1 << 16, FEWER = 1 << 13, BLOCKS = 24, FEW = 12 };
 
 static double expectation(const float *f, const double *weight)
 {
@@ -162,9 +173,11 @@ lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, 
 
     LODE_TRY(fit_hints(ctx, g, symbols, hints));
     LODE_TRY(code_bench_new(ctx, g, &bench));
-    LODE_TRY(LODE_NEW(ctx, (int64_t)SAMPLES * (CODE_FEATURES + 1), &sample));
-    const int64_t used = lode_i_min(g->blocks, BLOCKS);
-    for (int64_t u = 0; u < used && n < SAMPLES; u++) {
+    const int64_t samples = hints->fast ? FEWER : SAMPLES;
+    LODE_TRY(LODE_NEW(ctx, samples * (CODE_FEATURES + 1), &sample));
+    const int64_t used = hints->fast ? lode_i_min(lode_i_ceil_div(g->blocks, 4), FEW)
+                                     : lode_i_min(g->blocks, BLOCKS);
+    for (int64_t u = 0; u < used && n < samples; u++) {
         int64_t start[CODE_AXES], count[CODE_AXES], size = 1;
         const int64_t block = (2 * u + 1) * g->blocks / (2 * used);
         const int64_t first = code_grid_block(g, block, start, count);
@@ -172,22 +185,26 @@ lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, 
         for (int k = 0; k < g->ndim; k++)
             size *= count[k];
         /* Every stride-th symbol; the stride is odd so that it meets all columns. */
-        const int64_t step = lode_i_max(1, size * used / SAMPLES) | 1;
+        const int64_t step = lode_i_max(1, size * used / samples) | 1;
         int64_t phase = 0;
-        code_walk_begin(g, start, count, count, hints, bench, &w);
+        code_walk_begin(g, start, count, count, hints, bench->padded, &w);
         while (code_walk_row(&w, hints, NULL, bench)) {
             const int32_t *from = symbols + code_walk_flat(&w, g, first);
             uint32_t *seen = bench->padded + w.at;
             const int64_t row = w.count[w.ndim - 1];
             for (int64_t i = 0; i < row; i++) {
                 const int32_t s = from[i];
-                seen[i] = code_seen(s < 0 ? 0 - (uint32_t)s : (uint32_t)s, hints->drop);
+                const uint32_t magnitude = s < 0 ? 0 - (uint32_t)s : (uint32_t)s;
+                seen[i] = hints->fast ? fast_seen(magnitude, hints->drop)
+                                      : code_seen(magnitude, hints->drop);
             }
             int64_t i = phase;
-            for (; i < row && n < SAMPLES; i += step) {
+            for (; i < row && n < samples; i += step) {
                 uint32_t f[CODE_FEATURES];
                 float *to = sample + n++ * (CODE_FEATURES + 1);
                 code_walk_features(&w, bench, i, f);
+                if (hints->fast) /* those of the row itself come too late */
+                    f[1] = f[2] = 0;
                 for (int k = 0; k < CODE_FEATURES; k++)
                     to[k] = (float)f[k];
                 to[CODE_FEATURES] = (float)seen[i];
@@ -198,7 +215,8 @@ lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, 
     solve(sample, n, weight);
     for (int k = 0; k < CODE_FEATURES; k++) {
         const double w = weight[k] * (1 << CODE_WEIGHT_BITS);
-        weights->weight[k] = (uint32_t)(w < 1023 ? lrint(w) : 1023);
+        const double most = hints->fast ? FAST_WEIGHT : 1023;
+        weights->weight[k] = (uint32_t)lrint(fmin(w, most));
     }
 done:
     code_bench_free(bench);

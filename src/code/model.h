@@ -42,6 +42,7 @@ int64_t code_grid_block(const code_grid *g, int64_t b, int64_t *start, int64_t *
  *  level[first[k]]... */
 typedef struct code_hints {
     bool present, signs; /* signs: some symbol is negative */
+    bool fast;           /* for the fast coder, which sees a smaller range */
     int64_t first[CODE_AXES];
     int32_t *level; /* sum of the axes' lengths, owned by the stream */
     int32_t base;
@@ -77,7 +78,10 @@ void code_bench_free(code_bench *bench);
 void code_bench_reset(code_bench *bench);
 
 /** A walk over the rows of a block, within the box that holds all its nonzero symbols. */
-enum { CODE_WALK = CODE_AXES + 2 }; /* axes of a walk: at least 3 */
+enum {
+    CODE_WALK = CODE_AXES + 2, /* axes of a walk: at least 3 */
+    CODE_EXPECTED = 128        /* levels that are told apart: from -5 on */
+};
 typedef struct code_walk {
     int ndim;
     int64_t count[CODE_WALK];        /* of the box */
@@ -86,14 +90,24 @@ typedef struct code_walk {
     const int32_t *level[CODE_WALK]; /* hints from the block's start on; NULL: none */
     int64_t rows;
     int64_t at; /* first symbol of the present row, in the padded block */
+    uint32_t expected[CODE_EXPECTED];
 } code_walk;
 /** Values that the padded block and its rows can need. */
 void code_walk_size(const code_grid *g, int64_t *padded, int64_t *row);
 /** Fills the border with what the hints expect and stands before the first row. */
 void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *count,
-                     const int64_t *box, const code_hints *hints, code_bench *bench, code_walk *w);
-/** Goes to the next row (false past the last) and prepares bench->hint and, given weights,
- *  bench->partial. */
+                     const int64_t *box, const code_hints *hints, uint32_t *padded, code_walk *w);
+/** Goes to the next row: false past the last. */
+bool code_walk_next(code_walk *w);
+/** Sum of the base level and those of the present row's place on all axes but the last. */
+int32_t code_walk_level(const code_walk *w, const code_hints *hints);
+/** 2^(level / 4) in the model's units, level 0 being one unit; capped. */
+static inline uint32_t code_expected(const code_walk *w, int32_t level)
+{
+    const int32_t at = level + 5 < 0 ? 0 : level + 5;
+    return w->expected[at < CODE_EXPECTED ? at : CODE_EXPECTED - 1];
+}
+/** The same, and prepares bench->hint and, given weights, bench->partial. */
 bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights,
                    code_bench *bench);
 /** The features of symbol i of the present row, for the fit of the weights. */
@@ -106,13 +120,34 @@ int64_t code_walk_flat(const code_walk *w, const code_grid *g, int64_t first);
 int64_t code_put_number(uint8_t *to, uint64_t v);
 bool code_take_number(const uint8_t **from, const uint8_t *end, uint64_t *v);
 
+/** Extent from the block's start along each axis that holds its nonzero symbols; box[0] = 0: there
+ *  are none. */
+void code_find_box(const code_grid *g, const int64_t *count, const int32_t *symbols, int64_t first,
+                   int64_t *box);
+/** Writes zeros over a block. */
+void code_clear_block(const code_grid *g, const int64_t *count, int64_t first, int32_t *symbols);
+/** What a level expects of its tokens: lower cumulative counts out of 2^24. */
+void code_level_default(uint32_t level, int32_t low[CODE_TOKENS]);
+
+/* ---- streams: what both coders share; a checksum of 4 bytes ties a header to its shape ---- */
+
+enum { CODE_CHECK = 4 };
+uint64_t code_shape_seed(const code_grid *g, int version);
+uint32_t code_check_of(const uint8_t *bytes, int64_t size, uint64_t seed);
+void code_put_check(uint8_t *to, uint32_t v);
+uint32_t code_get_check(const uint8_t *from);
+/** Levels of the hints as differences along their axis, in units of half an octave, and back. */
+int64_t code_hint_length(const code_grid *g);
+void code_hint_deltas(const code_grid *g, const code_hints *hints, int32_t *delta);
+void code_hint_levels(const code_grid *g, code_hints *hints, const int32_t *delta);
+
 /** A whole stream, out new. */
 lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape,
                         lode_array *out);
 lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape,
                         int32_t *symbol);
 
-/** Fits hints and weights to the symbols: floating point, so only the encoder does it and stores
+/** Fits hints and weights (hints->fast: for the fast coder) to the symbols: floating point, so only the encoder does it and stores
  *  what it found. */
 lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, code_hints *hints,
                      code_weights *weights);

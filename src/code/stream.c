@@ -2,9 +2,9 @@
  * docs/format.md. */
 #include <string.h>
 
-#include "code/model.h"
+#include "code/fast.h"
 
-enum { VERSION = 1, HAS_HINTS = 1, HAS_SIGNS = 2, HEAD = 128, CHECK = 4 };
+enum { VERSION = 1, HAS_HINTS = 1, HAS_SIGNS = 2, HEAD = 128, CHECK = CODE_CHECK };
 
 typedef struct stream {
     code_grid grid;
@@ -52,53 +52,44 @@ static lode_status bench_of(lode_ctx *ctx, stream *s, code_bench **bench)
 }
 
 /* Ties a header to the shape it was made for. */
-static uint64_t shape_seed(const code_grid *g)
+uint64_t code_shape_seed(const code_grid *g, int version)
 {
-    return lode_i_checksum(g->shape, (size_t)g->ndim * sizeof *g->shape, VERSION);
+    return lode_i_checksum(g->shape, (size_t)g->ndim * sizeof *g->shape, (uint64_t)version);
 }
 
-static uint32_t check_of(const uint8_t *bytes, int64_t size, uint64_t seed)
+uint32_t code_check_of(const uint8_t *bytes, int64_t size, uint64_t seed)
 {
     return (uint32_t)lode_i_checksum(bytes, (size_t)size, seed);
 }
 
-static void put_check(uint8_t *to, uint32_t v)
+void code_put_check(uint8_t *to, uint32_t v)
 {
     for (int k = 0; k < CHECK; k++)
         to[k] = (uint8_t)(v >> 8 * k);
 }
 
-static uint32_t get_check(const uint8_t *from)
+uint32_t code_get_check(const uint8_t *from)
 {
     return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
 }
 
-/* Levels as differences along their axis, in units of half an octave. */
-static void hint_deltas(const stream *s, int64_t length, int32_t *delta)
+void code_hint_deltas(const code_grid *g, const code_hints *hints, int32_t *delta)
 {
-    for (int k = 0; k < s->grid.ndim; k++)
-        delta[s->hints.first[k]] = s->hints.level[s->hints.first[k]] / 2;
-    for (int64_t i = 0, k = 0; i < length; i++) {
-        if (k < s->grid.ndim && i == s->hints.first[k])
-            k++;
-        else
-            delta[i] = (s->hints.level[i] - s->hints.level[i - 1]) / 2;
-    }
+    for (int k = 0; k < g->ndim; k++)
+        for (int64_t i = 0, f = hints->first[k]; i < g->shape[k]; i++)
+            delta[f + i] = (hints->level[f + i] - (i ? hints->level[f + i - 1] : 0)) / 2;
 }
 
-static void hint_levels(stream *s, int64_t length, const int32_t *delta)
+void code_hint_levels(const code_grid *g, code_hints *hints, const int32_t *delta)
 {
-    for (int64_t i = 0, k = 0; i < length; i++) {
-        int64_t level = 2 * (int64_t)delta[i];
-        if (k < s->grid.ndim && i == s->hints.first[k])
-            k++;
-        else
-            level += s->hints.level[i - 1];
-        s->hints.level[i] = (int32_t)(level < -512 ? -512 : level > 512 ? 512 : level);
-    }
+    for (int k = 0; k < g->ndim; k++)
+        for (int64_t i = 0, f = hints->first[k]; i < g->shape[k]; i++) {
+            const int64_t level = 2 * (int64_t)delta[f + i] + (i ? hints->level[f + i - 1] : 0);
+            hints->level[f + i] = (int32_t)(level < -512 ? -512 : level > 512 ? 512 : level);
+        }
 }
 
-static int64_t hint_length(const code_grid *g)
+int64_t code_hint_length(const code_grid *g)
 {
     int64_t length = 0;
     for (int k = 0; k < g->ndim; k++)
@@ -135,13 +126,13 @@ lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const in
     int64_t at = 0;
 
     LODE_TRY(stream_new(ctx, ndim, shape, &s));
-    const int64_t length = hint_length(&s.grid);
+    const int64_t length = code_hint_length(&s.grid);
     s.symbols = (int32_t *)(uintptr_t)symbol;
     if (s.grid.blocks)
         LODE_TRY(code_fit(ctx, &s.grid, symbol, &s.hints, &s.weights));
     if (s.hints.present) {
         LODE_TRY(LODE_NEW(ctx, length, &delta));
-        hint_deltas(&s, length, delta);
+        code_hint_deltas(&s.grid, &s.hints, delta);
         LODE_TRY(code_encode(ctx, delta, 1, &length, &levels));
     }
     LODE_TRY(lode_i_parallel(ctx, s.grid.blocks, encode_block, &s));
@@ -167,12 +158,12 @@ lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const in
     LODE_TRY(lode_i_vector_new(ctx, LODE_U8, at + CHECK + total, &result));
     uint8_t *to = lode_i_at(&result, 0);
     memcpy(to, head, (size_t)at);
-    put_check(to + at, check_of(head, at, shape_seed(&s.grid)));
+    code_put_check(to + at, code_check_of(head, at, code_shape_seed(&s.grid, VERSION)));
     to += at + CHECK;
     for (int64_t b = 0; b < s.grid.blocks; b++) {
         if (!s.size[b])
             continue;
-        put_check(to, check_of(s.chunk[b], s.size[b], (uint64_t)b));
+        code_put_check(to, code_check_of(s.chunk[b], s.size[b], (uint64_t)b));
         memcpy(to + CHECK, s.chunk[b], (size_t)s.size[b]);
         to += CHECK + s.size[b];
     }
@@ -194,8 +185,8 @@ static lode_status decode_block(lode_ctx *ctx, int64_t b, void *data)
     stream *s = data;
     code_bench *bench = NULL;
     LODE_FORWARD(bench_of(ctx, s, &bench));
-    const bool good = !s->size[b] || get_check(s->chunk[b] - CHECK) ==
-                                         check_of(s->chunk[b], s->size[b], (uint64_t)b);
+    const bool good = !s->size[b] || code_get_check(s->chunk[b] - CHECK) ==
+                                         code_check_of(s->chunk[b], s->size[b], (uint64_t)b);
     if (!good || !code_chunk_decode(&s->grid, b, s->chunk[b], s->size[b], &s->hints, &s->weights,
                                     bench, s->symbols))
         return lode_i_fail(ctx, LODE_EFORMAT, "coded chunk %" PRId64 " of %" PRId64 " is damaged",
@@ -213,9 +204,11 @@ lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const 
 
     LODE_REQUIRE(coded->dtype == LODE_U8 && coded->ndim == 1 && lode_array_is_contiguous(coded),
                  LODE_EFORMAT, "a coded stream must be a contiguous vector of bytes");
+    if (coded->shape[0] > 0 && *(const uint8_t *)coded->data == FAST_VERSION)
+        return fast_decode(ctx, coded, ndim, shape, symbol);
     LODE_TRY(stream_new(ctx, ndim, shape, &s));
     const uint8_t *const begin = coded->data, *const end = begin + coded->shape[0], *at = begin + 2;
-    const int64_t length = hint_length(&s.grid);
+    const int64_t length = code_hint_length(&s.grid);
     static const char damaged[] = "the header of a coded stream is damaged (%" PRId64 " bytes)";
 
     LODE_REQUIRE(coded->shape[0] >= 2 + CHECK, LODE_EFORMAT, damaged, coded->shape[0]);
@@ -241,7 +234,7 @@ lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const 
         const lode_array levels = lode_array_wrap((uint8_t *)(uintptr_t)at, LODE_U8, 1, &extra);
         LODE_TRY(LODE_NEW(ctx, length, &delta));
         LODE_TRY(code_decode(ctx, &levels, 1, &length, delta));
-        hint_levels(&s, length, delta);
+        code_hint_levels(&s.grid, &s.hints, delta);
         at += extra;
     }
     int64_t total = 0;
@@ -253,7 +246,8 @@ lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const 
         LODE_REQUIRE(total <= coded->shape[0], LODE_EFORMAT, damaged, coded->shape[0]);
     }
     LODE_REQUIRE(end - at == total + CHECK &&
-                     get_check(at) == check_of(begin, at - begin, shape_seed(&s.grid)),
+                     code_get_check(at) ==
+                         code_check_of(begin, at - begin, code_shape_seed(&s.grid, VERSION)),
                  LODE_EFORMAT, damaged, coded->shape[0]);
     at += CHECK;
     for (int64_t b = 0; b < s.grid.blocks; b++) {
@@ -368,7 +362,7 @@ lode_status lode_i_encode_estimate(lode_ctx *ctx, const lode_array *symbols, dou
     LODE_TRY(lode_i_parallel(ctx, drawn, draw_block, &e));
     for (int64_t i = 0; i < drawn; i++)
         sum += (double)e.bytes[i] / e.weight[block[i]];
-    *bytes = (double)(HEAD + s.grid.blocks + hint_length(&s.grid) / 4) +
+    *bytes = (double)(HEAD + s.grid.blocks + code_hint_length(&s.grid) / 4) +
              (drawn ? sum / (double)drawn * total : 0);
 done:
     stream_free(ctx, &s);

@@ -70,14 +70,14 @@ void code_walk_size(const code_grid *g, int64_t *padded, int64_t *row)
     *row = g->side[g->ndim - 1] + 3;
 }
 
-/* 2^(level / 4) in the model's units, level 0 being one unit. */
-static uint32_t expected(int32_t level)
+static uint32_t expected(const code_hints *hints, int32_t level)
 {
     static const uint32_t quarter[4] = { 256, 304, 362, 431 };
+    const int32_t most = 4 * (hints->fast ? 17 : 30);
     if (level <= 0)
         return level < -4 ? 0 : 1;
-    if (level > 4 * 30)
-        level = 4 * 30;
+    if (level > most)
+        level = most;
     return (uint32_t)(((uint64_t)quarter[level & 3] << (level >> 2)) >> 8);
 }
 
@@ -90,12 +90,14 @@ static int32_t level_at(const code_walk *w, int axis, int64_t i)
 }
 
 void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *count,
-                     const int64_t *box, const code_hints *hints, code_bench *bench, code_walk *w)
+                     const int64_t *box, const code_hints *hints, uint32_t *padded, code_walk *w)
 {
     const int ndim = g->ndim < 3 ? 3 : g->ndim, made = ndim - g->ndim, last = ndim - 1;
     int64_t stride = 1, index[CODE_WALK];
 
     *w = (code_walk){ .ndim = ndim, .rows = -1 };
+    for (int32_t l = 0; l < CODE_EXPECTED; l++)
+        w->expected[l] = expected(hints, l - 5);
     for (int k = last; k >= 0; k--) {
         const int64_t n = k < made ? 1 : box[k - made];
         w->count[k] = n;
@@ -118,13 +120,16 @@ void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *co
             level += level_at(w, k, index[k]);
         }
         const bool zero = box[g->ndim - 1] < count[g->ndim - 1];
-        uint32_t *row = bench->padded + at;
+        uint32_t *row = padded + at;
         const int64_t n = w->count[last];
-        row[0] = row[1] = beyond ? 0 : expected(level + level_at(w, last, 0));
-        row[n + 2] = beyond || zero ? 0 : expected(level + level_at(w, last, n - 1));
-        if (!inside)
+        row[0] = row[1] = beyond ? 0 : code_expected(w, level + level_at(w, last, 0));
+        row[n + 2] = beyond || zero ? 0 : code_expected(w, level + level_at(w, last, n - 1));
+        if (!inside && (beyond || !w->level[last]))
+            for (int64_t i = 0, e = beyond ? 0 : code_expected(w, level); i < n; i++)
+                row[i + 2] = (uint32_t)e;
+        else if (!inside)
             for (int64_t i = 0; i < n; i++)
-                row[i + 2] = beyond ? 0 : expected(level + level_at(w, last, i));
+                row[i + 2] = code_expected(w, level + w->level[last][i]);
         at += n + 3;
         for (int k = last - 1; k >= 0; k--) {
             if (++index[k] < w->count[k] + after(k, ndim))
@@ -134,18 +139,14 @@ void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *co
     }
 }
 
-LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights,
-                               code_bench *bench)
+bool code_walk_next(code_walk *w)
 {
     const int last = w->ndim - 1;
-    const int64_t n = w->count[last];
-    int32_t level = hints->base;
-
     if (w->rows < 0) {
         w->rows = 1;
         for (int k = 0; k < last; k++)
             w->rows *= w->count[k];
-        w->rows *= n > 0;
+        w->rows *= w->count[last] > 0;
         w->at = 0;
         for (int k = 0; k <= last; k++)
             w->at += before(k, w->ndim) * w->stride[k];
@@ -159,15 +160,31 @@ LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code
             w->index[k] = 0;
         }
     }
-    if (w->rows <= 0)
-        return false;
-    for (int k = 0; k < last; k++)
+    return w->rows > 0;
+}
+
+int32_t code_walk_level(const code_walk *w, const code_hints *hints)
+{
+    int32_t level = hints->base;
+    for (int k = 0; k < w->ndim - 1; k++)
         level += level_at(w, k, w->index[k]);
+    return level;
+}
+
+LODE_CLONES bool code_walk_row(code_walk *w, const code_hints *hints, const code_weights *weights,
+                               code_bench *bench)
+{
+    const int last = w->ndim - 1;
+    const int64_t n = w->count[last];
+
+    if (!code_walk_next(w))
+        return false;
+    const int32_t level = code_walk_level(w, hints);
     if (w->level[last])
         for (int64_t i = 0; i < n; i++)
-            bench->hint[i] = expected(level + w->level[last][i]);
+            bench->hint[i] = code_expected(w, level + w->level[last][i]);
     else
-        for (int64_t i = 0, h = expected(level); i < n; i++)
+        for (int64_t i = 0, h = code_expected(w, level); i < n; i++)
             bench->hint[i] = (uint32_t)h;
     if (!weights)
         return true;

@@ -196,6 +196,8 @@ lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model, lode_sou
                       .close = close_model,
                       .data = copy };
     memcpy(s.shape, model->meta.shape, sizeof s.shape);
+    if (op->chunk)
+        LODE_TRY(op->chunk(ctx, model, s.chunk));
     *out = s;
     copy = NULL;
 done:

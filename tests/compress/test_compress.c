@@ -524,6 +524,45 @@ static void every_failing_allocation_is_survived(void **state)
     lode_ctx_free(&f.ctx);
 }
 
+/* Effort changes time and size, never a promise; the fast coder's streams are a few percent longer,
+ * more tries never make them so. */
+static void every_effort_holds_the_bounds(void **state)
+{
+    fix *f = *state;
+    const int64_t shape[] = { 20, 15, 32 };
+    int64_t size[10] = { 0 };
+    make_field(f, LODE_F32, 3, shape, 2, 0.01);
+    for (f->o.effort = 1; f->o.effort <= 9; f->o.effort++) {
+        f->o.error = lode_error_rel(1e-3);
+        const found relative = shrink(f);
+        size[f->o.effort] = stored(&f->m);
+        assert_le(relative.sumsq, 1e-6 * relative.norm2);
+        f->o.error = (lode_error_spec){ .kind = LODE_ERROR_MAX, .value = 0.05 };
+        assert_le(shrink(f).maxabs, 0.05);
+    }
+    assert_le(size[2], 1.1 * (double)size[5]);
+    assert_true(size[2] == size[3] && size[4] == size[5] && size[5] == size[8]);
+    assert_le(size[9], size[8]);
+    f->o.effort = 0;
+    assert_status(&f->ctx, lode_compress(&f->ctx, &f->o, lode_from_array(&f->x), &f->m, &f->c),
+                  LODE_EPARAM);
+}
+
+/* A reader that goes by the source's chunks decodes each block once. */
+static void a_source_names_its_blocks(void **state)
+{
+    fix *f = *state;
+    const int64_t shape[] = { 40, 30, 64 };
+    lode_source s = { 0 };
+    make_field(f, LODE_F32, 3, shape, 2, 0.01);
+    f->o.block = (lode_auto_i64){ .given = true, .value = 10 * 30 * 64 };
+    shrink(f);
+    assert_int_equal(f->m.count, 4);
+    assert_ok(&f->ctx, lode_invert_source(&f->ctx, &f->m, &s));
+    assert_true(s.chunk[0] == 10 && s.chunk[1] == 30 && s.chunk[2] == 64);
+    lode_source_close(&s);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -544,6 +583,8 @@ int main(void)
         TEST(every_method_holds_the_error),
         TEST(damage_and_lies_are_found),
         TEST(figures_are_drawn),
+        TEST(every_effort_holds_the_bounds),
+        TEST(a_source_names_its_blocks),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

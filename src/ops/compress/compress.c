@@ -27,6 +27,9 @@ static const lode_param params[] = {
       .help = LODE_HELP_MISSING "; their places are kept" },
     { LODE_PARAM(lode_compress_opts, block), .min = 1024, .max = 1e12,
       .help = "values coded alone; less takes less memory and gives larger files" },
+    { LODE_PARAM(lode_compress_opts, effort), .def = 5, .min = 1, .max = 9,
+      .help = "speed against size: 1 cosines and the fast coder, 2 and 3 the better of cosines and "
+              "learned bases, 4 to 8 bases mode by mode and the adaptive coder, 9 more tries" },
     { 0 },
 };
 static const lode_port in[] = {
@@ -73,8 +76,10 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     p->seconds = 8e-8 * (double)X.size / lode_ctx_threads(ctx) * 4;
     static const char *const names[] = { "best basis a mode", "learned bases", "learned last basis",
                                          "cosines",           "prediction",    "exact" };
-    snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s", names[o->method],
-             g.blocks, g.blocks > 1 ? "s" : "");
+    const bool quick = o->method == LODE_COMPRESS_AUTO && o->effort <= EFFORT_COSINES;
+    const lode_compress_method method = quick ? LODE_COMPRESS_DCT : o->method;
+    snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s", names[method], g.blocks,
+             g.blocks > 1 ? "s" : "");
     return LODE_OK;
 }
 
@@ -497,6 +502,7 @@ const lode_op lode_op_compress = {
     .plan = plan,
     .run = run,
     .invert = compress_invert,
+    .chunk = compress_chunk,
     .verify = compress_verify,
     .plot = compress_plot,
 };

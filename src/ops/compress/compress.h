@@ -89,6 +89,10 @@ typedef struct goal {
 
 enum { RECORD_VERSION = 1, RECORD_EXACT = 0, RECORD_TRANSFORM = 1, RECORD_PREDICT = 2 };
 
+/* Efforts up to this take the fast coder; up to the other, cosines alone; from the last on, every
+ * try that may pay. */
+enum { EFFORT_FAST = 3, EFFORT_COSINES = 1, EFFORT_ALL = 9 };
+
 /** A block on its way. */
 typedef struct block_task {
     const lode_compress_opts *o;
@@ -135,10 +139,15 @@ typedef struct choice {
 void choice_free(choice *c);
 lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq,
                             choice *c);
-/** The step at which the squared error of the coefficients comes to sumsq, and the quantizer
- *  there. */
-lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, lode_quantizer *z,
-                          double *bits);
+/** Symbols of a block by the coder that the effort asks for, and how long that would be. */
+lode_status compress_symbols(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *q,
+                             lode_array *stream);
+lode_status compress_symbols_estimate(lode_ctx *ctx, const lode_compress_opts *o,
+                                      const lode_array *q, double *bytes);
+/** The step at which the squared error of the coefficients comes to sumsq (reached: what it is there),
+ *  and the quantizer. guess: where to look first; 0: anywhere. */
+lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, double guess,
+                          lode_quantizer *z, double *reached, double *bits);
 
 /** The block back from its record, in the type it was stored in. */
 lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
@@ -162,6 +171,7 @@ lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype sto
 
 lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                             const lode_part *part, lode_array *out);
+lode_status compress_chunk(lode_ctx *ctx, const lode_bundle *model, int64_t *chunk);
 lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                             lode_certificate *found);
 lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,

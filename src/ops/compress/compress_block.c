@@ -14,6 +14,20 @@ void block_free(block_task *t)
     *t = (block_task){ 0 };
 }
 
+lode_status compress_symbols(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *q,
+                             lode_array *stream)
+{
+    return o->effort <= EFFORT_FAST ? lode_i_encode_fast(ctx, q, stream)
+                                    : lode_i_encode(ctx, q, stream);
+}
+
+lode_status compress_symbols_estimate(lode_ctx *ctx, const lode_compress_opts *o,
+                                      const lode_array *q, double *bytes)
+{
+    return o->effort <= EFFORT_FAST ? lode_i_encode_fast_estimate(ctx, q, bytes)
+                                    : lode_i_encode_estimate(ctx, q, bytes);
+}
+
 /* ---- what is written ---- */
 
 typedef struct attempt {
@@ -48,8 +62,8 @@ done:
     return st;
 }
 
-static lode_status write_coefficients(lode_ctx *ctx, const choice *c, const lode_quantizer *z,
-                                      const lode_array *q, lode_record *r)
+static lode_status write_coefficients(lode_ctx *ctx, const block_task *t, const choice *c,
+                                      const lode_quantizer *z, const lode_array *q, lode_record *r)
 {
     lode_status st = LODE_OK;
     lode_array stream = { 0 };
@@ -62,7 +76,7 @@ static lode_status write_coefficients(lode_ctx *ctx, const choice *c, const lode
         if (c->b[k].kind == BASIS_LEARNED)
             LODE_TRY(lode_i_record_bytes(ctx, r, &c->b[k].coded));
     }
-    LODE_TRY(lode_i_encode(ctx, q, &stream));
+    LODE_TRY(compress_symbols(ctx, t->o, q, &stream));
     LODE_TRY(lode_i_record_bytes(ctx, r, &stream));
 done:
     LODE_FREE(&stream);
@@ -81,10 +95,10 @@ static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, doub
     const int d = w->ndim;
     int64_t box[LODE_MAX_NDIM];
     lode_array q = { 0 }, a = { 0 };
-    lode_quantizer z = { .step = 0.9 * step, .zone = 0.6 }; /* the step may yet shrink a little */
+    /* the step may yet shrink a little */
+    const lode_quantizer z = { .step = 0.9 * step, .zone = 0.6 };
     bool learned = false;
 
-    LODE_TRY(lode_i_quantizer_fit(ctx, &c->core, &z, NULL, NULL));
     LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
     lode_i_symbols_box(&q, box);
     lode_array_free(&q);
@@ -154,7 +168,7 @@ static lode_status write_corrections(lode_ctx *ctx, const block_task *t, const c
     LODE_TRY(compress_unfold(ctx, &t->f, &v, &y));
     lode_array_free(&v);
     LODE_TRY(lode_i_correct_find(ctx, &t->x, &y, a->bound, &e, &count));
-    LODE_TRY(lode_i_encode(ctx, &e, &stream));
+    LODE_TRY(compress_symbols(ctx, t->o, &e, &stream));
     LODE_TRY(lode_i_record_f64(ctx, r, a->bound));
     LODE_TRY(lode_i_record_bytes(ctx, r, &stream));
 done:
@@ -170,7 +184,7 @@ static lode_status code_once(lode_ctx *ctx, const block_task *t, const choice *c
     lode_array q = { 0 };
     LODE_TRY(lode_i_quantize(ctx, &c->core, &a->z, &q));
     LODE_TRY(compress_head(ctx, t, RECORD_TRANSFORM, &r));
-    LODE_TRY(write_coefficients(ctx, c, &a->z, &q, &r));
+    LODE_TRY(write_coefficients(ctx, t, c, &a->z, &q, &r));
     LODE_TRY(write_corrections(ctx, t, c, a, &q, &r));
     LODE_TRY(lode_i_record_end(ctx, &r, coded));
 done:
@@ -208,15 +222,15 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
     lode_array now = { 0 };
     choice m = { 0 };
     const double room = fmax(sumsq - c->floor, 1e-6 * sumsq); /* what the step can use */
+    const bool all = t->o->effort >= EFFORT_ALL, first = t->o->effort <= EFFORT_COSINES;
     double step = c->step, margin = 0;
 
     *met = false;
     LODE_TRY(cut(ctx, w, c, step, &m));
     for (int i = 0; i < TRIES; i++) {
         lode_diff d = { 0 };
-        LODE_TRY(compress_step(ctx, &m.core, fmax(sumsq - margin * room - a.outside, 0.02 * room),
-                               &a.z, NULL));
-        LODE_TRY(lode_i_quantizer_fit(ctx, &m.core, &a.z, &a.own, NULL));
+        const double own = fmax(sumsq - margin * room - a.outside, 0.02 * room);
+        LODE_TRY(compress_step(ctx, &m.core, own, first ? step : 0, &a.z, &a.own, NULL));
         LODE_TRY(code_once(ctx, t, &m, &a, &now));
         LODE_TRY(compress_measure(ctx, t, &now, block, &d));
         const bool good = d.sumsq <= sumsq && d.mismatched == 0;
@@ -225,7 +239,9 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
             *diff = d;
             *met = true;
         }
-        if (good && (sumsq - d.sumsq <= 0.03 * room || i >= 2))
+        if (good && first)
+            break;
+        if (good && (sumsq - d.sumsq <= (all ? 0.004 : 0.03) * room || i >= 2 + 2 * all))
             break;
         if (!good && *met)
             break;
@@ -259,7 +275,7 @@ static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode
         lode_quantizer z;
         double bits = 0;
         const double s = deviations[i], p = erfc(1 / (s * sqrt(2)));
-        LODE_FORWARD(compress_step(ctx, core, n * pow(s * bound, 2), &z, &bits));
+        LODE_FORWARD(compress_step(ctx, core, n * pow(s * bound, 2), 0, &z, NULL, &bits));
         const double corrections = n * (-p * log2(p) - (1 - p) * log2(1 - p) + 1.2 * p);
         if (bits + corrections < least) {
             least = bits + corrections;
@@ -307,8 +323,8 @@ done:
 }
 
 /* Bytes and squared error that the bases of c give at this step, about. */
-static lode_status size_at(lode_ctx *ctx, const choice *c, double step, double *bytes,
-                           double *sumsq)
+static lode_status size_at(lode_ctx *ctx, const block_task *t, const choice *c, double step,
+                           double *bytes, double *sumsq)
 {
     lode_status st = LODE_OK;
     lode_quantizer z = { .step = step, .zone = 0.6 };
@@ -317,7 +333,7 @@ static lode_status size_at(lode_ctx *ctx, const choice *c, double step, double *
     LODE_TRY(lode_i_quantizer_fit(ctx, &c->core, &z, sumsq, NULL));
     LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
     lode_i_symbols_box(&q, box);
-    LODE_TRY(lode_i_encode_estimate(ctx, &q, bytes));
+    LODE_TRY(compress_symbols_estimate(ctx, t->o, &q, bytes));
     for (int k = 0; k < c->core.ndim; k++)
         if (c->b[k].kind == BASIS_LEARNED && box[k] > 0) {
             LODE_TRY(basis_price(ctx, &c->b[k].matrix, c->energy[k], box[k], step, bytes));
@@ -341,7 +357,7 @@ static lode_status error_for_bytes(lode_ctx *ctx, const block_task *t, const lod
         LODE_FORWARD(compress_choose(ctx, t, w, *sumsq, c));
         double step = c->step;
         for (int i = 0; i < 10; i++) {
-            LODE_FORWARD(size_at(ctx, c, step, &size, &error));
+            LODE_FORWARD(size_at(ctx, t, c, step, &size, &error));
             if (fabs(size - bytes) < 0.01 * bytes ||
                 (step > 2 * t->stats.maxabs * sqrt((double)t->f.size) && size < bytes))
                 break;
@@ -457,7 +473,8 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
     const bool ranks = g->params > 0 || g->rank.count > 0;
     if (!hopeless && method != LODE_COMPRESS_PREDICT)
         LODE_TRY(transform(ctx, t, block, &lossy, diff, &met));
-    if (!hopeless && !ranks && (method == LODE_COMPRESS_PREDICT || method == LODE_COMPRESS_AUTO)) {
+    const bool tries = method == LODE_COMPRESS_AUTO && t->o->effort > EFFORT_COSINES;
+    if (!hopeless && !ranks && (method == LODE_COMPRESS_PREDICT || tries)) {
         const predict_rival rival = { met ? (double)lossy.shape[0] : raw, diff->sumsq };
         bool better = false;
         LODE_TRY(compress_predict(ctx, t, block, met ? &rival : NULL, &lossy, diff, &better));

@@ -24,8 +24,8 @@ void choice_free(choice *c)
     *c = (choice){ 0 };
 }
 
-lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, lode_quantizer *z,
-                          double *bits)
+lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, double guess,
+                          lode_quantizer *z, double *reached, double *bits)
 {
     lode_status st = LODE_OK;
     double norm, error = 0, low = 0, high = 0, low_error = 0, high_error = 0;
@@ -42,7 +42,7 @@ lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, l
     }
     /* Below this, symbols would pass 2^30: what can be reached is reached. */
     const double least = s.maxabs * 0x1p-29;
-    double step = fmax(sqrt(12 * sumsq / n), least);
+    double step = fmax(guess > 0 ? guess : sqrt(12 * sumsq / n), least);
     for (int i = 0; i < 24; i++) {
         z->step = step;
         LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
@@ -75,12 +75,15 @@ lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, l
         LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
     }
 done:
+    if (reached)
+        *reached = error;
     return st;
 }
 
 /* What may be chosen for a block. */
 typedef struct menu {
     const block_task *t;
+    bool single; /* nothing to compare: sizes need not be known */
     const lode_array *w;
     double sumsq;
     lode_array U[LODE_MAX_NDIM]; /* learned; empty: none */
@@ -123,10 +126,10 @@ done:
  * long modes bring in more than a small core does. */
 static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quantizer *z)
 {
-    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, z, NULL));
+    double own = 0;
+    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, 0, z, &own, NULL));
     for (int i = 0;; i++) {
-        double own = 0, noise = 0;
-        LODE_FORWARD(lode_i_quantizer_fit(ctx, &c->core, z, &own, NULL));
+        double noise = 0;
         for (int k = 0; k < c->core.ndim; k++)
             if (c->b[k].kind == BASIS_LEARNED && c->b[k].matrix.shape[1] < c->b[k].matrix.shape[0])
                 LODE_FORWARD(basis_noise(ctx, &c->b[k].matrix, c->energy[k], z->step, &noise));
@@ -137,6 +140,7 @@ static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quant
         }
         /* both fall about with its square */
         z->step *= fmax(0.1, sqrt(0.98 * sumsq / (own + noise)));
+        LODE_FORWARD(lode_i_quantizer_fit(ctx, &c->core, z, &own, NULL));
     }
 }
 
@@ -156,10 +160,12 @@ static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind
     LODE_TRY(basis_multiply(ctx, made.b, true, m->w, &made.core));
     LODE_TRY(slice_norms(ctx, &made));
     LODE_TRY(joint_step(ctx, &made, fmax(m->sumsq - made.outside, 1e-6 * m->sumsq), &z));
-    LODE_TRY(lode_i_quantize(ctx, &made.core, &z, &q));
-    lode_i_symbols_box(&q, box);
-    LODE_TRY(lode_i_encode_estimate(ctx, &q, &made.bytes));
-    for (int k = 0; k < m->w->ndim; k++)
+    if (!m->single) {
+        LODE_TRY(lode_i_quantize(ctx, &made.core, &z, &q));
+        lode_i_symbols_box(&q, box);
+        LODE_TRY(compress_symbols_estimate(ctx, m->t->o, &q, &made.bytes));
+    }
+    for (int k = 0; k < m->w->ndim && !m->single; k++)
         if (kind[k] == BASIS_LEARNED && box[k] > 0)
             LODE_TRY(basis_price(ctx, &made.b[k].matrix, made.energy[k], box[k], made.step,
                                  &made.bytes));
@@ -269,7 +275,10 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     basis_kind cosines[LODE_MAX_NDIM], learned[LODE_MAX_NDIM], best[LODE_MAX_NDIM];
     const int d = w->ndim;
     const bool ranks = t->goal.rank.count > 0 || t->goal.params > 0;
-    const lode_compress_method method = ranks ? LODE_COMPRESS_TUCKER : t->o->method;
+    const bool quick = t->o->effort <= EFFORT_COSINES && t->o->method == LODE_COMPRESS_AUTO;
+    const lode_compress_method method = ranks   ? LODE_COMPRESS_TUCKER
+                                        : quick ? LODE_COMPRESS_DCT
+                                                : t->o->method;
 
     if (method != LODE_COMPRESS_DCT)
         LODE_TRY(learn(ctx, &m, &knee));
@@ -285,6 +294,7 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
             learned[k] = last && can ? BASIS_LEARNED : BASIS_NONE;
     }
     if (method == LODE_COMPRESS_DCT || !m.learnable) {
+        m.single = true;
         LODE_TRY(evaluate(ctx, &m, cosines, c));
         goto done;
     }
@@ -296,8 +306,10 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     if (method != LODE_COMPRESS_AUTO)
         goto done;
     LODE_TRY(evaluate(ctx, &m, cosines, &other));
-    const bool close = other.bytes < CLOSE * c->bytes && c->bytes < CLOSE * other.bytes;
-    const bool cheap = lode_array_size(w) <= TURNED;
+    const bool all = t->o->effort >= EFFORT_ALL;
+    const bool close = all || (other.bytes < CLOSE * c->bytes && c->bytes < CLOSE * other.bytes &&
+                               t->o->effort > EFFORT_FAST);
+    const bool cheap = all || lode_array_size(w) <= TURNED;
     memcpy(best, prefer(&other, c, 1) ? cosines : learned, sizeof best);
     /* a small core means products that shrink at once */
     for (int k = 0;
@@ -306,7 +318,7 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
             continue;
         best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
         LODE_TRY(evaluate(ctx, &m, best, &other));
-        if (!prefer(&other, c, PAYS))
+        if (!prefer(&other, c, all ? 1 : PAYS))
             best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
     }
 done:

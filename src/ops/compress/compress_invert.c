@@ -109,6 +109,15 @@ done:
     return st;
 }
 
+lode_status compress_chunk(lode_ctx *ctx, const lode_bundle *model, int64_t *chunk)
+{
+    grid g;
+    LODE_FORWARD(compress_open(ctx, model, &g));
+    for (int k = 0; k < g.ndim; k++)
+        chunk[k] = g.side[k];
+    return LODE_OK;
+}
+
 /* ---- verify ---- */
 
 /* The original against what is decoded, block by block, missing entries aside. */
