@@ -28,8 +28,10 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_compress_opts, block), .min = 1024, .max = 1e12,
       .help = "values coded alone; less takes less memory and gives larger files" },
     { LODE_PARAM(lode_compress_opts, effort), .def = 5, .min = 1, .max = 9,
-      .help = "speed against size: 1 cosines and the fast coder, 2 and 3 the better of cosines and "
-              "learned bases, 4 to 8 bases mode by mode and the adaptive coder, 9 more tries" },
+      .help =
+          "speed against size: 1 cosines and the fast coder, 2 and 3 the best of cosines, "
+          "learned bases and prediction, 4 to 8 bases mode by mode and the adaptive coder, 9 more "
+          "tries" },
     { 0 },
 };
 static const lode_port in[] = {
