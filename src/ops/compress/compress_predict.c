@@ -6,7 +6,7 @@
 #include "ops/compress/compress.h"
 
 /* A sample: up to BOXES boxes of BOX values, or all. */
-enum { BOXES = 4, BOX = 1 << 18, TRIES = 10, AXES = 10 };
+enum { BOXES = 4, BOX = 1 << 16, TRIES = 10, AXES = 10 };
 /* Dead zone where the squared error counts; where every entry's error counts there is none. */
 #define ZONE 0.55
 /* Other rules than the first two rarely save more than this. */
