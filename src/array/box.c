@@ -1,6 +1,7 @@
 /* Energies of slices and boxes of a tensor: rows of the last axis are cut into at most 32 chunks by
  * shape alone, each chunk sums for itself, and chunks are joined in order. */
 #include "array/box.h"
+#include "array/walk.h"
 
 #include <string.h>
 
@@ -235,6 +236,26 @@ done:
     return st;
 }
 
+/* One row, by pieces where it is converted on the way. */
+static void pick_row(const box *b, const char *from, const void *scale, char *to)
+{
+    enum { PIECE = 512 };
+    const int last = b->ndim - 1;
+    const int64_t n = b->count[last];
+    const bool same = b->out->dtype == b->a->dtype;
+    double piece[2 * PIECE];
+    for (int64_t i = 0; i < n; i += PIECE) {
+        const int64_t m = same ? n : lode_i_min(PIECE, n - i);
+        b->k->pick_row(b->run ? from + (size_t)i * lode_dtype_size(b->a->dtype) : from,
+                       b->run ? NULL : b->index[last] + i, m, scale,
+                       b->phase ? lode_i_at(b->phase[last], i) : NULL, same ? to : (char *)piece);
+        if (same)
+            return;
+        lode_i_convert(b->a->dtype, piece, 1, b->out->dtype,
+                       to + (size_t)i * lode_dtype_size(b->out->dtype), 1, m);
+    }
+}
+
 static lode_status pick_rows(lode_ctx *ctx, int64_t chunk, void *data)
 {
     (void)ctx;
@@ -250,22 +271,21 @@ static lode_status pick_rows(lode_ctx *ctx, int64_t chunk, void *data)
         for (int k = 0; b->phase && k < last; k++)
             b->k->times(scale, lode_i_at(b->phase[k], at[k]));
         const int64_t first = b->run && n ? b->index[last][0] : 0;
-        b->k->pick_row(lode_i_at(b->a, offset(b, at) + first), b->run ? NULL : b->index[last], n,
-                       scale, b->phase ? lode_i_at(b->phase[last], 0) : NULL,
-                       lode_i_at(b->out, r * n));
+        pick_row(b, lode_i_at(b->a, offset(b, at) + first), scale, lode_i_at(b->out, r * n));
     }
     return LODE_OK;
 }
 
 lode_status lode_i_pick(lode_ctx *ctx, const lode_array *a, const int64_t *const *index,
-                        const int64_t *count, const lode_array *const *phase, lode_array *out)
+                        const int64_t *count, const lode_array *const *phase, lode_dtype dtype,
+                        lode_array *out)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };
     box b = { .index = index, .phase = phase, .out = &y };
     LODE_TRY(open_box(ctx, a, count, &b));
     b.run = is_run(&b);
-    LODE_TRY(lode_array_new(ctx, a->dtype, a->ndim, count, &y));
+    LODE_TRY(lode_array_new(ctx, dtype, a->ndim, count, &y));
     LODE_TRY(lode_i_parallel(ctx, b.rows > 0 ? b.chunks : 0, pick_rows, &b));
     lode_array_swap(out, &y);
 done:

@@ -15,8 +15,9 @@ lode_status lode_i_slice_energies(lode_ctx *ctx, const lode_array *a, const int6
 lode_status lode_i_bin_energies(lode_ctx *ctx, const lode_array *a, const int32_t *const *bin,
                                 const int64_t *bins, double *table);
 /** out[j_0, j_1, ..] = a[index[0][j_0], ..] times the factors phase[k][j_k] (phase[k]: count[k]
- *  values in a's type, all NULL: none). New. */
+ *  values in a's type, all NULL: none), converted to `dtype`. New. */
 lode_status lode_i_pick(lode_ctx *ctx, const lode_array *a, const int64_t *const *index,
-                        const int64_t *count, const lode_array *const *phase, lode_array *out);
+                        const int64_t *count, const lode_array *const *phase, lode_dtype dtype,
+                        lode_array *out);
 
 #endif

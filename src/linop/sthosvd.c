@@ -28,6 +28,7 @@ enum {
     GRAM_MODE = 2048,
     LEADING_MODE = 128,
     SKETCH = 16,
+    SKETCH_KEPT = 48,
     SKETCH_MODE = 96,
     SKETCH_SIZE = 1 << 21,
     SMALL = 1 << 14
@@ -279,7 +280,8 @@ static lode_status sketched_basis(lode_ctx *ctx, sthosvd *r, int mode, int along
 {
     lode_status st = LODE_OK;
     lode_array G = { 0 };
-    LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, SKETCH, stream(ctx, r, 0), look, &G));
+    LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, r->single ? SKETCH_KEPT : SKETCH,
+                                 stream(ctx, r, r->single ? 128 + (uint64_t)mode : 0), look, &G));
     if (!r->seen)
         settle(r);
     if (r->again)
@@ -298,8 +300,9 @@ done:
 }
 
 /* Where hardly anything is truncated, products are all the work. In single precision every basis is
- * kept whole, so that nothing is lost before the ranks are chosen from the core's energies: all
- * that is not known is what rounding does. A sum of n products of a row of X with the columns of an
+ * kept whole, so that nothing is lost before the ranks are chosen from the core's energies: bases
+ * from sketches do as well (a core larger by half a percent), of X itself since whole bases leave
+ * Gram matrices what they are; and all that is not known is what rounding does. A sum of n products of a row of X with the columns of an
  * orthonormal U passes through partial sums of at most the row's norm (over all columns together),
  * in any order: (n - 1) u of it at most, the products themselves u sqrt(n). U rounded is off by u
  * sqrt(n), values by u. A sixteenth of the error asked may go for that. */
@@ -347,7 +350,8 @@ static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, 
         lode_i_basis_free(b);
         if (may_be_single(r))
             r->single = true, r->X.work = LODE_F32;
-        LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
+        LODE_TRY(r->single ? sketched_basis(ctx, r, mode, sketch_along(r, mode), NULL, b)
+                           : exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
     }
 done:
     return st;
@@ -448,6 +452,8 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
                 goto done;
             matters = r->rank[k] ? lode_i_basis_tail(&b, r->rank[k]) : r->allowed;
             r->info.method = r->method;
+        } else if (r->single && k != r->X.axis && sketch_along(r, k) >= 0) {
+            LODE_TRY(sketched_basis(ctx, r, k, sketch_along(r, k), NULL, &b));
         } else {
             LODE_TRY(exact_basis(ctx, r, s, k, NULL, r->norm2 - tails, &b));
         }

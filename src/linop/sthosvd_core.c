@@ -160,7 +160,9 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
         for (int64_t i = 0; i < rank[k]; i++)
             index[k][i] = i;
     }
-    LODE_TRY(lode_i_tucker_select(ctx, &r->core, r->U, index, rank, &r->held));
+    const bool last = r->o->sweeps == 0 && r->X.scale == 1; /* nothing more is computed with it */
+    LODE_TRY(lode_i_tucker_select(ctx, &r->core, r->U, index, rank,
+                                  last ? r->result : r->core.dtype, &r->held));
 done:
     lode_i_free(energies), lode_i_free(indices);
     return st;

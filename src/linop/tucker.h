@@ -149,9 +149,10 @@ lode_status lode_i_tucker_trim(lode_ctx *ctx, double allowed, const int64_t *cap
 
 /** order: indices sorted by falling energy, ties by their order so far. room: n more. */
 void lode_i_tucker_sort(const double *energy, int64_t n, int64_t *order, int64_t *room);
-/** Leaves count[k] slices index[k][..] of the core and columns of U, in canonical order and signs;
- *  index is put into that order. held, or NULL: the energy left. */
+/** Leaves count[k] slices index[k][..] of the core and columns of U, in canonical order and signs,
+ *  the core converted to `dtype`; index is put into that order. held, or NULL: the energy left. */
 lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U,
-                                 int64_t *const *index, const int64_t *count, double *held);
+                                 int64_t *const *index, const int64_t *count, lode_dtype dtype,
+                                 double *held);
 
 #endif

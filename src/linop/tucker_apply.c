@@ -139,7 +139,7 @@ static lode_status pick_columns(lode_ctx *ctx, const lode_array *U, const int64_
     lode_status st = LODE_OK;
     lode_array ones = { 0 };
     LODE_TRY(lode_i_pick(ctx, U, (const int64_t *const[]){ rows, index },
-                         (const int64_t[]){ U->shape[0], count }, NULL, V));
+                         (const int64_t[]){ U->shape[0], count }, NULL, U->dtype, V));
     LODE_TRY(lode_i_matrix_new(ctx, U->dtype, 1, count, &ones));
     LODE_TRY(lode_i_fill(ctx, &ones, 1));
     if (V->shape[0] > 0)
@@ -152,7 +152,8 @@ done:
 }
 
 lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U,
-                                 int64_t *const *index, const int64_t *count, double *held)
+                                 int64_t *const *index, const int64_t *count, lode_dtype dtype,
+                                 double *held)
 {
     lode_status st = LODE_OK;
     const int d = core->ndim;
@@ -185,7 +186,7 @@ lode_status lode_i_tucker_select(lode_ctx *ctx, lode_array *core, lode_array *U,
         lode_array_free(&y);
         phases[k] = &phase[k];
     }
-    LODE_TRY(lode_i_pick(ctx, core, (const int64_t *const *)index, count, phases, &y));
+    LODE_TRY(lode_i_pick(ctx, core, (const int64_t *const *)index, count, phases, dtype, &y));
     if (held) {
         *held = 0;
         for (int64_t i = 0; i < count[0]; i++)
@@ -214,7 +215,7 @@ lode_status lode_i_tucker_canonical(lode_ctx *ctx, lode_array *core, lode_array 
         for (int64_t i = 0; i < core->shape[k]; i++)
             index[k][i] = i;
     }
-    LODE_TRY(lode_i_tucker_select(ctx, core, factors, index, core->shape, NULL));
+    LODE_TRY(lode_i_tucker_select(ctx, core, factors, index, core->shape, core->dtype, NULL));
 done:
     lode_i_free(store);
     return st;

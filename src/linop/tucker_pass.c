@@ -155,7 +155,8 @@ static lode_status sketch_task(lode_ctx *ctx, int64_t at, void *data)
     memcpy(shape, own.shape, sizeof shape);
     shape[own.axis] = lode_i_min(to * own.rows, own.shape[own.axis]) - from * own.rows;
     shape[p->along] = p->buckets;
-    LODE_TRY(lode_array_new(ctx, own.work, own.ndim, shape, &z));
+    LODE_TRY(lode_array_new(ctx, lode_i_is_complex(own.work) ? LODE_C128 : LODE_F64, own.ndim,
+                            shape, &z));
     for (int64_t i = from; i < to; i++) {
         const int64_t row = (i - from) * own.rows;
         double sumsq;

@@ -152,8 +152,10 @@ static void picking_follows_the_indices_and_phases(void **state)
                     lode_array_swap(&phase[k], &flat);
                     phases[k] = &phase[k];
                 }
-                assert_ok(&ctx, lode_i_pick(&ctx, &a, (const int64_t *const *)index, count,
-                                            how < 3 ? NULL : phases, &y));
+                const lode_dtype wide = lode_i_is_complex(types[t]) ? LODE_C128 : LODE_F64;
+                assert_ok(&ctx,
+                          lode_i_pick(&ctx, &a, (const int64_t *const *)index, count,
+                                      how < 3 ? NULL : phases, how % 2 ? types[t] : wide, &y));
                 for (int64_t p = 0; p < lode_array_size(&y); p++) {
                     int64_t from = 0;
                     double complex want = 1;
