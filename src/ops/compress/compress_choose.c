@@ -232,7 +232,7 @@ static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
         o.hosvd = true, o.unit = LODE_STHOSVD_ONE, o.error = 0.5 * sqrt(m->sumsq);
     LODE_TRY(lode_i_sthosvd(ctx, lode_from_array(m->w), &o, &core, m->U, &info));
     st = LODE_OK; /* a small miss of the generous core is made up by the step */
-    m->outside = info.error * info.error;
+    m->outside = pow(info.error - info.rounding, 2); /* what comes back is measured in the end */
     for (int k = 0; k < m->w->ndim; k++) {
         const double n = (double)m->w->shape[k];
         if (!given && n * n > size)
@@ -247,7 +247,7 @@ static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
         goto done;
     LODE_TRY(lode_i_sthosvd(ctx, lode_from_array(m->w), &o, &core, knee->U, &info));
     st = LODE_OK;
-    knee->outside = info.error * info.error;
+    knee->outside = pow(info.error - info.rounding, 2);
     if (knee->outside < (1 - 1e-5) * m->sumsq)
         knee->learnable = m->w->ndim;
 done:
