@@ -181,6 +181,7 @@ void lode_i_begin(lode_ctx *ctx, const char *op)
         s->fraction = 0;
         s->told = false;
         s->frame[0] = window(0, 1);
+        lode_i_spare_open(s->budget);
     } else if (s->depth < LODE_I_FRAMES) {
         const lode_frame *outer = top(s);
         s->frame[s->depth] = window(outer->step_from, outer->step_to);
@@ -190,8 +191,9 @@ void lode_i_begin(lode_ctx *ctx, const char *op)
 
 void lode_i_end(lode_ctx *ctx)
 {
-    if (ctx->state && ctx->state->depth > 0)
-        ctx->state->depth--;
+    struct lode_state *s = ctx->state;
+    if (s && s->depth > 0 && --s->depth == 0)
+        lode_i_spare_close(s->budget);
 }
 
 static double within(double low, double high, double part)

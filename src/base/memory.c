@@ -7,12 +7,12 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { ALIGN = 64, OVERHEAD = 2 * ALIGN, HUGE_PAGE = 2 << 20, LARGE = 4 * HUGE_PAGE };
+enum { ALIGN = 64, OVERHEAD = 2 * ALIGN, HUGE_PAGE = 2 << 20 };
 
 typedef struct header {
     lode_budget *budget;
     void *block;    /* what the allocator gave */
-    size_t charged; /* counted against the budget */
+    size_t charged; /* size of it, counted against the budget */
     size_t bytes;   /* asked for */
 } header;
 _Static_assert(sizeof(header) <= ALIGN, "the header must fit before the block");
@@ -20,7 +20,7 @@ _Static_assert(sizeof(header) <= ALIGN, "the header must fit before the block");
 static void *heap_alloc(void *data, size_t bytes)
 {
     (void)data;
-    if (bytes < LARGE)
+    if (bytes < LODE_I_LARGE)
         return malloc(bytes);
     /* A large block is asked to lie in huge pages: touching it the first time is then several times
      * as fast, and a sixth of a long product was that. */
@@ -52,6 +52,7 @@ lode_status lode_i_budget_new(const lode_allocator *allocator, lode_budget **bud
     atomic_init(&b->used, 0);
     atomic_init(&b->peak, 0);
     atomic_init(&b->references, 1);
+    b->spares = (lode_spares){ .busy = ATOMIC_FLAG_INIT };
     *budget = b;
     return LODE_OK;
 }
@@ -65,6 +66,7 @@ void lode_i_budget_unref(lode_budget *budget)
 {
     if (atomic_fetch_sub_explicit(&budget->references, 1, memory_order_acq_rel) == 1) {
         const lode_allocator a = budget->allocator;
+        lode_i_spare_drop(budget);
         a.free(a.data, budget);
     }
 }
@@ -94,6 +96,17 @@ static void discharge(lode_budget *b, size_t bytes)
     atomic_fetch_sub_explicit(&b->used, bytes, memory_order_relaxed);
 }
 
+/* A kept block, counted; NULL where there is none that fits. */
+static void *spare(lode_budget *b, size_t bytes, size_t *size)
+{
+    uint64_t used;
+    void *block = lode_i_spare_take(b, bytes, size);
+    if (!block || charge(b, *size, &used))
+        return block;
+    b->allocator.free(b->allocator.data, block);
+    return NULL;
+}
+
 static lode_status allocate(lode_ctx *ctx, size_t bytes, bool zero, void **p)
 {
     if (!ctx || !ctx->state)
@@ -101,16 +114,21 @@ static lode_status allocate(lode_ctx *ctx, size_t bytes, bool zero, void **p)
     if (bytes > SIZE_MAX - OVERHEAD || bytes > (size_t)INT64_MAX - OVERHEAD)
         return lode_i_fail(ctx, LODE_ENOMEM, "%zu bytes are more than an address can reach", bytes);
     lode_budget *b = ctx->state->budget;
-    const size_t total = bytes + OVERHEAD;
+    size_t total = bytes + OVERHEAD, size = 0;
     uint64_t used = 0;
-    if (!charge(b, total, &used))
+    char *block = spare(b, total, &size);
+    const bool fresh = !block;
+    if (block)
+        total = size;
+    else if (!charge(b, total, &used))
         return lode_i_fail(ctx, LODE_EBUDGET,
                            "%zu bytes are needed while %" PRIu64 " of the memory budget of %" PRIu64
                            " are in use; --memory %" PRIu64 " would do now",
                            bytes, used, (uint64_t)atomic_load(&b->limit), used + total);
     /* The C library knows which pages are zero already; a foreign allocator does not say. */
     const bool heap = b->allocator.alloc == heap_alloc;
-    char *block = heap && zero ? calloc(1, total) : b->allocator.alloc(b->allocator.data, total);
+    if (fresh)
+        block = heap && zero ? calloc(1, total) : b->allocator.alloc(b->allocator.data, total);
     if (!block) {
         discharge(b, total);
         return lode_i_fail(ctx, LODE_ENOMEM, "the system has no %zu bytes left to give", bytes);
@@ -118,7 +136,9 @@ static lode_status allocate(lode_ctx *ctx, size_t bytes, bool zero, void **p)
     char *data = block + ALIGN + (ALIGN - (uintptr_t)block % ALIGN) % ALIGN;
     *(header *)(void *)(data - ALIGN) = (header){ b, block, total, bytes };
     lode_i_budget_ref(b);
-    if (zero && !heap)
+    if (fresh && total >= LODE_I_LARGE)
+        lode_i_spare_trim(b);
+    if (zero && !(heap && fresh))
         memset(data, 0, bytes);
     *p = data;
     return LODE_OK;
@@ -157,8 +177,9 @@ void lode_i_free(void *p)
     if (!p)
         return;
     const header h = *header_of(p);
-    h.budget->allocator.free(h.budget->allocator.data, h.block);
     discharge(h.budget, h.charged);
+    if (h.budget->allocator.alloc != heap_alloc || !lode_i_spare_keep(h.budget, h.block, h.charged))
+        h.budget->allocator.free(h.budget->allocator.data, h.block);
     lode_i_budget_unref(h.budget);
 }
 

@@ -8,17 +8,40 @@
 
 enum { LODE_I_MESSAGE = 2048, LODE_I_FRAMES = 16, LODE_I_ERRNO = 128 };
 
+/* Blocks from this size on are large: they lie in huge pages, and are kept for reuse. */
+#define LODE_I_LARGE ((size_t)8 << 20)
+enum { LODE_I_SPARES = 8 };
+typedef struct lode_spares {
+    atomic_flag busy; /* guards what follows open */
+    _Atomic int open; /* outermost calls under way */
+    int count;
+    uint64_t total;
+    void *block[LODE_I_SPARES];
+    size_t size[LODE_I_SPARES];
+} lode_spares;
+
 /* Allocator and counted bytes: one for all handles made by lode_ctx_share, alive as long as a
  * handle or a block is, so that any thread may free a block after its context is gone. */
 typedef struct lode_budget {
     lode_allocator allocator;
     _Atomic uint64_t limit, used, peak;
     _Atomic int64_t references;
+    lode_spares spares; /* of the usual allocator only */
 } lode_budget;
 
 lode_status lode_i_budget_new(const lode_allocator *allocator, lode_budget **budget);
 void lode_i_budget_ref(lode_budget *budget);
 void lode_i_budget_unref(lode_budget *budget);
+/** A kept block of at least so many bytes, and its size, or NULL. */
+void *lode_i_spare_take(lode_budget *b, size_t bytes, size_t *size);
+/** True: the block, no longer counted as used, is kept. */
+bool lode_i_spare_keep(lode_budget *b, void *block, size_t size);
+/** After a fresh block has been counted: what is used and kept does not pass the peak. */
+void lode_i_spare_trim(lode_budget *b);
+/** Around the outermost calls: blocks are kept between the first open and the last close. */
+void lode_i_spare_open(lode_budget *b);
+void lode_i_spare_close(lode_budget *b);
+void lode_i_spare_drop(lode_budget *b); /* all of them */
 
 /* Where a call stands, as fractions of the outermost call: its own window [low, high], the stage's
  * part of it, and the step that the last tick began, which a call nested in that step fills. */

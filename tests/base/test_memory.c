@@ -193,6 +193,39 @@ static void the_budget_holds_under_contention(void **state)
 }
 
 /* Against 128-bit products where the compiler has them, else against division. */
+/* Large blocks freed within a call may come back: counted as before, zeroed where asked for, and
+ * never in the way of the budget. */
+static void large_blocks_come_back_within_a_call(void **state)
+{
+    lode_ctx *ctx = *state;
+    const size_t large = (size_t)16 << 20;
+    void *p = NULL, *q = NULL;
+    lode_ctx_set_memory(ctx, 3 * large);
+    lode_i_begin(ctx, "test");
+    const uint64_t used = lode_ctx_memory_used(ctx);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(lode_i_calloc(ctx, large, &p), LODE_OK);
+        assert_int_equal(lode_i_alloc(ctx, large, &q), LODE_OK);
+        for (size_t k = 0; k < large; k += 1000)
+            assert_int_equal(((const char *)p)[k], 0);
+        memset(p, 1, large);
+        memset(q, 2, large);
+        assert_in_range(lode_ctx_memory_used(ctx) - used, 2 * large, 2 * large + 4096);
+        lode_i_free(p);
+        lode_i_free(q);
+        assert_int_equal(lode_ctx_memory_used(ctx), used);
+    }
+    assert_in_range(lode_ctx_memory_peak(ctx) - used, 2 * large, 2 * large + 4096);
+    /* what is kept makes room for what does not fit it */
+    assert_int_equal(lode_i_alloc(ctx, 5 * large / 2, &p), LODE_OK);
+    lode_i_free(p);
+    assert_int_equal(lode_i_alloc(ctx, large, &p), LODE_OK); /* outlives the call */
+    lode_i_end(ctx);
+    assert_true(lode_ctx_memory_used(ctx) - used >= large);
+    lode_i_free(p);
+    assert_int_equal(lode_ctx_memory_used(ctx), used);
+}
+
 static void overflow_is_seen(void **state)
 {
     (void)state;
@@ -239,6 +272,7 @@ int main(void)
         cmocka_unit_test(a_failing_heap_is_reported_and_uncounted),
         cmocka_unit_test(another_thread_may_free_after_the_context),
         cmocka_unit_test_setup_teardown(the_budget_holds_under_contention, setup, teardown),
+        cmocka_unit_test_setup_teardown(large_blocks_come_back_within_a_call, setup, teardown),
         cmocka_unit_test(overflow_is_seen),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
