@@ -52,6 +52,11 @@ lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quant
 /** x: new, f32 or f64. */
 lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_quantizer *z,
                               lode_dtype dtype, lode_array *x);
+/** The same where x, or q, is used up: values of 4 bytes take each other's places. */
+lode_status lode_i_quantize_over(lode_ctx *ctx, lode_array *x, const lode_quantizer *z,
+                                 lode_array *q);
+lode_status lode_i_dequantize_over(lode_ctx *ctx, lode_array *q, const lode_quantizer *z,
+                                   lode_dtype dtype, lode_array *x);
 
 /* ---- missing values; x: contiguous f32 or f64 ---- */
 

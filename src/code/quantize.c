@@ -51,6 +51,9 @@ typedef struct work {
     fit_part *part;
 } work;
 
+/* Values that go through a buffer at once, where results take the place of what they come from. */
+enum { BUFFER = 2048 };
+
 static lode_status fit_task(lode_ctx *ctx, int64_t i, void *data)
 {
     const work *w = data;
@@ -86,6 +89,35 @@ static lode_status dequantize_task(lode_ctx *ctx, int64_t i, void *data)
         dequantize_f32(q, n, w->z, x);
     else
         dequantize_f64(q, n, w->z, x);
+    return LODE_OK;
+}
+
+static lode_status quantize_over_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const work *w = data;
+    const int64_t end = lode_i_min((i + 1) * PIECE, w->n);
+    float x[BUFFER];
+    for (int64_t at = i * PIECE; at < end; at += BUFFER) {
+        const int64_t n = lode_i_min(BUFFER, end - at);
+        memcpy(x, w->q + at, (size_t)n * sizeof *x);
+        if (!quantize_f32(x, n, w->z, w->q + at))
+            return lode_i_fail(ctx, LODE_EDOMAIN,
+                               "a value over 2^30 steps of %g cannot be quantized", w->z->step);
+    }
+    return LODE_OK;
+}
+
+static lode_status dequantize_over_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const work *w = data;
+    const int64_t end = lode_i_min((i + 1) * PIECE, w->n);
+    float x[BUFFER];
+    (void)ctx;
+    for (int64_t at = i * PIECE; at < end; at += BUFFER) {
+        const int64_t n = lode_i_min(BUFFER, end - at);
+        dequantize_f32(w->q + at, n, w->z, x);
+        memcpy(w->q + at, x, (size_t)n * sizeof *x);
+    }
     return LODE_OK;
 }
 
@@ -166,5 +198,52 @@ lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_qua
     lode_array_swap(x, &made);
 done:
     LODE_FREE(&made);
+    return st;
+}
+
+/* Hands the memory of `from` on under another type of the same size. */
+static void relabel(lode_array *from, lode_dtype dtype, lode_array *to)
+{
+    lode_array made = *from;
+    *from = (lode_array){ 0 };
+    made.dtype = dtype;
+    lode_array_free(to);
+    *to = made;
+}
+
+lode_status lode_i_quantize_over(lode_ctx *ctx, lode_array *x, const lode_quantizer *z,
+                                 lode_array *q)
+{
+    lode_status st = LODE_OK;
+    lode_array given = { 0 };
+    lode_array_swap(&given, x);
+    work w = { .z = z, .n = lode_array_size(&given), .q = given.data };
+    LODE_TRY(accepted(ctx, &given, z));
+    if (given.dtype != LODE_F32) {
+        LODE_TRY(lode_i_quantize(ctx, &given, z, q));
+        goto done;
+    }
+    LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w.n, PIECE), quantize_over_task, &w));
+    relabel(&given, LODE_I32, q);
+done:
+    LODE_FREE(&given);
+    return st;
+}
+
+lode_status lode_i_dequantize_over(lode_ctx *ctx, lode_array *q, const lode_quantizer *z,
+                                   lode_dtype dtype, lode_array *x)
+{
+    lode_status st = LODE_OK;
+    lode_array given = { 0 };
+    lode_array_swap(&given, q);
+    work w = { .z = z, .n = lode_array_size(&given), .q = given.data };
+    if (dtype != LODE_F32 || !lode_array_is_contiguous(&given)) {
+        LODE_TRY(lode_i_dequantize(ctx, &given, z, dtype, x));
+        goto done;
+    }
+    LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w.n, PIECE), dequantize_over_task, &w));
+    relabel(&given, LODE_F32, x);
+done:
+    LODE_FREE(&given);
     return st;
 }

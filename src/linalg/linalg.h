@@ -44,6 +44,10 @@ lode_status lode_i_ttm(lode_ctx *ctx, const lode_array *X, int mode, lode_trans 
 /** The same into a contiguous tensor of the right shape. */
 lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_trans t,
                             const lode_array *M, lode_array *Y);
+/** The same in place of X, which nothing else may hold: in its own memory where op(M) is square and X
+ *  contiguous. Fresh memory costs about as much as a pass over it. */
+lode_status lode_i_ttm_over(lode_ctx *ctx, lode_array *X, int mode, lode_trans t,
+                            const lode_array *M);
 /** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in
  * f64 (wide true); then G is f64 / c128. */
 lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide,

@@ -1,9 +1,11 @@
 /* Tensor times matrix along one mode, without unfolding the tensor: as left x n x right, it is one
  * product when left or right is 1, else one for each of the left slices; slices too narrow for BLAS
  * are gathered first. */
+#include <string.h>
+
 #include "linalg/blas.h"
 
-enum { NARROW = 24, GATHER = 1 << 15, ROWS = 1024 };
+enum { NARROW = 24, GATHER = 1 << 15, ROWS = 1024, OVER = 1 << 18 };
 
 typedef struct ttm {
     lode_i_operand M; /* r x n */
@@ -79,6 +81,40 @@ static lode_status gathered(lode_ctx *ctx, int64_t at, void *data)
     }
 done:
     lode_i_free(in), lode_i_free(out);
+    return st;
+}
+
+/* A piece of a left slice, X_l = op(M) X_l through a buffer; where right is 1, some rows. w->y is
+ * w->x. */
+static lode_status over(lode_ctx *ctx, int64_t at, void *data)
+{
+    lode_status st = LODE_OK;
+    void *out = NULL;
+    const ttm *w = data;
+    const bool turned = w->right == 1;
+    const int64_t l = at / w->pieces, c0 = at % w->pieces * w->piece,
+                  width = lode_i_min(w->piece, (turned ? w->left : w->right) - c0);
+    char *x = w->y + (size_t)(turned ? c0 * w->n : l * w->n * w->right + c0) * w->size;
+    lode_i_operand X = { .p = x,
+                         .dtype = w->M.dtype,
+                         .rows = turned ? width : w->n,
+                         .cols = turned ? w->n : width,
+                         .rs = turned ? w->n : w->right,
+                         .cs = 1,
+                         .kin = turned ? w->n : width };
+    LODE_TRY(lode_i_new(ctx, w->n * width, w->size, &out));
+    if (turned) {
+        const lode_i_operand M = lode_i_operand_transposed(&w->M);
+        LODE_TRY(lode_i_gemm_whole(ctx, &X, &M, out, w->n));
+        memcpy(x, out, (size_t)(width * w->n) * w->size);
+    } else {
+        LODE_TRY(lode_i_gemm_whole(ctx, &w->M, &X, out, width));
+        for (int64_t i = 0; i < w->n; i++)
+            memcpy(x + (size_t)(i * w->right) * w->size,
+                   (const char *)out + (size_t)(i * width) * w->size, (size_t)width * w->size);
+    }
+done:
+    lode_i_free(out);
     return st;
 }
 
@@ -160,6 +196,36 @@ lode_status lode_i_ttm(lode_ctx *ctx, const lode_array *X, int mode, lode_trans 
     LODE_TRY(lode_array_new(ctx, X->dtype, X->ndim, shape, &y));
     LODE_TRY(lode_i_ttm_into(ctx, X, mode, t, M, &y));
     lode_array_swap(Y, &y);
+done:
+    LODE_FREE(&y);
+    return st;
+}
+
+lode_status lode_i_ttm_over(lode_ctx *ctx, lode_array *X, int mode, lode_trans t,
+                            const lode_array *M)
+{
+    lode_status st = LODE_OK;
+    lode_array y = { 0 };
+    ttm w = { .M = lode_i_operand_of(t, M), .size = lode_dtype_size(M->dtype) };
+    LODE_TRY(check(ctx, X, mode, M, &w.M));
+    if (w.M.rows != w.M.cols || !lode_array_is_contiguous(X)) {
+        LODE_TRY(lode_i_ttm(ctx, X, mode, t, M, &y));
+        lode_array_swap(X, &y);
+        goto done;
+    }
+    lode_i_split_mode(X, mode, &w.left, &w.n, &w.right);
+    w.r = w.n, w.x = w.y = X->data;
+    if (w.left == 0 || w.n == 0 || w.right == 0)
+        goto done;
+    if (w.right > 1 && w.right < NARROW) { /* goes through buffers anyway */
+        w.pieces = 1, w.group = lode_i_max(1, GATHER / (w.right * w.n) * 4);
+        LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w.left, w.group), gathered, &w));
+        goto done;
+    }
+    const int64_t length = w.right == 1 ? w.left : w.right;
+    w.piece = lode_i_min(length, lode_i_max(NARROW, OVER / w.n));
+    w.pieces = lode_i_ceil_div(length, w.piece);
+    LODE_TRY(lode_i_parallel(ctx, w.right == 1 ? w.pieces : w.left * w.pieces, over, &w));
 done:
     LODE_FREE(&y);
     return st;

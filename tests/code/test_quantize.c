@@ -19,6 +19,14 @@ static void error_is_as_predicted(void **state)
             assert_ok(ctx, lode_i_quantizer_fit(ctx, &x, &z, &sumsq, &bits));
             assert_ok(ctx, lode_i_quantize(ctx, &x, &z, &symbols));
             assert_ok(ctx, lode_i_dequantize(ctx, &symbols, &z, types[t], &y));
+            lode_array copy = { 0 }, over = { 0 };
+            assert_ok(ctx, lode_array_cast(ctx, &x, types[t], &copy));
+            assert_ok(ctx, lode_i_quantize_over(ctx, &copy, &z, &over));
+            assert_null(copy.data);
+            assert_memory_equal(over.data, symbols.data, (size_t)n * sizeof(int32_t));
+            assert_ok(ctx, lode_i_dequantize_over(ctx, &over, &z, types[t], &copy));
+            assert_memory_equal(copy.data, y.data, (size_t)n * lode_dtype_size(types[t]));
+            LODE_FREE(&copy, &over);
             const int32_t *q = symbols.data;
             for (int64_t i = 0; i < n; i++) {
                 const int64_t at[] = { i, 0 };

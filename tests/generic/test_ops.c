@@ -288,5 +288,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(cancelling_at_each_tick_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(random_requests_never_break, setup, teardown),
     };
+    const char *some = getenv("LODE_TEST_FILTER"); /* a pattern with * and ? */
+    if (some)
+        cmocka_set_test_filter(some);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -105,6 +105,33 @@ static void same_bits_on_any_threads(void **state)
         }
 }
 
+static void in_place_of_the_tensor(void **state)
+{
+    lode_ctx *ctx = &((world *)*state)->ctx;
+    const lode_trans ts[] = { LODE_N, LODE_T, LODE_H };
+    const int64_t shapes[][3] = { { 4, 5, 6 },     { 9000, 6, 3 },  { 1, 60, 9000 },
+                                  { 9000, 60, 1 }, { 3, 70, 4000 }, { 0, 4, 3 } };
+    for (int t = 0; t < KINDS; t++)
+        for (int s = 0; s < 6; s++)
+            for (int mode = 0; mode < 3; mode++)
+                for (int64_t r = shapes[s][mode] < 100 ? shapes[s][mode] : 3, i = 0; i < 2;
+                     r = 3, i++) {
+                    const int64_t n = shapes[s][mode];
+                    lode_array x = tensor(ctx, kinds[t], shapes[s]), y = { 0 }, z = { 0 };
+                    lode_array M = ts[mode] == LODE_N ? matrix(ctx, kinds[t], r, n, BY_ROWS, 2)
+                                                      : matrix(ctx, kinds[t], n, r, BY_ROWS, 2);
+                    for (int threads = 1; threads < 4; threads += 2) {
+                        ctx->threads = threads;
+                        lode_array *const a = threads == 1 ? &y : &z;
+                        assert_ok(ctx, lode_array_cast(ctx, &x, kinds[t], a));
+                        assert_ok(ctx, lode_i_ttm_over(ctx, a, mode, ts[mode], &M));
+                    }
+                    assert_ttm(&y, &x, mode, ts[mode], &M);
+                    assert_same_bits(&y, &z);
+                    LODE_FREE(&x, &M, &y, &z);
+                }
+}
+
 static void wrong_requests_are_told(void **state)
 {
     world *w = *state;
@@ -136,6 +163,7 @@ int main(void)
         LINALG_TEST(strided_tensors_are_taken),
         LINALG_TEST(many_narrow_slices),
         LINALG_TEST(same_bits_on_any_threads),
+        LINALG_TEST(in_place_of_the_tensor),
         LINALG_TEST(wrong_requests_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,9 +29,8 @@ static const lode_param params[] = {
       .help = "values coded alone; less takes less memory and gives larger files" },
     { LODE_PARAM(lode_compress_opts, effort), .def = 5, .min = 1, .max = 9,
       .help =
-          "speed against size: 1 cosines and the fast coder, 2 and 3 the best of cosines, "
-          "learned bases and prediction, 4 to 8 bases mode by mode and the adaptive coder, 9 more "
-          "tries" },
+          "speed against size: 1 cosines alone, 2 and 3 the best of cosines, learned bases and "
+          "prediction, from 4 on bases mode by mode, from 6 on the adaptive coder, 9 more tries" },
     { 0 },
 };
 static const lode_port in[] = {
@@ -90,9 +89,11 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
 typedef struct job {
     const lode_compress_opts *o;
     lode_source source;
+    const lode_array *whole; /* all of it, where it is in memory */
     grid g;
     lode_dtype work;
-    lode_array held; /* the only block, kept between the passes */
+    lode_array held; /* the only block, kept between the passes; and what is known of it */
+    block_task known;
     double norm2, range, low, high, maxabs;
     int64_t count, values; /* observed, all; pairs counted twice */
     goal goal;             /* of the whole */
@@ -106,6 +107,8 @@ static lode_status read_block(lode_ctx *ctx, job *j, int64_t b, lode_array *bloc
         *block = lode_array_ref(&j->held);
         return LODE_OK;
     }
+    if (j->whole && j->g.blocks == 1)
+        return lode_i_as(ctx, j->whole, j->whole->dtype, block);
     compress_block(&j->g, b, start, count);
     LODE_FORWARD(lode_i_source_read(ctx, &j->source, start, count, j->source.dtype, block));
     if (j->g.blocks == 1)
@@ -141,7 +144,7 @@ static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode
     const lode_missing *m = &j->o->missing;
     const bool folds = !j->o->rank.count && j->o->budget.kind != LODE_BUDGET_PARAMS;
     LODE_TRY(compress_frame(ctx, block->dtype, j->work, block->ndim, block->shape, folds, &t->f));
-    LODE_TRY(compress_plain(ctx, &t->f, block, &t->x));
+    LODE_TRY(compress_plain(ctx, &t->f, block, m->kind == LODE_MISSING_VALUE, &t->x));
     if (m->kind == LODE_MISSING_VALUE) {
         LODE_TRY(lode_i_missing_find(ctx, &t->x, false, m->value, &t->missing, &missing));
         if (missing)
@@ -182,6 +185,10 @@ static lode_status survey(lode_ctx *ctx, job *j)
         j->maxabs = fmax(j->maxabs, s.maxabs);
         j->count += s.count;
         j->values += lode_array_size(&t.x);
+        if (j->g.blocks == 1) {
+            j->known = t;
+            t = (block_task){ 0 };
+        }
         block_free(&t);
         lode_array_free(&block);
     }
@@ -287,9 +294,15 @@ static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_d
         lode_diff d = { 0 };
         lode_i_stage(ctx, "coding", 0.1 + 0.9 * (double)b / (double)j->g.blocks,
                      0.1 + 0.9 * (double)(b + 1) / (double)j->g.blocks);
-        t = (block_task){ .o = j->o };
         LODE_TRY(read_block(ctx, j, b, &block));
-        LODE_TRY(open_block(ctx, j, b, &block, &t));
+        if (j->known.f.work == j->work && j->known.x.data) {
+            t = j->known;
+            j->known = (block_task){ 0 };
+        } else {
+            block_free(&j->known);
+            LODE_TRY(open_block(ctx, j, b, &block, &t));
+        }
+        t.o = j->o;
         t.goal = share(j, &left, values_left, &t);
         LODE_TRY(code_block(ctx, j, &t, &block, &coded, &d));
         values_left -= t.f.size;
@@ -438,6 +451,7 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
         owned = true;
         LODE_TRY(lode_i_source_from_array(ctx, &loaded, &j.source));
     }
+    j.whole = X.kind == LODE_ARRAY ? X.as.array : loaded.data ? &loaded : NULL;
     compress_grid(j.source.dtype, j.source.ndim, j.source.shape,
                   o->block.given ? o->block.value : 0, &j.g);
     j.work = lode_i_real_of(lode_i_arith(j.source.dtype));
@@ -476,6 +490,7 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
     lode_bundle_swap(model, &made);
 done:
     LODE_LEAVE();
+    block_free(&j.known);
     if (owned)
         LODE_FREE(&j.source);
     LODE_FREE(&j.held, &loaded, &made);

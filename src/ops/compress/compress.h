@@ -36,8 +36,10 @@ typedef struct frame {
 } frame;
 lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim,
                            const int64_t *shape, bool folds, frame *f);
-/** The block in its working type and plain shape (pairs as an axis), contiguous, new. */
-lode_status compress_plain(lode_ctx *ctx, const frame *f, const lode_array *block, lode_array *x);
+/** The block in its working type and plain shape (pairs as an axis), contiguous; own: its memory is
+ *  new, else it may be the block's. */
+lode_status compress_plain(lode_ctx *ctx, const frame *f, const lode_array *block, bool own,
+                           lode_array *x);
 /** Plain to modes, and back. */
 lode_status compress_fold(lode_ctx *ctx, const frame *f, const lode_array *x, lode_array *w);
 lode_status compress_unfold(lode_ctx *ctx, const frame *f, const lode_array *w, lode_array *x);
@@ -72,7 +74,8 @@ lode_status basis_noise(lode_ctx *ctx, const lode_array *U, const double *energy
                         double *sumsq);
 lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype, int64_t n,
                        int64_t columns, lode_array *matrix);
-/** Y = X x_k B_k^T for all modes (forward), or X x_k B_k. */
+/** Y = X x_k B_k^T for all modes (forward), or X x_k B_k. Y may be X, which nothing else may hold
+ *  then. */
 lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X,
                            lode_array *Y);
 
@@ -89,9 +92,9 @@ typedef struct goal {
 
 enum { RECORD_VERSION = 1, RECORD_EXACT = 0, RECORD_TRANSFORM = 1, RECORD_PREDICT = 2 };
 
-/* Efforts up to this take the fast coder; up to the other, cosines alone; from the last on, every
- * try that may pay. */
-enum { EFFORT_FAST = 3, EFFORT_COSINES = 1, EFFORT_ALL = 9 };
+/* Efforts up to the first take cosines alone; from there on modes are turned one by one; up to the
+ * third the fast coder; from the last on, every try that may pay. */
+enum { EFFORT_COSINES = 1, EFFORT_TURNS = 4, EFFORT_FAST = 5, EFFORT_ALL = 9 };
 
 /** A block on its way. */
 typedef struct block_task {

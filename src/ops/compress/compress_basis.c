@@ -38,12 +38,17 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
                            lode_array *Y)
 {
     lode_status st = LODE_OK;
-    lode_array y = lode_array_ref(X), z = { 0 };
-    bool done[LODE_MAX_NDIM] = { false };
-    for (int pass = 0; pass < X->ndim; pass++) {
+    lode_array y = { 0 }, z = { 0 };
+    bool done[LODE_MAX_NDIM] = { false }, own = Y == X;
+    if (own)
+        lode_array_swap(&y, Y);
+    else
+        y = lode_array_ref(X);
+    const int ndim = y.ndim;
+    for (int pass = 0; pass < ndim; pass++) {
         int next = -1; /* the mode that shrinks most first, or grows most last */
         double best = 0;
-        for (int k = 0; k < X->ndim; k++) {
+        for (int k = 0; k < ndim; k++) {
             if (done[k] || b[k].kind == BASIS_NONE)
                 continue;
             const double ratio = (double)b[k].matrix.shape[forward] /
@@ -54,10 +59,16 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
         if (next < 0)
             break;
         done[next] = true;
-        LODE_TRY(lode_i_ttm(ctx, &y, next, forward ? LODE_T : LODE_N, &b[next].matrix, &z));
-        lode_array_swap(&y, &z);
-        lode_array_free(&z);
-        LODE_TRY(lode_i_tick(ctx, pass + 1, X->ndim));
+        const lode_trans t = forward ? LODE_T : LODE_N;
+        if (own) {
+            LODE_TRY(lode_i_ttm_over(ctx, &y, next, t, &b[next].matrix));
+        } else {
+            LODE_TRY(lode_i_ttm(ctx, &y, next, t, &b[next].matrix, &z));
+            lode_array_swap(&y, &z);
+            lode_array_free(&z);
+            own = true;
+        }
+        LODE_TRY(lode_i_tick(ctx, pass + 1, ndim));
     }
     lode_array_swap(Y, &y);
 done:

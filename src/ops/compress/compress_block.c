@@ -85,6 +85,14 @@ done:
 
 /* ---- bases cut to what is used ---- */
 
+static bool learns(const choice *c, int ndim)
+{
+    bool any = false;
+    for (int k = 0; k < ndim; k++)
+        any = any || c->b[k].kind == BASIS_LEARNED;
+    return any;
+}
+
 /* The columns that some nonzero symbol needs at this step; learned bases coded for it, and the
  * coefficients in what comes back of them. */
 static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, double step,
@@ -97,18 +105,23 @@ static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, doub
     lode_array q = { 0 }, a = { 0 };
     /* the step may yet shrink a little */
     const lode_quantizer z = { .step = 0.9 * step, .zone = 0.6 };
-    bool learned = false;
+    const bool learned = learns(c, d);
 
-    LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
-    lode_i_symbols_box(&q, box);
-    lode_array_free(&q);
+    if (learned) {
+        LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
+        lode_i_symbols_box(&q, box);
+        lode_array_free(&q);
+    }
+    for (int k = 0; k < d && !learned; k++) /* no entry is larger than the norm of its slice */
+        for (int64_t j = box[k] = 0; j < c->core.shape[k]; j++)
+            if (c->energy[k][j] > (1 - 1e-6) * z.zone * z.step)
+                box[k] = j + 1;
     for (int k = 0; k < d; k++) {
         const basis *from = &c->b[k];
         basis *to = &made.b[k];
         box[k] = from->kind == BASIS_NONE ? w->shape[k] : lode_i_max(box[k], 1);
         to->kind = from->kind;
         to->columns = box[k];
-        learned |= from->kind == BASIS_LEARNED;
         if (from->kind == BASIS_LEARNED)
             LODE_TRY(basis_learned(ctx, &from->matrix, c->energy[k], box[k], step, to));
         if (from->kind == BASIS_DCT)
@@ -143,7 +156,7 @@ lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_arra
     lode_status st = LODE_OK;
     lode_array back = { 0 }, y = { 0 };
     LODE_TRY(compress_decode(ctx, coded, block->dtype, block->ndim, block->shape, &back));
-    LODE_TRY(compress_plain(ctx, &t->f, &back, &y));
+    LODE_TRY(compress_plain(ctx, &t->f, &back, t->missing.data != NULL, &y));
     lode_array_free(&back);
     if (t->missing.data)
         LODE_TRY(lode_i_missing_put(ctx, &y, &t->missing, NAN));
@@ -163,8 +176,8 @@ static lode_status write_corrections(lode_ctx *ctx, const block_task *t, const c
     LODE_TRY(lode_i_record_i64(ctx, r, a->bound > 0));
     if (!(a->bound > 0))
         goto done;
-    LODE_TRY(lode_i_dequantize(ctx, q, &a->z, t->f.work, &y));
-    LODE_TRY(basis_multiply(ctx, c->b, false, &y, &v));
+    LODE_TRY(lode_i_dequantize(ctx, q, &a->z, t->f.work, &v));
+    LODE_TRY(basis_multiply(ctx, c->b, false, &v, &v));
     LODE_TRY(compress_unfold(ctx, &t->f, &v, &y));
     lode_array_free(&v);
     LODE_TRY(lode_i_correct_find(ctx, &t->x, &y, a->bound, &e, &count));
@@ -176,13 +189,15 @@ done:
     return st;
 }
 
-static lode_status code_once(lode_ctx *ctx, const block_task *t, const choice *c, const attempt *a,
-                             lode_array *coded)
+/* over: the core is used up. */
+static lode_status code_once(lode_ctx *ctx, const block_task *t, choice *c, const attempt *a,
+                             bool over, lode_array *coded)
 {
     lode_status st = LODE_OK;
     lode_record r = { 0 };
     lode_array q = { 0 };
-    LODE_TRY(lode_i_quantize(ctx, &c->core, &a->z, &q));
+    LODE_TRY(over ? lode_i_quantize_over(ctx, &c->core, &a->z, &q)
+                  : lode_i_quantize(ctx, &c->core, &a->z, &q));
     LODE_TRY(compress_head(ctx, t, RECORD_TRANSFORM, &r));
     LODE_TRY(write_coefficients(ctx, t, c, &a->z, &q, &r));
     LODE_TRY(write_corrections(ctx, t, c, a, &q, &r));
@@ -214,7 +229,7 @@ done:
 
 /* Codes with the bases of c at the squared error sumsq; *met: the error measured is within it. */
 static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_array *w,
-                                 const lode_array *block, double sumsq, const choice *c,
+                                 const lode_array *block, double sumsq, choice *c,
                                  lode_array *coded, lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
@@ -225,13 +240,23 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
     const bool all = t->o->effort >= EFFORT_ALL, first = t->o->effort <= EFFORT_COSINES;
     double step = c->step, margin = 0;
 
+    /* Cosines give the coefficients again where a second try needs them, so the first one may use
+     * their memory up. */
+    const bool over = !learns(c, w->ndim);
     *met = false;
+    if (!c->core.data)
+        LODE_TRY(basis_multiply(ctx, c->b, true, w, &c->core));
     LODE_TRY(cut(ctx, w, c, step, &m));
+    if (over)
+        lode_array_free(&c->core);
     for (int i = 0; i < TRIES; i++) {
         lode_diff d = { 0 };
+        if (!m.core.data)
+            LODE_TRY(basis_multiply(ctx, m.b, true, w, &m.core));
         const double own = fmax(sumsq - margin * room - a.outside, 0.02 * room);
-        LODE_TRY(compress_step(ctx, &m.core, own, first ? step : 0, &a.z, &a.own, NULL));
-        LODE_TRY(code_once(ctx, t, &m, &a, &now));
+        LODE_TRY(
+            compress_step(ctx, &m.core, own, a.z.step > 0 ? a.z.step : step, &a.z, &a.own, NULL));
+        LODE_TRY(code_once(ctx, t, &m, &a, over && w->data != m.core.data, &now));
         LODE_TRY(compress_measure(ctx, t, &now, block, &d));
         const bool good = d.sumsq <= sumsq && d.mismatched == 0;
         if (good && (!*met || now.shape[0] < coded->shape[0])) {
@@ -249,7 +274,7 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
          * than nothing where entries do not count (padding, missing). */
         a.outside = d.sumsq - a.own;
         const double noise = a.outside - c->floor;
-        if (!good && noise > 0.6 * room && step > 1e-6 * c->step) { /* bases too coarse */
+        if (!good && !over && noise > 0.6 * room && step > 1e-6 * c->step) { /* bases too coarse */
             const double finer = fmax(0.2, sqrt(0.3 * room / noise));
             step *= finer;
             LODE_TRY(cut(ctx, w, c, step, &m));
@@ -306,7 +331,7 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_
         a.bound = bound * (1 - 1e-6 * pow(30, i)) - 2 * lode_i_epsilon(t->f.work) * t->stats.maxabs;
         if (!(a.bound > 0))
             break;
-        const lode_status coding = code_once(ctx, t, &m, &a, &now);
+        const lode_status coding = code_once(ctx, t, &m, &a, false, &now);
         if (coding == LODE_EDOMAIN)
             break; /* out of range: exact values do it */
         LODE_TRY(coding);

@@ -14,6 +14,14 @@
 /* Modes are turned only where the pure choices are within this factor of each other. */
 #define CLOSE 4.0
 enum { TURNED = 1 << 22 }; /* and where it is cheap */
+/* From here on learned bases are looked at only where sketches say that they save WORTH of what they
+ * take. */
+enum { SAMPLED = 1 << 20, RUN = 256, SHARE = 16 };
+enum { LARGE = 1 << 21, BUCKETS = 32, LONGEST_LEARNED = 2048 };
+#define WORTH 0.5
+/* What learned bases lose by contexts that say less, as a share of the code: columns of sketched and
+ * of learned bases follow no smooth order. */
+#define LOST 0.1
 
 void choice_free(choice *c)
 {
@@ -24,15 +32,15 @@ void choice_free(choice *c)
     *c = (choice){ 0 };
 }
 
-lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, double guess,
-                          lode_quantizer *z, double *reached, double *bits)
+static lode_status find_step(lode_ctx *ctx, const lode_array *core, const lode_stats *found,
+                             double sumsq, double guess, lode_quantizer *z, double *reached,
+                             double *bits)
 {
     lode_status st = LODE_OK;
     double norm, error = 0, low = 0, high = 0, low_error = 0, high_error = 0;
     const double n = (double)lode_array_size(core);
-    lode_stats s;
+    const lode_stats s = *found;
 
-    LODE_TRY(lode_i_stats(ctx, core, &s));
     norm = sqrt(s.sumsq);
     *z = (lode_quantizer){ .step = 4 * s.maxabs, .zone = ZONE };
     if (!(norm > 0) || sumsq >= norm * norm) { /* nothing needs coding */
@@ -80,10 +88,55 @@ done:
     return st;
 }
 
+/* Runs of RUN values, one in SHARE, from places spread at random. */
+static lode_status sample_runs(lode_ctx *ctx, const lode_array *x, lode_array *some)
+{
+    lode_status st = LODE_OK;
+    lode_array flat = { 0 }, runs = { 0 }, from = { 0 }, to = { 0 };
+    const int64_t size = lode_array_size(x), count = size / (RUN * SHARE);
+    const lode_stream s = lode_i_stream(ctx, "compress", 1000);
+    LODE_TRY(lode_array_reshape(ctx, x, 1, &size, &flat));
+    LODE_TRY(lode_array_new(ctx, x->dtype, 1, (const int64_t[]){ count * RUN }, &runs));
+    for (int64_t i = 0; i < count; i++) {
+        const int64_t at = (i * SHARE + (int64_t)(lode_i_random_u64(s, (uint64_t)i) % SHARE)) * RUN;
+        LODE_TRY(lode_array_slice(ctx, &flat, 0, at, at + RUN, 1, &from));
+        LODE_TRY(lode_array_slice(ctx, &runs, 0, i * RUN, (i + 1) * RUN, 1, &to));
+        LODE_TRY(lode_array_copy_into(ctx, &from, &to));
+        LODE_FREE(&from, &to);
+    }
+    lode_array_swap(some, &runs);
+done:
+    LODE_FREE(&flat, &runs, &from, &to);
+    return st;
+}
+
+lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, double guess,
+                          lode_quantizer *z, double *reached, double *bits)
+{
+    lode_status st = LODE_OK;
+    lode_array some = { 0 };
+    lode_stats s, sampled;
+    LODE_TRY(lode_i_stats(ctx, core, &s));
+    /* Where there is much, passes over a sample come first. */
+    if (!(guess > 0) && lode_array_size(core) >= SAMPLED && sumsq < s.sumsq) {
+        const double share = (double)(lode_array_size(core) / (RUN * SHARE) * RUN) /
+                             (double)lode_array_size(core);
+        LODE_TRY(sample_runs(ctx, core, &some));
+        LODE_TRY(lode_i_stats(ctx, &some, &sampled));
+        if (share * sumsq < sampled.sumsq) {
+            LODE_TRY(find_step(ctx, &some, &sampled, share * sumsq, 0, z, NULL, NULL));
+            guess = z->step;
+        }
+    }
+    LODE_TRY(find_step(ctx, core, &s, sumsq, guess, z, reached, bits));
+done:
+    LODE_FREE(&some);
+    return st;
+}
+
 /* What may be chosen for a block. */
 typedef struct menu {
     const block_task *t;
-    bool single; /* nothing to compare: sizes need not be known */
     const lode_array *w;
     double sumsq;
     lode_array U[LODE_MAX_NDIM]; /* learned; empty: none */
@@ -144,13 +197,30 @@ static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quant
     }
 }
 
-static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind, choice *c)
+/* Bytes that the choice would take, about. */
+static lode_status size_up(lode_ctx *ctx, const menu *m, choice *c)
+{
+    lode_status st = LODE_OK;
+    lode_array q = { 0 };
+    const lode_quantizer z = { .step = c->step, .zone = ZONE };
+    int64_t box[LODE_MAX_NDIM];
+    LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
+    lode_i_symbols_box(&q, box);
+    LODE_TRY(compress_symbols_estimate(ctx, m->t->o, &q, &c->bytes));
+    for (int k = 0; k < m->w->ndim; k++)
+        if (c->b[k].kind == BASIS_LEARNED && box[k] > 0)
+            LODE_TRY(basis_price(ctx, &c->b[k].matrix, c->energy[k], box[k], c->step, &c->bytes));
+done:
+    LODE_FREE(&q);
+    return st;
+}
+
+static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind, bool sized,
+                            choice *c)
 {
     lode_status st = LODE_OK;
     choice made = { 0 };
-    lode_array q = { 0 };
     lode_quantizer z;
-    int64_t box[LODE_MAX_NDIM];
     int learned = 0;
     for (int k = 0; k < m->w->ndim; k++) {
         LODE_TRY(basis_of(ctx, m, k, kind[k], &made.b[k]));
@@ -160,22 +230,91 @@ static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind
     LODE_TRY(basis_multiply(ctx, made.b, true, m->w, &made.core));
     LODE_TRY(slice_norms(ctx, &made));
     LODE_TRY(joint_step(ctx, &made, fmax(m->sumsq - made.outside, 1e-6 * m->sumsq), &z));
-    if (!m->single) {
-        LODE_TRY(lode_i_quantize(ctx, &made.core, &z, &q));
-        lode_i_symbols_box(&q, box);
-        LODE_TRY(compress_symbols_estimate(ctx, m->t->o, &q, &made.bytes));
-    }
-    for (int k = 0; k < m->w->ndim && !m->single; k++)
-        if (kind[k] == BASIS_LEARNED && box[k] > 0)
-            LODE_TRY(basis_price(ctx, &made.b[k].matrix, made.energy[k], box[k], made.step,
-                                 &made.bytes));
+    if (sized)
+        LODE_TRY(size_up(ctx, m, &made));
     choice_free(c);
     *c = made;
     made = (choice){ 0 };
 done:
     choice_free(&made);
-    LODE_FREE(&q);
     return st;
+}
+
+/* Eigenvalues of a mode's Gram matrix, from a sketch: `along` is hashed to BUCKETS with random
+ * signs. */
+static lode_status sketched_spectrum(lode_ctx *ctx, const lode_array *w, int mode, int along,
+                                     lode_array *values)
+{
+    lode_status st = LODE_OK;
+    lode_array z = { 0 }, G = { 0 };
+    int64_t shape[LODE_MAX_NDIM];
+    double sumsq;
+    memcpy(shape, w->shape, sizeof shape);
+    shape[along] = BUCKETS;
+    LODE_TRY(lode_array_new(ctx, LODE_F64, w->ndim, shape, &z));
+    const lode_stream s = lode_i_stream(ctx, "compress", (uint64_t)mode);
+    LODE_TRY(lode_i_sign_sums(ctx, w, along, s, &z, &sumsq));
+    LODE_TRY(lode_i_mode_gram(ctx, &z, mode, false, &G));
+    LODE_TRY(lode_i_eigh(ctx, &G, G.shape[0], values, NULL));
+done:
+    LODE_FREE(&z, &G);
+    return st;
+}
+
+/* Bits that eigenvectors of a mode would save over its cosines, and take themselves, about. A slice
+ * saves half the logarithm of its energies' ratio for each coefficient that is coded, as far as
+ * they lie over the noise. */
+static lode_status promise(lode_ctx *ctx, const menu *m, const choice *c, double coded, int mode,
+                           int along, double *saved, double *taken)
+{
+    lode_status st = LODE_OK;
+    lode_array values = { 0 };
+    const double n = (double)m->w->shape[mode], floor = m->sumsq / n;
+    double octaves = 0, used = 0;
+    *taken = 0;
+    LODE_TRY(sketched_spectrum(ctx, m->w, mode, along, &values));
+    for (int64_t j = 0; j < m->w->shape[mode]; j++) {
+        const double e = pow(c->energy[mode][j], 2), v = lode_i_get1(&values, j);
+        octaves += 0.5 * log2(fmax(e, floor) / fmax(v, floor));
+        used += e > floor;
+        if (v > floor)
+            *taken += n * log2(1 + sqrt(v / n) / c->step);
+    }
+    *saved = octaves * coded / fmax(used, 1);
+done:
+    LODE_FREE(&values);
+    return st;
+}
+
+/* Whether learned bases are worth looking at, where that is much work: told from sketches, which
+ * are a small part of it. */
+static lode_status promising(lode_ctx *ctx, const menu *m, const choice *cosines, bool *any)
+{
+    const lode_array *w = m->w;
+    const double size = (double)lode_array_size(w);
+    lode_quantizer z = { .step = cosines->step, .zone = ZONE };
+    double coded = 0;
+    *any = size < LARGE || m->t->o->effort >= EFFORT_ALL;
+    if (*any)
+        return LODE_OK;
+    LODE_FORWARD(lode_i_quantizer_fit(ctx, &cosines->core, &z, NULL, &coded));
+    for (int k = 0; k < w->ndim && !*any; k++) {
+        const double n = (double)w->shape[k];
+        int along = -1;
+        double saved = 0, taken = 0;
+        for (int j = 0; j < w->ndim; j++)
+            if (j != k && (along < 0 || w->shape[j] > w->shape[along]))
+                along = j;
+        if (n * n > size) /* its basis would take up the data */
+            continue;
+        *any = n > LONGEST_LEARNED || along < 0 || w->shape[along] < 2 * BUCKETS ||
+               size / (n * (double)w->shape[along]) * BUCKETS < 4 * n;
+        if (*any)
+            break;
+        LODE_FORWARD(promise(ctx, m, cosines, coded, k, along, &saved, &taken));
+        *any = saved > fmax(WORTH * taken, LOST * coded);
+    }
+    return LODE_OK;
 }
 
 /* Ranks where the spectra meet a noise floor as high as the error asked: beyond them lies nothing
@@ -255,14 +394,19 @@ done:
     return st;
 }
 
+static void swap_choices(choice *a, choice *b)
+{
+    const choice swap = *b;
+    *b = *a;
+    *a = swap;
+}
+
 /* The shorter one to `best`. */
 static bool prefer(choice *other, choice *best, double share)
 {
-    const choice swap = *best;
     if (!(other->bytes < share * best->bytes))
         return false;
-    *best = *other;
-    *other = swap;
+    swap_choices(other, best);
     return true;
 }
 
@@ -280,6 +424,16 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
                                         : quick ? LODE_COMPRESS_DCT
                                                 : t->o->method;
 
+    for (int k = 0; k < d; k++)
+        cosines[k] = w->shape[k] <= BASIS_LONGEST ? BASIS_DCT : BASIS_NONE;
+    if (method == LODE_COMPRESS_AUTO) {
+        bool any = false;
+        LODE_TRY(evaluate(ctx, &m, cosines, false, c));
+        LODE_TRY(promising(ctx, &m, c, &any));
+        if (!any)
+            goto done;
+        LODE_TRY(size_up(ctx, &m, c));
+    }
     if (method != LODE_COMPRESS_DCT)
         LODE_TRY(learn(ctx, &m, &knee));
     if (ranks) /* the ranks decide the error; coding may add a little to it */
@@ -288,36 +442,37 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
                       : 1.05 * m.outside + 1e-12 * t->stats.sumsq;
     for (int k = 0; k < d; k++) {
         const bool last = k == d - 1, can = m.U[k].data != NULL;
-        cosines[k] = w->shape[k] <= BASIS_LONGEST ? BASIS_DCT : BASIS_NONE;
         learned[k] = can ? BASIS_LEARNED : cosines[k];
         if (method == LODE_COMPRESS_SVD)
             learned[k] = last && can ? BASIS_LEARNED : BASIS_NONE;
     }
     if (method == LODE_COMPRESS_DCT || !m.learnable) {
-        m.single = true;
-        LODE_TRY(evaluate(ctx, &m, cosines, c));
+        if (!c->core.data)
+            LODE_TRY(evaluate(ctx, &m, cosines, false, c));
         goto done;
     }
-    LODE_TRY(evaluate(ctx, &m, learned, c));
+    LODE_TRY(evaluate(ctx, &m, learned, true, &other));
+    const bool all = t->o->effort >= EFFORT_ALL;
+    const bool close = all || (other.bytes < CLOSE * c->bytes && c->bytes < CLOSE * other.bytes &&
+                               t->o->effort >= EFFORT_TURNS);
+    const bool cheap = all || lode_array_size(w) <= TURNED;
+    const bool won = !c->core.data || other.bytes < c->bytes;
+    if (won)
+        swap_choices(&other, c);
     if (knee.learnable && method != LODE_COMPRESS_SVD) {
-        LODE_TRY(evaluate(ctx, &knee, learned, &other));
+        LODE_TRY(evaluate(ctx, &knee, learned, true, &other));
         prefer(&other, c, 1);
     }
     if (method != LODE_COMPRESS_AUTO)
         goto done;
-    LODE_TRY(evaluate(ctx, &m, cosines, &other));
-    const bool all = t->o->effort >= EFFORT_ALL;
-    const bool close = all || (other.bytes < CLOSE * c->bytes && c->bytes < CLOSE * other.bytes &&
-                               t->o->effort > EFFORT_FAST);
-    const bool cheap = all || lode_array_size(w) <= TURNED;
-    memcpy(best, prefer(&other, c, 1) ? cosines : learned, sizeof best);
+    memcpy(best, won ? learned : cosines, sizeof best);
     /* a small core means products that shrink at once */
     for (int k = 0;
          k < d && close && (cheap || 16 * lode_array_size(&c->core) < lode_array_size(w)); k++) {
         if (!m.U[k].data)
             continue;
         best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
-        LODE_TRY(evaluate(ctx, &m, best, &other));
+        LODE_TRY(evaluate(ctx, &m, best, true, &other));
         if (!prefer(&other, c, all ? 1 : PAYS))
             best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
     }

@@ -71,10 +71,8 @@ static lode_status expand(lode_ctx *ctx, lode_record *r, const frame *f, lode_ar
     LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
     LODE_TRY(lode_array_new(ctx, LODE_I32, f->modes, box, &q));
     LODE_TRY(lode_i_decode(ctx, &stream, &q));
-    LODE_TRY(lode_i_dequantize(ctx, &q, &z, f->work, &y));
-    lode_array_free(&q);
-    LODE_TRY(basis_multiply(ctx, b, false, &y, &w));
-    lode_array_free(&y);
+    LODE_TRY(lode_i_dequantize_over(ctx, &q, &z, f->work, &w));
+    LODE_TRY(basis_multiply(ctx, b, false, &w, &w));
     LODE_TRY(compress_unfold(ctx, f, &w, &y));
     lode_array_free(&w);
     LODE_TRY(lode_i_record_read_i64(ctx, r, 0, 1, &corrected));

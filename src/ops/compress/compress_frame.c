@@ -133,13 +133,14 @@ static lode_array as_complex(const lode_array *a)
     return r;
 }
 
-lode_status compress_plain(lode_ctx *ctx, const frame *f, const lode_array *block, lode_array *x)
+lode_status compress_plain(lode_ctx *ctx, const frame *f, const lode_array *block, bool own,
+                           lode_array *x)
 {
     lode_status st = LODE_OK;
     lode_array whole = { 0 }, pairs = { 0 }, y = { 0 };
     LODE_TRY(lode_i_as(ctx, block, block->dtype, &whole)); /* contiguous */
     pairs = as_pairs(&whole);
-    LODE_TRY(lode_array_cast(ctx, &pairs, f->work, &y));
+    LODE_TRY(own ? lode_array_cast(ctx, &pairs, f->work, &y) : lode_i_as(ctx, &pairs, f->work, &y));
     lode_array_swap(x, &y);
 done:
     LODE_FREE(&whole, &pairs, &y);

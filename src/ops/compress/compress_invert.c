@@ -140,8 +140,8 @@ static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *
         LODE_TRY(lode_i_source_read(ctx, s, start, count, m->dtype, &want));
         LODE_TRY(compress_frame(ctx, m->dtype, lode_i_real_of(lode_i_arith(m->dtype)), m->ndim,
                                 count, false, &f));
-        LODE_TRY(compress_plain(ctx, &f, &want, &x));
-        LODE_TRY(compress_plain(ctx, &f, &got, &y));
+        LODE_TRY(compress_plain(ctx, &f, &want, true, &x));
+        LODE_TRY(compress_plain(ctx, &f, &got, true, &y));
         LODE_TRY(compress_hide(ctx, coded, &x, &y));
         LODE_TRY(lode_i_diff(ctx, &x, &y, &d));
         total->sumsq += d.sumsq;

@@ -186,7 +186,7 @@ static lode_status landed(lode_ctx *ctx, const block_task *t, const lode_predict
     lode_status st = LODE_OK;
     lode_array block = { 0 }, y = { 0 };
     LODE_TRY(compress_store(ctx, &t->f, &r->y, &block));
-    LODE_TRY(compress_plain(ctx, &t->f, &block, &y));
+    LODE_TRY(compress_plain(ctx, &t->f, &block, t->missing.data != NULL, &y));
     if (t->missing.data)
         LODE_TRY(lode_i_missing_put(ctx, &y, &t->missing, NAN));
     LODE_TRY(lode_i_diff(ctx, &t->x, &y, diff));
