@@ -1,0 +1,1947 @@
+/* unlode: gives back an array that `lode compress` packed into a .lode file.
+ *
+ *     cc -std=c11 -O2 unlode.c -o unlode -lm
+ *     ./unlode packed.lode array.npy
+ *
+ * This file is the whole program. It needs a C compiler (C99 or later, IEEE floating point) and the
+ * C library; nothing of Lode. Keep a copy beside data that must be readable when Lode is not. It
+ * reads every file that version 1 of the format allows `lode compress` to write, as docs/format.md
+ * describes it, checks every checksum on the way, and writes a .npy file in C order, which NumPy
+ * reads and which is easy to read without it: a line of text that gives type and shape, padded to a
+ * multiple of 64 bytes, then the values, little-endian. Values of type bf16 are written as f32.
+ *
+ * Exit status: 0 done; 2 the file is damaged, or is no such file; 1 anything else (memory, disk).
+ * What is wrong is said in one sentence.
+ *
+ * How a file is built, from the outside to the inside, with the section that reads it:
+ *
+ *     2   the file: a JSON header that says type, shape and where things lie; members coded.0,
+ *         coded.1, ... with checksums. The array is cut into blocks; member K is block K.
+ *     8   a block: one record of numbers and streams. Its values come in one of three ways:
+ *     5      exactly, every bit;
+ *     6      as a transform: integer coefficients times a step, multiplied by a matrix along each
+ *            axis, then corrections where a bound on every entry asks for them;
+ *     7      by prediction: each value is foretold from those known before, plus an integer times
+ *            a step.
+ *     4   a stream: a tensor of integers, cut into chunks, entropy coded. There are two coders.
+ *     3   what both coders know before a symbol is read: how large it may be expected to be.
+ *
+ * The integers of a stream come out the same on every machine. Reals made of them may differ from
+ * Lode's in their last bits, as sums are done in another order, and in double precision here. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Sums and products of predictions must be rounded one by one, as Lode rounds them. gcc needs
+ * -std=c99 or -std=c11 (not gnu11) for that on machines with fused multiply-add. */
+#if !defined(__GNUC__) || defined(__clang__)
+#pragma STDC FP_CONTRACT OFF
+#endif
+
+enum {
+    AXES = 36,          /* an array has at most 32 axes; complex pairs and padding add some */
+    CHUNK = 65536,      /* most symbols of a chunk of a stream */
+    PIECE = 1 << 20,    /* bytes of a member that one checksum covers */
+    LONGEST_DCT = 4096, /* longest axis that is ever coded by cosines */
+    ESCAPE = (1 << 22) - 1
+};
+
+/* ---- 1. failing, memory, bytes, checksums ---- */
+
+static const char *in_path, *out_path;
+static FILE *out_file;
+static int64_t block_now = -1;           /* for messages */
+static const char *part_now = "the file"; /* for messages: what is being read */
+
+static void stop(int status)
+{
+    if (out_file) {
+        fclose(out_file);
+        out_file = NULL;
+        remove(out_path); /* half an array would be taken for a whole one */
+    }
+    exit(status);
+}
+
+/* Says what is wrong and ends the program. */
+static void fail(const char *format, ...)
+{
+    va_list arguments;
+    fprintf(stderr, "unlode: %s: ", in_path);
+    if (block_now >= 0)
+        fprintf(stderr, "block %" PRId64 ", %s: ", block_now, part_now);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    stop(2);
+}
+
+/* a b, where both are sizes. */
+static int64_t times(int64_t a, int64_t b)
+{
+    if (a < 0 || b < 0 || (b > 0 && a > (INT64_C(1) << 60) / b))
+        fail("it is damaged: it asks for more values than any memory holds");
+    return a * b;
+}
+
+/* Zeroed memory for `count` values of `size` bytes. */
+static void *allocate(int64_t count, size_t size)
+{
+    const int64_t bytes = times(count, (int64_t)size);
+    void *memory = (uint64_t)bytes < SIZE_MAX ? calloc((size_t)bytes + 1, 1) : NULL;
+    if (!memory) {
+        fprintf(stderr, "unlode: %s: no memory for %" PRId64 " bytes\n", in_path, bytes);
+        stop(1);
+    }
+    return memory;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return a / b + (a % b != 0);
+}
+
+static int64_t product(int axes, const int64_t *shape)
+{
+    int64_t n = 1;
+    int empty = 0;
+    for (int k = 0; k < axes; k++)
+        empty |= shape[k] == 0;
+    for (int k = 0; k < axes && !empty; k++)
+        n = times(n, shape[k]);
+    return empty ? 0 : n;
+}
+
+/* Goes to the next place of a box in C order, over its first `axes` axes. */
+static void next_place(int axes, const int64_t *count, int64_t *index)
+{
+    for (int k = axes - 1; k >= 0; k--) {
+        if (++index[k] < count[k])
+            return;
+        index[k] = 0;
+    }
+}
+
+static uint64_t get(const uint8_t *from, int width) /* little-endian */
+{
+    uint64_t v = 0;
+    for (int k = 0; k < width; k++)
+        v |= (uint64_t)from[k] << 8 * k;
+    return v;
+}
+
+static void put(uint8_t *to, int width, uint64_t v)
+{
+    for (int k = 0; k < width; k++)
+        to[k] = (uint8_t)(v >> 8 * k);
+}
+
+static double real_of(uint64_t word, int width)
+{
+    const uint32_t half = (uint32_t)word;
+    float single;
+    double value;
+    memcpy(&single, &half, 4);
+    memcpy(&value, &word, 8);
+    return width == 4 ? (double)single : value;
+}
+
+static uint64_t word_of(double value, int width)
+{
+    const float single = (float)value;
+    uint32_t half;
+    uint64_t word;
+    memcpy(&half, &single, 4);
+    memcpy(&word, &value, 8);
+    return width == 4 ? half : word;
+}
+
+/* Low half of the 128-bit product, exclusive-or its high half. */
+static uint64_t mum(uint64_t a, uint64_t b)
+{
+    const uint64_t a0 = a & UINT32_MAX, a1 = a >> 32, b0 = b & UINT32_MAX, b1 = b >> 32;
+    const uint64_t middle = a1 * b0 + (a0 * b0 >> 32), low = a0 * b1 + (middle & UINT32_MAX);
+    return (a * b) ^ (a1 * b1 + (middle >> 32) + (low >> 32));
+}
+
+/* The checksum that everything here has: eight lanes of 64-bit words, stripes of 64 bytes, the last
+ * one filled up with zeros. Its constants are the first outputs of splitmix64 from state 0, made
+ * odd. */
+static uint64_t checksum(const uint8_t *bytes, int64_t size, uint64_t seed)
+{
+    static uint64_t constant[16];
+    uint64_t lane[8], h;
+    for (int k = 0; k < 16 && !constant[15]; k++) {
+        uint64_t z = (uint64_t)(k + 1) * UINT64_C(0x9E3779B97F4A7C15);
+        z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+        z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+        constant[k] = (z ^ z >> 31) | 1;
+    }
+    for (int k = 0; k < 8; k++)
+        lane[k] = constant[k] + seed;
+    for (int64_t at = 0; at < size; at += 64) {
+        uint8_t stripe[64] = { 0 };
+        memcpy(stripe, bytes + at, (size_t)smaller(64, size - at));
+        for (int k = 0; k < 8; k++)
+            lane[k] = mum(lane[k] ^ get(stripe + 8 * k, 8), constant[k]);
+    }
+    h = (uint64_t)size ^ constant[0];
+    for (int k = 0; k < 8; k++)
+        h = mum(h ^ lane[k], constant[8 + k]);
+    h ^= h >> 32;
+    h *= constant[0];
+    return h ^ h >> 29;
+}
+
+/* Compares a stored checksum, of `width` bytes, with that of the bytes. */
+static void check(uint64_t stored, int width, const uint8_t *bytes, int64_t size, uint64_t seed,
+                  const char *what, int64_t number)
+{
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+    (void)width; /* else a fuzzer would never come past this line */
+#else
+    const uint64_t found = checksum(bytes, size, seed);
+    if ((width == 8 ? found : found & UINT32_MAX) == stored)
+        return;
+    if (number < 0)
+        fail("the checksum of its %s does not fit: the file is damaged there", what);
+    fail("the checksum of its %s %" PRId64 " does not fit: the file is damaged there", what,
+         number);
+#endif
+    (void)stored, (void)bytes, (void)size, (void)seed, (void)what, (void)number;
+}
+
+/* Bytes that are read from front to end. */
+typedef struct reader {
+    const uint8_t *at, *end;
+} reader;
+
+static const uint8_t *take(reader *r, int64_t count)
+{
+    const uint8_t *from = r->at;
+    if (count < 0 || count > r->end - r->at)
+        fail("it is damaged: it ends too early");
+    r->at += count;
+    return from;
+}
+
+/* 7 bits a byte, lowest first; the upper bit says that another byte follows. */
+static uint64_t take_number(reader *r, uint64_t most)
+{
+    uint64_t v = 0;
+    for (int shift = 0;; shift += 7) {
+        const uint8_t byte = *take(r, 1);
+        if (shift < 64)
+            v |= (uint64_t)(byte & 127) << shift;
+        if (shift >= 64 || v > most)
+            fail("it is damaged: a number is out of range");
+        if (byte < 128)
+            return v;
+    }
+}
+
+/* Integers of records: v is stored as the number 2 v, or as -2 v - 1 where it is negative. */
+static int64_t take_integer(reader *r, int64_t least, int64_t most)
+{
+    const uint64_t folded = take_number(r, UINT64_MAX);
+    const int64_t v = folded & 1 ? -(int64_t)(folded >> 1) - 1 : (int64_t)(folded >> 1);
+    if (v < least || v > most)
+        fail("it is damaged: a number is %" PRId64 ", not %" PRId64 " to %" PRId64, v, least, most);
+    return v;
+}
+
+static double take_real(reader *r)
+{
+    const double v = real_of(get(take(r, 8), 8), 8);
+    if (!isfinite(v))
+        fail("it is damaged: a number is not finite");
+    return v;
+}
+
+static reader take_stream(reader *r)
+{
+    const int64_t size = take_integer(r, 0, r->end - r->at);
+    const uint8_t *from = take(r, size);
+    return (reader){ from, from + size };
+}
+
+/* Opens a record: its last 8 bytes are the checksum of all before. */
+static reader open_record(reader r)
+{
+    if (r.end - r.at < 8)
+        fail("it is damaged: it ends too early");
+    r.end -= 8;
+    check(get(r.end, 8), 8, r.at, r.end - r.at, 0, "record", -1);
+    return r;
+}
+
+/* ---- 2. the file: header, description, members ---- */
+
+/* A value of JSON, as text; or what is left of a list or an object. */
+typedef struct json {
+    const char *at, *end;
+} json;
+
+static int peek(json *j) /* the next character that is no space, or -1 */
+{
+    while (j->at < j->end &&
+           (*j->at == ' ' || *j->at == '\t' || *j->at == '\n' || *j->at == '\r'))
+        j->at++;
+    return j->at < j->end ? (unsigned char)*j->at : -1;
+}
+
+static void expect(json *j, char c)
+{
+    if (peek(j) != c)
+        fail("its header is no JSON that is understood: there is no '%c' where one must be", c);
+    j->at++;
+}
+
+/* Takes the next value off the front: to the end of its text or of its outermost bracket, or up to
+ * what cannot belong to a number or word. */
+static json take_value(json *j)
+{
+    json value = { j->at, j->at };
+    int64_t depth = 0;
+    if (peek(j) < 0)
+        fail("its header is no JSON that is understood: it ends too early");
+    value.at = j->at;
+    do {
+        const int c = peek(j);
+        if (c < 0)
+            fail("its header is no JSON that is understood: it ends too early");
+        if (depth == 0 && (c == ',' || c == ':' || c == '}' || c == ']'))
+            break;
+        j->at++;
+        depth += c == '{' || c == '[';
+        depth -= c == '}' || c == ']';
+        if (c == '"') {
+            while (j->at < j->end && *j->at != '"')
+                j->at += *j->at == '\\' && j->end - j->at > 1 ? 2 : 1;
+            expect(j, '"');
+        } else if (depth == 0 && c != '}' && c != ']') {
+            while (j->at < j->end && !strchr(" \t\r\n,:]}", *j->at))
+                j->at++;
+        }
+    } while (depth > 0);
+    value.end = j->at;
+    return value;
+}
+
+/* The text of a string, without its quotes and escapes; new. Characters given as \uXXXX are of no
+ * meaning here and become question marks. */
+static char *string_of(json j)
+{
+    static const char letter[] = "\"\\/bfnrt", meaning[] = "\"\\/\b\f\n\r\t";
+    char *text = allocate(j.end - j.at, 1), *to = text;
+    expect(&j, '"');
+    while (j.at < j.end && *j.at != '"') {
+        char c = *j.at++;
+        if (c == '\\' && j.at < j.end) {
+            const char *known = strchr(letter, c = *j.at++);
+            if (c == 'u')
+                j.at += smaller(4, j.end - j.at);
+            c = c && known ? meaning[known - letter] : '?';
+        }
+        *to++ = c;
+    }
+    return text;
+}
+
+/* Steps through an object or a list of which *rest is what is left; *key (or NULL) is new. */
+static int next_entry(json *rest, char **key, json *value)
+{
+    const int c = peek(rest);
+    if (c == '{' || c == '[' || c == ',')
+        rest->at++;
+    if (peek(rest) == '}' || peek(rest) == ']' || peek(rest) < 0)
+        return 0;
+    if (key) {
+        *key = string_of(take_value(rest));
+        expect(rest, ':');
+    }
+    *value = take_value(rest);
+    return 1;
+}
+
+static json entry(json object, const char *wanted)
+{
+    json value = { NULL, NULL };
+    char *key = NULL;
+    int found = 0;
+    while (!found && next_entry(&object, &key, &value)) {
+        found = strcmp(key, wanted) == 0;
+        free(key);
+    }
+    if (!found)
+        fail("its header says nothing of '%s': it is damaged, or not of lode compress", wanted);
+    return value;
+}
+
+static int64_t integer_of(json j)
+{
+    int64_t v = 0;
+    if (j.at == j.end)
+        fail("its header has no number where one must be");
+    for (; j.at < j.end; j.at++) {
+        if (*j.at < '0' || *j.at > '9' || v > INT64_MAX / 10 - 1)
+            fail("its header has a size that is no size");
+        v = 10 * v + (*j.at - '0');
+    }
+    return v;
+}
+
+/* Storage types. class: b bool, i signed, u unsigned, f real, h real of 16 bits that C does not
+ * know, c complex. */
+typedef struct type {
+    const char *name;
+    char class;
+    int width; /* bytes of a value; of one of the two where it is complex */
+    const char *npy;
+} type;
+static const type types[] = {
+    { "bool", 'b', 1, "|b1" }, { "i8", 'i', 1, "|i1" },  { "i16", 'i', 2, "<i2" },
+    { "i32", 'i', 4, "<i4" },  { "i64", 'i', 8, "<i8" }, { "u8", 'u', 1, "|u1" },
+    { "u16", 'u', 2, "<u2" },  { "u32", 'u', 4, "<u4" }, { "u64", 'u', 8, "<u8" },
+    { "f16", 'h', 2, "<f2" },  { "bf16", 'h', 2, "<f4" }, { "f32", 'f', 4, "<f4" },
+    { "f64", 'f', 8, "<f8" },  { "c64", 'c', 4, "<c8" }, { "c128", 'c', 8, "<c16" },
+};
+
+typedef struct file {
+    reader data;        /* what follows the header */
+    json tensors;       /* what is left of the list of what lies where */
+    json members;       /* what is left of their list in the description */
+    char *description;  /* text of it */
+    type type;          /* of the array */
+    int axes;
+    int64_t shape[AXES];
+} file;
+
+static void open_file(const uint8_t *bytes, int64_t size, file *f)
+{
+    static const char opening[] = "{\"__metadata__\":{\"lode_checksum\":\"";
+    enum { OPENING = sizeof opening - 1, DIGITS = 16 };
+    const uint64_t length = size >= 8 ? get(bytes, 8) : UINT64_MAX;
+    if (size < 8 || length > (uint64_t)size - 8 || length < OPENING + DIGITS ||
+        memcmp(bytes + 8, opening, OPENING) != 0)
+        fail("it is no .lode file, or its first bytes are damaged");
+
+    /* The checksum of the header is made with zeros in its own place. */
+    const int64_t n = (int64_t)length;
+    char *header = allocate(n, 1), stored[DIGITS + 1] = { 0 };
+    memcpy(header, bytes + 8, (size_t)n);
+    memcpy(stored, header + OPENING, DIGITS);
+    memset(header + OPENING, '0', DIGITS);
+    check(strtoull(stored, NULL, 16), 8, (const uint8_t *)header, n, length, "header", -1);
+
+    f->data = (reader){ bytes + 8 + n, bytes + size };
+    f->tensors = (json){ header, header + n };
+    f->description = string_of(entry(entry(f->tensors, "__metadata__"), "lode"));
+    const json description = { f->description, f->description + strlen(f->description) };
+    if (integer_of(entry(description, "lode")) != 1)
+        fail("it is of another version of the format; this program reads version 1");
+    char *op = string_of(entry(description, "op"));
+    if (strcmp(op, "compress") != 0)
+        fail("it holds a result of '%.40s', not of compress", op);
+    free(op);
+    f->members = entry(description, "members");
+
+    const json gives = entry(description, "gives");
+    char *name = string_of(entry(gives, "dtype"));
+    const size_t count = sizeof types / sizeof *types;
+    size_t t = 0;
+    while (t < count && strcmp(types[t].name, name) != 0)
+        t++;
+    if (t == count)
+        fail("its values are of type '%.20s', which is not known here", name);
+    free(name);
+    f->type = types[t];
+    json list = entry(gives, "shape"), length_now;
+    for (f->axes = 0; next_entry(&list, NULL, &length_now); f->axes++) {
+        if (f->axes == 32)
+            fail("it has more than 32 axes");
+        f->shape[f->axes] = integer_of(length_now);
+    }
+    product(f->axes, f->shape); /* or fails */
+}
+
+/* The bytes of the next member, which is block `block`, after a look at their checksums. */
+static reader next_member(file *f, int64_t block)
+{
+    char wanted[32], *key = NULL;
+    json value, member;
+    snprintf(wanted, sizeof wanted, "coded.%" PRId64, block);
+    do { /* members and tensors are in the same order; between them is padding */
+        free(key);
+        if (!next_entry(&f->tensors, &key, &value))
+            fail("it has no member %s: it is damaged", wanted);
+    } while (strncmp(key, "__", 2) == 0);
+    if (!next_entry(&f->members, NULL, &member))
+        fail("its description has no member %s: it is damaged", wanted);
+    char *name = string_of(entry(member, "name")), *sums = string_of(entry(member, "sums"));
+    if (strcmp(name, wanted) != 0 || strcmp(key, wanted) != 0)
+        fail("it has a member %.40s where %s must be: it is damaged", key, wanted);
+
+    json offsets = entry(value, "data_offsets"), first = offsets, last = offsets;
+    if (!next_entry(&offsets, NULL, &first) || !next_entry(&offsets, NULL, &last))
+        fail("its header does not say where %s lies", wanted);
+    const int64_t from = integer_of(first), to = integer_of(last);
+    if (from > to || to > f->data.end - f->data.at)
+        fail("%s lies beyond its end: it was cut off", wanted);
+    const reader r = { f->data.at + from, f->data.at + to };
+    if ((int64_t)strlen(sums) != 16 * divide_up(to - from, PIECE))
+        fail("its description has not as many checksums as %s needs", wanted);
+    for (int64_t k = 0; k * PIECE < to - from; k++) {
+        char digits[17] = { 0 };
+        memcpy(digits, sums + 16 * k, 16);
+        check(strtoull(digits, NULL, 16), 8, r.at + k * PIECE,
+              smaller(PIECE, to - from - k * PIECE), (uint64_t)k, "member, piece", k);
+    }
+    free(key), free(name), free(sums);
+    return r;
+}
+
+/* ---- 3. streams: what is known of a symbol before it is read ---- */
+
+/* A tensor of integers, cut into chunks. Axes of length 1 are left out; two of them are put before
+ * the others where there are fewer than three. All magnitudes that contexts see count 2^-6. */
+typedef struct stream {
+    int version, hinted, signs, base, drop;
+    uint64_t weight[8]; /* of what is around a symbol, see expectation() */
+    int axes;
+    int64_t length[AXES], stride[AXES]; /* of the tensor */
+    int64_t side[AXES], parts[AXES];    /* of a chunk; how many there are */
+    int64_t chunks;
+    int32_t *level[AXES];               /* hints along the axes, in quarter octaves */
+    uint32_t frequency[40][16];         /* version 2: of tokens, in each class */
+} stream;
+
+/* A chunk being decoded: the box of it that holds all nonzero symbols, with a border. */
+typedef struct chunk {
+    const stream *s;
+    int axes;                          /* at least 3 */
+    int64_t count[AXES], stride[AXES]; /* of the box; of the box with its border */
+    const int32_t *level[AXES];        /* hints from the chunk's start on, or NULL */
+    uint32_t *seen;                    /* magnitudes of the box with its border */
+} chunk;
+
+static int log2_of(uint64_t v) /* the largest n with 2^n <= v; v > 0 */
+{
+    int n = 0;
+    while (v >>= 1)
+        n++;
+    return n;
+}
+
+static const uint64_t quarter[4] = { 256, 304, 362, 431 }; /* 2^8 2^(k/4) */
+
+/* 2^(level / 4), level 0 being one unit. */
+static uint64_t expected(int32_t level, int32_t most)
+{
+    if (level <= 0)
+        return level < -4 ? 0 : 1;
+    level = level < most ? level : most;
+    return quarter[level & 3] << (level >> 2) >> 8;
+}
+
+static int32_t level_at(const chunk *c, int axis, int64_t i)
+{
+    if (!c->level[axis])
+        return 0;
+    i = i < 0 ? 0 : i < c->count[axis] ? i : c->count[axis] - 1;
+    return c->level[axis][i];
+}
+
+/* Border before and after each axis: 2 before on the last, else 1; 1 after on the last two. */
+static int before(const chunk *c, int axis)
+{
+    return axis == c->axes - 1 ? 2 : 1;
+}
+static int after(const chunk *c, int axis)
+{
+    return axis >= c->axes - 2;
+}
+
+/* Lays out a box and fills its border: with what the hints expect at the nearest place inside, or
+ * with zeros behind the box where the chunk goes on, as all is zero there. */
+static void open_chunk(chunk *c, const stream *s, const int64_t *start, const int64_t *whole,
+                       const int64_t *box)
+{
+    const int made = s->axes < 3 ? 3 - s->axes : 0, last = s->axes + made - 1;
+    const int32_t most = s->version == 1 ? 4 * 30 : 4 * 17;
+    int64_t size = 1, rows = 1, index[AXES] = { 0 }, extent[AXES];
+    memset(c, 0, sizeof *c);
+    c->s = s;
+    c->axes = last + 1;
+    for (int k = last; k >= 0; k--) {
+        c->count[k] = k < made ? 1 : box[k - made];
+        c->level[k] = k < made || !s->hinted ? NULL : s->level[k - made] + start[k - made];
+        c->stride[k] = size;
+        extent[k] = c->count[k] + before(c, k) + after(c, k);
+        size = times(size, extent[k]);
+        rows *= k < last ? extent[k] : 1;
+    }
+    c->seen = allocate(size, sizeof *c->seen);
+    const int cut = box[s->axes - 1] < whole[s->axes - 1];
+    for (int64_t r = 0; r < rows; r++) {
+        uint32_t *row = c->seen + r * extent[last];
+        int inside = 1, zero = 0;
+        int32_t level = s->base;
+        for (int k = 0; k < last; k++) {
+            const int64_t i = index[k] - before(c, k);
+            inside = inside && i >= 0 && i < c->count[k];
+            zero = zero || (i >= c->count[k] && k >= made && box[k - made] < whole[k - made]);
+            level += level_at(c, k, i);
+        }
+        for (int64_t i = 0; i < extent[last]; i++) {
+            const int64_t at = i - before(c, last);
+            const int none = zero || (cut && at >= c->count[last]);
+            if (!inside || at < 0 || at >= c->count[last])
+                row[i] = none ? 0 : (uint32_t)expected(level + level_at(c, last, at), most);
+        }
+        next_place(last, extent, index);
+    }
+}
+
+/* What the neighbours of a symbol that are known, and its hint, say of its magnitude. */
+static uint64_t expectation(const chunk *c, const uint32_t *here, uint64_t hint)
+{
+    const uint64_t *w = c->s->weight;
+    const int last = c->axes - 1;
+    const int64_t side = c->stride[last - 1];
+    const uint32_t *up = here - side, *back = here - c->stride[last - 2];
+    uint64_t sum = w[0] * hint + w[1] * here[-1] + w[2] * here[-2] + w[3] * up[0];
+    sum += w[4] * ((uint64_t)up[-1] + up[1]) + w[5] * back[0];
+    sum += w[6] * ((uint64_t)back[-1] + back[1] + back[-side] + back[side]);
+    for (int k = 0; k < last - 2; k++)
+        sum += w[7] * here[-c->stride[k]];
+    return sum >> 8;
+}
+
+/* Class of an expected magnitude: four an octave. */
+static uint32_t level_of(uint64_t m)
+{
+    const int n = m < 4 ? 0 : log2_of(m);
+    return m < 4 ? (uint32_t)m : (uint32_t)(4 * (n - 1)) + (uint32_t)(m >> (n - 2) & 3);
+}
+
+/* Low bits of a magnitude that no model is used for. */
+static int shift_of(uint64_t m)
+{
+    const int shift = m ? log2_of(m) - 7 : 0;
+    return shift < 0 ? 0 : shift < 31 ? shift : 31;
+}
+
+/* Sixteen tokens stand for magnitudes: the least that each stands for, and how many plain bits
+ * choose among the others (token 15 has its own way). */
+static const uint32_t token_first[16] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 24, 32, 64 };
+static const int token_bits[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 3, 5, 0 };
+
+/* What the tokens of a level are expected to be before any was seen: cumulative counts out of 2^24,
+ * a mean of two geometric distributions. */
+static void level_default(uint32_t level, int32_t low[16])
+{
+    const int n = level < 4 ? 0 : (int)(level / 4) + 1;
+    uint64_t m = level < 4 ? (uint64_t)(2 * level + 1) << 9
+                           : (uint64_t)(2 * (level & 3) + 9) << (7 + n);
+    m >>= n > 7 ? n - 7 : 0;
+    for (int t = 0; t < 16; t++) {
+        uint64_t sum = 0;
+        for (uint64_t c = 1; c <= 3; c += 2) {
+            const uint64_t mean = m * c / 2 + 1, theta = (mean << 30) / (65536 + mean);
+            uint64_t tail = UINT64_C(1) << 30;
+            for (uint32_t i = 0; i < token_first[t]; i++)
+                tail = tail * theta >> 30;
+            sum += (UINT64_C(1) << 30) - tail;
+        }
+        low[t] = (int32_t)(sum >> 7);
+    }
+}
+
+/* Plain bits, the lowest of each byte first. */
+typedef struct bits {
+    const uint8_t *from;
+    int64_t size, at; /* bytes there are, bits read */
+} bits;
+
+static uint64_t take_bits(bits *b, int count)
+{
+    uint64_t v = 0;
+    if (count > 8 * b->size - b->at)
+        fail("it is damaged: a chunk has too few bits");
+    for (int k = 0; k < count; k++, b->at++)
+        v |= (uint64_t)(b->from[b->at / 8] >> b->at % 8 & 1) << k;
+    return v;
+}
+
+static int32_t symbol_of(uint64_t magnitude, int negative)
+{
+    if (magnitude > (uint64_t)INT32_MAX + (negative ? 1 : 0))
+        fail("it is damaged: a symbol is out of range");
+    return (int32_t)(negative ? -(int64_t)magnitude : (int64_t)magnitude);
+}
+
+/* ---- 4. streams: the two coders, and whole streams ---- */
+
+/* Version 1: adaptive models, one coder of 64 bits with words of 32. Each token has two models, by
+ * the level of its expectation alone and refined by what is near; their mean counts. */
+typedef struct model {
+    int32_t low[16]; /* cumulative counts of the tokens, out of 2^24 */
+    int32_t seen;    /* tokens it has learned from; 0: it is not yet made */
+} model;
+
+typedef struct coder1 {
+    model level[152], refined[76][20];
+    uint64_t state;
+    reader words;
+    bits plain;
+} coder1;
+
+static void open_coder1(coder1 *d, reader r)
+{
+    for (uint32_t l = 0; l < 152; l++) {
+        level_default(l, d->level[l].low);
+        d->level[l].seen = 6;
+    }
+    memset(d->refined, 0, sizeof d->refined);
+    const int64_t words = (int64_t)take_number(&r, CHUNK);
+    d->state = get(take(&r, 8), 8);
+    d->words.at = take(&r, 4 * words);
+    d->words.end = r.at;
+    d->plain = (bits){ r.at, r.end - r.at, 0 };
+}
+
+static void close_coder1(const coder1 *d)
+{
+    if (d->words.at != d->words.end || d->state != UINT64_C(1) << 31 ||
+        (d->plain.at + 7) / 8 != d->plain.size)
+        fail("it is damaged: a chunk does not end where it must");
+}
+
+static void learn(model *m, int token, int slowest)
+{
+    int rate = log2_of((uint64_t)m->seen + 2);
+    rate = rate < slowest ? rate : slowest;
+    m->seen += m->seen < 65535;
+    for (int i = 0; i < 16; i++) {
+        const int32_t d = (i > token ? 1 << 24 : 0) - m->low[i];
+        m->low[i] += d < 0 ? ~(~d >> rate) : d >> rate; /* floor(d / 2^rate) */
+    }
+}
+
+static int token1(coder1 *d, model *a, model *b)
+{
+    uint32_t low[17];
+    int t = 15;
+    if (b->seen == 0) { /* a refinement begins as what its level knows by then */
+        *b = *a;
+        b->seen = a->seen < 24 ? a->seen : 24;
+    }
+    for (int i = 0; i < 16; i++) {
+        const uint32_t mean = (uint32_t)(a->low[i] + b->low[i]) >> 10;
+        low[i] = mean - (mean >> 11) + (uint32_t)i; /* out of 2^15, none less than 1 */
+    }
+    low[16] = 1 << 15;
+    const uint32_t slot = (uint32_t)d->state & ((1 << 15) - 1);
+    while (low[t] > slot)
+        t--;
+    d->state = (low[t + 1] - low[t]) * (d->state >> 15) + slot - low[t];
+    if (d->state < UINT64_C(1) << 31)
+        d->state = d->state << 32 | get(take(&d->words, 4), 4);
+    learn(a, t, 10);
+    learn(b, t, 9);
+    return t;
+}
+
+/* A row of a box: seen is where its magnitudes go, level the sum of its hints but the last. */
+static void row1(coder1 *d, const chunk *c, uint32_t *seen, int32_t level, int32_t *symbols)
+{
+    const int drop = c->s->drop, last = c->axes - 1;
+    for (int64_t i = 0; i < c->count[last]; i++) {
+        const uint64_t hint = expected(level + level_at(c, last, i), 4 * 30);
+        const uint64_t m = expectation(c, seen + i, hint) << drop;
+        const uint64_t near = (uint64_t)seen[i - 1] << drop, h = hint << drop;
+        const int n = 4 * near < m ? 0 : 2 * near < m ? 1 : near < m ? 2 : near < 2 * m ? 3 : 4;
+        const int k = 2 * h < m ? 0 : h < m ? 1 : h < 2 * m ? 2 : 3;
+        const uint32_t l = level_of(m) < 152 ? level_of(m) : 151;
+        const int shift = shift_of(m);
+        const int token = token1(d, &d->level[l], &d->refined[l / 2][4 * n + k]);
+        uint64_t v;
+        if (token < 15) {
+            v = token_first[token] + take_bits(&d->plain, token_bits[token]);
+        } else { /* ones for the number of bits, a zero, the bits */
+            int digits = 0;
+            while (take_bits(&d->plain, 1))
+                if (++digits > 31)
+                    fail("it is damaged: a symbol is out of range");
+            v = token_first[15] + (UINT64_C(1) << digits) - 1 + take_bits(&d->plain, digits);
+        }
+        const uint64_t magnitude = v << shift | take_bits(&d->plain, shift);
+        const int negative = magnitude && c->s->signs && take_bits(&d->plain, 1);
+        symbols[i] = symbol_of(magnitude, negative);
+        seen[i] = (uint32_t)(magnitude >> drop < 1 << 22 ? magnitude >> drop : 1 << 22) << 6;
+    }
+}
+
+/* Version 2: distributions that stay, eight coders of 32 bits in turn with words of 16. */
+typedef struct coder2 {
+    uint32_t state[8];
+    reader words;
+    bits plain, minus;
+    uint32_t column[CHUNK]; /* 2^15 times 2^(level / 4) along the last axis, 1 where it is most */
+    int32_t most;           /* the level it is relative to */
+    uint8_t class[CHUNK], shift[CHUNK], flag[CHUNK]; /* of a row */
+} coder2;
+
+static void open_coder2(coder2 *d, const chunk *c, reader r)
+{
+    static const uint32_t root[4] = { 32768, 38968, 46341, 55109 }; /* 2^15 2^(k/4) */
+    const int last = c->axes - 1;
+    const int64_t words = (int64_t)take_number(&r, 4 * CHUNK);
+    const int64_t plain = (int64_t)take_number(&r, (uint64_t)(r.end - r.at));
+    for (int k = 0; k < 8; k++) {
+        d->state[k] = (uint32_t)get(take(&r, 4), 4);
+        if (d->state[k] < 1 << 15 || d->state[k] >> 31)
+            fail("it is damaged: a chunk does not begin as it must");
+    }
+    d->words.at = take(&r, 2 * words);
+    d->words.end = r.at;
+    d->plain = (bits){ take(&r, plain), plain, 0 };
+    d->minus = (bits){ r.at, r.end - r.at, 0 };
+    d->most = level_at(c, last, 0);
+    for (int64_t i = 0; i < c->count[last]; i++)
+        d->most = level_at(c, last, i) > d->most ? level_at(c, last, i) : d->most;
+    for (int64_t i = 0; i < c->count[last]; i++) {
+        const int32_t down = d->most - level_at(c, last, i), octaves = (down + 3) / 4;
+        d->column[i] = octaves > 16 ? 0 : root[4 * octaves - down] >> octaves;
+    }
+}
+
+static void close_coder2(const coder2 *d)
+{
+    int wrong = d->words.at != d->words.end || (d->plain.at + 7) / 8 != d->plain.size ||
+                (d->minus.at + 7) / 8 != d->minus.size;
+    for (int k = 0; k < 8; k++)
+        wrong |= d->state[k] != 1 << 15;
+    if (wrong)
+        fail("it is damaged: a chunk does not end where it must");
+}
+
+static int token2(coder2 *d, int turn, const uint32_t *frequency)
+{
+    uint32_t *x = &d->state[turn % 8], low = 0;
+    const uint32_t slot = *x & 4095;
+    int t = 0;
+    while (slot - low >= frequency[t])
+        low += frequency[t++];
+    *x = frequency[t] * (*x >> 12) + slot - low;
+    if (*x < 1 << 15)
+        *x = *x << 16 | (uint32_t)get(take(&d->words, 2), 2);
+    return t;
+}
+
+static void row2(coder2 *d, const chunk *c, uint32_t *seen, int32_t level, int32_t *symbols)
+{
+    const stream *s = c->s;
+    const int64_t n = c->count[c->axes - 1];
+    const uint64_t factor = expected(level + d->most, 4 * 31 - 1);
+    for (int64_t i = 0; i < n; i++) {
+        const uint64_t hint = factor * d->column[i] >> 15, near = 1024;
+        uint64_t m = expectation(c, seen + i, hint < 1 << 17 ? hint : 1 << 17);
+        m = m < 1 << 17 ? m : (1 << 17) - 1;
+        m = (m < near ? m : m / 128 * 128) << s->drop;
+        const uint32_t l = level_of(m);
+        d->class[i] = (uint8_t)(l < 36 ? l : 32 + (l & 3));
+        d->shift[i] = (uint8_t)shift_of(m);
+    }
+    /* Groups of 16 that expect zeros have a flag, which may skip them: first all flags of the row,
+     * each coded by what its group expects. */
+    int turn = 0;
+    for (int64_t from = 0; from < n; from += 16) {
+        int all = 0;
+        for (int64_t i = from; i < n && i < from + 16; i++)
+            all |= d->class[i];
+        d->flag[from / 16] = all >= 4 || token2(d, turn++, s->frequency[36 + all]);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        symbols[i] = 0;
+        seen[i] = 0;
+        if (!d->flag[i / 16])
+            continue;
+        const int token = token2(d, (int)(i % 16), s->frequency[d->class[i]]);
+        uint64_t v = token_first[token];
+        if (token == 15) {
+            const int digits = (int)take_bits(&d->plain, 6);
+            if (digits > 31)
+                fail("it is damaged: a symbol is out of range");
+            v += (UINT64_C(1) << digits) - 1 + take_bits(&d->plain, digits);
+        }
+        const int own = token_bits[token] + d->shift[i];
+        const uint64_t magnitude = (v << d->shift[i]) + take_bits(&d->plain, own);
+        const int negative = magnitude && s->signs && take_bits(&d->minus, 1);
+        symbols[i] = symbol_of(magnitude, negative);
+        seen[i] = (uint32_t)(magnitude >> s->drop < 2047 ? magnitude >> s->drop : 2047) << 6;
+    }
+}
+
+static void decode_chunk(const stream *s, int64_t number, reader r, coder1 *d1, coder2 *d2,
+                         int32_t *symbols)
+{
+    int64_t start[AXES], whole[AXES], box[AXES], index[AXES] = { 0 }, rows = 1;
+    chunk c;
+    for (int k = s->axes - 1; k >= 0; k--) { /* chunks lie in C order */
+        start[k] = number % s->parts[k] * s->side[k];
+        whole[k] = smaller(s->side[k], s->length[k] - start[k]);
+        number /= s->parts[k];
+    }
+    for (int k = 0; k < s->axes; k++)
+        box[k] = whole[k] - (int64_t)take_number(&r, (uint64_t)whole[k] - 1);
+    open_chunk(&c, s, start, whole, box);
+    if (s->version == 1)
+        open_coder1(d1, r);
+    else
+        open_coder2(d2, &c, r);
+    const int last = c.axes - 1, made = c.axes - s->axes;
+    for (int k = 0; k < last; k++)
+        rows *= c.count[k];
+    for (int64_t row = 0; row < rows; row++) {
+        int64_t from = start[s->axes - 1], at = before(&c, last);
+        int32_t level = s->base;
+        for (int k = 0; k < last; k++) {
+            from += k < made ? 0 : (start[k - made] + index[k]) * s->stride[k - made];
+            at += (index[k] + before(&c, k)) * c.stride[k];
+            level += level_at(&c, k, index[k]);
+        }
+        if (s->version == 1)
+            row1(d1, &c, c.seen + at, level, symbols + from);
+        else
+            row2(d2, &c, c.seen + at, level, symbols + from);
+        next_place(last, c.count, index);
+    }
+    if (s->version == 1)
+        close_coder1(d1);
+    else
+        close_coder2(d2);
+    free(c.seen);
+}
+
+/* How a tensor is cut: the longest side, the first of equals, is cut in two until a chunk is small
+ * enough. */
+static void cut_tensor(int axes, const int64_t *shape, stream *s)
+{
+    int64_t size = 1;
+    for (int k = 0; k < axes; k++)
+        if (shape[k] != 1)
+            s->length[s->axes++] = shape[k];
+    if (s->axes == 0)
+        s->length[s->axes++] = 1;
+    for (int k = s->axes - 1; k >= 0; k--) {
+        s->stride[k] = size;
+        size *= s->length[k];
+        s->side[k] = s->length[k];
+    }
+    while (product(s->axes, s->side) > CHUNK) {
+        int k = 0;
+        for (int i = 1; i < s->axes; i++)
+            k = s->side[i] > s->side[k] ? i : k;
+        const int64_t parts = divide_up(s->length[k], divide_up(s->side[k], 2));
+        s->side[k] = divide_up(s->length[k], parts);
+    }
+    s->chunks = size > 0;
+    for (int k = 0; k < s->axes && size > 0; k++) {
+        s->parts[k] = divide_up(s->length[k], s->side[k]);
+        s->chunks *= s->parts[k];
+    }
+}
+
+static int32_t *decode_stream(reader r, int axes, const int64_t *shape, int inner);
+
+/* A stream within the header of another. */
+static int32_t *decode_inner(reader *r, int64_t count)
+{
+    const int64_t size = (int64_t)take_number(r, (uint64_t)(r->end - r->at));
+    const uint8_t *from = take(r, size);
+    return decode_stream((reader){ from, from + size }, 1, &count, 1);
+}
+
+static void read_hints(reader *r, stream *s)
+{
+    int64_t total = 0, at = 0;
+    for (int k = 0; k < s->axes; k++)
+        total += s->length[k];
+    int32_t *delta = decode_inner(r, total);
+    for (int k = 0; k < s->axes; k++) {
+        int64_t level = 0;
+        s->level[k] = allocate(s->length[k], sizeof **s->level);
+        for (int64_t i = 0; i < s->length[k]; i++) {
+            level += 2 * (int64_t)delta[at++];
+            level = level < -512 ? -512 : level > 512 ? 512 : level;
+            s->level[k][i] = (int32_t)level;
+        }
+    }
+    free(delta);
+}
+
+/* Frequencies out of 2^12: those that every stream begins with, and differences where it has its
+ * own. Classes 0 to 35 are of symbols, 36 to 39 of flags. */
+static void read_frequencies(reader *r, uint64_t changed, stream *s)
+{
+    int64_t count = 0, at = 0;
+    for (int c = 0; c < 36; c++) {
+        const int shift = c / 4 + 1 > 7 ? c / 4 + 1 - 7 : 0;
+        int32_t low[16];
+        uint32_t start = 0;
+        level_default((uint32_t)(c - 4 * shift), low);
+        for (uint32_t k = 0; k < 16; k++) {
+            const uint32_t x = k < 15 ? (uint32_t)low[k + 1] >> 12 : 0;
+            const uint32_t end = k < 15 ? x - (x >> 8) + k + 1 : 4096;
+            s->frequency[c][k] = end - start;
+            start = end;
+        }
+    }
+    for (uint32_t c = 0; c < 4; c++) {
+        s->frequency[36 + c][1] = 256 * (2 * c + 1);
+        s->frequency[36 + c][0] = 4096 - s->frequency[36 + c][1];
+    }
+    for (int c = 0; c < 40; c++)
+        count += changed >> c & 1 ? 16 : 0;
+    int32_t *delta = count ? decode_inner(r, count) : NULL;
+    for (int c = 0; c < 40; c++) {
+        int64_t sum = 0;
+        for (int k = 0; k < 16; k++) {
+            const int64_t f = s->frequency[c][k] + (changed >> c & 1 ? (int64_t)delta[at++] : 0);
+            if (f < 0 || f > 4096)
+                fail("it is damaged: a frequency of its tokens is out of range");
+            s->frequency[c][k] = (uint32_t)f;
+            sum += f;
+        }
+        if (sum != 4096)
+            fail("it is damaged: the frequencies of its tokens do not sum up");
+    }
+    free(delta);
+}
+
+/* The integers of a stream, in C order; new. inner: it lies in the header of another. */
+static int32_t *decode_stream(reader r, int axes, const int64_t *shape, int inner)
+{
+    const uint8_t *begin = r.at;
+    const int64_t values = product(axes, shape), size = r.end - r.at;
+    int64_t rows[2] = { divide_up(values, 128), 128 }, longest = 0;
+    uint8_t lengths[8 * AXES];
+    stream *s = allocate(1, sizeof *s);
+
+    if (values / CHUNK > size) /* each chunk takes a byte at least */
+        fail("it is damaged: a stream of %" PRId64 " bytes cannot hold %" PRId64 " values", size,
+             values);
+    s->version = *take(&r, 1);
+    const int flags = *take(&r, 1);
+    if (s->version < 1 || s->version > (inner ? 1 : 2) || flags > 3)
+        fail("it is damaged: a stream is of version %d", s->version);
+    for (int k = 0; k < axes; k++)
+        longest = shape[k] > longest ? shape[k] : longest;
+    if (s->version == 2 && values == longest && values >= 4096) /* a long vector, as rows */
+        axes = 2, shape = rows;
+    cut_tensor(axes, shape, s);
+    s->hinted = flags & 1;
+    s->signs = flags >> 1;
+    s->base = (int)take_number(&r, 1024) - 64;
+    s->drop = (int)take_number(&r, s->version == 1 ? 10 : 26);
+    for (int k = 0; k < 8; k++)
+        if (s->version == 1 || k < 1 || k > 2)
+            s->weight[k] = take_number(&r, s->version == 1 ? 1023 : 511);
+    const uint64_t changed = s->version == 1 ? 0 : take_number(&r, (UINT64_C(1) << 40) - 1);
+    if (s->hinted && inner)
+        fail("it is damaged: a stream within a stream has hints");
+    if (s->hinted)
+        read_hints(&r, s);
+    if (s->version == 2)
+        read_frequencies(&r, changed, s);
+    int64_t *sizes = allocate(s->chunks, sizeof *sizes);
+    for (int64_t b = 0; b < s->chunks; b++)
+        sizes[b] = (int64_t)take_number(&r, (uint64_t)size);
+    for (int k = 0; k < s->axes; k++)
+        put(lengths + 8 * k, 8, (uint64_t)s->length[k]);
+    const int64_t head = r.at - begin;
+    check(get(take(&r, 4), 4), 4, begin, head,
+          checksum(lengths, 8 * s->axes, (uint64_t)s->version), "stream's header", -1);
+
+    int32_t *symbols = allocate(product(axes, shape), sizeof *symbols);
+    coder1 *d1 = s->version == 1 ? allocate(1, sizeof *d1) : NULL;
+    coder2 *d2 = s->version == 2 ? allocate(1, sizeof *d2) : NULL;
+    for (int64_t b = 0; b < s->chunks; b++)
+        if (sizes[b] > 0) { /* else it is all zeros */
+            const uint64_t sum = get(take(&r, 4), 4);
+            const uint8_t *from = take(&r, sizes[b]);
+            check(sum, 4, from, sizes[b], (uint64_t)b, "stream's chunk", b);
+            decode_chunk(s, b, (reader){ from, from + sizes[b] }, d1, d2, symbols);
+        }
+    if (r.at != r.end)
+        fail("it is damaged: a stream does not end where it must");
+    for (int k = 0; k < s->axes; k++)
+        free(s->level[k]);
+    free(s), free(sizes), free(d1), free(d2);
+    return symbols;
+}
+
+/* ---- 5. exact values, and sets of places ---- */
+
+/* Values of `width` bytes, every bit of them, little-endian, in C order; new. */
+static uint8_t *decode_exact(reader r, int width, int is_real, int axes, const int64_t *shape)
+{
+    const uint8_t *begin = r.at;
+    const int64_t values = product(axes, shape);
+    if (*take(&r, 1) == 0) { /* as they are */
+        const uint64_t sum = get(take(&r, 4), 4);
+        const int64_t bytes = times(values, width);
+        const uint8_t *from = take(&r, bytes);
+        check(sum, 4, from, bytes, 0, "values", -1);
+        if (r.at != r.end)
+            fail("it is damaged: values do not end where they must");
+        uint8_t *copy = allocate(bytes, 1);
+        memcpy(copy, from, (size_t)bytes);
+        return copy;
+    }
+    if (*begin != 1)
+        fail("it is damaged: exact values are coded in a way that is not known");
+    const int zeros = (int)take_number(&r, (uint64_t)(8 * width - 1)); /* low bits, all 0 */
+    const uint64_t summed = take_number(&r, UINT64_MAX);               /* set of axes */
+    const int64_t first = (int64_t)take_number(&r, (uint64_t)(r.end - r.at));
+    const int64_t head = r.at - begin;
+    check(get(take(&r, 4), 4), 4, begin, head, 1, "header of exact values", -1);
+
+    /* The low 32 bits as one signed stream; of values of 8 bytes, what they leave as another. */
+    const uint8_t *low_half = take(&r, first);
+    int32_t *low = decode_stream((reader){ low_half, low_half + first }, axes, shape, 0);
+    int32_t *high = width == 8 ? decode_stream(r, axes, shape, 0) : NULL;
+    if (!high && r.at != r.end)
+        fail("it is damaged: exact values do not end where they must");
+    uint64_t *word = allocate(values, sizeof *word);
+    for (int64_t i = 0; i < values; i++)
+        word[i] = (uint64_t)(int64_t)low[i] + (high ? (uint64_t)(uint32_t)high[i] << 32 : 0);
+    free(low), free(high);
+
+    /* Differences along the axes of the set, undone. */
+    for (int k = 0; k < axes && values > 0; k++) {
+        const int64_t right = product(axes - k - 1, shape + k + 1);
+        for (int64_t i = 0; i < values && summed >> k & 1; i++)
+            if (i / right % shape[k] > 0)
+                word[i] += word[i - right];
+    }
+    /* Reals are coded as integers in the order of the numbers they stand for. */
+    const int count = 8 * width - zeros;
+    const uint64_t top = UINT64_C(1) << (count - 1), mask = top | (top - 1);
+    uint8_t *bytes = allocate(times(values, width), 1);
+    for (int64_t i = 0; i < values; i++) {
+        uint64_t v = word[i] & mask;
+        if (is_real)
+            v = v & top ? v ^ top : ~v & mask;
+        put(bytes + width * i, width, v << zeros);
+    }
+    free(word);
+    return bytes;
+}
+
+/* A set of places: 1 where a value is missing; new. */
+static uint8_t *decode_set(reader r, int axes, const int64_t *shape)
+{
+    const int64_t values = product(axes, shape);
+    const int in_runs = *take(&r, 1);
+    const int64_t runs = (int64_t)take_number(&r, (uint64_t)values);
+    uint8_t *set = allocate(values, 1);
+    if (in_runs > 1)
+        fail("it is damaged: a set is coded in a way that is not known");
+    if (!in_runs) {
+        int32_t *symbols = decode_stream(r, axes, shape, 0);
+        for (int64_t i = 0; i < values; i++)
+            set[i] = symbols[i] != 0;
+        free(symbols);
+        return set;
+    }
+    /* Lengths of runs of 0, of 1, of 0, ...; in two columns where there are as many of both. */
+    const int64_t pairs[2] = { runs % 2 ? runs : runs / 2, 2 };
+    int32_t *length = decode_stream(r, runs % 2 ? 1 : 2, pairs, 0);
+    int64_t filled = 0;
+    for (int64_t k = 0; k < runs; k++) {
+        if (length[k] < 0 || length[k] > values - filled)
+            fail("it is damaged: a set has more places than there are");
+        memset(set + filled, (int)(k % 2), (size_t)length[k]);
+        filled += length[k];
+    }
+    if (filled != values)
+        fail("it is damaged: a set has fewer places than there are");
+    free(length);
+    return set;
+}
+
+/* ---- 6. transforms ---- */
+
+/* Matrices of bases are held by columns, which lie one after the other. */
+static void cosines(int64_t n, int64_t columns, double *matrix)
+{
+    const double pi = 3.14159265358979323846;
+    for (int64_t j = 0; j < columns; j++)
+        for (int64_t i = 0; i < n; i++)
+            matrix[j * n + i] = sqrt((j ? 2.0 : 1.0) / (double)n) *
+                                cos(pi * (double)((2 * i + 1) * j % (4 * n)) / (double)(2 * n));
+}
+
+/* Normally distributed numbers, the same ones each time (Philox 4x32-10; Box and Muller): entry
+ * `column` of row `row`. */
+static double random_normal(int64_t row, int64_t column)
+{
+    const uint64_t salt = checksum((const uint8_t *)"orth", 4, 0);
+    uint32_t key0 = 0, key1 = 0, c[4];
+    c[0] = (uint32_t)(column / 2), c[1] = (uint32_t)row;
+    c[2] = (uint32_t)salt, c[3] = (uint32_t)(salt >> 32);
+    for (int round = 0; round < 10; round++) {
+        const uint64_t p0 = UINT64_C(0xD2511F53) * c[0], p1 = UINT64_C(0xCD9E8D57) * c[2];
+        c[0] = (uint32_t)(p1 >> 32) ^ c[1] ^ key0;
+        c[1] = (uint32_t)p1;
+        c[2] = (uint32_t)(p0 >> 32) ^ c[3] ^ key1;
+        c[3] = (uint32_t)p0;
+        key0 += UINT32_C(0x9E3779B9);
+        key1 += UINT32_C(0xBB67AE85);
+    }
+    const double u = 1 - (double)(((uint64_t)c[0] << 32 | c[1]) >> 12) / 4503599627370496.0;
+    const double v = (double)(((uint64_t)c[2] << 32 | c[3]) >> 12) / 4503599627370496.0;
+    const double angle = 2 * 3.14159265358979323846 * v;
+    return sqrt(-2 * log(u)) * (column % 2 ? sin(angle) : cos(angle));
+}
+
+/* Takes out of column v what columns 0 to count - 1 of Q, which are orthonormal, have of it, twice
+ * against rounding; returns the length of what is left, as a share of what there was. */
+static double orthogonalize(int64_t n, const double *const *Q, int64_t count, double *v)
+{
+    double largest = 0, whole = 0, left = 0;
+    for (int64_t i = 0; i < n; i++)
+        largest = fmax(largest, fabs(v[i]));
+    for (int64_t i = 0; i < n && largest > 0; i++) {
+        v[i] /= largest;
+        whole += v[i] * v[i];
+    }
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t j = 0; j < count; j++) {
+            double inner = 0;
+            for (int64_t i = 0; i < n; i++)
+                inner += Q[j][i] * v[i];
+            for (int64_t i = 0; i < n; i++)
+                v[i] -= inner * Q[j][i];
+        }
+    for (int64_t i = 0; i < n; i++)
+        left += v[i] * v[i];
+    for (int64_t i = 0; i < n && left > 0; i++)
+        v[i] /= sqrt(left);
+    return whole > 0 ? sqrt(left / whole) : 0;
+}
+
+/* Makes the columns orthonormal, each beside those before it. Columns that depend on those before
+ * them, but for rounding, were lost: random ones take their places, after all others. */
+static void orthonormalize(int64_t n, int64_t columns, double epsilon, double *matrix)
+{
+    const double least = 8 * epsilon * ((double)columns + 16);
+    double **Q = allocate(columns, sizeof *Q), *copy = allocate(n, sizeof *copy);
+    int64_t *lost = allocate(columns, sizeof *lost), found = 0, missing = 0;
+    for (int64_t j = 0; j < columns; j++) {
+        memcpy(copy, matrix + j * n, (size_t)n * sizeof *copy);
+        if (orthogonalize(n, (const double *const *)Q, found, copy) > least) {
+            Q[found] = matrix + j * n;
+            memcpy(Q[found++], copy, (size_t)n * sizeof *copy);
+        } else {
+            lost[missing++] = j;
+        }
+    }
+    /* They stand in the reverse order of the places they take. */
+    for (int64_t k = 0; k < missing; k++) {
+        double *v = matrix + lost[missing - 1 - k] * n;
+        for (int64_t i = 0; i < n; i++)
+            v[i] = random_normal(i, k);
+        orthogonalize(n, (const double *const *)Q, found, v);
+        Q[found++] = v;
+    }
+    free(Q), free(copy), free(lost);
+}
+
+/* A learned basis: a record within a stream. */
+static void learned_basis(reader r, int wide, int64_t n, int64_t columns, double *matrix)
+{
+    const int64_t shape[2] = { n, columns };
+    r = open_record(r);
+    const double step = take_real(&r);
+    const int turned = (int)take_integer(&r, 0, 1);
+    /* The scales of the columns: what makes them of length 1 again does without them. */
+    free(decode_stream(take_stream(&r), 1, &columns, 0));
+    int32_t *q = decode_stream(take_stream(&r), 2, shape, 0);
+    if (!(step > 0) || (turned && n > LONGEST_DCT))
+        fail("it is damaged: a basis has step %g and length %" PRId64, step, n);
+    double *plain = allocate(times(n, columns), sizeof *plain);
+    for (int64_t j = 0; j < columns; j++)
+        for (int64_t i = 0; i < n; i++)
+            plain[j * n + i] = q[i * columns + j];
+    free(q);
+    memcpy(matrix, plain, (size_t)(n * columns) * sizeof *plain);
+    if (turned) { /* each column is a sum of cosines */
+        double *basis = allocate(n * n, sizeof *basis);
+        cosines(n, n, basis);
+        memset(matrix, 0, (size_t)(n * columns) * sizeof *matrix);
+        for (int64_t j = 0; j < columns; j++)
+            for (int64_t k = 0; k < n; k++)
+                for (int64_t i = 0; i < n && plain[j * n + k] != 0; i++)
+                    matrix[j * n + i] += basis[k * n + i] * plain[j * n + k];
+        free(basis);
+    }
+    free(plain);
+    orthonormalize(n, columns, wide ? 2.220446049250313e-16 : 1.1920928955078125e-07, matrix);
+}
+
+/* x, of left x columns x right, times a matrix of n x columns along the middle axis; new. Runs of
+ * values that stay in a processor's cache are done one after the other. */
+static double *multiply(const double *x, int64_t left, int64_t columns, int64_t right,
+                        const double *matrix, int64_t n)
+{
+    enum { RUN = 1024 };
+    double *y = allocate(times(times(left, n), right), sizeof *y);
+    for (int64_t l = 0; l < left; l++)
+        for (int64_t start = 0; start < right; start += RUN) {
+            const int64_t run = smaller(RUN, right - start);
+            for (int64_t j = 0; j < columns; j++) {
+                const double *from = x + (l * columns + j) * right + start;
+                const double *column = matrix + j * n;
+                double *to = y + l * n * right + start;
+                if (right == 1) {
+                    for (int64_t i = 0; i < n && *from != 0; i++)
+                        to[i] += column[i] * *from;
+                    continue;
+                }
+                for (int64_t i = 0; i < n; i++, to += right)
+                    for (int64_t k = 0; k < run; k++)
+                        to[k] += column[i] * from[k];
+            }
+        }
+    return y;
+}
+
+/* The shape in which a block is transformed: axes of length 1 are left out; with `folds`, an axis
+ * longer than 2048 becomes several, the block being lengthened along it where that needs it. */
+typedef struct frame {
+    int axes, modes;
+    int64_t whole[AXES]; /* the block, lengthened */
+    int64_t mode[AXES];  /* as it is transformed */
+} frame;
+
+static void make_frame(int axes, const int64_t *shape, int folds, frame *f)
+{
+    f->axes = axes, f->modes = 0;
+    for (int k = 0; k < axes; k++) {
+        int64_t side[8], left = shape[k];
+        int count = 0;
+        while (left > 2048 && count < 7) {
+            int64_t best = 0; /* the divisor nearest to 256, of equals the smaller */
+            for (int64_t c = 128; c <= 512; c++)
+                if (left % c == 0 && (!best || llabs(c - 256) < llabs(best - 256)))
+                    best = c;
+            side[count] = best ? best : 256;
+            left = divide_up(left, side[count++]);
+        }
+        f->whole[k] = shape[k];
+        if (shape[k] == 1)
+            continue;
+        if (!folds || f->modes + count + 1 + (axes - k - 1) > 32) {
+            f->mode[f->modes++] = shape[k];
+            continue;
+        }
+        f->whole[k] = f->mode[f->modes++] = left;
+        while (count > 0) {
+            f->mode[f->modes++] = side[--count];
+            f->whole[k] *= side[count];
+        }
+    }
+    if (f->modes == 0)
+        f->mode[f->modes++] = 1;
+}
+
+/* The values of a transformed block; new. */
+static double *decode_transform(reader *r, int wide, int folds, int axes, const int64_t *shape)
+{
+    frame f;
+    int64_t box[AXES], index[AXES] = { 0 };
+    double *matrix[AXES] = { NULL }, shift[2];
+    int has_matrix[AXES] = { 0 };
+    make_frame(axes, shape, folds, &f);
+    part_now = "bases";
+    const double step = take_real(r);
+    for (int i = 0; i < 2; i++)
+        shift[i] = ldexp((double)take_integer(r, -4096, 4096), -12);
+    if (!(step > 0))
+        fail("it is damaged: its step is %g", step);
+    for (int k = 0; k < f.modes; k++) {
+        const int64_t kind = take_integer(r, 0, 2), n = f.mode[k];
+        box[k] = take_integer(r, kind == 0 ? n : 1, n);
+        if (kind == 0)
+            continue;
+        if (kind == 1 && n > LONGEST_DCT)
+            fail("it is damaged: cosines of %" PRId64 " values", n);
+        has_matrix[k] = 1;
+        matrix[k] = allocate(times(n, box[k]), sizeof **matrix);
+        if (kind == 1)
+            cosines(n, box[k], matrix[k]);
+        else
+            learned_basis(take_stream(r), wide, n, box[k], matrix[k]);
+    }
+    part_now = "coefficients";
+    int32_t *q = decode_stream(take_stream(r), f.modes, box, 0);
+    double *x = allocate(product(f.modes, box), sizeof *x);
+    for (int64_t i = 0, n = product(f.modes, box); i < n; i++) {
+        const double a = fabs((double)q[i]);
+        const double v = a > 0 ? (a + shift[a > 1]) * step : 0;
+        x[i] = q[i] < 0 ? -v : v;
+    }
+    free(q);
+    for (int pass = 0; pass < f.modes; pass++) { /* the mode that grows least comes first */
+        int next = -1;
+        for (int k = 0; k < f.modes; k++)
+            if (has_matrix[k] && (next < 0 || (double)f.mode[k] / (double)box[k] <
+                                                  (double)f.mode[next] / (double)box[next]))
+                next = k;
+        if (next < 0)
+            break;
+        double *y = multiply(x, product(next, box), box[next],
+                             product(f.modes - next - 1, box + next + 1), matrix[next],
+                             f.mode[next]);
+        free(x), free(matrix[next]);
+        x = y;
+        box[next] = f.mode[next];
+        has_matrix[next] = 0;
+    }
+    /* What the block was lengthened by is left out again. */
+    const int64_t n = product(axes, shape);
+    double *values = allocate(n, sizeof *values);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = 0;
+        for (int k = 0; k < axes; k++)
+            at = at * f.whole[k] + index[k];
+        values[i] = x[at];
+        next_place(axes, shape, index);
+    }
+    free(x);
+    part_now = "corrections";
+    if (take_integer(r, 0, 1)) {
+        const double bound = take_real(r);
+        int32_t *c = decode_stream(take_stream(r), axes, shape, 0);
+        for (int64_t i = 0; i < n; i++)
+            values[i] += 2 * bound * c[i];
+        free(c);
+    }
+    return values;
+}
+
+/* ---- 7. prediction ---- */
+
+/* The block as it is predicted: without axes of length 1. */
+typedef struct field {
+    int axes, wide, lorenzo, finer, finest;
+    int64_t size, length[AXES], stride[AXES];
+    double step;
+    uint32_t apart;       /* set of axes that nothing is predicted along */
+    uint8_t rule[64][32]; /* of a level and axis: twice its weight, plus 1 for cubics */
+    double *y;            /* values */
+    const uint8_t *set;   /* of missing values, or NULL */
+    const uint8_t *escape; /* values that no symbol gives, in the order in which they come */
+} field;
+
+/* All arithmetic of predictions is in the type that Lode used, rounded after every operation, as
+ * errors would add up: f32 (in which a sum or product of doubles rounds the same) or f64. */
+static double rounded(const field *f, double x)
+{
+    return f->wide ? x : (double)(float)x;
+}
+static double product_of(const field *f, double a, double b)
+{
+    const double v = a * b;
+    return rounded(f, v);
+}
+static double sum_of(const field *f, double a, double b)
+{
+    const double v = a + b;
+    return rounded(f, v);
+}
+
+/* Values that are known and coded together: those on odd multiples of 2^level along the axes of the
+ * set `odd`, on even ones along the others, anywhere along axes apart. */
+typedef struct lattice {
+    int level;
+    uint32_t odd;
+    int64_t size;
+} lattice;
+
+static int in_set(uint32_t set, int k)
+{
+    return set >> k & 1;
+}
+
+static int64_t lattice_counts(const field *f, lattice c, int coarsest, int64_t *count)
+{
+    const int64_t s = INT64_C(1) << c.level;
+    for (int k = 0; k < f->axes; k++) {
+        const int64_t start = in_set(c.odd, k) ? s : 0;
+        count[k] = in_set(f->apart, k) ? f->length[k]
+                   : coarsest          ? 1
+                                       : divide_up(f->length[k] - start, 2 * s);
+    }
+    return product(f->axes, count);
+}
+
+/* All lattices in the order of coding, from coarse to fine; new. */
+static lattice *list_lattices(const field *f, int levels, int64_t *total)
+{
+    int64_t room = 64, n = 0, count[AXES];
+    lattice *list = allocate(room, sizeof *list);
+    list[n++] = (lattice){ levels, 0, 0 };
+    list[0].size = lattice_counts(f, list[0], 1, count);
+    for (int level = levels - 1; level >= 0; level--) {
+        uint32_t can = 0; /* axes that can be odd */
+        int axes = 0;
+        for (int k = 0; k < f->axes; k++)
+            if (!in_set(f->apart, k) && f->length[k] > INT64_C(1) << level)
+                can |= UINT32_C(1) << k, axes++;
+        for (int members = 1; members <= axes; members++)
+            for (uint32_t odd = (0 - can) & can; odd; odd = (odd - can) & can) {
+                int ones = 0; /* odd runs through the sets within `can`, in order of their bits */
+                for (int k = 0; k < f->axes; k++)
+                    ones += in_set(odd, k);
+                if (ones != members)
+                    continue;
+                if (n == room) {
+                    lattice *longer = allocate(2 * room, sizeof *list);
+                    memcpy(longer, list, (size_t)n * sizeof *list);
+                    free(list);
+                    list = longer, room *= 2;
+                }
+                list[n] = (lattice){ level, odd, 0 };
+                list[n].size = lattice_counts(f, list[n], 0, count);
+                n++;
+            }
+    }
+    *total = n;
+    return list;
+}
+
+/* Adds to p what an axis says of the value at y: place i of n, values s and 3 s away. */
+static double add_axis(const field *f, double p, const double *y, int k, int64_t i, int64_t s,
+                       int cubic, double weight)
+{
+    const int64_t n = f->length[k], d = s * f->stride[k];
+    const int right = i + s < n, left3 = i >= 3 * s, right3 = i + 3 * s < n;
+    double c[4] = { 0, 1, 0, 0 }; /* of the values 3 s and s before, s and 3 s after */
+    if (right && cubic && left3 && right3)
+        c[0] = c[3] = -0.0625, c[1] = c[2] = 0.5625;
+    else if (right && cubic && left3)
+        c[0] = -0.125, c[1] = 0.75, c[2] = 0.375;
+    else if (right && cubic && right3)
+        c[1] = 0.375, c[2] = 0.75, c[3] = -0.125;
+    else if (right)
+        c[1] = c[2] = 0.5;
+    else if (cubic && left3)
+        c[0] = -0.5, c[1] = 1.5;
+    weight = rounded(f, weight);
+    if (k == f->axes - 1 && right && cubic && left3 && right3) { /* summed in pairs */
+        const double outer = product_of(f, product_of(f, weight, c[0]),
+                                        sum_of(f, y[-3 * d], y[3 * d]));
+        const double inner = product_of(f, product_of(f, weight, c[1]), sum_of(f, y[-d], y[d]));
+        return sum_of(f, p, sum_of(f, outer, inner));
+    }
+    for (int t = 0; t < 4; t++)
+        if (c[t] != 0)
+            p = sum_of(f, p, product_of(f, product_of(f, weight, c[t]), y[(2 * t - 3) * d]));
+    return p;
+}
+
+/* The value of a place from its prediction and its symbol. */
+static void settle(field *f, int64_t at, double p, int32_t q, double step)
+{
+    const int width = f->wide ? 8 : 4;
+    if (q == ESCAPE) {
+        f->y[at] = real_of(get(f->escape, width), width);
+        f->escape += width;
+    } else if (f->set && f->set[at]) {
+        f->y[at] = isfinite(p) ? p : 0;
+    } else {
+        f->y[at] = sum_of(f, p, product_of(f, (double)q, step));
+    }
+}
+
+static void fill_lattice(field *f, lattice c, int coarsest, const int32_t *q)
+{
+    const int64_t s = INT64_C(1) << c.level;
+    const double alpha = 1 + f->finer / 8.0, beta = 1 + f->finest / 8.0;
+    int64_t count[AXES], index[AXES] = { 0 };
+    double weight[AXES], finer = 1;
+    int total = 0, axes = 0;
+    lattice_counts(f, c, coarsest, count);
+    for (int l = 0; l < c.level && finer < beta; l++)
+        finer *= alpha;
+    const double step = rounded(f, f->step / (finer < beta ? finer : beta));
+    for (int k = 0; k < f->axes; k++)
+        if (in_set(c.odd, k))
+            total += f->rule[c.level][k] >> 1, axes++;
+    for (int k = 0; k < f->axes; k++)
+        weight[k] = total ? (double)(f->rule[c.level][k] >> 1) / (double)total : 1 / (double)axes;
+    for (int64_t j = 0; j < c.size; j++) {
+        int64_t at = 0, place[AXES];
+        double p = 0;
+        for (int k = 0; k < f->axes; k++) {
+            const int64_t start = in_set(c.odd, k) ? s : 0;
+            place[k] = in_set(f->apart, k) ? index[k] : start + 2 * s * index[k];
+            at += place[k] * f->stride[k];
+        }
+        for (int k = 0; k < f->axes; k++)
+            if (in_set(c.odd, k))
+                p = add_axis(f, p, f->y + at, k, place[k], s, f->rule[c.level][k] & 1, weight[k]);
+        settle(f, at, p, q[j], step);
+        next_place(f->axes, count, index);
+    }
+}
+
+/* Lorenzo: a value is foretold by inclusion and exclusion from the other corners of a box. First
+ * what earlier rows say; then, along a row, how far the value before was from that. */
+static void fill_lorenzo(field *f, const int32_t *q)
+{
+    const int last = f->axes - 1, chain = !in_set(f->apart, last);
+    const int64_t n = f->length[last], thickness = (1 << 20) / f->stride[0];
+    const int64_t slab = thickness > 1 ? thickness : 1; /* indices of the first axis */
+    const double step = rounded(f, f->step);
+    int64_t index[AXES] = { 0 };
+    for (int64_t row = 0; row < f->size; row += n) {
+        double value_before = 0, said_before = 0;
+        int axis[8], axes = 0;
+        for (int k = 0; k < last && axes < 8; k++)
+            if (!in_set(f->apart, k) && (k > 0 ? index[k] : index[0] % slab) > 0)
+                axis[axes++] = k;
+        for (int64_t i = 0; i < n; i++) {
+            double said = 0;
+            for (int corner = 1; corner < 1 << axes; corner++) {
+                int64_t at = row + i;
+                double sign = -1;
+                for (int a = 0; a < axes; a++)
+                    if (corner >> a & 1)
+                        sign = -sign, at -= f->stride[axis[a]];
+                said = sum_of(f, said, sign * f->y[at]);
+            }
+            const double p = chain ? sum_of(f, said, sum_of(f, value_before, -said_before)) : said;
+            settle(f, row + i, p, q[row + i], step);
+            value_before = f->y[row + i];
+            said_before = said;
+        }
+        next_place(last, f->length, index);
+    }
+}
+
+/* The symbols of all lattices: a stream for each large one, in its own shape; small ones that
+ * follow each other share a stream, as a vector. */
+static int32_t *predicted_symbols(reader *r, const field *f, const lattice *list, int64_t total)
+{
+    int32_t *q = allocate(f->size, sizeof *q);
+    int64_t at = 0, count[AXES];
+    for (int64_t c = 0; c < total;) {
+        int64_t size = 0;
+        int axes = 1;
+        for (; c < total && list[c].size < 1 << 13; c++)
+            size += list[c].size;
+        if (size == 0) {
+            size = lattice_counts(f, list[c], c == 0, count);
+            axes = f->axes;
+            c++;
+        } else {
+            count[0] = size;
+        }
+        int32_t *part = decode_stream(take_stream(r), axes, count, 0);
+        memcpy(q + at, part, (size_t)size * sizeof *q);
+        free(part);
+        at += size;
+    }
+    return q;
+}
+
+/* The values of a predicted block; new. */
+static double *decode_prediction(reader *r, int wide, int axes, const int64_t *shape,
+                                 const uint8_t *set)
+{
+    field *f = allocate(1, sizeof *f);
+    int levels = 0;
+    part_now = "rules of prediction";
+    f->wide = wide, f->set = set;
+    for (int k = 0; k < axes; k++)
+        if (shape[k] != 1)
+            f->length[f->axes++] = shape[k];
+    if (f->axes == 0)
+        f->length[f->axes++] = 1;
+    f->size = product(f->axes, f->length);
+    for (int k = 0; k < f->axes; k++)
+        f->stride[k] = product(f->axes - k - 1, f->length + k + 1);
+    take_integer(r, f->axes, f->axes);
+    for (int k = 0; k < f->axes; k++)
+        take_integer(r, f->length[k], f->length[k]);
+    f->lorenzo = (int)take_integer(r, 0, 1);
+    f->step = take_real(r);
+    if (!(f->step > 0))
+        fail("it is damaged: its step is %g", f->step);
+    f->apart = (uint32_t)take_integer(r, 0, UINT32_MAX);
+    if (!f->lorenzo) {
+        f->finer = (int)take_integer(r, 0, 1024);
+        f->finest = (int)take_integer(r, 0, 1024);
+        for (int k = 0; k < f->axes; k++)
+            while (!in_set(f->apart, k) && INT64_C(1) << levels < f->length[k])
+                levels++;
+        for (int l = 0; l < levels; l++)
+            for (int k = 0; k < f->axes && k < 8; k++)
+                if (!in_set(f->apart, k) && f->length[k] > INT64_C(1) << l)
+                    f->rule[l][k] = (uint8_t)(take_integer(r, -32, -1) + 32);
+        for (int l = 0; l < levels; l++) /* axes beyond the first 8 share the eighth's */
+            for (int k = 8; k < f->axes; k++)
+                f->rule[l][k] = f->rule[l][7];
+    }
+    f->y = allocate(f->size, sizeof *f->y);
+    if (f->size > 0) {
+        part_now = "symbols";
+        int64_t lattices = 0, escapes = 0;
+        lattice *list = f->lorenzo ? NULL : list_lattices(f, levels, &lattices);
+        int32_t *q = f->lorenzo ? decode_stream(take_stream(r), f->axes, f->length, 0)
+                                : predicted_symbols(r, f, list, lattices);
+        uint8_t *values = NULL;
+        for (int64_t i = 0; i < f->size; i++)
+            escapes += q[i] == ESCAPE;
+        part_now = "values that no symbol gives";
+        if (escapes)
+            values = decode_exact(take_stream(r), wide ? 8 : 4, 1, 1, &escapes);
+        f->escape = values;
+        if (f->lorenzo)
+            fill_lorenzo(f, q);
+        for (int64_t c = 0, at = 0; c < lattices; at += list[c++].size)
+            fill_lattice(f, list[c], c == 0, q + at);
+        free(list), free(q), free(values);
+    }
+    double *y = f->y;
+    free(f);
+    return y;
+}
+
+/* ---- 8. blocks, and the array ---- */
+
+/* Rounded to the nearest f16, ties to even. */
+static uint64_t half_of(double x)
+{
+    const double a = fabs(x);
+    const uint64_t sign = signbit(x) ? 0x8000 : 0;
+    int e;
+    if (isnan(x))
+        return 0x7e00;
+    if (a >= 65520)
+        return sign | 0x7c00;
+    if (a < 6.103515625e-05) /* 2^-14: multiples of 2^-24 */
+        return sign | (uint64_t)rint(ldexp(a, 24));
+    const double m = frexp(a, &e);
+    return sign | ((uint64_t)(e + 13) * 1024 + (uint64_t)rint(ldexp(m, 11)));
+}
+
+/* A value as the type stores it; whole numbers are rounded, ties to even, and held in range. */
+static uint64_t stored_value(double x, const type *t)
+{
+    if (t->class == 'b')
+        return x != 0;
+    if (strcmp(t->name, "f16") == 0)
+        return half_of(x);
+    if (t->class == 'h') { /* bf16: the upper half of an f32 */
+        const uint64_t word = word_of(x, 4);
+        return isnan(x) ? word >> 16 | 0x40 : (word + 0x7fff + (word >> 16 & 1)) >> 16;
+    }
+    if (t->class == 'f' || t->class == 'c')
+        return word_of(x, t->width);
+    const int is_signed = t->class == 'i';
+    const double top = ldexp(1, 8 * t->width - is_signed), bottom = is_signed ? -top : 0;
+    const double v = isnan(x) ? 0 : rint(x);
+    if (v >= top)
+        return UINT64_MAX >> (64 - 8 * t->width + is_signed);
+    if (v <= bottom)
+        return is_signed ? UINT64_C(1) << (8 * t->width - 1) : 0;
+    return v < 0 ? 0 - (uint64_t)-v : (uint64_t)v;
+}
+
+/* The values of a block as its type stores them, from its record; new. */
+static uint8_t *decode_block(reader r, const type *t, int axes, const int64_t *block)
+{
+    int64_t shape[AXES];
+    memcpy(shape, block, (size_t)axes * sizeof *shape);
+    if (t->class == 'c') /* pairs of reals */
+        shape[axes++] = 2;
+    part_now = "record";
+    r = open_record(r);
+    take_integer(&r, 1, 1);         /* version */
+    take_integer(&r, 0, INT64_MAX); /* values a block may have */
+    const int64_t kind = take_integer(&r, 0, 2);
+    if (kind == 0) {
+        part_now = "exact values";
+        const int is_real = strchr("fhc", t->class) != NULL;
+        uint8_t *bytes = decode_exact(take_stream(&r), t->width, is_real, axes, shape);
+        if (r.at != r.end)
+            fail("it is damaged: it does not end where it must");
+        return bytes;
+    }
+    const int wide = (int)take_integer(&r, 0, 1), folds = (int)take_integer(&r, 0, 1);
+    const int64_t missing = take_integer(&r, 0, 2), n = product(axes, shape);
+    const double value = missing == 2 ? take_real(&r) : (double)NAN;
+    uint8_t *set = NULL;
+    part_now = "missing values";
+    if (missing)
+        set = decode_set(take_stream(&r), axes, shape);
+    double *x = kind == 1 ? decode_transform(&r, wide, folds, axes, shape)
+                          : decode_prediction(&r, wide, axes, shape, set);
+    if (r.at != r.end)
+        fail("it is damaged: it does not end where it must");
+    uint8_t *bytes = allocate(times(n, t->width), 1);
+    for (int64_t i = 0; i < n; i++)
+        put(bytes + t->width * i, t->width, stored_value(set && set[i] ? value : x[i], t));
+    free(set), free(x);
+    return bytes;
+}
+
+/* How the array is cut into blocks: leading axes first, so that each block is one run of it. */
+static void cut_array(const file *f, int64_t limit, int64_t *side, int64_t *parts)
+{
+    const double size = f->type.width * (f->type.class == 'c' ? 2 : 1);
+    double bytes = size, most;
+    for (int k = 0; k < f->axes; k++) {
+        side[k] = f->shape[k], parts[k] = 1;
+        bytes *= (double)f->shape[k];
+    }
+    most = limit > 0 ? (double)limit * size : bytes;
+    if (limit == 0 && bytes > 134217728) /* 2^27: a 48th of the array, but 2^22 to 2^26 */
+        most = fmin(fmax(bytes / 48, 4194304), 67108864);
+    for (int k = 0; k < f->axes && bytes > most; k++) {
+        const double row = bytes / (double)side[k];
+        const int64_t rows = most / row < 1 ? 1 : (int64_t)(most / row);
+        if (k > 0 && side[k - 1] > 1)
+            fail("it is damaged: its blocks have %" PRId64 " values", limit);
+        parts[k] = divide_up(f->shape[k], smaller(rows, f->shape[k]));
+        side[k] = divide_up(f->shape[k], parts[k]);
+        parts[k] = divide_up(f->shape[k], side[k]);
+        bytes = row * (double)side[k];
+    }
+}
+
+static void write_bytes(const void *bytes, size_t size)
+{
+    if (fwrite(bytes, 1, size, out_file) != size) {
+        fprintf(stderr, "unlode: %s cannot be written\n", out_path);
+        stop(1);
+    }
+}
+
+static void write_npy_header(const file *f)
+{
+    char text[1024];
+    size_t n = (size_t)snprintf(text, sizeof text,
+                                "{'descr': '%s', 'fortran_order': False, 'shape': (", f->type.npy);
+    for (int k = 0; k < f->axes; k++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%" PRId64 "%s", f->shape[k],
+                              f->axes == 1 ? "," : k < f->axes - 1 ? ", " : "");
+    n += (size_t)snprintf(text + n, sizeof text - n, "), }");
+    while ((10 + n + 1) % 64)
+        text[n++] = ' ';
+    text[n++] = '\n';
+    const uint8_t head[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)n, (uint8_t)(n >> 8) };
+    write_bytes(head, sizeof head);
+    write_bytes(text, n);
+}
+
+static void write_values(const uint8_t *bytes, int64_t values, const type *t)
+{
+    const int bf16 = strcmp(t->name, "bf16") == 0;
+    if (!bf16)
+        write_bytes(bytes, (size_t)values * (size_t)t->width);
+    for (int64_t i = 0; i < values && bf16; i++) {
+        const uint8_t single[4] = { 0, 0, bytes[2 * i], bytes[2 * i + 1] };
+        write_bytes(single, 4);
+    }
+}
+
+static uint8_t *read_file(const char *path, int64_t *size)
+{
+    FILE *in = fopen(path, "rb");
+    int64_t room = 1 << 16, n = 0;
+    uint8_t *bytes = allocate(room, 1);
+    if (!in)
+        fail("it cannot be read");
+    while ((n += (int64_t)fread(bytes + n, 1, (size_t)(room - n), in)) == room) {
+        uint8_t *more = allocate(2 * room, 1);
+        memcpy(more, bytes, (size_t)n);
+        free(bytes);
+        bytes = more, room *= 2;
+    }
+    if (ferror(in))
+        fail("it cannot be read");
+    fclose(in);
+    *size = n;
+    return bytes;
+}
+
+int main(int argc, char **argv)
+{
+    file f = { .axes = 0 };
+    int64_t size = 0, side[AXES], parts[AXES], blocks = 1;
+    if (argc != 3) {
+        fprintf(stderr, "usage: unlode IN.lode OUT.npy\n");
+        return 2;
+    }
+    in_path = argv[1], out_path = argv[2];
+    uint8_t *bytes = read_file(in_path, &size);
+    open_file(bytes, size, &f);
+    const int pairs = f.type.class == 'c' ? 2 : 1;
+
+    block_now = 0;
+    for (int64_t b = 0; b < blocks; b++) {
+        int64_t count[AXES] = { 0 }, rest = b;
+        block_now = b, part_now = "member";
+        const reader member = next_member(&f, b);
+        if (b == 0) { /* the first record says how large blocks are */
+            part_now = "record";
+            reader r = open_record(member);
+            take_integer(&r, 1, 1);
+            cut_array(&f, take_integer(&r, 0, INT64_MAX), side, parts);
+            blocks = product(f.axes, parts);
+            out_file = fopen(out_path, "wb");
+            if (!out_file) {
+                fprintf(stderr, "unlode: %s cannot be written\n", out_path);
+                return 1;
+            }
+            write_npy_header(&f);
+        }
+        for (int k = f.axes - 1; k >= 0; k--) {
+            count[k] = smaller(side[k], f.shape[k] - rest % parts[k] * side[k]);
+            rest /= parts[k];
+        }
+        uint8_t *values = decode_block(member, &f.type, f.axes, count);
+        write_values(values, product(f.axes, count) * pairs, &f.type);
+        free(values);
+    }
+    json member;
+    if (next_entry(&f.members, NULL, &member))
+        fail("it has more blocks than its shape needs: it is damaged");
+    FILE *written = out_file;
+    out_file = NULL;
+    if (fclose(written) != 0) {
+        fprintf(stderr, "unlode: %s cannot be written\n", out_path);
+        remove(out_path);
+        return 1;
+    }
+    free(bytes), free(f.description);
+    return 0;
+}
