@@ -294,6 +294,25 @@ static void every_failing_allocation_is_survived(void **state)
     lode_ctx_free(&f.ctx);
 }
 
+/* Along the ninth axis the eighth's rule holds: a cubic is foretold where four values are known. */
+static void axes_beyond_8_share_the_last_rule(void **state)
+{
+    fix *f = *state;
+    const int64_t shape[9] = { 2, 2, 2, 2, 2, 2, 2, 2, 7 };
+    f->p = (lode_predictor){ .step = 1 };
+    for (int l = 0; l < 3; l++)
+        f->p.rule[l][7] = 2 * 15 + 1;
+    assert_ok(&f->ctx, lode_array_new(&f->ctx, LODE_F64, 9, shape, &f->x));
+    for (int64_t i = 0; i < lode_array_size(&f->x); i++)
+        ((double *)f->x.data)[i] = (double)((i % 7) * (i % 7) * (i % 7));
+    assert_ok(&f->ctx, lode_i_predict(&f->ctx, &f->x, NULL, &f->p, INFINITY, 0.5, &f->r));
+    /* after 1 + 1 + 2 of coarser levels and 4 for each other axis: places 1, 3 and 5 of this one */
+    const int32_t *q = (const int32_t *)f->r.symbols.data + 36;
+    assert_int_equal(q[1], 0);
+    assert_int_not_equal(q[0], 0);
+    assert_int_not_equal(q[2], 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -305,6 +324,7 @@ int main(void)
         TEST(threads_change_nothing),
         TEST(steps_out_of_range_are_refused),
         TEST(damaged_records_are_refused_or_read),
+        TEST(axes_beyond_8_share_the_last_rule),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
