@@ -54,7 +54,7 @@ enum {
 
 static const char *in_path, *out_path;
 static FILE *out_file;
-static int64_t block_now = -1;           /* for messages */
+static int64_t block_now = -1;            /* for messages */
 static const char *part_now = "the file"; /* for messages: what is being read */
 
 static void stop(int status)
@@ -294,8 +294,7 @@ typedef struct json {
 
 static int peek(json *j) /* the next character that is no space, or -1 */
 {
-    while (j->at < j->end &&
-           (*j->at == ' ' || *j->at == '\t' || *j->at == '\n' || *j->at == '\r'))
+    while (j->at < j->end && (*j->at == ' ' || *j->at == '\t' || *j->at == '\n' || *j->at == '\r'))
         j->at++;
     return j->at < j->end ? (unsigned char)*j->at : -1;
 }
@@ -410,19 +409,19 @@ typedef struct type {
     const char *npy;
 } type;
 static const type types[] = {
-    { "bool", 'b', 1, "|b1" }, { "i8", 'i', 1, "|i1" },  { "i16", 'i', 2, "<i2" },
-    { "i32", 'i', 4, "<i4" },  { "i64", 'i', 8, "<i8" }, { "u8", 'u', 1, "|u1" },
-    { "u16", 'u', 2, "<u2" },  { "u32", 'u', 4, "<u4" }, { "u64", 'u', 8, "<u8" },
+    { "bool", 'b', 1, "|b1" }, { "i8", 'i', 1, "|i1" },   { "i16", 'i', 2, "<i2" },
+    { "i32", 'i', 4, "<i4" },  { "i64", 'i', 8, "<i8" },  { "u8", 'u', 1, "|u1" },
+    { "u16", 'u', 2, "<u2" },  { "u32", 'u', 4, "<u4" },  { "u64", 'u', 8, "<u8" },
     { "f16", 'h', 2, "<f2" },  { "bf16", 'h', 2, "<f4" }, { "f32", 'f', 4, "<f4" },
-    { "f64", 'f', 8, "<f8" },  { "c64", 'c', 4, "<c8" }, { "c128", 'c', 8, "<c16" },
+    { "f64", 'f', 8, "<f8" },  { "c64", 'c', 4, "<c8" },  { "c128", 'c', 8, "<c16" },
 };
 
 typedef struct file {
-    reader data;        /* what follows the header */
-    json tensors;       /* what is left of the list of what lies where */
-    json members;       /* what is left of their list in the description */
-    char *description;  /* text of it */
-    type type;          /* of the array */
+    reader data;       /* what follows the header */
+    json tensors;      /* what is left of the list of what lies where */
+    json members;      /* what is left of their list in the description */
+    char *description; /* text of it */
+    type type;         /* of the array */
     int axes;
     int64_t shape[AXES];
 } file;
@@ -522,8 +521,8 @@ typedef struct stream {
     int64_t length[AXES], stride[AXES]; /* of the tensor */
     int64_t side[AXES], parts[AXES];    /* of a chunk; how many there are */
     int64_t chunks;
-    int32_t *level[AXES];               /* hints along the axes, in quarter octaves */
-    uint32_t frequency[40][16];         /* version 2: of tokens, in each class */
+    int32_t *level[AXES];       /* hints along the axes, in quarter octaves */
+    uint32_t frequency[40][16]; /* version 2: of tokens, in each class */
 } stream;
 
 /* A chunk being decoded: the box of it that holds all nonzero symbols, with a border. */
@@ -1072,8 +1071,8 @@ static int32_t *decode_stream(reader r, int axes, const int64_t *shape, int inne
     for (int k = 0; k < s->axes; k++)
         put(lengths + 8 * k, 8, (uint64_t)s->length[k]);
     const int64_t head = r.at - begin;
-    check(get(take(&r, 4), 4), 4, begin, head,
-          checksum(lengths, 8 * s->axes, (uint64_t)s->version), "stream's header", -1);
+    check(get(take(&r, 4), 4), 4, begin, head, checksum(lengths, 8 * s->axes, (uint64_t)s->version),
+          "stream's header", -1);
 
     int32_t *symbols = allocate(product(axes, shape), sizeof *symbols);
     coder1 *d1 = s->version == 1 ? allocate(1, sizeof *d1) : NULL;
@@ -1451,10 +1450,10 @@ typedef struct field {
     int axes, wide, lorenzo, finer, finest;
     int64_t size, length[AXES], stride[AXES];
     double step;
-    uint32_t apart;       /* set of axes that nothing is predicted along */
-    uint8_t rule[64][32]; /* of a level and axis: twice its weight, plus 1 for cubics */
-    double *y;            /* values */
-    const uint8_t *set;   /* of missing values, or NULL */
+    uint32_t apart;        /* set of axes that nothing is predicted along */
+    uint8_t rule[64][32];  /* of a level and axis: twice its weight, plus 1 for cubics */
+    double *y;             /* values */
+    const uint8_t *set;    /* of missing values, or NULL */
     const uint8_t *escape; /* values that no symbol gives, in the order in which they come */
 } field;
 
@@ -1852,7 +1851,9 @@ static void write_npy_header(const file *f)
                                 "{'descr': '%s', 'fortran_order': False, 'shape': (", f->type.npy);
     for (int k = 0; k < f->axes; k++)
         n += (size_t)snprintf(text + n, sizeof text - n, "%" PRId64 "%s", f->shape[k],
-                              f->axes == 1 ? "," : k < f->axes - 1 ? ", " : "");
+                              f->axes == 1      ? ","
+                              : k < f->axes - 1 ? ", "
+                                                : "");
     n += (size_t)snprintf(text + n, sizeof text - n, "), }");
     while ((10 + n + 1) % 64)
         text[n++] = ' ';

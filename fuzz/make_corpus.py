@@ -95,3 +95,42 @@ if len(sys.argv) > 1:
             put("record", f"{method}{code}", bytes([code, 2, *x.shape]) + data[8 + n + start:8 + n + end - 8])
             os.remove(source)
             os.remove(target)
+    # whole files for examples/unlode.c: every kind of record, both coders; tests/portable unpacks them on other machines
+    rng = np.random.default_rng(5)
+    cube = (np.sin(np.add.outer(np.add.outer(np.arange(13) / 4, np.arange(11) / 3), np.arange(12) / 5))
+            + 1e-3 * rng.standard_normal((13, 11, 12))).astype("f4")
+    flat = (np.outer(np.sin(np.arange(60) / 5), np.cos(np.arange(40) / 9)) + 0.05 * np.outer(np.arange(60) % 7 / 7, np.arange(40) % 5)
+            + 3e-3 * rng.standard_normal((60, 40)))
+    gaps = flat.copy()
+    gaps[5:20, 10:18] = np.nan
+    line = np.cumsum(rng.standard_normal(5003))
+    cut = np.where((np.arange(2800) // 37 % 3 == 1).reshape(40, 70), np.nan, np.add.outer(np.arange(40), np.arange(70)))
+    spike = cube.copy()
+    spike[3, 4, 5] = 1e9
+    grid = np.mgrid[0:50, 0:44] / 50
+    ridge = (np.sin(5 * grid[0] + 9 * grid[1]) * np.cos(3 * grid[0]) + 0.3 * np.tanh(20 * (grid[1] - 0.6))
+             + 1e-3 * np.random.default_rng(4).standard_normal((50, 44))).astype("f4")  # loses a column
+    wide = np.add.outer(np.arange(290) / 90, np.arange(280) / 70).astype("f4") ** 2
+    wide[rng.random(wide.shape) < 0.001] += 3
+    many = np.add.outer(np.arange(256).reshape((2,) * 8) % 3, np.sin(np.arange(11))).astype("f4")
+    for name, x, options in (
+            ("dct", cube, "--method dct"), ("dct-fast", cube, "--method dct --effort 1"), ("tucker", flat, "--method tucker"),
+            ("tucker-fast", flat.astype("f4"), "--method tucker --effort 2 --error 1e-2"),
+            ("bound", flat.astype("f4"), "--method dct --error 0.01:max"),
+            ("bound-fast", flat.astype("f4"), "--method dct --error 0.01:max --effort 1"),
+            ("predict", cube, "--method predict --error 0.01"), ("lorenzo", line.astype("f4"), "--method predict --error 0.4:max"),
+            ("gaps", gaps, "--method dct --error 1e-2"), ("gaps-predict", gaps.astype("f4"), "--method predict --error 1e-2"),
+            ("complex", (cube[:, :, 0] + 1j * cube[:, :, 1]).astype("c8"), "--error 1e-2"),
+            ("half", flat.astype("f2"), "--error 2e-2"), ("whole", np.rint(90 * flat).astype("i2"), "--error 0.02"),
+            ("exact", np.rint(1e3 * flat[:9]) / 1e3, "--method lossless"), ("exact-bytes", (flat[:20] * 9).astype("i1"), "--method lossless"),
+            ("fold", np.sin(np.arange(5003) / 40).astype("f4"), "--method dct"),
+            ("rows", line, "--method dct --effort 1 --error 0.5:max"), ("runs", cut, "--method dct --error 0.02"),
+            ("escapes", spike, "--method predict --error 0.01:max"), ("lost", ridge, "--method tucker --error 1e-3"),
+            ("chunks", wide, "--method dct --effort 1 --error 0.3:max"), ("axes", many, "--method predict --error 0.01:max"),
+            ("blocks", flat.astype("f4"), "--block 1024 --effort 2 --error 1e-2"),
+            ("empty", np.zeros((3, 0, 2), "f4"), ""), ("scalar", np.float64(1.5), "")):
+        source, target = path("unlode", "x.npy"), path("unlode", "x.lode")
+        np.save(source, x)
+        subprocess.run([sys.argv[1], "compress", source, *options.split(), "-o", target, "--force", "--quiet"], check=True)
+        os.rename(target, path("unlode", name))
+        os.remove(source)
