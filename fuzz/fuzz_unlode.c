@@ -15,21 +15,21 @@ static const uint8_t *input;
 static size_t input_size;
 
 /* Blocks of memory in a ring, so that what is left at an exit can be freed. */
-typedef union room {
+typedef union shelf {
     struct {
-        union room *before, *after;
+        union shelf *before, *after;
         size_t size;
     } is;
     long double align;
-} room;
-static room ring;
+} shelf;
+static shelf ring;
 static size_t used;
 
 static void *fuzz_calloc(size_t count, size_t size)
 {
     if (count > MOST / size || used + count * size > MOST)
         return NULL;
-    room *b = calloc(1, sizeof *b + count * size);
+    shelf *b = calloc(1, sizeof *b + count * size);
     if (!b)
         return NULL;
     b->is.size = count * size, used += b->is.size;
@@ -42,7 +42,7 @@ static void fuzz_free(void *memory)
 {
     if (!memory)
         return;
-    room *const b = (room *)memory - 1;
+    shelf *const b = (shelf *)memory - 1;
     b->is.before->is.after = b->is.after, b->is.after->is.before = b->is.before;
     used -= b->is.size;
     free(b);
