@@ -417,11 +417,11 @@ static const type types[] = {
 };
 
 typedef struct file {
-    reader data;       /* what follows the header */
-    json tensors;      /* what is left of the list of what lies where */
-    json members;      /* what is left of their list in the description */
-    char *description; /* text of it */
-    type type;         /* of the array */
+    reader data;                /* what follows the header */
+    json tensors;               /* what is left of the list of what lies where */
+    json members;               /* what is left of their list in the description */
+    char *header, *description; /* text of it */
+    type type;                  /* of the array */
     int axes;
     int64_t shape[AXES];
 } file;
@@ -437,7 +437,7 @@ static void open_file(const uint8_t *bytes, int64_t size, file *f)
 
     /* The checksum of the header is made with zeros in its own place. */
     const int64_t n = (int64_t)length;
-    char *header = allocate(n, 1), stored[DIGITS + 1] = { 0 };
+    char *header = f->header = allocate(n, 1), stored[DIGITS + 1] = { 0 };
     memcpy(header, bytes + 8, (size_t)n);
     memcpy(stored, header + OPENING, DIGITS);
     memset(header + OPENING, '0', DIGITS);
@@ -1878,9 +1878,9 @@ static uint8_t *read_file(const char *path, int64_t *size)
 {
     FILE *in = fopen(path, "rb");
     int64_t room = 1 << 16, n = 0;
-    uint8_t *bytes = allocate(room, 1);
     if (!in)
         fail("it cannot be read");
+    uint8_t *bytes = allocate(room, 1);
     while ((n += (int64_t)fread(bytes + n, 1, (size_t)(room - n), in)) == room) {
         uint8_t *more = allocate(2 * room, 1);
         memcpy(more, bytes, (size_t)n);
@@ -1943,6 +1943,6 @@ int main(int argc, char **argv)
         remove(out_path);
         return 1;
     }
-    free(bytes), free(f.description);
+    free(bytes), free(f.header), free(f.description);
     return 0;
 }
