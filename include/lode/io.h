@@ -35,6 +35,9 @@ LODE_API lode_status lode_file_meta(lode_ctx *ctx, const lode_file *file, lode_b
 /** The whole file as a bundle in memory. */
 LODE_API lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o,
                                lode_bundle *out);
+/** The same with dense members as sources, read when asked; they keep the file open. */
+LODE_API lode_status lode_open(lode_ctx *ctx, const char *path, const lode_read_opts *o,
+                               lode_bundle *out);
 /** Reads "file", "file:member" or either with "[0:10,:,5]" as one value, added to `into` under
  *  `name` (NULL: its own): a dense member as a source (load false) or array, a sparse one as
  *  sparse, text as text. A file of several members without a name is LODE_EUSAGE and lists them. */

@@ -184,6 +184,40 @@ typedef struct lode_part {
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
 } lode_part;
 
+/** What is asked of the array that a result stands for: of its entries start + i step, i < count,
+ *  along each axis. */
+typedef enum lode_query_kind {
+    LODE_QUERY_VALUES,
+    LODE_QUERY_MEAN,
+    LODE_QUERY_SUM,
+    LODE_QUERY_NORM, /* root of the sum of squares */
+    LODE_QUERY_DOT   /* sum of the entries times the conjugates of another array's */
+} lode_query_kind;
+typedef struct lode_question {
+    lode_query_kind kind;
+    int32_t ndim;                 /* 0: everything */
+    int64_t start[LODE_MAX_NDIM]; /* below 0: from the end */
+    int64_t count[LODE_MAX_NDIM]; /* -1: to the end of the axis */
+    int64_t step[LODE_MAX_NDIM];  /* 1 or more; 0 counts as 1 */
+    bool dropped[LODE_MAX_NDIM];  /* VALUES: a single index, whose axis the answer leaves out */
+    lode_value other;             /* DOT: array or source of the shape that the ranges give */
+} lode_question;
+typedef struct lode_answer {
+    lode_array values; /* of VALUES: as they come back, in the type of the result */
+    double re, im;     /* of the others; im is 0 unless the array is complex */
+    double other;      /* of DOT: norm of the other array over those entries */
+    /* the original's is no farther off, for VALUES at any entry; NaN: nothing is proved */
+    double error;
+    char meaning[160];      /* what the error bar says, and how it is known */
+    int64_t count, missing; /* entries that the answer is over, and those left out as missing */
+    /* what it took: blocks (all_blocks 0: not in blocks), bytes of what is stored, entries of the
+     * array that were computed */
+    int64_t blocks, all_blocks;
+    uint64_t bytes, all_bytes;
+    int64_t entries, all_entries;
+} lode_answer;
+LODE_API void lode_answer_free(lode_answer *a);
+
 typedef struct lode_op {
     const char *name, *family, *brief; /* brief: one line, lower case */
     lode_job job;
@@ -206,6 +240,11 @@ typedef struct lode_op {
                           const lode_part *part, lode_array *out);
     /* Sizes of the rectangles that invert decodes as a whole; NULL: any part costs its share. */
     lode_status (*chunk)(lode_ctx *ctx, const lode_bundle *model, int64_t *chunk);
+    /* Answers a question whose ranges are whole and checked, all of the answer but all_entries and
+     * the meaning; error: what rounding may add to what the certificate says. Members of the model
+     * may be sources. NULL: through invert. */
+    lode_status (*query)(lode_ctx *ctx, const lode_bundle *model, const lode_question *q,
+                         lode_answer *a);
     lode_status (*update)(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                           lode_bundle *result);
     lode_status (*merge)(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
@@ -261,6 +300,16 @@ LODE_API lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_v
                                  lode_certificate *found);
 LODE_API lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                                lode_figure *figure);
+/** Answers from a result, decoding no more than it needs, with an error bar that follows from the
+ *  certificate. Members of the model may be sources (lode_open). LODE_EUSAGE a range outside of the
+ *  array (axis, index and what there is), the mean of nothing; LODE_ESHAPE another array that does
+ *  not fit; LODE_EDOMAIN infinities in what is summed. */
+LODE_API lode_status lode_query(lode_ctx *ctx, const lode_bundle *model, const lode_question *q,
+                                lode_answer *a);
+/** Reads a question: [3,4,5], [0:10,:,5], [::4,::4], mean, mean[0:10], sum, norm, dot. Indices below
+ *  0 count from the end, as in NumPy; ranges must lie within the array. */
+LODE_API lode_status lode_question_parse(lode_ctx *ctx, const lode_bundle *model, const char *text,
+                                         lode_question *q);
 /** A source that decodes lazily what invert gives; holds a reference to the model's arrays. */
 LODE_API lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model, lode_source *out);
 

@@ -127,8 +127,11 @@ typedef struct lode_certificate {
     double asked;        /* the target; NaN: none */
     double failure;      /* probability, for LODE_CERT_PROBABILISTIC */
     double low, high;    /* interval, for LODE_CERT_HELDOUT */
-    char quantity[64];   /* "||A - U diag(s) V^H||" */
-    char note[128];      /* what bound the result: "rank 20 reached first" */
+    /* the same error in the other of the norms Frobenius and maximum, absolute; 0: not measured, or
+     * none where absolute is 0 */
+    double other;
+    char quantity[64]; /* "||A - U diag(s) V^H||" */
+    char note[128];    /* what bound the result: "rank 20 reached first" */
 } lode_certificate;
 LODE_API const char *lode_cert_kind_name(lode_cert_kind kind);
 LODE_API const char *lode_norm_name(lode_norm norm);

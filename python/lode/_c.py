@@ -50,7 +50,7 @@ NONE, ARRAY, SPARSE, SOURCE, LINOP, CALLBACK, BUNDLE, TEXT, SCALAR = range(9)
 
 class Certificate(C.Structure):
     _fields_ = [("kind", C.c_uint), ("norm", C.c_uint), ("relative", C.c_bool), ("needs_original", C.c_bool),
-                ("value", f64), ("absolute", f64), ("asked", f64), ("failure", f64), ("low", f64), ("high", f64),
+                ("value", f64), ("absolute", f64), ("asked", f64), ("failure", f64), ("low", f64), ("high", f64), ("other", f64),
                 ("quantity", C.c_char * 64), ("note", C.c_char * 128)]
 
 

@@ -151,6 +151,13 @@ typedef struct lode_diff_run {
 lode_status lode_i_diff_push(lode_ctx *ctx, lode_diff_run *run, const lode_array *a,
                              const lode_array *b);
 lode_diff lode_i_diff_result(const lode_diff_run *run);
+/** Sums over the entries where x, and y where given, are finite: of x conj(y) (y NULL: of x), of
+ *  |x|^2 and |y|^2; how many these are, how many are NaN in one, how many are infinite. */
+typedef struct lode_inner {
+    double re, im, sumsq, other;
+    int64_t count, missing, infinite;
+} lode_inner;
+lode_status lode_i_inner(lode_ctx *ctx, const lode_array *x, const lode_array *y, lode_inner *sums);
 /** Fails with LODE_EDOMAIN naming the first NaN or infinity by its index: "A[3,17] is nan". */
 lode_status lode_i_require_finite(lode_ctx *ctx, const lode_array *a, const char *name);
 /** Index of flat position in shape, as "[3,17]". */

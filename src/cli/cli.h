@@ -87,6 +87,7 @@ int cli_run_op(cli *c, const lode_op *op);
 int cli_plan(cli *c);
 int cli_apply(cli *c);
 int cli_invert(cli *c);
+int cli_query(cli *c);
 int cli_update(cli *c);
 int cli_merge(cli *c);
 int cli_verify(cli *c);

@@ -7,6 +7,8 @@ static const char *const commands_help =
     "Commands on results and files\n"
     "  lode apply MODEL INPUT -o OUT          new data through a fitted result: project, encode\n"
     "  lode invert MODEL [CODES] -o OUT       reconstruct, all or --part 0:10,:,5\n"
+    "  lode query FILE WHAT                   [3,4,5], [0:10,:,::4], mean, sum, norm, dot=FILE: "
+    "with\n                                         error bars, decoding no more than needed\n"
     "  lode update MODEL INPUT -o OUT         more data into a fitted result\n"
     "  lode merge MODEL MODEL... -o OUT       results fitted on parts, joined\n"
     "  lode verify FILE [ORIGINAL]            check the certificate again\n"

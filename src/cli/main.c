@@ -14,7 +14,7 @@ static const struct {
     { "info", cli_info },     { "convert", cli_convert },   { "plan", cli_plan },
     { "apply", cli_apply },   { "invert", cli_invert },     { "update", cli_update },
     { "merge", cli_merge },   { "verify", cli_verify },     { "plot", cli_plot },
-    { "claims", cli_claims }, { "describe", cli_describe },
+    { "claims", cli_claims }, { "describe", cli_describe }, { "query", cli_query },
 };
 
 static lode_ctx *interrupted;

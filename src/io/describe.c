@@ -176,6 +176,8 @@ static lode_status describe_certificate(lode_ctx *ctx, lode_json *root, const lo
     LODE_TRY(set_f64(ctx, o, "failure", c->failure));
     LODE_TRY(set_f64(ctx, o, "low", c->low));
     LODE_TRY(set_f64(ctx, o, "high", c->high));
+    if (c->other > 0)
+        LODE_TRY(set_f64(ctx, o, "other", c->other));
     LODE_TRY(set_text(ctx, o, "quantity", c->quantity));
     LODE_TRY(set_text(ctx, o, "note", c->note));
     lode_json *const given = o;

@@ -376,7 +376,8 @@ lode_status lode_file_meta(lode_ctx *ctx, const lode_file *file, lode_bundle *in
     return LODE_OK;
 }
 
-lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_bundle *out)
+static lode_status read_all(lode_ctx *ctx, const char *path, const lode_read_opts *o, bool load,
+                            lode_bundle *out)
 {
     lode_status st = LODE_OK;
     lode_file *f = NULL;
@@ -385,7 +386,7 @@ lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o, 
     LODE_TRY(lode_file_open(ctx, path, o, &f));
     for (int64_t i = 0; i < f->shown; i++) {
         LODE_TRY(lode_i_tick(ctx, i, f->shown));
-        LODE_TRY(lode_i_file_add(ctx, f, shown(f, i), true, shown(f, i)->name, &b));
+        LODE_TRY(lode_i_file_add(ctx, f, shown(f, i), load, shown(f, i)->name, &b));
     }
     LODE_TRY(lode_file_meta(ctx, f, &b));
     lode_bundle_swap(out, &b);
@@ -394,4 +395,14 @@ done:
     lode_file_close(&f);
     lode_i_end(ctx);
     return st;
+}
+
+lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_bundle *out)
+{
+    return read_all(ctx, path, o, true, out);
+}
+
+lode_status lode_open(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_bundle *out)
+{
+    return read_all(ctx, path, o, false, out);
 }

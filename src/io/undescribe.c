@@ -213,7 +213,9 @@ static lode_status undescribe_certificate(lode_ctx *ctx, lode_file *f, const lod
                          lode_i_json_as_f64(lode_i_json_get(o, "failure"), &c->failure) &&
                          lode_i_json_as_f64(lode_i_json_get(o, "low"), &c->low) &&
                          lode_i_json_as_f64(lode_i_json_get(o, "high"), &c->high);
+    const lode_json *other = lode_i_json_get(o, "other");
     if (!kind || !norm || k < 0 || n < 0 || !numbers ||
+        (other && !lode_i_json_as_f64(other, &c->other)) ||
         !lode_i_json_as_bool(lode_i_json_get(o, "relative"), &c->relative) ||
         !lode_i_json_as_bool(lode_i_json_get(o, "needs_original"), &c->needs_original))
         return lode_i_fail(ctx, LODE_EFORMAT, "%s: its certificate is incomplete", f->path);

@@ -25,4 +25,8 @@ lode_status lode_i_options_json(lode_ctx *ctx, const lode_op *op, const void *op
 /** Fails with LODE_EBUDGET, naming the number that would do, when the plan does not fit. */
 lode_status lode_i_check_budget(lode_ctx *ctx, const lode_op *op, const lode_plan *plan);
 
+/** The op that made a result; fails where the result stands for no array, which the verb needs. */
+lode_status lode_i_model_op(lode_ctx *ctx, const lode_bundle *model, const char *verb,
+                            const lode_op **op);
+
 #endif

@@ -28,6 +28,8 @@ int lode_i_verbs(const lode_op *op, const char **verbs)
         verbs[n++] = "apply";
     if (op->invert)
         verbs[n++] = "invert";
+    if (op->invert)
+        verbs[n++] = "query";
     if (op->update)
         verbs[n++] = "update";
     if (op->merge)
@@ -227,6 +229,8 @@ lode_status lode_certificate_json(lode_ctx *ctx, const lode_certificate *c, char
     SET(o, "value", lode_i_json_f64(c->value));
     SET(o, "absolute", lode_i_json_f64(c->absolute));
     SET(o, "asked", lode_i_json_f64(c->asked));
+    if (c->other > 0)
+        SET(o, "other", lode_i_json_f64(c->other));
     if (c->kind == LODE_CERT_PROBABILISTIC)
         SET(o, "failure", lode_i_json_f64(c->failure));
     if (c->kind == LODE_CERT_HELDOUT) {

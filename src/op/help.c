@@ -289,7 +289,7 @@ done:
 /* ---- completion ---- */
 
 static const char *const verbs_all =
-    "apply update invert plot merge info compare convert verify plan rerun list find "
+    "apply update invert query plot merge info compare convert verify plan rerun list find "
     "help claims";
 static const char
     *const flags_all = "--threads --memory --scratch --seed --dtype --json --progress --quiet "

@@ -99,6 +99,21 @@ bool lode_i_error_is_pointwise(const lode_error_spec *e);
 /* Parts of results, for invert: ranges made whole and checked against ndim and shape. */
 lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim,
                                 const int64_t *shape, int64_t *start, int64_t *count);
+/* Answers of one number: parts of the array, with gaps or not, come in any fixed order. */
+typedef struct lode_tally {
+    lode_sum re, im, sumsq, other;
+    int64_t count, missing, infinite;
+} lode_tally;
+void lode_i_tally_add(lode_tally *t, const lode_inner *part);
+/** Adds a part, which begins at `from` of the question's ranges; DOT reads the other array there. */
+lode_status lode_i_tally(lode_ctx *ctx, const lode_question *q, const lode_array *part,
+                         const int64_t *from, lode_tally *t);
+/** All of the answer but what it took; error: what the sums may be off by. */
+lode_status lode_i_tally_answer(lode_ctx *ctx, const lode_question *q, const lode_tally *t,
+                                lode_answer *a);
+/** Entries start, start + step, .. of each axis, as a view. */
+lode_status lode_i_strided(lode_ctx *ctx, const lode_array *a, const int64_t *start,
+                           const int64_t *count, const int64_t *step, lode_array *view);
 /** Compares a dense original with what invert gives, slab by slab: the shared part of verify. */
 lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
                            lode_value original, lode_diff *diff);

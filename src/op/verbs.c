@@ -25,6 +25,13 @@ static lode_status no_verb(lode_ctx *ctx, const lode_op *op, const char *verb)
                        verb, op->name);
 }
 
+lode_status lode_i_model_op(lode_ctx *ctx, const lode_bundle *model, const char *verb,
+                            const lode_op **op)
+{
+    LODE_FORWARD(op_of(ctx, model, op));
+    return (*op)->invert && model->meta.has_shape ? LODE_OK : no_verb(ctx, *op, verb);
+}
+
 /* Results of a verb carry the model's provenance where they are models themselves. */
 static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, lode_bundle *result)
 {

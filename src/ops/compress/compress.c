@@ -356,6 +356,7 @@ static void certify(const job *j, const lode_diff *d, lode_certificate *c)
                              .needs_original = true,
                              .asked = NAN };
     c->absolute = pointwise ? d->maxabs : sqrt(d->sumsq);
+    c->other = pointwise ? sqrt(d->sumsq) : d->maxabs;
     const double unit = pointwise ? j->range : sqrt(j->norm2);
     c->value = !c->relative      ? c->absolute
                : unit > 0        ? c->absolute / unit
@@ -520,6 +521,7 @@ const lode_op lode_op_compress = {
     .run = run,
     .invert = compress_invert,
     .chunk = compress_chunk,
+    .query = compress_query,
     .verify = compress_verify,
     .plot = compress_plot,
 };

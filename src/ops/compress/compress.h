@@ -62,6 +62,9 @@ void basis_free(basis *b);
 /** Cosines: entry (i, j) = sqrt((2 - [j = 0]) / n) cos(pi (i + 1/2) j / n). */
 lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
                       lode_array *matrix);
+/** Its rows start, start + step, .. */
+lode_status basis_dct_rows(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
+                           int64_t start, int64_t count, int64_t step, lode_array *matrix);
 /** Codes the leading columns of U, each as fine as its energy over the step asks, and gives the
  *  basis that comes back from the code. energy: norms of the core's slices. */
 lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns,
@@ -159,6 +162,18 @@ lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype s
  *  in both. */
 lode_status compress_limit(lode_ctx *ctx, const lode_array *coded, int64_t *limit);
 lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x, lode_array *y);
+/** Coefficients and bases of a record that is a transform and nothing more: no corrections, no
+ *  missing entries (lean; else only hidden is known). */
+typedef struct expansion {
+    bool lean;
+    bool hidden; /* missing entries came as a value */
+    frame f;
+    basis b[LODE_MAX_NDIM]; /* matrices of learned ones only */
+    lode_array core;
+} expansion;
+void expansion_free(expansion *e);
+lode_status compress_expansion(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
+                               const int64_t *shape, expansion *e);
 /** What is in a record, without decoding it. */
 typedef struct record_info {
     bool exact, predicted, lorenzo;
@@ -174,6 +189,8 @@ lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype sto
 
 lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                             const lode_part *part, lode_array *out);
+lode_status compress_query(lode_ctx *ctx, const lode_bundle *model, const lode_question *q,
+                           lode_answer *a);
 lode_status compress_chunk(lode_ctx *ctx, const lode_bundle *model, int64_t *chunk);
 lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                             lode_certificate *found);
@@ -183,5 +200,7 @@ lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value or
 lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g);
 lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b,
                             const lode_array **coded);
+/** The record as a reference, or read in where it is a source. */
+lode_status compress_load(lode_ctx *ctx, const lode_bundle *model, int64_t b, lode_array *coded);
 
 #endif

@@ -15,18 +15,25 @@ void basis_free(basis *b)
 lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
                       lode_array *matrix)
 {
+    return basis_dct_rows(ctx, dtype, n, columns, 0, n, 1, matrix);
+}
+
+lode_status basis_dct_rows(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
+                           int64_t start, int64_t count, int64_t step, lode_array *matrix)
+{
     lode_status st = LODE_OK;
     lode_array B = { 0 };
     double *cosine = NULL; /* cos(pi t / 2n) over a period */
     const double pi = 3.14159265358979323846;
-    LODE_TRY(lode_i_matrix_new(ctx, dtype, n, columns, &B));
+    LODE_TRY(lode_i_matrix_new(ctx, dtype, count, columns, &B));
     LODE_TRY(LODE_NEW(ctx, 4 * n, &cosine));
     for (int64_t t = 0; t < 4 * n; t++)
         cosine[t] = cos(pi * (double)t / (double)(2 * n));
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < count; i++)
         for (int64_t j = 0; j < columns; j++)
             lode_i_set2(&B, i, j,
-                        sqrt((j ? 2.0 : 1.0) / (double)n) * cosine[(2 * i + 1) * j % (4 * n)]);
+                        sqrt((j ? 2.0 : 1.0) / (double)n) *
+                            cosine[(2 * (start + i * step) + 1) * j % (4 * n)]);
     lode_array_swap(matrix, &B);
 done:
     lode_i_free(cosine);

@@ -91,6 +91,67 @@ done:
     return st;
 }
 
+void expansion_free(expansion *e)
+{
+    for (int k = 0; k < LODE_MAX_NDIM; k++)
+        basis_free(&e->b[k]);
+    LODE_FREE(&e->core);
+    e->lean = false;
+}
+
+lode_status compress_expansion(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
+                               const int64_t *shape, expansion *e)
+{
+    lode_status st = LODE_OK;
+    lode_record r = { 0 };
+    head h = { 0 };
+    lode_array learned[LODE_MAX_NDIM] = { { 0 } }, stream = { 0 }, q = { 0 };
+    int64_t box[LODE_MAX_NDIM], kind = 0, corrected = 0;
+    lode_quantizer z;
+    expansion made = { .lean = false };
+
+    LODE_TRY(lode_i_record_open(ctx, coded, &r));
+    LODE_TRY(read_head(ctx, &r, &h));
+    made.hidden = h.missing == 2;
+    if (h.kind != RECORD_TRANSFORM || h.missing)
+        goto known;
+    LODE_TRY(
+        compress_frame(ctx, stored, h.wide ? LODE_F64 : LODE_F32, ndim, shape, h.folds, &made.f));
+    LODE_TRY(read_quantizer(ctx, &r, &z));
+    for (int k = 0; k < made.f.modes; k++) {
+        const int64_t n = made.f.mode[k];
+        LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, BASIS_KINDS - 1, &kind));
+        LODE_TRY(lode_i_record_read_i64(ctx, &r, kind == BASIS_NONE ? n : 1, n, &box[k]));
+        made.b[k].kind = (basis_kind)kind;
+        made.b[k].columns = box[k];
+        if (kind == BASIS_LEARNED)
+            LODE_TRY(lode_i_record_read_bytes(ctx, &r, &learned[k]));
+    }
+    LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+    LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, 1, &corrected));
+    if (corrected)
+        goto known;
+    for (int k = 0; k < made.f.modes; k++)
+        if (made.b[k].kind == BASIS_LEARNED)
+            LODE_TRY(basis_read(ctx, &learned[k], made.f.work, made.f.mode[k], box[k],
+                                &made.b[k].matrix));
+    LODE_TRY(lode_array_new(ctx, LODE_I32, made.f.modes, box, &q));
+    LODE_TRY(lode_i_decode(ctx, &stream, &q));
+    LODE_TRY(lode_i_dequantize(ctx, &q, &z, made.f.work, &made.core));
+    made.lean = true;
+known:
+    expansion_free(e);
+    *e = made;
+    made = (expansion){ .lean = false };
+done:
+    expansion_free(&made);
+    lode_i_record_free(&r);
+    for (int k = 0; k < LODE_MAX_NDIM; k++)
+        lode_array_free(&learned[k]);
+    LODE_FREE(&h.mask, &stream, &q);
+    return st;
+}
+
 lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
                             const int64_t *shape, lode_array *block)
 {
