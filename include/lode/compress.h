@@ -19,6 +19,10 @@ typedef enum lode_compress_method {
     LODE_COMPRESS_PREDICT, /* from neighbours that came back already */
     LODE_COMPRESS_LOSSLESS /* every bit kept */
 } lode_compress_method;
+typedef enum lode_compress_access {
+    LODE_COMPRESS_WHOLE, /* the fewest bytes */
+    LODE_COMPRESS_CHUNK  /* small blocks, so that a query decodes little, for more bytes */
+} lode_compress_access;
 typedef struct lode_compress_opts {
     size_t size;
     lode_error_spec error;   /* none: 1e-3 relative where neither budget nor rank is given */
@@ -26,7 +30,9 @@ typedef struct lode_compress_opts {
     lode_rank_spec rank;     /* of learned bases */
     lode_compress_method method;
     lode_missing missing;
-    /* values that are coded alone; auto: all up to 128 MiB, else 4 to 64 MiB */
+    lode_compress_access access;
+    /* values that are coded alone; auto: all up to 128 MiB, else 4 to 64 MiB; with access chunk 2^16
+     * to 2^18 */
     lode_auto_i64 block;
     /* 1 to 3: the fast coder; 1 cosines alone, 2 and 3 those, learned bases or prediction; 4 to 8:
      * modes may differ, the coder that adapts; 9: more tries. What is promised is the same for

@@ -1,8 +1,8 @@
 """Lode: finds the low-dimensional structure in data.
 
 Functions come from the library's own registry: `lode.svd(A, rank=20)`, `help(lode.svd)`. Each gives a Result
-with its outputs as attributes, a certificate of what was reached, and the verbs apply, invert, update, verify,
-plot and save.
+with its outputs as attributes, a certificate of what was reached, and the verbs apply, invert, query, update,
+verify, plot and save.
 """
 import ctypes as C
 import inspect
@@ -14,7 +14,7 @@ from ._c import LodeError, LodeWarning
 from ._values import ArrayHandle, BundleHandle, array_struct, from_value, to_numpy, value
 
 __version__ = _c.lib.lode_version().decode()
-__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "settings"]
+__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "query", "settings"]
 
 
 def settings(seed=None, threads=None, memory=None, progress=None):
@@ -45,6 +45,54 @@ class Certificate:
 
     def __repr__(self):
         return f"<{self._text}>"
+
+
+class Answer:
+    """An answer of a query: value (a number or an array), error (the original is no farther off; for arrays at any
+    entry; nan: nothing is proved), meaning of the two, count and missing entries, and decoded: what it took."""
+
+    def __init__(self, c, owner):
+        self.value = (to_numpy(c.values, owner) if c.values.data else c.re if c.im == 0 else complex(c.re, c.im))
+        self.error, self.meaning = c.error, c.meaning.decode()
+        self.count, self.missing = c.count, c.missing
+        self.decoded = {"bytes": c.bytes, "of_bytes": c.all_bytes, "blocks": c.blocks, "of_blocks": c.all_blocks,
+                        "entries": c.entries, "of_entries": c.all_entries}
+
+    def __repr__(self):
+        return f"<{self.value} +- {self.error:.2g} ({self.meaning})>"
+
+
+class _AnswerHandle:
+    """Owns an answer of the library; arrays that view its memory keep it alive."""
+
+    def __init__(self):
+        self.c = _c.Answer()
+
+    def __del__(self):
+        _c.lib.lode_answer_free(C.byref(self.c))
+
+
+def _index(x):
+    """A NumPy index in its written form."""
+    if x is Ellipsis:
+        return "..."
+    if isinstance(x, slice):
+        ends = ["" if v is None else str(int(v)) for v in (x.start, x.stop)]
+        return ":".join(ends) + ("" if x.step is None else f":{int(x.step)}")
+    return str(int(x))
+
+
+def _query(bundle, what, other):
+    ctx, q, out = _c.context(), _c.Question(), _AnswerHandle()
+    if not isinstance(what, str):
+        what = "[" + ",".join(map(_index, what if isinstance(what, tuple) else (what,))) + "]"
+    ctx.check(_c.lib.lode_question_parse(C.byref(ctx.c), C.byref(bundle.c), what.encode(), C.byref(q)))
+    keep = None
+    if other is not None:
+        q.other, keep = value(other, ["array"], ctx)
+    ctx.check(_c.lib.lode_query(C.byref(ctx.c), C.byref(bundle.c), C.byref(q), C.byref(out.c)))
+    del keep
+    return Answer(out.c, out)
 
 
 class Result:
@@ -118,6 +166,11 @@ class Result:
         del keep
         return to_numpy(out.c, out)
 
+    def query(self, what, other=None):
+        """An Answer from the result, decoding no more than it needs. what: an index as NumPy's (np.s_[0:10, :, 5],
+        steps of 1 or more), or a text: "[3,4,5]", "mean", "mean[0:10]", "sum", "norm", "dot" (with `other`)."""
+        return _query(self._bundle, what, other)
+
     def verify(self, original=None):
         """Checks the certificate again; raises LodeError when it does not hold."""
         ctx, found = _c.context(), _c.Certificate()
@@ -151,6 +204,15 @@ def load(path):
     ctx, out = _c.context(), BundleHandle()
     ctx.check(_c.lib.lode_read(C.byref(ctx.c), os.fspath(path).encode(), None, C.byref(out.c)))
     return Result(out)
+
+
+def query(file, what, other=None):
+    """Asks a file, of which only what the answer needs is read, or a Result; see Result.query."""
+    if isinstance(file, Result):
+        return file.query(what, other)
+    ctx, bundle = _c.context(), BundleHandle()
+    ctx.check(_c.lib.lode_open(C.byref(ctx.c), os.fspath(file).encode(), None, C.byref(bundle.c)))
+    return _query(bundle, what, other)
 
 
 def merge(results):

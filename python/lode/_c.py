@@ -68,6 +68,17 @@ class Part(C.Structure):
     _fields_ = [("ndim", i32), ("start", i64 * MAX_NDIM), ("count", i64 * MAX_NDIM)]
 
 
+class Question(C.Structure):
+    _fields_ = [("kind", C.c_uint), ("ndim", i32), ("start", i64 * MAX_NDIM), ("count", i64 * MAX_NDIM),
+                ("step", i64 * MAX_NDIM), ("dropped", C.c_bool * MAX_NDIM), ("other", Value)]
+
+
+class Answer(C.Structure):
+    _fields_ = [("values", Array), ("re", f64), ("im", f64), ("other", f64), ("error", f64), ("meaning", C.c_char * 160),
+                ("count", i64), ("missing", i64), ("blocks", i64), ("all_blocks", i64), ("bytes", u64),
+                ("all_bytes", u64), ("entries", i64), ("all_entries", i64)]
+
+
 def _find():
     named = os.environ.get("LODE_LIBRARY")
     if named:
@@ -116,6 +127,10 @@ _prototypes = {
     "lode_apply": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
     "lode_update": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
     "lode_merge": (C.c_int, [P(Ctx), P(P(Bundle)), i64, P(Bundle)]),
+    "lode_open": (C.c_int, [P(Ctx), char_p, void_p, P(Bundle)]),
+    "lode_query": (C.c_int, [P(Ctx), P(Bundle), P(Question), P(Answer)]),
+    "lode_question_parse": (C.c_int, [P(Ctx), P(Bundle), char_p, P(Question)]),
+    "lode_answer_free": (None, [P(Answer)]),
     "lode_invert": (C.c_int, [P(Ctx), P(Bundle), Value, P(Part), P(Array)]),
     "lode_verify": (C.c_int, [P(Ctx), P(Bundle), Value, P(Certificate)]),
     "lode_plot": (C.c_int, [P(Ctx), P(Bundle), Value, void_p]),
@@ -132,7 +147,8 @@ for _name, (_restype, _argtypes) in _prototypes.items():
 
 for _struct, _c_name in ((Ctx, b"lode_ctx"), (Array, b"lode_array"), (Sparse, b"lode_sparse"), (Value, b"lode_value"),
                          (Callback, b"lode_callback"), (Scalar, b"lode_scalar"), (Certificate, b"lode_certificate"),
-                         (Meta, b"lode_meta"), (Bundle, b"lode_bundle"), (Part, b"lode_part")):
+                         (Meta, b"lode_meta"), (Bundle, b"lode_bundle"), (Part, b"lode_part"),
+                         (Question, b"lode_question"), (Answer, b"lode_answer")):
     if C.sizeof(_struct) != lib.lode_sizeof(_c_name):
         raise ImportError(f"liblode {lib.lode_version().decode()} lays out {_c_name.decode()} otherwise than this "
                           "package: install both from one version")

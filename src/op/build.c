@@ -36,7 +36,8 @@ size_t lode_sizeof(const char *name)
                   SIZE(lode_source), SIZE(lode_callback),    SIZE(lode_value),
                   SIZE(lode_scalar), SIZE(lode_certificate), SIZE(lode_meta),
                   SIZE(lode_bundle), SIZE(lode_call),        SIZE(lode_plan),
-                  SIZE(lode_part),   SIZE(lode_progress) };
+                  SIZE(lode_part),   SIZE(lode_progress),    SIZE(lode_question),
+                  SIZE(lode_answer) };
 #undef SIZE
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (strcmp(known[i].name, name) == 0)

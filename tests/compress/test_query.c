@@ -299,7 +299,7 @@ static void every_type_answers(void **state)
             if (!k)
                 f->o.error = (lode_error_spec){ 0 };
             shrink(f);
-            ask(f, 25);
+            ask(f, 15);
         }
         f->o.rank = (lode_rank_spec){ 0 };
     }
@@ -390,6 +390,70 @@ static void only_the_blocks_asked_are_decoded(void **state)
     lode_answer_free(&a);
 }
 
+static void chunks_give_local_access_at_a_stated_cost(void **state)
+{
+    fix *f = *state;
+    lode_ctx *ctx = &f->ctx;
+    const int64_t shape[] = { 90, 70, 50 };
+    lode_answer a = { 0 };
+    grid g;
+    make_field(f, LODE_F32, 3, shape, 5, false);
+    f->o.error = lode_error_rel(2e-2);
+    f->o.effort = 1;
+    shrink(f);
+    const double whole = (double)lode_bundle_value(&f->m, 0).as.array->shape[0] + 160;
+    assert_int_equal(f->m.count, 1);
+    f->o.access = LODE_COMPRESS_CHUNK;
+    f->o.block = (lode_auto_i64){ true, 30000 };
+    shrink(f);
+    assert_ok(ctx, compress_open(ctx, &f->m, &g));
+    assert_int_equal(
+        g.blocks, 12); /* 31 x 31 x 31 fits; 3 x 3 x 2 parts, of which one fewer along the middle */
+    assert_true(g.side[0] == 30 && g.side[1] == 35 && g.side[2] == 25);
+    ask(f, 20);
+    double parts = 0, says = 0;
+    for (int64_t b = 0; b < 12; b++)
+        parts += (double)lode_bundle_value(&f->m, b).as.array->shape[0] + 160;
+    const char *note = strstr(f->m.certificate.note, "access chunk takes ");
+    assert_non_null(note);
+    says = strtod(note + strlen("access chunk takes "), NULL);
+    assert_non_null(strstr(note, "12 of 12 blocks"));
+    /* the whole is coded to the error asked, the measurement to that of the blocks */
+    assert_near(says, 100 * fabs(parts / whole - 1), 3 + 0.03 * says);
+    const lode_question one = { .ndim = 3, .start = { 40, 30, 20 }, .count = { 1, 1, 1 } };
+    assert_ok(ctx, lode_query(ctx, &f->m, &one, &a));
+    assert_int_equal(a.blocks, 1);
+    assert_le((double)a.bytes, 0.2 * (double)a.all_bytes);
+    lode_answer_free(&a);
+    /* the memory planned is what it takes */
+    lode_call call;
+    lode_bundle made = { 0 };
+    assert_ok(ctx, lode_call_init(ctx, &lode_op_compress, &call));
+    assert_ok(ctx, lode_call_input(ctx, &call, NULL, lode_from_array(&f->x)));
+    assert_ok(ctx, lode_call_set(ctx, &call, "access", "chunk"));
+    assert_ok(ctx, lode_call_set(ctx, &call, "effort", "1"));
+    const uint64_t before = lode_ctx_memory_used(ctx);
+    lode_ctx_memory_reset_peak(ctx);
+    assert_ok(ctx, lode_call_run(ctx, &call, &made));
+    assert_le(lode_ctx_memory_peak(ctx) - before,
+              call.plan.workspace + call.plan.output + call.plan.resident + 65536);
+    lode_bundle_free(&made);
+    lode_call_free(&call);
+}
+
+static void every_shape_and_type_is_cut_evenly(void **state)
+{
+    fix *f = *state;
+    f->o.access = LODE_COMPRESS_CHUNK;
+    f->o.block = (lode_auto_i64){ true, 1024 };
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++) {
+        make_field(f, s % 3 ? LODE_F32 : LODE_I16, shapes[s].ndim, shapes[s].shape, 50, s % 4 == 2);
+        f->o.error = lode_error_rel(5e-2);
+        shrink(f);
+        ask(f, 10);
+    }
+}
+
 static void wrong_questions_are_refused(void **state)
 {
     fix *f = *state;
@@ -446,6 +510,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_missing_value_is_left_out, start, end),
         cmocka_unit_test_setup_teardown(all_kinds_of_blocks_answer, start, end),
         cmocka_unit_test_setup_teardown(only_the_blocks_asked_are_decoded, start, end),
+        cmocka_unit_test_setup_teardown(chunks_give_local_access_at_a_stated_cost, start, end),
+        cmocka_unit_test_setup_teardown(every_shape_and_type_is_cut_evenly, start, end),
         cmocka_unit_test_setup_teardown(wrong_questions_are_refused, start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

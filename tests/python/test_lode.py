@@ -65,6 +65,29 @@ class Module(unittest.TestCase):
         back.plot(self.path("scree.svg"))
         self.assertGreater(os.path.getsize(self.path("scree.svg")), 500)
 
+    def test_queries(self):
+        x = np.add.outer(np.sin(np.arange(60) / 9), np.cos(np.arange(50) / 7)).astype(np.float32)
+        r = lode.compress(x, error="1e-2")
+        r.save(self.path("x.lode"))
+        for source in (r, self.path("x.lode")):
+            a = lode.query(source, np.s_[3:9, ::10])
+            self.assertEqual(a.value.shape, (6, 5))
+            self.assertLessEqual(np.abs(a.value - x[3:9, ::10]).max(), a.error)
+            a = lode.query(source, (4, -1))
+            self.assertEqual(a.value.shape, ())
+            a = lode.query(source, "mean[0:10]")
+            self.assertLessEqual(abs(a.value - x[:10].mean(dtype=float)), a.error)
+            self.assertEqual(a.count, 500)
+            a = lode.query(source, "dot", x)
+            self.assertLessEqual(abs(a.value - np.vdot(x, x)), a.error)
+            self.assertLessEqual(a.decoded["bytes"], a.decoded["of_bytes"])
+        with self.assertRaisesRegex(lode.LodeError, "index 60 is outside axis 0"):
+            r.query((60, 0))
+        z = (x + 1j * x[::-1]).astype(np.complex64)
+        r = lode.compress(z, error="1e-2")
+        self.assertLessEqual(abs(r.query("mean").value - z.mean()), r.query("mean").error + 1e-5)
+        self.assertLessEqual(abs(r.query((1, 2)).value - z[1, 2]), r.query((1, 2)).error)
+
     def test_repeated_outputs_are_lists(self):
         X = self.rng.standard_normal((8, 9, 10))
         r = lode.tucker(X, rank=[3, 4, 5])

@@ -25,6 +25,10 @@ static const lode_param params[] = {
           "neighbours; or every bit kept" },
     { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan",
       .help = LODE_HELP_MISSING "; their places are kept" },
+    { LODE_PARAM(lode_compress_opts, access), .def = LODE_COMPRESS_WHOLE, .choices = "whole|chunk",
+      .help =
+          "chunk: small blocks, so that a query decodes little, for more bytes; how many more is "
+          "measured and said" },
     { LODE_PARAM(lode_compress_opts, block), .min = 1024, .max = 1e12,
       .help = "values coded alone; less takes less memory and gives larger files" },
     { LODE_PARAM(lode_compress_opts, effort), .def = 5, .min = 1, .max = 9,
@@ -54,7 +58,8 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     const lode_dense_info X = lode_call_dense(c, 0);
     grid g;
     int64_t values = 1;
-    compress_grid(X.stored, X.ndim, X.shape, o->block.given ? o->block.value : 0, &g);
+    const lode_compress_opts own = compress_settle(o, X.ndim, X.shape);
+    compress_grid(X.stored, X.ndim, X.shape, compress_asked(&own), &g);
     for (int k = 0; k < X.ndim; k++)
         values *= lode_i_max(g.side[k], 1);
     const uint64_t stored = lode_i_bytes(X.stored, X.size, 1);
@@ -64,6 +69,9 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     /* the block, its coefficients, symbols, a product under way, what comes back, the best code so
      * far */
     p->workspace = 8 * block + (UINT64_C(8) << 20);
+    if (o->access == LODE_COMPRESS_CHUNK) /* and the region on which the cost is measured */
+        p->workspace += 8 * block / (uint64_t)lode_i_max(values, 1) *
+                        (uint64_t)compress_region(&g).values;
     const uint64_t left = lode_i_memory_left(ctx);
     const uint64_t most = stored + HEADER + (uint64_t)g.blocks * MEMBER;
     /* Most arrays shrink much more; where the largest result would not fit, what fits is the
@@ -79,8 +87,9 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
                                          "cosines",           "prediction",    "exact" };
     const bool quick = o->method == LODE_COMPRESS_AUTO && o->effort <= EFFORT_COSINES;
     const lode_compress_method method = quick ? LODE_COMPRESS_DCT : o->method;
-    snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s", names[method], g.blocks,
-             g.blocks > 1 ? "s" : "");
+    snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s%s", names[method],
+             g.blocks, g.blocks > 1 ? "s" : "",
+             o->access == LODE_COMPRESS_CHUNK ? " for local access" : "");
     return LODE_OK;
 }
 
@@ -98,6 +107,7 @@ typedef struct job {
     int64_t count, values; /* observed, all; pairs counted twice */
     goal goal;             /* of the whole */
     bool both;             /* error and budget were asked: the error reached may miss */
+    region region;         /* access chunk: where its cost is measured */
 } job;
 
 static lode_status read_block(lode_ctx *ctx, job *j, int64_t b, lode_array *block)
@@ -281,6 +291,17 @@ static lode_status code_block(lode_ctx *ctx, const job *j, block_task *t, const 
     return compress_encode(ctx, t, block, coded, d);
 }
 
+/* Takes down what a block of the region came to. */
+static void note_block(job *j, int64_t b, const lode_array *coded, double sumsq)
+{
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    compress_block(&j->g, b, start, count);
+    if (compress_within(&j->g, &j->region, start)) {
+        j->region.bytes += (double)(coded->shape[0] + MEMBER);
+        j->region.sumsq += sumsq;
+    }
+}
+
 static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *total)
 {
     lode_status st = LODE_OK;
@@ -315,6 +336,7 @@ static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_d
         total->maxabs = fmax(total->maxabs, d.maxabs);
         total->count += d.count;
         total->mismatched += d.mismatched;
+        note_block(j, b, &coded, d.sumsq);
         snprintf(name, sizeof name, "coded.%" PRId64, b);
         LODE_TRY(lode_bundle_add_array(ctx, model, name, &coded));
         block_free(&t);
@@ -335,6 +357,7 @@ static lode_status code_exactly(lode_ctx *ctx, job *j, lode_bundle *model)
         LODE_TRY(lode_i_tick(ctx, b, j->g.blocks));
         LODE_TRY(read_block(ctx, j, b, &block));
         LODE_TRY(compress_exact(ctx, j->o, &block, &coded));
+        note_block(j, b, &coded, 0);
         snprintf(name, sizeof name, "coded.%" PRId64, b);
         LODE_TRY(lode_bundle_add_array(ctx, model, name, &coded));
         lode_array_free(&block);
@@ -408,6 +431,45 @@ done:
     return st;
 }
 
+/* Adds to the note what small blocks cost: the region's bytes against those of the region coded as
+ * one block to the same error. */
+static lode_status tell_access(lode_ctx *ctx, const job *j, lode_bundle *model)
+{
+    lode_status st = LODE_OK;
+    job one = { .o = j->o, .work = j->work };
+    block_task t = { .o = j->o };
+    lode_array block = { 0 }, coded = { 0 };
+    lode_diff d;
+    int64_t step[LODE_MAX_NDIM], shape[LODE_MAX_NDIM];
+    char *note = model->certificate.note;
+    const size_t used = strlen(note), room = sizeof model->certificate.note - used;
+
+    if (j->o->access != LODE_COMPRESS_CHUNK || j->region.blocks < 2)
+        goto done;
+    for (int k = 0; k < j->g.ndim; k++)
+        step[k] = 1, shape[k] = j->region.stop[k] - j->region.start[k];
+    LODE_TRY(lode_i_source_slice(ctx, &j->source, j->g.ndim, j->region.start, j->region.stop, step,
+                                 NULL, &one.source));
+    compress_grid(j->source.dtype, j->g.ndim, shape, INT64_MAX, &one.g);
+    LODE_TRY(read_block(ctx, &one, 0, &block));
+    if (j->o->method == LODE_COMPRESS_LOSSLESS) {
+        LODE_TRY(compress_exact(ctx, j->o, &block, &coded));
+    } else {
+        LODE_TRY(open_block(ctx, &one, 0, &block, &t));
+        t.goal = (goal){ .sumsq = j->region.sumsq, .bound = j->goal.bound };
+        LODE_TRY(compress_encode(ctx, &t, &block, &coded, &d));
+    }
+    const double more = j->region.bytes / (double)(coded.shape[0] + MEMBER) - 1;
+    snprintf(note + used, room,
+             "; access chunk takes %.1f %% %s bytes (%" PRId64 " of %" PRId64
+             " blocks against one)",
+             100 * fabs(more), more < 0 ? "fewer" : "more", j->region.blocks, j->g.blocks);
+done:
+    block_free(&t);
+    LODE_FREE(&one.source, &one.held, &block, &coded);
+    return st;
+}
+
 static bool missed(const job *j, const lode_diff *d)
 {
     return d->mismatched > 0 ||
@@ -441,6 +503,7 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
     lode_diff d = { 0 };
     lode_array loaded = { 0 };
     job j = { .o = o };
+    lode_compress_opts own;
     bool owned = false;
 
     LODE_ENTER(&lode_op_compress, o, &p, X);
@@ -453,8 +516,10 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
         LODE_TRY(lode_i_source_from_array(ctx, &loaded, &j.source));
     }
     j.whole = X.kind == LODE_ARRAY ? X.as.array : loaded.data ? &loaded : NULL;
-    compress_grid(j.source.dtype, j.source.ndim, j.source.shape,
-                  o->block.given ? o->block.value : 0, &j.g);
+    own = compress_settle(o, j.source.ndim, j.source.shape);
+    j.o = &own;
+    compress_grid(j.source.dtype, j.source.ndim, j.source.shape, compress_asked(&own), &j.g);
+    j.region = compress_region(&j.g);
     j.work = lode_i_real_of(lode_i_arith(j.source.dtype));
     if (o->method == LODE_COMPRESS_LOSSLESS) {
         LODE_REQUIRE(o->budget.kind == LODE_BUDGET_NONE && o->error.kind == LODE_ERROR_NONE &&
@@ -475,6 +540,7 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
     certify(&j, &d, &made.certificate);
     keep_shape(&j, &made);
     LODE_TRY(tell_ranks(ctx, &j, &made));
+    LODE_TRY(tell_access(ctx, &j, &made));
     p.output = 0;
     for (int64_t i = 0; i < made.count; i++)
         p.output += lode_array_bytes(lode_bundle_value(&made, i).as.array);

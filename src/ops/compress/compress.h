@@ -15,8 +15,18 @@ typedef struct grid {
     int64_t blocks; /* at least 1 */
 } grid;
 /** Blocks of at most `limit` values (0: as many as there are), a function of shape and type
- *  alone. */
+ *  alone; below 0: of at most -limit values, with even sides. */
 void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g);
+/** What options ask of it; with access chunk their block must be given: compress_settle. */
+int64_t compress_asked(const lode_compress_opts *o);
+lode_compress_opts compress_settle(const lode_compress_opts *o, int ndim, const int64_t *shape);
+/** Adjacent blocks, about in the middle, on which the cost of small blocks is measured. */
+typedef struct region {
+    int64_t start[LODE_MAX_NDIM], stop[LODE_MAX_NDIM], blocks, values;
+    double bytes, sumsq; /* of the records, and of the error */
+} region;
+region compress_region(const grid *g);
+bool compress_within(const grid *g, const region *r, const int64_t *start);
 void compress_block(const grid *g, int64_t b, int64_t *start, int64_t *count);
 
 /* ---- frames: the shape a block is transformed in ---- */
@@ -158,7 +168,7 @@ lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, d
 /** The block back from its record, in the type it was stored in. */
 lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
                             const int64_t *shape, lode_array *block);
-/** Values a block of this record's grid may have (0: chosen), and hiding its missing entries: NaN
+/** What compress_grid takes for a block of this record's grid, and hiding its missing entries: NaN
  *  in both. */
 lode_status compress_limit(lode_ctx *ctx, const lode_array *coded, int64_t *limit);
 lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x, lode_array *y);

@@ -43,7 +43,7 @@ lode_status compress_head(lode_ctx *ctx, const block_task *t, int64_t kind, lode
     lode_status st = LODE_OK;
     lode_array mask = { 0 };
     LODE_TRY(lode_i_record_i64(ctx, r, RECORD_VERSION));
-    LODE_TRY(lode_i_record_i64(ctx, r, t->o->block.given ? t->o->block.value : 0));
+    LODE_TRY(lode_i_record_i64(ctx, r, compress_asked(t->o)));
     LODE_TRY(lode_i_record_i64(ctx, r, kind));
     if (kind == RECORD_EXACT)
         goto done;

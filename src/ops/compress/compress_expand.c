@@ -19,7 +19,7 @@ static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
         return lode_i_fail(ctx, LODE_EFORMAT,
                            "compress: a record of version %" PRId64 "; this build reads %d",
                            version, (int)RECORD_VERSION);
-    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, INT64_MAX, &h->limit));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, -INT64_MAX, INT64_MAX, &h->limit));
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, RECORD_EXACT, RECORD_PREDICT, &h->kind));
     if (h->kind == RECORD_EXACT)
         return LODE_OK;

@@ -7,6 +7,54 @@
  * what coding it takes stays a small part of the array, whatever the memory at hand. */
 enum { WHOLE = 1 << 27, SMALLEST = 1 << 22, LARGEST = 1 << 26, SHARE = 48 };
 
+/* Axis k in so many parts. */
+static void set_parts(grid *g, int k, int64_t parts)
+{
+    g->side[k] = lode_i_max(1, lode_i_ceil_div(g->shape[k], parts));
+    g->parts[k] = lode_i_max(1, lode_i_ceil_div(g->shape[k], g->side[k]));
+}
+
+/* Sides as even as the shape allows: the largest length that keeps blocks within `most` values, axes
+ * that are shorter whole; then fewer parts where there is room, along the shortest side first. */
+static void even_sides(double most, grid *g)
+{
+    int64_t low = 1, high = 1;
+    for (int k = 0; k < g->ndim; k++)
+        high = lode_i_max(high, g->shape[k]);
+    while (low < high) {
+        const int64_t side = low + (high - low + 1) / 2;
+        double values = 1;
+        for (int k = 0; k < g->ndim; k++)
+            values *= (double)lode_i_min(side, g->shape[k]);
+        if (values <= most)
+            low = side;
+        else
+            high = side - 1;
+    }
+    double values = 1;
+    for (int k = 0; k < g->ndim; k++) {
+        set_parts(g, k, lode_i_ceil_div(g->shape[k], low));
+        values *= (double)g->side[k];
+    }
+    for (int next = 0; next >= 0;) {
+        next = -1;
+        for (int k = 0; k < g->ndim; k++) {
+            const double more = (double)lode_i_ceil_div(g->shape[k],
+                                                        lode_i_max(g->parts[k] - 1, 1));
+            if (g->parts[k] > 1 && values / (double)g->side[k] * more <= most &&
+                (next < 0 || g->side[k] < g->side[next]))
+                next = k;
+        }
+        if (next < 0)
+            break;
+        values /= (double)g->side[next];
+        set_parts(g, next, g->parts[next] - 1);
+        values *= (double)g->side[next];
+    }
+    for (int k = 0; k < g->ndim; k++)
+        g->blocks *= g->parts[k];
+}
+
 void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g)
 {
     const double size = (double)lode_dtype_size(dtype);
@@ -19,6 +67,10 @@ void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t lim
     }
     if (bytes == 0)
         return;
+    if (limit < 0) {
+        even_sides(-(double)limit, g);
+        return;
+    }
     double most = limit > 0 ? (double)limit * size : bytes;
     if (limit <= 0 && bytes > WHOLE)
         most = bytes / SHARE < SMALLEST  ? SMALLEST
