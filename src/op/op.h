@@ -111,6 +111,11 @@ lode_status lode_i_tally(lode_ctx *ctx, const lode_question *q, const lode_array
 /** All of the answer but what it took; error: what the sums may be off by. */
 lode_status lode_i_tally_answer(lode_ctx *ctx, const lode_question *q, const lode_tally *t,
                                 lode_answer *a);
+/** A question's answer from the parts that invert gives; members of the model are in memory. */
+lode_status lode_i_answer_by_invert(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                                    const lode_question *q, lode_answer *a);
+/** The same members, dense ones that are sources read in. */
+lode_status lode_i_load_members(lode_ctx *ctx, const lode_bundle *model, lode_bundle *loaded);
 /** Entries start, start + step, .. of each axis, as a view. */
 lode_status lode_i_strided(lode_ctx *ctx, const lode_array *a, const int64_t *start,
                            const int64_t *count, const int64_t *step, lode_array *view);

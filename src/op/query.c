@@ -293,8 +293,8 @@ static int64_t slab_rows(const lode_question *q)
     return lode_i_max(1, lode_i_min(q->count[0], (rows - 1) / q->step[0] + 1));
 }
 
-static lode_status by_invert(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
-                             const lode_question *q, lode_answer *a)
+lode_status lode_i_answer_by_invert(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                                    const lode_question *q, lode_answer *a)
 {
     lode_status st = LODE_OK;
     lode_array got = { 0 }, part = { 0 }, out = { 0 }, to = { 0 };
@@ -346,8 +346,7 @@ done:
     return st;
 }
 
-/* Dense members that are sources, read in. */
-static lode_status load_members(lode_ctx *ctx, const lode_bundle *model, lode_bundle *loaded)
+lode_status lode_i_load_members(lode_ctx *ctx, const lode_bundle *model, lode_bundle *loaded)
 {
     lode_status st = LODE_OK;
     lode_array a = { 0 };
@@ -457,8 +456,8 @@ lode_status lode_query(lode_ctx *ctx, const lode_bundle *model, const lode_quest
     if (op->query) {
         LODE_TRY(op->query(ctx, model, &q, &a));
     } else {
-        LODE_TRY(load_members(ctx, model, &loaded));
-        LODE_TRY(by_invert(ctx, op, &loaded, &q, &a));
+        LODE_TRY(lode_i_load_members(ctx, model, &loaded));
+        LODE_TRY(lode_i_answer_by_invert(ctx, op, &loaded, &q, &a));
     }
     if (q.kind == LODE_QUERY_VALUES) {
         LODE_TRY(lode_i_inner(ctx, &a.values, NULL, &s));

@@ -14,6 +14,7 @@
 #include "array/box.h"
 #include "linop/sthosvd.h"
 #include "op/op.h"
+#include "ops/tensor/tucker.h"
 
 static const lode_param params[] = {
     { LODE_PARAM(lode_tucker_opts, rank), .min = 1, .max = 1e9,
@@ -234,14 +235,9 @@ done:
 
 /* ---- a fitted bundle ---- */
 
-typedef struct model {
-    const lode_array *core;
-    lode_array U[LODE_MAX_NDIM]; /* views */
-    int d;
-} model;
+typedef tucker_model model;
 
-/* Members as borrowed views, their shapes checked: a file may hold anything. */
-static lode_status open_model(lode_ctx *ctx, const lode_bundle *b, model *m)
+lode_status lode_i_tucker_model(lode_ctx *ctx, const lode_bundle *b, model *m)
 {
     char name[24];
     *m = (model){ 0 };
@@ -280,7 +276,7 @@ static lode_status apply(lode_ctx *ctx, const lode_bundle *fitted, lode_value x,
     lode_dtype dtype;
     int ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
-    LODE_TRY(open_model(ctx, fitted, &m));
+    LODE_TRY(lode_i_tucker_model(ctx, fitted, &m));
     LODE_REQUIRE(lode_i_value_shape(x, &dtype, &ndim, shape) && ndim == m.d, LODE_ESHAPE,
                  "tucker: the new tensor has %d modes, the model %d", ndim, m.d);
     LODE_REQUIRE(!lode_i_is_complex(dtype) || lode_i_is_complex(m.core->dtype), LODE_ETYPE,
@@ -301,7 +297,7 @@ static lode_status invert(lode_ctx *ctx, const lode_bundle *fitted, lode_value c
     model m;
     lode_array core = { 0 };
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
-    LODE_TRY(open_model(ctx, fitted, &m));
+    LODE_TRY(lode_i_tucker_model(ctx, fitted, &m));
     LODE_TRY(lode_i_part_resolve(ctx, part, m.d, fitted->meta.shape, start, count));
     if (codes.kind != LODE_NONE) {
         LODE_TRY(lode_i_as_array(ctx, codes, m.core->dtype, &core));
@@ -344,7 +340,7 @@ static lode_status verify(lode_ctx *ctx, const lode_bundle *fitted, lode_value o
     model m;
     const lode_certificate *c = &fitted->certificate;
     double worst, held, norm, error;
-    LODE_TRY(open_model(ctx, fitted, &m));
+    LODE_TRY(lode_i_tucker_model(ctx, fitted, &m));
     const double eps = lode_i_epsilon(m.core->dtype);
     for (int k = 0; k < m.d; k++) {
         LODE_TRY(orthonormality(ctx, &m.U[k], &worst));
@@ -424,8 +420,8 @@ static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle 
     model m, n;
     lode_array core = { 0 }, U[LODE_MAX_NDIM] = { { 0 } };
     double norm_a, norm_b;
-    LODE_TRY(open_model(ctx, a, &m));
-    LODE_TRY(open_model(ctx, b, &n));
+    LODE_TRY(lode_i_tucker_model(ctx, a, &m));
+    LODE_TRY(lode_i_tucker_model(ctx, b, &n));
     LODE_REQUIRE(m.d == n.d && m.core->dtype == n.core->dtype, LODE_ESHAPE,
                  "tucker: models of %d modes in %s and %d modes in %s do not stack", m.d,
                  lode_dtype_name(m.core->dtype), n.d, lode_dtype_name(n.core->dtype));
@@ -481,7 +477,7 @@ static lode_status update(lode_ctx *ctx, const lode_bundle *fitted, lode_value x
     int64_t shape[LODE_MAX_NDIM];
     double norm_a, error = 0, norm = 0;
     const lode_certificate *c = &fitted->certificate;
-    LODE_TRY(open_model(ctx, fitted, &m));
+    LODE_TRY(lode_i_tucker_model(ctx, fitted, &m));
     LODE_REQUIRE(lode_i_value_shape(x, &dtype, &ndim, shape) && ndim == m.d, LODE_ESHAPE,
                  "tucker: the new slices have %d modes, the model %d", ndim, m.d);
     LODE_REQUIRE(!lode_i_is_complex(dtype) || lode_i_is_complex(m.core->dtype), LODE_ETYPE,
@@ -582,7 +578,7 @@ static lode_status plot(lode_ctx *ctx, const lode_bundle *fitted, lode_value ori
     lode_panel *spectrum, *left, *image;
     char caption[256], title[160], shape[64], ranks[64];
     (void)original;
-    LODE_TRY(open_model(ctx, fitted, &m));
+    LODE_TRY(lode_i_tucker_model(ctx, fitted, &m));
     lode_i_print_shape(m.d, fitted->meta.shape, shape, sizeof shape);
     lode_i_print_shape(m.d, m.core->shape, ranks, sizeof ranks);
     snprintf(title, sizeof title, "Tucker, %s to %s", shape, ranks);
@@ -624,6 +620,7 @@ const lode_op lode_op_tucker = {
     .run = run,
     .apply = apply,
     .invert = invert,
+    .query = lode_i_tucker_query,
     .update = update,
     .merge = merge,
     .verify = verify,
