@@ -401,7 +401,7 @@ static void chunks_give_local_access_at_a_stated_cost(void **state)
     f->o.error = lode_error_rel(2e-2);
     f->o.effort = 1;
     shrink(f);
-    const double whole = (double)lode_bundle_value(&f->m, 0).as.array->shape[0] + 160;
+    const double whole = (double)lode_bundle_value(&f->m, 0).as.array->shape[0] + 296;
     assert_int_equal(f->m.count, 1);
     f->o.access = LODE_COMPRESS_CHUNK;
     f->o.block = (lode_auto_i64){ true, 30000 };
@@ -413,7 +413,7 @@ static void chunks_give_local_access_at_a_stated_cost(void **state)
     ask(f, 20);
     double parts = 0, says = 0;
     for (int64_t b = 0; b < 12; b++)
-        parts += (double)lode_bundle_value(&f->m, b).as.array->shape[0] + 160;
+        parts += (double)lode_bundle_value(&f->m, b).as.array->shape[0] + 296;
     const char *note = strstr(f->m.certificate.note, "access chunk takes ");
     assert_non_null(note);
     says = strtod(note + strlen("access chunk takes "), NULL);

@@ -48,7 +48,7 @@ LODE_DEFAULTS(compress)
 
 #define DEFAULT_ERROR 1e-3
 /* What a .lode file adds to its records: its header. A budget in bytes is of the file. */
-enum { HEADER = 1536, MEMBER = 160 };
+enum { HEADER = 1400, MEMBER = 296 };
 
 /* ---- the plan ---- */
 

@@ -27,7 +27,7 @@ lode_compress_opts compress_settle(const lode_compress_opts *o, int ndim, const 
 
 /* The region is coded as one block to the error that its blocks reached: all of a small array, else
  * so many values at most. */
-enum { SMALL = 1 << 21, REGION = 1 << 20 };
+enum { SMALL = 1 << 22, REGION = 1 << 21 };
 
 region compress_region(const grid *g)
 {
