@@ -500,6 +500,60 @@ static void wrong_questions_are_refused(void **state)
     lode_answer_free(&a);
 }
 
+/* Both norms of the certificate are checked: a bar made smaller is caught. */
+static void a_bar_made_smaller_is_caught(void **state)
+{
+    fix *f = *state;
+    const int64_t shape[] = { 40, 50 };
+    lode_certificate found;
+    make_field(f, LODE_F32, 2, shape, 5, false);
+    for (int k = 0; k < 2; k++) {
+        f->o.error = k ? lode_error_max(0.1) : lode_error_rel(2e-2);
+        shrink(f);
+        double fro = 0, most = 0;
+        for (int64_t i = 0; i < 2000; i++) {
+            const double e = (double)((float *)f->x.data)[i] - (double)((float *)f->y.data)[i];
+            fro += e * e, most = fmax(most, fabs(e));
+        }
+        assert_near(f->m.certificate.other, k ? sqrt(fro) : most, 1e-6 * most);
+        assert_ok(&f->ctx, lode_verify(&f->ctx, &f->m, lode_from_array(&f->x), &found));
+        f->m.certificate.other *= 0.9;
+        assert_status(&f->ctx, lode_verify(&f->ctx, &f->m, lode_from_array(&f->x), &found),
+                      LODE_EVERIFY);
+    }
+}
+
+/* No axes, no entries. */
+static void the_smallest_arrays_answer(void **state)
+{
+    fix *f = *state;
+    lode_question q = { .kind = LODE_QUERY_VALUES };
+    lode_answer a = { 0 };
+    assert_ok(&f->ctx, lode_array_zeros(&f->ctx, LODE_F64, 0, NULL, &f->x));
+    ((double *)f->x.data)[0] = 2.5;
+    f->o.method = LODE_COMPRESS_LOSSLESS;
+    shrink(f);
+    assert_ok(&f->ctx, lode_question_parse(&f->ctx, &f->m, "[]", &q));
+    assert_ok(&f->ctx, lode_query(&f->ctx, &f->m, &q, &a));
+    assert_true(a.values.ndim == 0);
+    close_to(((double *)a.values.data)[0], 2.5, 0);
+    assert_ok(&f->ctx, lode_question_parse(&f->ctx, &f->m, "mean", &q));
+    assert_ok(&f->ctx, lode_query(&f->ctx, &f->m, &q, &a));
+    close_to(a.re, 2.5, 1e-12);
+    assert_le(a.error, 1e-11);
+    assert_ok(&f->ctx, lode_array_zeros(&f->ctx, LODE_F64, 2, (const int64_t[]){ 3, 0 }, &f->x));
+    shrink(f);
+    q = (lode_question){ .kind = LODE_QUERY_VALUES };
+    assert_ok(&f->ctx, lode_query(&f->ctx, &f->m, &q, &a));
+    assert_true(a.values.ndim == 2 && lode_array_size(&a.values) == 0);
+    q.kind = LODE_QUERY_NORM;
+    assert_ok(&f->ctx, lode_query(&f->ctx, &f->m, &q, &a));
+    assert_true(!(a.re > 0) && !(a.error > 0));
+    assert_status(&f->ctx, lode_question_parse(&f->ctx, &f->m, "[0,0]", &q), LODE_EUSAGE);
+    assert_says(&f->ctx, "which has no entries");
+    lode_answer_free(&a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -512,6 +566,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_the_blocks_asked_are_decoded, start, end),
         cmocka_unit_test_setup_teardown(chunks_give_local_access_at_a_stated_cost, start, end),
         cmocka_unit_test_setup_teardown(every_shape_and_type_is_cut_evenly, start, end),
+        cmocka_unit_test_setup_teardown(a_bar_made_smaller_is_caught, start, end),
+        cmocka_unit_test_setup_teardown(the_smallest_arrays_answer, start, end),
         cmocka_unit_test_setup_teardown(wrong_questions_are_refused, start, end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
