@@ -328,15 +328,18 @@ static void a_missing_value_is_left_out(void **state)
     for (int i = 0; i < 600; i += 7)
         v[i] = -999;
     f->o.missing = (lode_missing){ LODE_MISSING_VALUE, -999 };
-    f->o.error = lode_error_rel(3e-2);
-    shrink(f);
     lode_answer a = { 0 };
-    double sum = 0;
-    for (int i = 0; i < 600; i++)
-        sum += i % 7 ? ((int16_t *)f->y.data)[i] : 0;
-    assert_ok(&f->ctx, lode_query(&f->ctx, &f->m, &(lode_question){ .kind = LODE_QUERY_MEAN }, &a));
-    assert_int_equal(a.missing, 86);
-    close_to(a.re, sum / 514, 1e-9);
+    for (int k = 0; k < 2; k++) { /* the second comes back exactly */
+        f->o.error = lode_error_rel(k ? 1e-6 : 3e-2);
+        shrink(f);
+        double sum = 0;
+        const lode_question q = { .kind = LODE_QUERY_MEAN };
+        for (int i = 0; i < 600; i++)
+            sum += i % 7 ? ((int16_t *)f->y.data)[i] : 0;
+        assert_ok(&f->ctx, lode_query(&f->ctx, &f->m, &q, &a));
+        assert_int_equal(a.missing, 86);
+        close_to(a.re, sum / 514, 1e-9);
+    }
     const lode_question one = { .ndim = 2, .start = { 0, 7 }, .count = { 1, 1 } };
     assert_ok(&f->ctx, lode_query(&f->ctx, &f->m, &one, &a));
     assert_int_equal(((int16_t *)a.values.data)[0], -999);

@@ -218,6 +218,8 @@ lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lod
     LODE_TRY(lode_i_encode_exact(ctx, block, &stream));
     LODE_TRY(compress_head(ctx, &t, RECORD_EXACT, &r));
     LODE_TRY(lode_i_record_bytes(ctx, &r, &stream));
+    if (o->missing.kind == LODE_MISSING_VALUE && isfinite(o->missing.value))
+        LODE_TRY(lode_i_record_f64(ctx, &r, o->missing.value)); /* queries leave it out */
     LODE_TRY(lode_i_record_end(ctx, &r, coded));
 done:
     lode_i_record_free(&r);

@@ -113,6 +113,13 @@ lode_status compress_expansion(lode_ctx *ctx, const lode_array *coded, lode_dtyp
     LODE_TRY(lode_i_record_open(ctx, coded, &r));
     LODE_TRY(read_head(ctx, &r, &h));
     made.hidden = h.missing == 2;
+    made.exact = h.kind == RECORD_EXACT;
+    if (made.exact) {
+        LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+        made.hidden = r.size < r.bytes.shape[0];
+        if (made.hidden)
+            LODE_TRY(lode_i_record_read_f64(ctx, &r, &made.value));
+    }
     if (h.kind != RECORD_TRANSFORM || h.missing)
         goto known;
     LODE_TRY(

@@ -399,7 +399,8 @@ static lode_status decode(lode_ctx *ctx, const job *j, const expansion *e, const
 {
     lode_status st = LODE_OK;
     const lode_meta *m = &j->model->meta;
-    lode_array x = { 0 }, y = { 0 };
+    lode_array x = { 0 }, y = { 0 }, set = { 0 };
+    int64_t count = 0;
     frame f;
     LODE_TRY(compress_decode(ctx, coded, m->dtype, m->ndim, shape, &y));
     j->a->entries += lode_array_size(&y);
@@ -407,13 +408,18 @@ static lode_status decode(lode_ctx *ctx, const job *j, const expansion *e, const
         LODE_TRY(compress_frame(ctx, m->dtype, lode_i_real_of(lode_i_arith(m->dtype)), m->ndim,
                                 shape, false, &f));
         LODE_TRY(compress_plain(ctx, &f, &y, &x));
-        LODE_TRY(compress_hide(ctx, coded, &x, &x));
+        if (e->exact) {
+            LODE_TRY(lode_i_missing_find(ctx, &x, false, e->value, &set, &count));
+            LODE_TRY(lode_i_missing_put(ctx, &x, &set, NAN));
+        } else {
+            LODE_TRY(compress_hide(ctx, coded, &x, &x));
+        }
         f.stored = lode_i_arith(m->dtype);
         LODE_TRY(compress_store(ctx, &f, &x, &y));
     }
     lode_array_swap(block, &y);
 done:
-    LODE_FREE(&x, &y);
+    LODE_FREE(&x, &y, &set);
     return st;
 }
 
