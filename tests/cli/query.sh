@@ -1,7 +1,7 @@
 # lode query: answers with error bars from a file, what they took, and one clear sentence for what is wrong.
 . tests/cli/lib.sh.inc
 x=data/winds_u.npy
-"$lode" compress $x --error 1e-1 --access chunk -o "$dir/x.lode" 2>"$dir/.log" || fail 'compress'
+"$lode" compress $x --error 1e-1 --access chunk --effort 1 -o "$dir/x.lode" 2>"$dir/.log" || fail 'compress'
 grep -q 'access chunk takes .* bytes ([0-9]* of [0-9]* blocks against one)' "$dir/.log" || fail 'the cost of access is not said'
 gives 0 '+- .* (no entry is off by more; measured' "$lode" query "$dir/x.lode" '[3,4,5]'
 gives 0 'decoded .* of .* KiB (.* %), 1 of 24 blocks; computed 1 of 1387584 entries' "$lode" query "$dir/x.lode" '[3,4,5]'
