@@ -407,7 +407,7 @@ static lode_status decode(lode_ctx *ctx, const job *j, const expansion *e, const
     if (e->hidden && j->q->kind != LODE_QUERY_VALUES) {
         LODE_TRY(compress_frame(ctx, m->dtype, lode_i_real_of(lode_i_arith(m->dtype)), m->ndim,
                                 shape, false, &f));
-        LODE_TRY(compress_plain(ctx, &f, &y, &x));
+        LODE_TRY(compress_plain(ctx, &f, &y, true, &x));
         if (e->exact) {
             LODE_TRY(lode_i_missing_find(ctx, &x, false, e->value, &set, &count));
             LODE_TRY(lode_i_missing_put(ctx, &x, &set, NAN));
