@@ -38,6 +38,7 @@ typedef struct lode_compress_opts {
      * modes may differ, the coder that adapts; 9: more tries. What is promised is the same for
      * all. */
     int64_t effort;
+    int64_t axis; /* that lode_update and lode_merge add along; below 0: from the last */
 } lode_compress_opts;
 LODE_API lode_compress_opts lode_compress_defaults(void);
 extern LODE_API const lode_op lode_op_compress;
@@ -49,9 +50,14 @@ extern LODE_API const lode_op lode_op_compress;
  *  ctx    in   one per thread                  o     in  start from lode_compress_defaults()
  *  X      in   any shape, any type but packed blocks: array or source (rewindable)
  *  model  out  coded.0, coded.1, ..: one vector of bytes a block; give it to lode_invert,
- *              lode_verify, lode_plot
+ *              lode_verify, lode_plot. sums and, where parts were added, segments: docs/format.md
  *  cert   out or NULL: error over the observed entries, measured on the decoded values
  *  Missing entries keep their places exactly. Integers come back as integers.
+ *  lode_update codes a further part along o->axis and leaves the records that are there as they are;
+ *  the certificate is of the whole. A relative error holds for the part by itself, so for the whole
+ *  (:maxrel and :psnr: with the range of the whole); of an absolute Frobenius error the part gets
+ *  its share of what is left; a budget buys as many bytes or numbers a value as before. lode_merge
+ *  joins files made with the same options. Cost: of coding the part.
  *  Returns LODE_OK; LODE_MISSED the error does not fit into the budget asked with it; LODE_EDOMAIN
  *  an infinity (or NaN with missing none), named by index; LODE_EPARAM a budget too small for
  *  anything; LODE_EUSAGE options that contradict; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Passes

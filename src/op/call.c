@@ -306,6 +306,28 @@ done:
     return st;
 }
 
+lode_status lode_i_options_read(lode_ctx *ctx, const lode_op *op, const char *text, void *opts)
+{
+    lode_status st = LODE_OK;
+    lode_json *object = NULL, *value = NULL;
+    LODE_REQUIRE(text, LODE_EUSAGE, "%s: the result does not record the options it was made with",
+                 op->name);
+    LODE_TRY(lode_i_json_parse(ctx, text, strlen(text), &object));
+    const char *name = lode_i_json_next(object, NULL, &value);
+    for (; name; name = lode_i_json_next(object, name, &value)) {
+        const lode_param *p = lode_i_param_find(op, name);
+        const char *written = lode_i_json_as_text(value);
+        LODE_REQUIRE(p && written, LODE_EFORMAT,
+                     "%s: the result records an option '%.40s', which this build does not know",
+                     op->name, name);
+        if (p->kind != LODE_P_TEXT && p->kind != LODE_P_ARRAY)
+            LODE_TRY(lode_i_param_parse(ctx, op, p, written, opts));
+    }
+done:
+    lode_i_json_free(object);
+    return st;
+}
+
 /* Provenance that every result carries. */
 static lode_status fill_meta(lode_ctx *ctx, const lode_call *call, lode_bundle *b)
 {

@@ -20,8 +20,6 @@ lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *call, const lode_port *
 /** Sets of kinds and types with the defaults filled in. */
 uint32_t lode_i_port_kinds(const lode_port *port, bool input);
 uint32_t lode_i_port_types(const lode_port *port);
-/** Options as one JSON object of written forms, in table order. */
-lode_status lode_i_options_json(lode_ctx *ctx, const lode_op *op, const void *opts, char **text);
 /** Fails with LODE_EBUDGET, naming the number that would do, when the plan does not fit. */
 lode_status lode_i_check_budget(lode_ctx *ctx, const lode_op *op, const lode_plan *plan);
 

@@ -73,6 +73,10 @@ lode_status lode_i_param_print(lode_ctx *ctx, const lode_param *p, const void *o
                                lode_text *text);
 lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_param *p,
                                const void *opts);
+/** Options as one JSON object of written forms, in table order; and back into opts, which start from
+ *  the defaults. Options of kind array are not in it, those of kind text are left as they are. */
+lode_status lode_i_options_json(lode_ctx *ctx, const lode_op *op, const void *opts, char **text);
+lode_status lode_i_options_read(lode_ctx *ctx, const lode_op *op, const char *text, void *opts);
 const lode_param *lode_i_param_find(const lode_op *op, const char *name);
 
 /* The one meaning of shared options, said once. */

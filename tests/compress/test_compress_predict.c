@@ -317,7 +317,7 @@ static void damage_is_found(void **state)
     shrink(f);
     assert_true(first_record(f).predicted);
     uint8_t *b = ((lode_array *)(uintptr_t)lode_bundle_value(&f->m, 0).as.array)->data;
-    const int64_t size = stored(&f->m);
+    const int64_t size = lode_bundle_value(&f->m, 0).as.array->shape[0];
     for (int64_t i = 0; i < size; i++) {
         b[i] ^= 1;
         assert_status(&f->ctx, lode_invert(&f->ctx, &f->m, lode_none(), NULL, &y), LODE_EFORMAT);

@@ -88,6 +88,19 @@ class Module(unittest.TestCase):
         self.assertLessEqual(abs(r.query("mean").value - z.mean()), r.query("mean").error + 1e-5)
         self.assertLessEqual(abs(r.query((1, 2)).value - z[1, 2]), r.query((1, 2)).error)
 
+    def test_parts_are_added_to_what_is_compressed(self):
+        X = np.cumsum(self.rng.standard_normal((12, 20, 30)), 0).astype("f4")
+        r = lode.compress(X[:, :15], error="1e-3:maxrel", axis=1)
+        kept = r.coded[0].copy()
+        for i in range(15, 20):
+            r = r.update(X[:, i])
+        np.testing.assert_array_equal(r.coded[0], kept)
+        self.assertLessEqual(np.abs(r.invert() - X).max(), 1e-3 * np.ptp(X))
+        self.assertEqual(r.segments[:, 1].tolist(), [15, 16, 17, 18, 19, 20])
+        r.verify(X)
+        r.save(self.path("r.lode"))
+        np.testing.assert_array_equal(lode.load(self.path("r.lode")).invert(part=(3, slice(14, 17))), r.invert()[3:4, 14:17])
+
     def test_repeated_outputs_are_lists(self):
         X = self.rng.standard_normal((8, 9, 10))
         r = lode.tucker(X, rank=[3, 4, 5])

@@ -9,10 +9,18 @@
 
 /* ---- blocks: rectangles of the array that are coded alone ---- */
 
+/* An array that parts were added to is a row of segments along one axis, each with a grid of its
+ * own. */
 typedef struct grid {
     int ndim;
+    /* side and parts: where it is one segment */
     int64_t shape[LODE_MAX_NDIM], side[LODE_MAX_NDIM], parts[LODE_MAX_NDIM];
     int64_t blocks; /* at least 1 */
+    lode_dtype dtype;
+    int64_t limit;
+    int axis;
+    /* a row each: axis, end along it, blocks up to there; empty: one. Borrowed of the model. */
+    lode_array segments;
 } grid;
 /** Blocks of at most `limit` values (0: as many as there are), a function of shape and type
  *  alone; below 0: of at most -limit values, with even sides. */
@@ -27,7 +35,13 @@ typedef struct region {
 } region;
 region compress_region(const grid *g);
 bool compress_within(const grid *g, const region *r, const int64_t *start);
+/** Where block b begins and how long it is; the only way to know where blocks lie. */
 void compress_block(const grid *g, int64_t b, int64_t *start, int64_t *count);
+/** Longest side of any block along each axis. */
+void compress_sides(const grid *g, int64_t *side);
+/** Takes the table of segments, which must outlive the grid, and checks it against shape and
+ *  type. */
+lode_status compress_segments(lode_ctx *ctx, const lode_array *table, grid *g);
 
 /* ---- frames: the shape a block is transformed in ---- */
 
@@ -197,6 +211,47 @@ typedef struct record_info {
 lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
                           const int64_t *shape, record_info *info);
 
+/* ---- the whole: passes over what is coded, and sums over all that was ---- */
+
+/** What a certificate needs of all entries so far, kept in the file so that parts can be added. NaN:
+ *  not measured, as where every bit is kept. */
+typedef struct totals {
+    double count, sumsq, maxabs; /* observed entries, pairs counted twice; of the error */
+    double norm2, low, high;     /* of the observed entries: sum of squares, smallest, largest */
+} totals;
+enum { TOTALS = sizeof(totals) / sizeof(double) };
+lode_status compress_totals_write(lode_ctx *ctx, const totals *t, lode_bundle *model);
+/** LODE_ENOENT where the file has none. */
+lode_status compress_totals_read(lode_ctx *ctx, const lode_bundle *model, totals *t);
+/** Of both together. */
+totals compress_totals_join(const totals *a, const totals *b);
+
+typedef struct job {
+    const lode_compress_opts *o;
+    lode_compress_opts settled;
+    lode_source source;
+    const lode_array *whole; /* all of it, where it is in memory */
+    grid g;
+    lode_dtype work;
+    lode_array held; /* the only block, kept between the passes; and what is known of it */
+    block_task known;
+    region region; /* access chunk: where its cost is measured */
+    double norm2, range, low, high, maxabs;
+    int64_t count, values; /* observed, all; pairs counted twice */
+    goal goal;             /* of the whole */
+    bool both;             /* error and budget were asked: the error reached may miss */
+    /* what is there already (NULL: nothing): sums, values, and those that a size was asked for */
+    const totals *before;
+    double values_before, values_asked;
+} job;
+/** Codes j->source as coded.0, ..; d: over all of it. */
+lode_status compress_code(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *d);
+totals compress_totals(const job *j, const lode_diff *d);
+/** Certificate, note, shape and sums of a model whose records are in: t of all of it, in `values`
+ *  (pairs counted twice). LODE_MISSED where the error asked for is not held. */
+lode_status compress_finish(lode_ctx *ctx, const lode_compress_opts *o, const totals *t,
+                            double values, const grid *g, lode_bundle *model);
+
 /* ---- verbs ---- */
 
 lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
@@ -208,7 +263,15 @@ lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value 
                             lode_certificate *found);
 lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                           lode_figure *figure);
-/** Grid of a model, from its first record; and the record of a block. */
+lode_status compress_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
+                            lode_bundle *result);
+lode_status compress_merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
+                           lode_bundle *result);
+/** Adds to found->note whether the original has the hash that the model records, if it does. */
+lode_status compress_same_input(lode_ctx *ctx, const lode_bundle *model, const grid *g,
+                                const lode_source *original, lode_certificate *found);
+/** Grid of a model, from its first record and its segments, which must outlive it; and the record
+ *  of a block. */
 lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g);
 lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b,
                             const lode_array **coded);

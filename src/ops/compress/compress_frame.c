@@ -59,7 +59,7 @@ void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t lim
 {
     const double size = (double)lode_dtype_size(dtype);
     double bytes = size;
-    *g = (grid){ .ndim = ndim, .blocks = 1 };
+    *g = (grid){ .ndim = ndim, .blocks = 1, .dtype = dtype, .limit = limit };
     for (int k = 0; k < ndim; k++) {
         g->shape[k] = g->side[k] = shape[k];
         g->parts[k] = 1;
@@ -89,13 +89,98 @@ void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t lim
         g->blocks *= g->parts[k];
 }
 
+/* ---- segments ---- */
+
+enum { AXIS, END, BLOCKS, COLUMNS };
+
+static int64_t entry(const grid *g, int64_t s, int column)
+{
+    const double v = s < 0 ? 0 : lode_i_get2(&g->segments, s, column);
+    return v >= 0 && v < 0x1p53 ? (int64_t)v : -1; /* -1: no such table is taken */
+}
+
+/* Segment s by itself. */
+static void segment(const grid *g, int64_t s, grid *part)
+{
+    int64_t shape[LODE_MAX_NDIM];
+    memcpy(shape, g->shape, sizeof shape);
+    shape[g->axis] = entry(g, s, END) - entry(g, s - 1, END);
+    compress_grid(g->dtype, g->ndim, shape, g->limit, part);
+}
+
 void compress_block(const grid *g, int64_t b, int64_t *start, int64_t *count)
 {
-    for (int k = g->ndim - 1; k >= 0; k--) {
-        start[k] = b % g->parts[k] * g->side[k];
-        count[k] = lode_i_min(g->side[k], g->shape[k] - start[k]);
-        b /= g->parts[k];
+    grid part;
+    int64_t s = 0, from = 0;
+    if (g->segments.data) {
+        for (int64_t above = g->segments.shape[0] - 1;
+             s < above;) { /* the first that ends past b */
+            const int64_t middle = s + (above - s) / 2;
+            if (entry(g, middle, BLOCKS) > b)
+                above = middle;
+            else
+                s = middle + 1;
+        }
+        segment(g, s, &part);
+        from = entry(g, s - 1, END);
+        b -= entry(g, s - 1, BLOCKS);
     }
+    const grid *at = g->segments.data ? &part : g;
+    for (int k = g->ndim - 1; k >= 0; k--) {
+        start[k] = b % at->parts[k] * at->side[k];
+        count[k] = lode_i_min(at->side[k], at->shape[k] - start[k]);
+        b /= at->parts[k];
+    }
+    if (g->segments.data)
+        start[g->axis] += from;
+}
+
+void compress_sides(const grid *g, int64_t *side)
+{
+    grid part;
+    memcpy(side, g->side, sizeof g->side);
+    for (int64_t s = 0; g->segments.data && s < g->segments.shape[0]; s++) {
+        segment(g, s, &part);
+        for (int k = 0; k < g->ndim; k++)
+            side[k] = s ? lode_i_max(side[k], part.side[k]) : part.side[k];
+    }
+}
+
+lode_status compress_segments(lode_ctx *ctx, const lode_array *table, grid *g)
+{
+    lode_status st = LODE_OK;
+    grid made = *g, part;
+    LODE_REQUIRE(table->dtype == LODE_I64 && table->ndim == 2 && table->shape[0] > 0 &&
+                     table->shape[1] == COLUMNS,
+                 LODE_EFORMAT, "compress: the table of segments is no i64 matrix of %d columns",
+                 (int)COLUMNS);
+    made.segments = *table;
+    made.segments.owner = NULL; /* borrowed */
+    const int64_t axis = entry(&made, 0, AXIS), rows = table->shape[0];
+    LODE_REQUIRE(axis >= 0 && axis < g->ndim && g->shape[axis] < INT64_C(1) << 53, LODE_EFORMAT,
+                 "compress: segments lie along axis %" PRId64 " of %d", axis, g->ndim);
+    made.axis = (int)axis;
+    for (int64_t s = 0; s < rows; s++) {
+        const int64_t end = entry(&made, s, END), before = entry(&made, s - 1, END);
+        LODE_REQUIRE(entry(&made, s, AXIS) == axis && end >= before && end <= g->shape[axis] &&
+                         (end > before || s == 0),
+                     LODE_EFORMAT,
+                     "compress: segment %" PRId64 " ends at %" PRId64 " of %" PRId64
+                     " along axis %" PRId64 ", the one before it at %" PRId64,
+                     s, end, g->shape[axis], entry(&made, s, AXIS), before);
+        segment(&made, s, &part);
+        made.blocks = entry(&made, s - 1, BLOCKS) + part.blocks;
+        LODE_REQUIRE(entry(&made, s, BLOCKS) == made.blocks, LODE_EFORMAT,
+                     "compress: segment %" PRId64 " ends at block %" PRId64
+                     ", where it has %" PRId64,
+                     s, entry(&made, s, BLOCKS), made.blocks);
+    }
+    LODE_REQUIRE(entry(&made, rows - 1, END) == g->shape[axis], LODE_EFORMAT,
+                 "compress: segments end at %" PRId64 " of %" PRId64 " along axis %" PRId64,
+                 entry(&made, rows - 1, END), g->shape[axis], axis);
+    *g = made;
+done:
+    return st;
 }
 
 /* ---- frames ---- */

@@ -47,10 +47,17 @@ lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
     lode_array_free(&coded);
     LODE_FORWARD(read);
     compress_grid(m->dtype, m->ndim, m->shape, limit, g);
-    if (g->blocks != model->count)
+    const bool parts = lode_bundle_get(model, "segments").kind != LODE_NONE;
+    if (parts) {
+        LODE_FORWARD(lode_bundle_array(ctx, model, "segments", &coded));
+        LODE_FORWARD(compress_segments(ctx, coded, g));
+    }
+    const int64_t records = model->count - parts -
+                            (lode_bundle_get(model, "sums").kind != LODE_NONE);
+    if (g->blocks != records)
         return lode_i_fail(ctx, LODE_EFORMAT,
                            "compress: %" PRId64 " records, where this shape has %" PRId64 " blocks",
-                           model->count, g->blocks);
+                           records, g->blocks);
     return LODE_OK;
 }
 
@@ -130,8 +137,7 @@ lode_status compress_chunk(lode_ctx *ctx, const lode_bundle *model, int64_t *chu
 {
     grid g;
     LODE_FORWARD(compress_open(ctx, model, &g));
-    for (int k = 0; k < g.ndim; k++)
-        chunk[k] = g.side[k];
+    compress_sides(&g, chunk);
     return LODE_OK;
 }
 
@@ -165,6 +171,7 @@ static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *
         total->ref_sumsq += d.ref_sumsq;
         total->maxabs = fmax(total->maxabs, d.maxabs);
         total->mismatched += d.mismatched;
+        total->count += d.count;
         if (d.count)
             *low = fmin(*low, d.ref_min), *high = fmax(*high, d.ref_max);
         LODE_FREE(&want, &got, &x, &y);
@@ -172,6 +179,42 @@ static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *
 done:
     LODE_FREE(&want, &got, &x, &y);
     return st;
+}
+
+/* What the file keeps of the original, against the original itself; NaN: not kept. */
+static bool differs(double kept, double found)
+{
+    return fabs(kept - found) > 1e-9 * fabs(kept);
+}
+
+static lode_status check_totals(lode_ctx *ctx, const totals *t, const lode_diff *d, double low,
+                                double high, double slack)
+{
+    static const char *const names[] = { "count of observed entries", "squared norm",
+                                         "smallest value", "largest value" };
+    const double kept[] = { t->count, t->norm2, t->low, t->high };
+    const double found[] = { (double)d->count, d->ref_sumsq, low, high };
+    for (int i = 0; i < (d->count ? 4 : 2); i++)
+        if (differs(kept[i], found[i]))
+            return lode_i_fail(ctx, LODE_EVERIFY,
+                               "compress: the %s of the original is %.17g, the file says %.17g",
+                               names[i], found[i], kept[i]);
+    if (fabs(d->maxabs - t->maxabs) > 1e-6 * t->maxabs + slack)
+        return lode_i_fail(ctx, LODE_EVERIFY,
+                           "compress: the largest error is %.9g, the file says %.9g", d->maxabs,
+                           t->maxabs);
+    return LODE_OK;
+}
+
+/* The error that the certificate states is the one that the sums come to. */
+static lode_status check_certificate(lode_ctx *ctx, const lode_certificate *c, const totals *t)
+{
+    const double sum = c->norm == LODE_NORM_MAX ? t->maxabs : sqrt(t->sumsq);
+    if (differs(sum, c->absolute))
+        return lode_i_fail(ctx, LODE_EVERIFY,
+                           "compress: the certificate says an error of %.9g, the sums kept %.9g",
+                           c->absolute, sum);
+    return LODE_OK;
 }
 
 lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
@@ -186,9 +229,15 @@ lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value 
     lode_diff d = { 0 };
     bool owned = false;
     double low = 0, high = 0;
+    totals t;
 
     LODE_TRY(compress_open(ctx, model, &g));
     *found = *c;
+    const bool kept = lode_bundle_get(model, "sums").kind != LODE_NONE;
+    if (kept) {
+        LODE_TRY(compress_totals_read(ctx, model, &t));
+        LODE_TRY(check_certificate(ctx, c, &t));
+    }
     if (original.kind == LODE_NONE) { /* checksums and structure: every block must decode */
         for (int64_t b = 0; b < g.blocks; b++) {
             int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
@@ -219,8 +268,9 @@ lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value 
                                                    : sqrt(d.ref_sumsq);
     found->value = unit > 0 ? found->absolute / unit : found->absolute > 0 ? INFINITY : 0;
     /* another machine's arithmetic may move the last bits of each value */
-    const double slack = 64 * lode_i_epsilon(lode_i_arith(m->dtype)) *
-                         (c->relative ? 1 : fmax(fabs(low), fabs(high)));
+    const double last = 64 * lode_i_epsilon(lode_i_arith(m->dtype));
+    const double size = d.count ? fmax(fabs(low), fabs(high)) : 0;
+    const double slack = last * (c->relative ? 1 : size);
     LODE_REQUIRE(found->value <= c->value * (1 + 1e-6) + slack, LODE_EVERIFY,
                  "compress: the error is %.9g, the certificate says %.9g", found->value, c->value);
     const double other = c->norm == LODE_NORM_MAX ? sqrt(d.sumsq) : d.maxabs;
@@ -233,6 +283,9 @@ lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value 
                  lode_norm_name(c->norm == LODE_NORM_MAX ? LODE_NORM_FRO : LODE_NORM_MAX), other,
                  c->other);
     found->other = other;
+    if (kept)
+        LODE_TRY(check_totals(ctx, &t, &d, low, high, last * size));
+    LODE_TRY(compress_same_input(ctx, model, &g, &s, found));
 done:
     if (owned)
         LODE_FREE(&s);
