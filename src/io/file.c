@@ -354,7 +354,7 @@ lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool 
         LODE_TRY(lode_bundle_add_text(ctx, into, name, t.text ? t.text : ""));
         break;
     default: /* an array, or what cannot be read: the next call says so */
-        if (load) {
+        if (load || m->dtype == LODE_I64) { /* tables of an op are needed whole */
             LODE_TRY(lode_i_member_array(ctx, f, m, &a));
             LODE_TRY(lode_bundle_add_array(ctx, into, name, &a));
         } else {

@@ -190,8 +190,8 @@ lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x,
  *  missing entries (lean; else only hidden is known). */
 typedef struct expansion {
     bool lean;
-    bool hidden;  /* missing entries came as a value */
-    bool exact;   /* then the entries that have this value are missing: */
+    bool hidden; /* missing entries came as a value */
+    bool exact;  /* then the entries that have this value are missing: */
     double value;
     frame f;
     basis b[LODE_MAX_NDIM]; /* matrices of learned ones only */

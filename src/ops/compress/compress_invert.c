@@ -31,6 +31,7 @@ lode_status compress_load(lode_ctx *ctx, const lode_bundle *model, int64_t b, lo
 lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
 {
     const lode_meta *m = &model->meta;
+    const lode_array *table = NULL;
     lode_array coded = { 0 };
     int64_t limit = 0;
     if (!m->has_shape || m->ndim < 0 || m->ndim > LODE_MAX_NDIM)
@@ -49,8 +50,8 @@ lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
     compress_grid(m->dtype, m->ndim, m->shape, limit, g);
     const bool parts = lode_bundle_get(model, "segments").kind != LODE_NONE;
     if (parts) {
-        LODE_FORWARD(lode_bundle_array(ctx, model, "segments", &coded));
-        LODE_FORWARD(compress_segments(ctx, coded, g));
+        LODE_FORWARD(lode_bundle_array(ctx, model, "segments", &table));
+        LODE_FORWARD(compress_segments(ctx, table, g));
     }
     const int64_t records = model->count - parts -
                             (lode_bundle_get(model, "sums").kind != LODE_NONE);

@@ -14,14 +14,14 @@
 /* Whole numbers may then round the other way. Below this error the block is decoded instead. */
 #define COARSE 8
 
-typedef struct job {
+typedef struct asking {
     const lode_bundle *model;
     const lode_question *q;
     lode_answer *a;
     lode_tally t;
     lode_array out;
     double slack; /* of any value, by rounding */
-} job;
+} asking;
 
 /* What is asked of a block: ranges in its own places, and where they begin in the question's. */
 typedef struct asked {
@@ -228,7 +228,7 @@ done:
 }
 
 /* *done: the values came from the coefficients. */
-static lode_status values_of(lode_ctx *ctx, job *j, const expansion *e, const asked *s,
+static lode_status values_of(lode_ctx *ctx, asking *j, const expansion *e, const asked *s,
                              lode_array *part, bool *done_so)
 {
     lode_status st = LODE_OK;
@@ -326,7 +326,7 @@ done:
 }
 
 /* Sum over what is asked from the coefficients; *fits false: an axis is folded and has a step. */
-static lode_status sum_of(lode_ctx *ctx, job *j, const expansion *e, const asked *s, bool *fits)
+static lode_status sum_of(lode_ctx *ctx, asking *j, const expansion *e, const asked *s, bool *fits)
 {
     lode_status st = LODE_OK;
     const frame *f = &e->f;
@@ -370,7 +370,7 @@ done:
 }
 
 /* The norm of a whole block that nothing was added to; *fits false: it is not that. */
-static lode_status norm_of(lode_ctx *ctx, job *j, const expansion *e, const asked *s, bool *fits)
+static lode_status norm_of(lode_ctx *ctx, asking *j, const expansion *e, const asked *s, bool *fits)
 {
     const frame *f = &e->f;
     double norm = 0, n = 1;
@@ -394,8 +394,8 @@ static lode_status norm_of(lode_ctx *ctx, job *j, const expansion *e, const aske
 /* ---- blocks ---- */
 
 /* What a record gives, missing entries as NaN where they are to be left out. */
-static lode_status decode(lode_ctx *ctx, const job *j, const expansion *e, const lode_array *coded,
-                          const int64_t *shape, lode_array *block)
+static lode_status decode(lode_ctx *ctx, const asking *j, const expansion *e,
+                          const lode_array *coded, const int64_t *shape, lode_array *block)
 {
     lode_status st = LODE_OK;
     const lode_meta *m = &j->model->meta;
@@ -423,8 +423,8 @@ done:
     return st;
 }
 
-static lode_status ask_block(lode_ctx *ctx, job *j, const lode_array *coded, const int64_t *shape,
-                             const asked *s)
+static lode_status ask_block(lode_ctx *ctx, asking *j, const lode_array *coded,
+                             const int64_t *shape, const asked *s)
 {
     lode_status st = LODE_OK;
     const lode_meta *m = &j->model->meta;
@@ -469,7 +469,7 @@ lode_status compress_query(lode_ctx *ctx, const lode_bundle *model, const lode_q
     lode_status st = LODE_OK;
     const lode_meta *m = &model->meta;
     grid g;
-    job j = { .model = model, .q = q, .a = a };
+    asking j = { .model = model, .q = q, .a = a };
     lode_array coded = { 0 };
     asked s;
 

@@ -297,6 +297,8 @@ lode_status compress_update(lode_ctx *ctx, const lode_bundle *model, lode_value 
         LODE_TRY(lode_bundle_ref(ctx, model, result));
         goto done;
     }
+    if (b.g.limit != 0) /* blocks as they are */
+        b.o.block = (lode_auto_i64){ true, b.g.limit > 0 ? b.g.limit : -b.g.limit };
     j.o = &b.o, j.before = &b.t;
     j.values_before = b.values, j.values_asked = b.asked;
     LODE_TRY(compress_code(ctx, &j, &more, &d));
