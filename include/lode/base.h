@@ -64,7 +64,10 @@ typedef struct lode_ctx {
     void *progress_data;
     lode_log_fn log; /* notes on what was chosen, one sentence each */
     void *log_data;
-    const char *broken;       /* claims only: slug of the paper's idea to turn off; NULL */
+    const char *broken; /* claims only: slug of the paper's idea to turn off; NULL */
+    /* damaged parts of a file are read as missing (NaN, or 0) and named, LODE_LOST, instead of
+     * failing the call */
+    bool recover;
     struct lode_state *state; /* private */
 } lode_ctx;
 

@@ -17,9 +17,10 @@ __version__ = _c.lib.lode_version().decode()
 __all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "query", "settings"]
 
 
-def settings(seed=None, threads=None, memory=None, progress=None):
-    """Settings of this thread's later calls: seed of all random numbers, workers, memory budget in bytes, and a
-    function progress(op, stage, fraction, seconds_left)."""
+def settings(seed=None, threads=None, memory=None, progress=None, recover=None):
+    """Settings of this thread's later calls: seed of all random numbers, workers, memory budget in bytes, a
+    function progress(op, stage, fraction, seconds_left), and whether damaged parts of files are left out
+    (NaN, or 0, with a warning that names them) instead of raising."""
     ctx = _c.context()
     if seed is not None:
         ctx.c.seed = seed
@@ -27,6 +28,8 @@ def settings(seed=None, threads=None, memory=None, progress=None):
         ctx.c.threads = threads
     if memory is not None:
         _c.lib.lode_ctx_set_memory(C.byref(ctx.c), int(memory))
+    if recover is not None:
+        ctx.c.recover = recover
     ctx.progress = progress
 
 

@@ -20,7 +20,7 @@ MULTIPLY_FN = C.CFUNCTYPE(C.c_int, void_p, C.c_bool, i64, void_p, i64, void_p, i
 class Ctx(C.Structure):
     _fields_ = [("size", size_t), ("seed", u64), ("threads", C.c_int), ("scratch", char_p), ("progress", PROGRESS_FN),
                 ("progress_data", void_p), ("log", void_p), ("log_data", void_p), ("broken", char_p),
-                ("state", void_p)]
+                ("recover", C.c_bool), ("state", void_p)]
 
 
 class Array(C.Structure):
@@ -164,7 +164,7 @@ class LodeError(Exception):
 
 
 class LodeWarning(UserWarning):
-    """The result is valid, with a caveat: a target missed, no convergence."""
+    """The result is valid, with a caveat: a target missed, no convergence, damaged parts left out."""
 
 
 _local = threading.local()

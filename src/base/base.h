@@ -19,6 +19,14 @@ LODE_PRINTF(2, 3) void lode_i_log(lode_ctx *ctx, const char *format, ...);
 /** The worse of two: the first failure, else the larger caveat. */
 lode_status lode_i_worse(lode_status a, lode_status b);
 
+/** A part is damaged and missing from what is given back, where ctx->recover allows it: its share of
+ *  the whole, what stands in its place, where it is. Named once however often it is met; gives
+ *  LODE_LOST, and a sentence over all parts lost since the outermost call began. */
+LODE_PRINTF(4, 5)
+lode_status lode_i_lost(lode_ctx *ctx, double share, const char *instead, const char *format, ...);
+/** st, or LODE_LOST where it is better and parts were lost: for the end of an outermost call. */
+lode_status lode_i_with_losses(lode_ctx *ctx, lode_status st);
+
 /* A function that uses these has `lode_status st = LODE_OK`, `ctx`, and one label `done:`. Failures
  * jump; caveats (positive) are kept in st and the work goes on. */
 #define LODE_TRY(call)                                                                             \

@@ -25,6 +25,7 @@ void lode_i_state_free(struct lode_state *state)
 {
     lode_budget *budget = state->budget;
     lode_i_pool_free(budget, state->pool);
+    lode_i_losses_clear(state);
     budget->allocator.free(budget->allocator.data, state);
     lode_i_budget_unref(budget);
 }
@@ -176,6 +177,7 @@ void lode_i_begin(lode_ctx *ctx, const char *op)
         atomic_store_explicit(s->cancel_at, 0, memory_order_relaxed);
         s->message[0] = '\0';
         s->status = LODE_OK;
+        lode_i_losses_clear(s);
         s->op = op;
         s->began = lode_i_seconds();
         s->fraction = 0;

@@ -71,6 +71,11 @@ struct lode_state {
     double began, reported, fraction;
     bool told, tick_always;
 
+    uint64_t *lost; /* fingerprints of the parts named as lost */
+    int64_t losses, lost_room;
+    double lost_share;
+    char lost_list[LODE_I_MESSAGE / 2];
+
     const struct lode_op *handed_op;
     struct lode_plan *handed_plan;
     const struct lode_op *const *registry;
@@ -81,6 +86,8 @@ struct lode_state {
 lode_status lode_i_state_new(lode_budget *budget, struct lode_state **state);
 void lode_i_state_free(struct lode_state *state);
 void lode_i_pool_free(lode_budget *budget, struct lode_pool *pool);
+/* Nothing is lost yet. */
+void lode_i_losses_clear(struct lode_state *state);
 /* Tells the callback that part of the current step is done, from between two parallel tasks. */
 lode_status lode_i_report_part(lode_ctx *ctx, int64_t done, int64_t total);
 /* An input over an open descriptor, which it takes over also on failure; growing: its size may

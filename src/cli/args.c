@@ -25,6 +25,18 @@ int cli_failed(cli *c, lode_status st)
     return lode_status_exit(st);
 }
 
+void cli_keep_caveat(cli *c, lode_status st)
+{
+    if (st > 0 && *lode_message(&c->ctx))
+        snprintf(c->caveat, sizeof c->caveat, "%s", lode_message(&c->ctx));
+}
+
+int cli_exit(const cli *c, lode_status st)
+{
+    const int code = lode_status_exit(st);
+    return code == CLI_OK && *c->caveat ? lode_status_exit(LODE_LOST) : code;
+}
+
 int cli_no_options(const cli *c, const char *command)
 {
     return c->options == 0 ? CLI_OK
@@ -87,11 +99,8 @@ static int common_flag(cli *c, const char *name, const char *value)
     struct {
         const char *name;
         bool *at;
-    } alone[] = { { "json", &c->json },
-                  { "quiet", &c->quiet },
-                  { "force", &c->force },
-                  { "help", &c->help },
-                  { "dark", &c->dark } };
+    } alone[] = { { "json", &c->json }, { "quiet", &c->quiet },         { "force", &c->force },
+                  { "help", &c->help }, { "recover", &c->ctx.recover }, { "dark", &c->dark } };
     for (size_t i = 0; i < sizeof alone / sizeof *alone; i++)
         if (strcmp(name, alone[i].name) == 0) {
             *alone[i].at = true;

@@ -37,6 +37,7 @@ typedef struct cli {
     int outputs;
     cli_output output[16];
     lode_read_opts read;
+    char caveat[2048]; /* sentence of a result with a caveat, kept while the result is written */
 } cli;
 
 /* args.c */
@@ -45,6 +46,10 @@ typedef struct cli {
 int cli_parse(cli *c, int argc, char **argv);
 /** Prints "lode: " and the context's sentence; returns the status's exit code. */
 int cli_failed(cli *c, lode_status st);
+/** Keeps the sentence of a caveat (positive status). */
+void cli_keep_caveat(cli *c, lode_status st);
+/** Exit status of a call that ended so, reading with a caveat counted. */
+int cli_exit(const cli *c, lode_status st);
 /** Prints one sentence of usage and returns CLI_USAGE. */
 int cli_usage(const cli *c, const char *format, ...) LODE_PRINTF(2, 3);
 /** Options left that no command knows: an error naming the first. Commands call it with what they
@@ -60,7 +65,8 @@ typedef struct cli_value {
 } cli_value;
 /** Reads FILE[:member][slice]; a result with an inverse reads as its reconstruction. */
 lode_status cli_read(cli *c, const char *spec, cli_value *v);
-/** Reads a result whole: the model of a verb. */
+/** Reads a result whole: the model of a verb. Where damage keeps it from being read, the sentence
+ *  says what part of the array that takes, if the operation can tell. */
 lode_status cli_model(cli *c, const char *path, lode_bundle *model);
 void cli_value_free(cli_value *v);
 /** Fails early when an output exists and --force is not given. */

@@ -157,7 +157,10 @@ int cli_convert(cli *c)
         st = cli_write(c, &v.held);
     }
     cli_progress_stop(c);
-    const int code = st < 0 ? cli_failed(c, st) : lode_status_exit(st);
+    cli_keep_caveat(c, st);
+    const int code = st < 0 ? cli_failed(c, st) : cli_exit(c, st);
+    if (st >= 0 && *c->caveat)
+        fprintf(stderr, "convert: %s\n", c->caveat);
     if (st >= 0 && !c->quiet)
         fprintf(stderr, "convert: written %s, %.3g s\n", c->output[0].path, cli_seconds() - start);
     cli_value_free(&v);

@@ -124,6 +124,7 @@ int cli_run_op(cli *c, const lode_op *op)
     if (st >= 0)
         st = lode_call_run(&c->ctx, &r.call, &result);
     const double seconds = cli_seconds() - start;
+    cli_keep_caveat(c, st);
     if (st >= 0 && c->outputs) {
         const lode_status hashed = hash_input(c, &r, &result);
         const lode_status wrote = hashed < 0 ? hashed : cli_write(c, &result);

@@ -142,9 +142,8 @@ static void report_text(cli *c, const char *op, const lode_bundle *result, const
     } else if (result->certificate.note[0]) {
         fprintf(stderr, "  %-12s %s\n", "note", result->certificate.note);
     }
-    if (st > 0)
-        fprintf(stderr, "  %-12s %s\n", "caveat",
-                *lode_message(&c->ctx) ? lode_message(&c->ctx) : lode_status_text(st));
+    if (st > 0 || *c->caveat)
+        fprintf(stderr, "  %-12s %s\n", "caveat", *c->caveat ? c->caveat : lode_status_text(st));
     if (c->outputs)
         fprintf(stderr, "  %-12s %s\n", "written", c->output[0].path);
 }

@@ -16,6 +16,41 @@ static bool has_inverse(cli *c, const lode_bundle *model)
     return op && op->invert && model->meta.has_shape;
 }
 
+/* A header in doubt is a caveat of all that follows. */
+static void doubt_header(cli *c, const char *path)
+{
+    lode_file *file = NULL;
+    cli_keep_caveat(c, lode_file_open(&c->ctx, path, &c->read, &file));
+    lode_file_close(&file);
+}
+
+/* The model whole. Of an array coded in blocks, only they know what damage takes: when it cannot be
+ * read they are, as far as they go, and checked; when it is read in spite of damage, they will say. */
+static lode_status read_model(cli *c, const char *path, lode_bundle *model)
+{
+    lode_bundle damaged = { 0 };
+    lode_certificate found;
+    const lode_op *op = NULL;
+    if (c->ctx.recover)
+        doubt_header(c, path);
+    lode_status st = lode_read(&c->ctx, path, &c->read, model);
+    if (st > 0 && (op = lode_op_find(&c->ctx, model->meta.op)) && op->chunk)
+        return LODE_OK;
+    cli_keep_caveat(c, st);
+    if (st != LODE_EFORMAT || c->ctx.recover)
+        return st;
+    c->ctx.recover = true;
+    const lode_status got = lode_read(&c->ctx, path, &c->read, &damaged);
+    c->ctx.recover = false;
+    lode_status said = LODE_OK;
+    if (got >= 0 && (op = lode_op_find(&c->ctx, damaged.meta.op)) && op->chunk)
+        said = lode_verify(&c->ctx, &damaged, lode_none(), &found);
+    if (said >= 0) /* the reader's own sentence */
+        st = lode_read(&c->ctx, path, &c->read, model);
+    lode_bundle_free(&damaged);
+    return st;
+}
+
 /* Whether the spec is a plain path of a result that stands for an array. */
 static lode_status read_inverse(cli *c, const char *spec, cli_value *v, bool *is)
 {
@@ -30,8 +65,10 @@ static lode_status read_inverse(cli *c, const char *spec, cli_value *v, bool *is
     if (st >= 0)
         st = lode_file_meta(&c->ctx, file, &meta);
     lode_file_close(&file);
-    if (st >= 0 && has_inverse(c, &meta)) {
-        st = lode_read(&c->ctx, spec, &c->read, &model);
+    if (st == LODE_EFORMAT) /* says more where it can */
+        st = read_model(c, spec, &model);
+    else if (st >= 0 && has_inverse(c, &meta)) {
+        st = read_model(c, spec, &model);
         if (st >= 0)
             st = lode_invert_source(&c->ctx, &model, &v->source);
         *is = st >= 0;
@@ -53,6 +90,7 @@ lode_status cli_read(cli *c, const char *spec, cli_value *v)
         return LODE_OK;
     }
     st = lode_read_value(&c->ctx, spec, &c->read, false, NULL, &v->held);
+    cli_keep_caveat(c, st);
     if (st >= 0)
         v->value = lode_bundle_value(&v->held, 0);
     return st;
@@ -60,7 +98,7 @@ lode_status cli_read(cli *c, const char *spec, cli_value *v)
 
 lode_status cli_model(cli *c, const char *path, lode_bundle *model)
 {
-    return lode_read(&c->ctx, path, &c->read, model);
+    return read_model(c, path, model);
 }
 
 int cli_check_outputs(cli *c)
@@ -77,11 +115,13 @@ int cli_check_outputs(cli *c)
 
 lode_status cli_write(cli *c, const lode_bundle *result)
 {
+    lode_status worst = LODE_OK;
     for (int i = 0; i < c->outputs; i++) {
         const lode_write_opts o = { .format = c->to, .force = c->force, .only = c->output[i].port };
         const lode_status st = lode_write(&c->ctx, c->output[i].path, result, &o);
         if (st < 0)
             return st;
+        worst = st > worst ? st : worst;
     }
-    return LODE_OK;
+    return worst;
 }

@@ -52,13 +52,14 @@ static int parse_part(cli *c, const char *text, lode_part *part)
 static int finish(cli *c, const char *name, lode_status st, const lode_bundle *result, double start)
 {
     if (st >= 0) {
+        cli_keep_caveat(c, st);
         const lode_status wrote = cli_write(c, result);
         st = wrote < 0 ? wrote : st;
     }
     if (st < 0)
         return cli_failed(c, st);
     cli_report(c, name, result, NULL, st, cli_seconds() - start);
-    return lode_status_exit(st);
+    return cli_exit(c, st);
 }
 
 static int model_and_input(cli *c, const char *name,

@@ -20,6 +20,7 @@ typedef struct reader {
     bool near;
     bool whole; /* everything is read once and in file order: the CRC can be checked */
     uint32_t crc;
+    bool lost; /* some chunk was damaged, and left out */
 } reader;
 
 static lode_status buffer_of(reader *r)
@@ -35,12 +36,57 @@ static lode_status check_chunk(reader *r, uint64_t chunk, const void *bytes, siz
     if (lode_i_checksum(bytes, size, chunk) != r->m->sums[chunk])
         return lode_i_fail(r->ctx, LODE_EFORMAT,
                            "%s: member %s, chunk %" PRIu64 " is damaged (bytes %" PRIu64
-                           " to %" PRIu64 " of the file); restore the file",
+                           " to %" PRIu64 " of the file); restore the file, or give --recover "
+                           "(recover in C and Python) to read the rest",
                            lode_i_infile_path(r->m->in), r->m->name, chunk,
                            r->m->offset + chunk * LODE_I_SUM_CHUNK,
                            r->m->offset + chunk * LODE_I_SUM_CHUNK + size - 1);
     atomic_store_explicit(&r->m->passed[chunk], 1, memory_order_relaxed);
     return LODE_OK;
+}
+
+/* A damaged chunk as missing values: NaN, zeros where the type has none. The chunk holds whole values
+ * of every type that has NaN. */
+static lode_status lose_chunk(reader *r, uint64_t chunk, unsigned char *bytes, size_t size)
+{
+    static const struct {
+        lode_dtype dtype;
+        size_t width;
+        unsigned char nan[8];
+    } nans[] = { { LODE_F16, 2, { 0, 0x7e } },
+                 { LODE_BF16, 2, { 0xc0, 0x7f } },
+                 { LODE_F32, 4, { 0, 0, 0xc0, 0x7f } },
+                 { LODE_C64, 4, { 0, 0, 0xc0, 0x7f } },
+                 { LODE_F64, 8, { 0, 0, 0, 0, 0, 0, 0xf8, 0x7f } },
+                 { LODE_C128, 8, { 0, 0, 0, 0, 0, 0, 0xf8, 0x7f } } };
+    const lode_i_member *m = r->m;
+    const uint64_t first = chunk * LODE_I_SUM_CHUNK;
+    const uint64_t rows = m->ndim && m->shape[0] > 0 ? (uint64_t)m->shape[0] : 1,
+                   row = m->bytes / rows ? m->bytes / rows : 1;
+    const char *instead = "0";
+    memset(bytes, 0, size);
+    for (size_t k = 0; k < sizeof nans / sizeof *nans; k++)
+        if (nans[k].dtype == m->dtype) {
+            instead = "NaN";
+            for (size_t i = 0; i + nans[k].width <= size; i += nans[k].width)
+                memcpy(bytes + i, nans[k].nan, nans[k].width);
+        }
+    r->lost = true;
+    return lode_i_lost(r->ctx, (double)size / (double)m->bytes, instead,
+                       "%s[%" PRIu64 ":%" PRIu64 "] (bytes %" PRIu64 " to %" PRIu64 " of the file)",
+                       m->name, first / row, (first + size - 1) / row + 1, m->offset + first,
+                       m->offset + first + size - 1);
+}
+
+/* A whole chunk of a member with checksums, or what stands for it. */
+static lode_status read_chunk(reader *r, uint64_t chunk, unsigned char *bytes, size_t size)
+{
+    const lode_i_member *m = r->m;
+    lode_status st = lode_i_infile_read(r->ctx, m->in, m->offset + chunk * LODE_I_SUM_CHUNK, bytes,
+                                        size);
+    if (st >= 0)
+        st = check_chunk(r, chunk, bytes, size);
+    return st == LODE_EFORMAT && r->ctx->recover ? lose_chunk(r, chunk, bytes, size) : st;
 }
 
 /* size bytes at `at` of the member, without checksums. */
@@ -79,15 +125,13 @@ static lode_status fetch(reader *r, uint64_t at, unsigned char *dst, size_t size
         if (r->from <= at && at + n <= r->to) {
             memcpy(dst, r->buffer + (at - r->from), n);
         } else if (n == whole) {
-            LODE_FORWARD(plain(r, at, dst, n));
-            LODE_FORWARD(check_chunk(r, chunk, dst, n));
+            LODE_FORWARD(read_chunk(r, chunk, dst, n));
         } else if (!r->near && atomic_load_explicit(&m->passed[chunk], memory_order_relaxed)) {
             LODE_FORWARD(plain(r, at, dst, n));
         } else {
             LODE_FORWARD(buffer_of(r));
             r->from = r->to = 0;
-            LODE_FORWARD(plain(r, first, r->buffer, whole));
-            LODE_FORWARD(check_chunk(r, chunk, r->buffer, whole));
+            LODE_FORWARD(read_chunk(r, chunk, r->buffer, whole));
             r->from = first, r->to = first + whole;
             memcpy(dst, r->buffer + skip, n);
         }
@@ -240,6 +284,8 @@ lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void 
                  "%s: member %s is damaged: its CRC is %08x, not %08x", lode_i_infile_path(m->in),
                  m->name, (unsigned)r.crc, (unsigned)m->crc);
     settle(m, dst, bytes);
+    if (r.lost)
+        st = lode_i_worse(st, LODE_LOST);
 done:
     lode_i_free(r.buffer);
     return st;

@@ -390,6 +390,7 @@ static lode_status read_all(lode_ctx *ctx, const char *path, const lode_read_opt
     }
     LODE_TRY(lode_file_meta(ctx, f, &b));
     lode_bundle_swap(out, &b);
+    st = lode_i_with_losses(ctx, st);
 done:
     lode_bundle_free(&b);
     lode_file_close(&f);

@@ -299,6 +299,9 @@ lode_status lode_i_safetensors_entry(lode_ctx *ctx, const lode_i_tensor *t, lode
 /** Checks the header's checksum and reads the description in it. */
 lode_status lode_i_lode_describe(lode_ctx *ctx, lode_file *f, const lode_json *header, char *text,
                                  uint64_t size);
+/** A header of .lode that one wrong bit damaged, put right as its checksum says, with its length;
+ *  text: new, NULL where nothing fits. */
+lode_status lode_i_lode_mend(lode_ctx *ctx, lode_file *f, uint64_t *size, char **text);
 const char *lode_i_safetensors_type(lode_dtype dtype); /* NULL: it has none */
 
 /* ---- NetCDF ---- */

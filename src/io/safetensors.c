@@ -60,10 +60,11 @@ static lode_status tensor(lode_ctx *ctx, lode_file *f, const char *name, const l
                                f->path, k, name);
     if (!lode_i_json_as_i64(lode_i_json_at(offsets, 0), &from) ||
         !lode_i_json_as_i64(lode_i_json_at(offsets, 1), &to) || from < 0 || to < from ||
-        (uint64_t)to > size)
+        ((uint64_t)to > size && !ctx->recover))
         return lode_i_fail(ctx, LODE_EFORMAT,
                            "%s: tensor %s lies at %" PRId64 " to %" PRId64 " of %" PRIu64
-                           " bytes of data",
+                           " bytes of data: the file is damaged or cut off; restore it, or give "
+                           "--recover (recover in C and Python) to read the rest",
                            f->path, name, from, to, size);
     m->offset = data + (uint64_t)from;
     m->bytes = (uint64_t)(to - from);
@@ -118,7 +119,8 @@ static lode_status check_cover(lode_ctx *ctx, lode_file *f, uint64_t data)
                      a[i]->offset - data);
         at += a[i]->bytes;
     }
-    LODE_REQUIRE(at == lode_i_infile_size(f->in), LODE_EFORMAT,
+    /* what a file that is cut off lacks is found out when it is read */
+    LODE_REQUIRE(at == lode_i_infile_size(f->in) || ctx->recover, LODE_EFORMAT,
                  "%s: %" PRIu64 " bytes at its end belong to no tensor", f->path,
                  lode_i_infile_size(f->in) - at);
 done:
@@ -141,13 +143,20 @@ lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **hea
     LODE_TRY(lode_i_infile_read(ctx, f->in, 0, first, sizeof first));
     for (int i = 7; i >= 0; i--)
         n = n << 8 | first[i];
+    if (ctx->recover)
+        LODE_TRY(lode_i_lode_mend(ctx, f, &n, text));
     LODE_REQUIRE(n <= total - 8 && n <= HEADER_MAX, LODE_EFORMAT,
                  "%s gives a header of %" PRIu64 " bytes, more than %s", f->path, n,
                  n > HEADER_MAX ? "the 100000000 that are accepted" : "it has");
-    LODE_TRY(lode_i_alloc(ctx, (size_t)n + 1, (void **)text));
-    LODE_TRY(lode_i_infile_read(ctx, f->in, 8, *text, (size_t)n));
-    (*text)[n] = '\0';
-    LODE_TRY(lode_i_json_parse(ctx, *text, (size_t)n, header));
+    if (!*text) {
+        LODE_TRY(lode_i_alloc(ctx, (size_t)n + 1, (void **)text));
+        LODE_TRY(lode_i_infile_read(ctx, f->in, 8, *text, (size_t)n));
+        (*text)[n] = '\0';
+    }
+    st = lode_i_json_parse(ctx, *text, (size_t)n, header);
+    if (st == LODE_EFORMAT)
+        lode_i_prefix(ctx, "%s: its header is damaged: ", f->path);
+    LODE_TRY(st);
     LODE_REQUIRE(**text == '{' && lode_i_json_count(*header) >= 0, LODE_EFORMAT,
                  "%s: its header is no JSON object", f->path);
     const char *name = lode_i_json_next(*header, NULL, &value);

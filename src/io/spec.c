@@ -336,6 +336,7 @@ lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opt
         into->meta.attributes = attributes;
         attributes = NULL;
     }
+    st = lode_i_with_losses(ctx, st);
 done:
     lode_i_free(attributes);
     lode_source_close(&s);

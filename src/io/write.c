@@ -41,6 +41,7 @@ lode_status lode_write(lode_ctx *ctx, const char *path, const lode_bundle *b,
         out.items[i].value = lode_bundle_value(b, i);
     }
     LODE_TRY(write_output(ctx, path, &out, o));
+    st = lode_i_with_losses(ctx, st);
 done:
     lode_i_free(out.items);
     lode_i_end(ctx);
@@ -55,5 +56,5 @@ lode_status lode_write_source(lode_ctx *ctx, const char *path, const char *name,
     lode_i_begin(ctx, "write");
     const lode_status st = write_output(ctx, path, &out, o);
     lode_i_end(ctx);
-    return st;
+    return lode_i_with_losses(ctx, st);
 }

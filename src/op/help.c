@@ -293,7 +293,7 @@ static const char *const verbs_all =
     "help claims";
 static const char
     *const flags_all = "--threads --memory --scratch --seed --dtype --json --progress --quiet "
-                       "--checkpoint --force --version --help --from --to --output";
+                       "--checkpoint --force --recover --version --help --from --to --output";
 
 static lode_status add_flags(lode_ctx *ctx, const lode_op *op, lode_text *t)
 {

@@ -101,6 +101,25 @@ class Module(unittest.TestCase):
         r.save(self.path("r.lode"))
         np.testing.assert_array_equal(lode.load(self.path("r.lode")).invert(part=(3, slice(14, 17))), r.invert()[3:4, 14:17])
 
+    def test_damaged_files_give_what_is_left(self):
+        X = np.cumsum(self.rng.standard_normal((12, 20, 30)), 0).astype("f4")
+        lode.compress(X, error="1e-3:maxrel", block=1200).save(self.path("r.lode"))
+        want = lode.load(self.path("r.lode")).invert()
+        raw = bytearray(open(self.path("r.lode"), "rb").read())
+        raw[len(raw) * 3 // 4] ^= 4
+        open(self.path("r.lode"), "wb").write(raw)
+        with self.assertRaisesRegex(lode.LodeError, "damaged"):
+            lode.load(self.path("r.lode"))
+        lode.settings(seed=0, recover=True)
+        self.addCleanup(lode.settings, recover=False)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            got = lode.load(self.path("r.lode")).invert()
+        self.assertRegex(str(caught[-1].message), r"1 damaged part, 16.7% of the whole, comes back as NaN: \[")
+        lost = np.isnan(got).any(axis=(1, 2))
+        self.assertEqual(lost.sum(), 2)
+        np.testing.assert_array_equal(got[~lost], want[~lost])
+
     def test_repeated_outputs_are_lists(self):
         X = self.rng.standard_normal((8, 9, 10))
         r = lode.tucker(X, rank=[3, 4, 5])

@@ -277,5 +277,8 @@ lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b,
                             const lode_array **coded);
 /** The record as a reference, or read in where it is a source. */
 lode_status compress_load(lode_ctx *ctx, const lode_bundle *model, int64_t b, lode_array *coded);
+/** Block b as it comes back, and its record (or NULL); a damaged one is named by what it covers. */
+lode_status compress_read_block(lode_ctx *ctx, const lode_bundle *model, const grid *g, int64_t b,
+                                const lode_array **coded, lode_array *block);
 
 #endif

@@ -13,19 +13,94 @@ lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b,
     return lode_bundle_array(ctx, model, name, coded);
 }
 
-lode_status compress_load(lode_ctx *ctx, const lode_bundle *model, int64_t b, lode_array *coded)
+/* An array as a reference, or read in where it is a source. */
+static lode_status load(lode_ctx *ctx, const lode_bundle *model, lode_value v, const char *name,
+                        lode_array *coded)
 {
-    char name[32];
     const lode_array *a = NULL;
-    snprintf(name, sizeof name, "coded.%" PRId64, b);
-    lode_value v = lode_bundle_value(model, b); /* in order, but for files made by others */
-    if (!lode_bundle_name(model, b) || strcmp(lode_bundle_name(model, b), name) != 0)
-        v = lode_bundle_get(model, name);
     if (v.kind == LODE_SOURCE && v.as.source->dtype == LODE_U8 && v.as.source->ndim == 1)
         return lode_i_source_load(ctx, v.as.source, coded);
     LODE_FORWARD(lode_bundle_array(ctx, model, name, &a));
     *coded = lode_array_ref(a);
     return LODE_OK;
+}
+
+lode_status compress_load(lode_ctx *ctx, const lode_bundle *model, int64_t b, lode_array *coded)
+{
+    char name[32];
+    snprintf(name, sizeof name, "coded.%" PRId64, b);
+    lode_value v = lode_bundle_value(model, b); /* in order, but for tables before them */
+    if (!lode_bundle_name(model, b) || strcmp(lode_bundle_name(model, b), name) != 0)
+        v = lode_bundle_get(model, name);
+    return load(ctx, model, v, name, coded);
+}
+
+/* Where no record tells the limit, the options do, if damage is to be passed over. */
+static lode_status no_limit(lode_ctx *ctx, const lode_bundle *model, lode_status st, int64_t *limit)
+{
+    lode_compress_opts o = lode_compress_defaults();
+    if (!ctx->recover || st != LODE_EFORMAT || model->count == 0)
+        return st;
+    LODE_FORWARD(lode_i_options_read(ctx, &lode_op_compress, model->meta.options, &o));
+    o = compress_settle(&o, model->meta.ndim, model->meta.shape);
+    *limit = compress_asked(&o);
+    return LODE_OK;
+}
+
+static void print_ranges(const grid *g, int64_t b, char *text, size_t size)
+{
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    size_t at = (size_t)snprintf(text, size, "[");
+    compress_block(g, b, start, count);
+    for (int k = 0; k < g->ndim && at + 48 < size; k++)
+        at += (size_t)snprintf(text + at, size - at, "%s%" PRId64 ":%" PRId64, k ? "," : "",
+                               start[k], start[k] + count[k]);
+    snprintf(text + at, size - at, "]");
+}
+
+lode_status compress_read_block(lode_ctx *ctx, const lode_bundle *model, const grid *g, int64_t b,
+                                const lode_array **coded, lode_array *block)
+{
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    char ranges[200];
+    const lode_array *record = NULL;
+    compress_block(g, b, start, count);
+    LODE_FORWARD(compress_record(ctx, model, b, &record));
+    const lode_status st = compress_decode(ctx, record, g->dtype, g->ndim, count, block);
+    if (coded)
+        *coded = record;
+    if (st != LODE_EFORMAT)
+        return st;
+    print_ranges(g, b, ranges, sizeof ranges);
+    return lode_i_fail(ctx, st,
+                       "compress: block %" PRId64 " of %" PRId64
+                       ", %s, is damaged (%s); restore the "
+                       "file, or give --recover (recover in C and Python) to read the rest",
+                       b, g->blocks, ranges, lode_message(ctx));
+}
+
+/* Values that stand for a damaged block: NaN, the missing value where one was named, or 0. */
+static lode_status lose_block(lode_ctx *ctx, const lode_bundle *model, const grid *g, int64_t b,
+                              lode_array *there)
+{
+    lode_compress_opts o = lode_compress_defaults();
+    const char class = lode_dtype_class(g->dtype);
+    char ranges[200], instead[32] = "NaN";
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    double value = NAN, share = 1;
+    if (class != 'f' && class != 'c') {
+        const lode_status known = lode_i_options_read(ctx, &lode_op_compress, model->meta.options,
+                                                      &o);
+        value = known >= 0 && o.missing.kind == LODE_MISSING_VALUE ? o.missing.value : 0;
+        lode_i_print_f64(value, instead);
+    }
+    compress_block(g, b, start, count);
+    for (int k = 0; k < g->ndim; k++)
+        share *= g->shape[k] ? (double)count[k] / (double)g->shape[k] : 1;
+    LODE_FORWARD(lode_i_fill(ctx, there, value));
+    print_ranges(g, b, ranges, sizeof ranges);
+    return lode_i_lost(ctx, share, instead, "%s (block %" PRId64 " of %" PRId64 ")", ranges, b,
+                       g->blocks);
 }
 
 lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
@@ -43,10 +118,21 @@ lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
             return lode_i_fail(ctx, LODE_EFORMAT,
                                "compress: axis %d of the result has %" PRId64 " values", k,
                                m->shape[k]);
-    LODE_FORWARD(compress_load(ctx, model, 0, &coded));
-    const lode_status read = compress_limit(ctx, &coded, &limit);
-    lode_array_free(&coded);
-    LODE_FORWARD(read);
+    /* Any record tells the limit; that one is damaged is said, or not, where it is read. */
+    lode_status told = LODE_EFORMAT;
+    bool any = false;
+    for (int64_t i = 0; i < model->count && told == LODE_EFORMAT; i++)
+        if (strncmp(lode_bundle_name(model, i), "coded.", 6) == 0) {
+            LODE_FORWARD(load(ctx, model, lode_bundle_value(model, i), lode_bundle_name(model, i),
+                              &coded));
+            told = compress_limit(ctx, &coded, &limit);
+            lode_array_free(&coded);
+            any = true;
+        }
+    if (!any)
+        LODE_FORWARD(compress_load(ctx, model, 0, &coded)); /* says what there is */
+    if (told < 0)
+        LODE_FORWARD(no_limit(ctx, model, told, &limit));
     compress_grid(m->dtype, m->ndim, m->shape, limit, g);
     const bool parts = lode_bundle_get(model, "segments").kind != LODE_NONE;
     if (parts) {
@@ -102,8 +188,8 @@ lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value 
     lode_status st = LODE_OK;
     const lode_meta *m = &model->meta;
     grid g;
-    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM], first[LODE_MAX_NDIM], length[LODE_MAX_NDIM],
-        from[LODE_MAX_NDIM], to[LODE_MAX_NDIM], n[LODE_MAX_NDIM];
+    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM], from[LODE_MAX_NDIM], to[LODE_MAX_NDIM],
+        n[LODE_MAX_NDIM];
     lode_array x = { 0 }, block = { 0 }, here = { 0 }, there = { 0 };
 
     LODE_REQUIRE(codes.kind == LODE_NONE, LODE_EUSAGE,
@@ -112,13 +198,17 @@ lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value 
     LODE_TRY(lode_i_part_resolve(ctx, part, m->ndim, m->shape, start, count));
     LODE_TRY(lode_array_new(ctx, m->dtype, m->ndim, count, &x));
     for (int64_t b = 0; b < g.blocks; b++) {
-        const lode_array *coded = NULL;
         LODE_TRY(lode_i_tick(ctx, b, g.blocks));
         if (!meet(&g, b, start, count, from, to, n))
             continue;
-        compress_block(&g, b, first, length);
-        LODE_TRY(compress_record(ctx, model, b, &coded));
-        LODE_TRY(compress_decode(ctx, coded, m->dtype, m->ndim, length, &block));
+        const lode_status read = compress_read_block(ctx, model, &g, b, NULL, &block);
+        if (read == LODE_EFORMAT && ctx->recover) {
+            LODE_TRY(cut(ctx, &x, to, n, &there));
+            LODE_TRY(lose_block(ctx, model, &g, b, &there));
+            LODE_FREE(&there);
+            continue;
+        }
+        LODE_TRY(read);
         if (lode_array_size(&block) == lode_array_size(&x) && g.blocks == 1) {
             lode_array_swap(&x, &block); /* all of it */
             break;
@@ -159,8 +249,7 @@ static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *
         lode_diff d;
         LODE_TRY(lode_i_tick(ctx, b, g->blocks));
         compress_block(g, b, start, count);
-        LODE_TRY(compress_record(ctx, model, b, &coded));
-        LODE_TRY(compress_decode(ctx, coded, m->dtype, m->ndim, count, &got));
+        LODE_TRY(compress_read_block(ctx, model, g, b, &coded, &got));
         LODE_TRY(lode_i_source_read(ctx, s, start, count, m->dtype, &want));
         LODE_TRY(compress_frame(ctx, m->dtype, lode_i_real_of(lode_i_arith(m->dtype)), m->ndim,
                                 count, false, &f));
@@ -235,26 +324,21 @@ lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value 
     LODE_TRY(compress_open(ctx, model, &g));
     *found = *c;
     const bool kept = lode_bundle_get(model, "sums").kind != LODE_NONE;
+    if (original.kind == LODE_NONE) { /* checksums and structure: every block must decode */
+        for (int64_t b = 0; b < g.blocks; b++) {
+            LODE_TRY(lode_i_tick(ctx, b, g.blocks));
+            const lode_status decoded = compress_read_block(ctx, model, &g, b, NULL, &block);
+            LODE_REQUIRE(decoded != LODE_EFORMAT, LODE_EVERIFY, "%s", lode_message(ctx));
+            LODE_TRY(decoded);
+            lode_array_free(&block);
+        }
+    }
     if (kept) {
         LODE_TRY(compress_totals_read(ctx, model, &t));
         LODE_TRY(check_certificate(ctx, c, &t));
     }
-    if (original.kind == LODE_NONE) { /* checksums and structure: every block must decode */
-        for (int64_t b = 0; b < g.blocks; b++) {
-            int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
-            const lode_array *coded = NULL;
-            compress_block(&g, b, start, count);
-            LODE_TRY(lode_i_tick(ctx, b, g.blocks));
-            LODE_TRY(compress_record(ctx, model, b, &coded));
-            const lode_status decoded = compress_decode(ctx, coded, m->dtype, m->ndim, count,
-                                                        &block);
-            LODE_REQUIRE(decoded != LODE_EFORMAT, LODE_EVERIFY,
-                         "compress: block %" PRId64 " of %" PRId64 " is damaged", b, g.blocks);
-            LODE_TRY(decoded);
-            lode_array_free(&block);
-        }
+    if (original.kind == LODE_NONE)
         goto done;
-    }
     LODE_TRY(lode_i_as_source(ctx, original, &s, &owned));
     LODE_REQUIRE(s.ndim == m->ndim && s.dtype == m->dtype &&
                      memcmp(s.shape, m->shape, (size_t)s.ndim * sizeof *s.shape) == 0,

@@ -156,17 +156,17 @@ static lode_status join(lode_ctx *ctx, const base *b, const lode_bundle *more, c
                      values_of(&whole, whole.shape[b->axis], b->axis) < 0x1p62,
                  LODE_ESHAPE, "compress: axis %d would have more values than can be counted",
                  b->axis);
-    LODE_TRY(put_records(ctx, b->model, b->g.blocks, 0, &made));
-    LODE_TRY(put_records(ctx, more, g->blocks, b->g.blocks, &made));
     LODE_TRY(lode_i_matrix_new(ctx, LODE_I64, rows + rows_of(g), 3, &table));
     put_rows(&b->g, b->axis, 0, 0, 0, &table);
     put_rows(g, b->axis, rows, b->g.shape[b->axis], b->g.blocks, &table);
     memcpy(shape, whole.shape, sizeof shape);
     compress_grid(b->g.dtype, b->g.ndim, shape, b->g.limit, &whole);
     LODE_TRY(compress_segments(ctx, &table, &whole));
+    LODE_TRY(lode_bundle_add_array(ctx, &made, "segments", &table)); /* first: cut files need it */
+    LODE_TRY(put_records(ctx, b->model, b->g.blocks, 0, &made));
+    LODE_TRY(put_records(ctx, more, g->blocks, b->g.blocks, &made));
     const double values = b->values + values_of(g, g->shape[b->axis], b->axis);
     LODE_TRY(compress_finish(ctx, &b->o, t, values, &whole, &made));
-    LODE_TRY(lode_bundle_add_array(ctx, &made, "segments", &table));
     made.meta.seed = b->model->meta.seed;
     made.meta.input_bytes = (uint64_t)(values / (lode_i_is_complex(whole.dtype) ? 2 : 1)) *
                             lode_dtype_size(whole.dtype);
