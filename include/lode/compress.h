@@ -52,14 +52,14 @@ extern LODE_API const lode_op lode_op_compress;
  *  model  out  coded.0, coded.1, ..: one vector of bytes a block; give it to lode_invert,
  *              lode_verify, lode_plot. sums and, where parts were added, segments: docs/format.md
  *  cert   out or NULL: error over the observed entries, measured on the decoded values
- *  Missing entries keep their places exactly. Integers come back as integers.
+ *  Missing entries keep their places exactly, infinities (missing inf) their signs. Integers come back as integers.
  *  lode_update codes a further part along o->axis and leaves the records that are there as they are;
  *  the certificate is of the whole. A relative error holds for the part by itself, so for the whole
  *  (:maxrel and :psnr: with the range of the whole); of an absolute Frobenius error the part gets
  *  its share of what is left; a budget buys as many bytes or numbers a value as before. lode_merge
  *  joins files made with the same options. Cost: of coding the part.
  *  Returns LODE_OK; LODE_MISSED the error does not fit into the budget asked with it; LODE_EDOMAIN
- *  an infinity (or NaN with missing none), named by index; LODE_EPARAM a budget too small for
+ *  an infinity without missing inf (or NaN with missing none), named by index; LODE_EPARAM a budget too small for
  *  anything; LODE_EUSAGE options that contradict; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Passes
  *  over X: 2. Memory: about 6 blocks.
  *  Source: Ballester-Ripoll, Lindstrom, Pajarola 2020 (TTHRESH), doi:10.1109/TVCG.2019.2904063, for

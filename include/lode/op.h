@@ -61,11 +61,12 @@ typedef struct lode_list {
     int32_t count;
     double value[LODE_MAX_NDIM];
 } lode_list;
-/** What counts as missing: none, nan, or a value. */
+/** What counts as missing: none, nan, a value, or inf: NaN and infinities, each kept as what it is. */
 typedef enum lode_missing_kind {
     LODE_MISSING_NONE,
     LODE_MISSING_NAN,
-    LODE_MISSING_VALUE
+    LODE_MISSING_VALUE,
+    LODE_MISSING_INF
 } lode_missing_kind;
 typedef struct lode_missing {
     lode_missing_kind kind;

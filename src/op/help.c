@@ -28,7 +28,7 @@ static const char *placeholder(const lode_param *p)
     case LODE_P_BUDGET: return "SIZE";
     case LODE_P_AXES: return "AXES";
     case LODE_P_LIST: return "X1,X2,..";
-    case LODE_P_MISSING: return "nan|none|VALUE";
+    case LODE_P_MISSING: return "nan|inf|none|VALUE";
     case LODE_P_ARRAY: return "FILE";
     case LODE_P_AUTO_I64: return "N|auto";
     case LODE_P_AUTO_F64: return "X|auto";

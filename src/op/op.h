@@ -90,6 +90,8 @@ const lode_param *lode_i_param_find(const lode_op *op, const char *name);
 #define LODE_HELP_OVERSAMPLING "extra random directions; auto chooses from the rank"
 #define LODE_HELP_POWER_ITER "passes of subspace iteration, for slowly decaying spectra"
 #define LODE_HELP_MISSING "what counts as missing: nan, none or a value"
+#define LODE_HELP_MISSING_INF                                                                      \
+    "what counts as missing: nan, inf (NaN and infinities), none or a value"
 #define LODE_HELP_MASK "observed entries: nonzero means observed"
 #define LODE_HELP_WEIGHTS "weight of each entry, >= 0"
 #define LODE_HELP_HOLDOUT "share of observed entries kept back to validate"

@@ -166,10 +166,13 @@ static const char *parse_missing(const char *text, lode_missing *m)
     *m = (lode_missing){ 0 };
     if (strcmp(text, "none") == 0)
         return NULL;
-    m->kind = strcmp(text, "nan") == 0 ? LODE_MISSING_NAN : LODE_MISSING_VALUE;
-    return m->kind == LODE_MISSING_NAN || lode_i_parse_f64(text, &m->value)
+    m->kind = strcmp(text, "nan") == 0   ? LODE_MISSING_NAN
+              : strcmp(text, "inf") == 0 ? LODE_MISSING_INF
+                                         : LODE_MISSING_VALUE;
+    return m->kind != LODE_MISSING_VALUE ||
+                   (lode_i_parse_f64(text, &m->value) && isfinite(m->value))
                ? NULL
-               : "nan, none or a number";
+               : "nan, inf, none or a number";
 }
 
 static const char *parse_enum(const char *choices, const char *text, int *value)
@@ -283,14 +286,24 @@ static lode_status check_number(lode_ctx *ctx, const lode_op *op, const lode_par
                        p->name, value, lo, hi);
 }
 
+/* Whether the operation can do without any error. */
+static bool may_be_lossless(const lode_op *op)
+{
+    const lode_param *method = lode_i_param_find(op, "method");
+    return method && method->kind == LODE_P_ENUM && strstr(method->choices, "lossless");
+}
+
 static lode_status check_positive(lode_ctx *ctx, const lode_op *op, const lode_param *p, double v)
 {
     char value[32];
     if (v > 0 && isfinite(v))
         return check_number(ctx, op, p, v);
     lode_i_print_f64(v, value);
-    return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is %s; it must be positive and finite",
-                       op->name, p->name, value);
+    return lode_i_fail(ctx, LODE_EPARAM, "%s: option %s is %s; it must be positive and finite%s",
+                       op->name, p->name, value,
+                       p->kind == LODE_P_ERROR && may_be_lossless(op)
+                           ? "; --method lossless keeps every bit"
+                           : "");
 }
 
 lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_param *p,
@@ -435,7 +448,10 @@ lode_status lode_i_param_print(lode_ctx *ctx, const lode_param *p, const void *o
         const lode_missing *m = at;
         if (m->kind == LODE_MISSING_VALUE)
             return print_f64(ctx, m->value, t);
-        return lode_i_text_add(ctx, t, "%s", m->kind == LODE_MISSING_NAN ? "nan" : "none");
+        return lode_i_text_add(ctx, t, "%s",
+                               m->kind == LODE_MISSING_NAN   ? "nan"
+                               : m->kind == LODE_MISSING_INF ? "inf"
+                                                             : "none");
     }
     case LODE_P_ARRAY:
         return lode_i_text_add(ctx, t, "%s", *(const lode_array *const *)at ? "array" : "");

@@ -24,7 +24,7 @@ static const lode_param params[] = {
           "the shortest of all; bases learned in every mode or the last, cosines; prediction from "
           "neighbours; or every bit kept" },
     { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan",
-      .help = LODE_HELP_MISSING "; their places are kept" },
+      .help = LODE_HELP_MISSING_INF "; their places are kept" },
     { LODE_PARAM(lode_compress_opts, access), .def = LODE_COMPRESS_WHOLE, .choices = "whole|chunk",
       .help =
           "chunk: small blocks, so that a query decodes little, for more bytes; how many more is "
@@ -137,6 +137,25 @@ static lode_status refuse(lode_ctx *ctx, const job *j, int64_t b, const frame *f
     return lode_i_fail(ctx, LODE_EDOMAIN, "compress: X%s is %s", index, what);
 }
 
+static double value_at(const lode_array *x, int64_t flat)
+{
+    int64_t index[LODE_MAX_NDIM];
+    for (int k = x->ndim - 1; k >= 0; flat /= x->shape[k--])
+        index[k] = flat % x->shape[k];
+    return lode_array_get(x, index);
+}
+
+/* Infinities become NaN, their sets are kept. */
+static lode_status hide_infinities(lode_ctx *ctx, block_task *t)
+{
+    int64_t count = 0;
+    LODE_FORWARD(lode_i_missing_find(ctx, &t->x, false, INFINITY, &t->above, &count));
+    LODE_FORWARD(lode_i_missing_find(ctx, &t->x, false, -INFINITY, &t->below, &count));
+    LODE_FORWARD(lode_i_missing_put(ctx, &t->x, &t->above, NAN));
+    LODE_FORWARD(lode_i_missing_put(ctx, &t->x, &t->below, NAN));
+    return lode_i_stats(ctx, &t->x, &t->stats);
+}
+
 /* A block in working form, missing entries as NaN and their set. */
 static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode_array *block,
                               block_task *t)
@@ -154,13 +173,22 @@ static lode_status open_block(lode_ctx *ctx, const job *j, int64_t b, const lode
             LODE_TRY(lode_i_missing_put(ctx, &t->x, &t->missing, NAN));
     }
     LODE_TRY(lode_i_stats(ctx, &t->x, &s));
+    if (s.infinite > 0 && m->kind == LODE_MISSING_INF) {
+        LODE_TRY(hide_infinities(ctx, t));
+        s = t->stats;
+    }
     if (s.first_infinite >= 0)
         LODE_TRY(refuse(ctx, j, b, &t->f, s.first_infinite,
-                        "infinite; lode compress --method lossless keeps every bit"));
-    if (s.missing > missing && m->kind != LODE_MISSING_NAN)
+                        value_at(&t->x, s.first_infinite) > 0
+                            ? "inf; --missing inf keeps infinities where they are, --method "
+                              "lossless every bit"
+                            : "-inf; --missing inf keeps infinities where they are, --method "
+                              "lossless every bit"));
+    const bool nan = m->kind == LODE_MISSING_NAN || m->kind == LODE_MISSING_INF;
+    if (s.missing > missing && !nan)
         LODE_TRY(refuse(ctx, j, b, &t->f, s.first_nan,
                         "NaN, and missing values are not declared as NaN (--missing nan)"));
-    if (m->kind == LODE_MISSING_NAN && s.missing > 0)
+    if (nan && s.missing > 0)
         LODE_TRY(lode_i_missing_find(ctx, &t->x, true, 0, &t->missing, &missing));
     if (missing == 0)
         lode_array_free(&t->missing);
@@ -428,8 +456,12 @@ static void certify(const job *j, const lode_diff *d, lode_certificate *c)
         snprintf(c->note, sizeof c->note, "PSNR %.2f dB",
                  20 * log10(peak / sqrt(d->sumsq / (double)lode_i_max(j->count, 1))));
     else
-        snprintf(c->note, sizeof c->note, "%s",
-                 d->sumsq > 0 ? "decoded and compared" : "every observed value came back exactly");
+        snprintf(c->note, sizeof c->note, "%s%s",
+                 d->sumsq > 0 ? "decoded and compared" : "every observed value came back exactly",
+                 d->sumsq > 0 || j->o->method == LODE_COMPRESS_LOSSLESS || !(j->norm2 > 0) ||
+                         e->kind == LODE_ERROR_NONE
+                     ? ""
+                     : ", which --method lossless promises");
 }
 
 /* Adds to the note which ranks were kept of the learned bases, where a budget of numbers or ranks

@@ -118,6 +118,8 @@ typedef struct goal {
 } goal;
 
 enum { RECORD_VERSION = 1, RECORD_EXACT = 0, RECORD_TRANSFORM = 1, RECORD_PREDICT = 2 };
+/* What is missing in a record: also infinities, with their signs. */
+enum { RECORD_INFINITE = 3 };
 
 /* Efforts up to the first take cosines alone; from there on modes are turned one by one; up to the
  * third the fast coder; from the last on, every try that may pay. */
@@ -128,9 +130,10 @@ typedef struct block_task {
     const lode_compress_opts *o;
     goal goal;
     frame f;
-    lode_array x;       /* plain, NaN where missing */
-    lode_array missing; /* set; empty: none */
-    lode_stats stats;   /* of the observed entries */
+    lode_array x;            /* plain, NaN where missing */
+    lode_array missing;      /* set; empty: none */
+    lode_array above, below; /* those of them that are infinities; empty: none are */
+    lode_stats stats;        /* of the observed entries */
 } block_task;
 void block_free(block_task *t);
 /** Codes a block as one record; diff compares t->x with what comes back from the record. */

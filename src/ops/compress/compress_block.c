@@ -10,7 +10,7 @@ enum { TRIES = 6 };
 
 void block_free(block_task *t)
 {
-    LODE_FREE(&t->x, &t->missing);
+    LODE_FREE(&t->x, &t->missing, &t->above, &t->below);
     *t = (block_task){ 0 };
 }
 
@@ -49,14 +49,20 @@ lode_status compress_head(lode_ctx *ctx, const block_task *t, int64_t kind, lode
         goto done;
     LODE_TRY(lode_i_record_i64(ctx, r, t->f.work == LODE_F64));
     LODE_TRY(lode_i_record_i64(ctx, r, t->f.folds));
-    LODE_TRY(lode_i_record_i64(
-        ctx, r, t->missing.data ? 1 + (t->o->missing.kind == LODE_MISSING_VALUE) : 0));
+    LODE_TRY(lode_i_record_i64(ctx, r,
+                               t->above.data     ? RECORD_INFINITE
+                               : t->missing.data ? 1 + (t->o->missing.kind == LODE_MISSING_VALUE)
+                                                 : 0));
     if (!t->missing.data)
         goto done;
     if (t->o->missing.kind == LODE_MISSING_VALUE)
         LODE_TRY(lode_i_record_f64(ctx, r, t->o->missing.value));
     LODE_TRY(lode_i_encode_mask(ctx, &t->missing, &mask));
     LODE_TRY(lode_i_record_bytes(ctx, r, &mask));
+    for (int i = 0; i < 2 && t->above.data; i++) {
+        LODE_TRY(lode_i_encode_mask(ctx, i ? &t->below : &t->above, &mask));
+        LODE_TRY(lode_i_record_bytes(ctx, r, &mask));
+    }
 done:
     LODE_FREE(&mask);
     return st;
@@ -498,8 +504,13 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
                           t->f.size < 2 || (!(g->sumsq > 0) && !(g->bound > 0) && !g->bytes);
     const lode_compress_method method = t->o->method;
     const bool ranks = g->params > 0 || g->rank.count > 0;
-    if (!hopeless && method != LODE_COMPRESS_PREDICT)
-        LODE_TRY(transform(ctx, t, block, &lossy, diff, &met));
+    if (!hopeless && method != LODE_COMPRESS_PREDICT) {
+        const lode_status coding = transform(ctx, t, block, &lossy, diff, &met);
+        if (coding == LODE_EDOMAIN) /* so fine a step is out of range: exact values do it */
+            met = false;
+        else
+            LODE_TRY(coding);
+    }
     const bool tries = method == LODE_COMPRESS_AUTO && t->o->effort > EFFORT_COSINES;
     if (!hopeless && !ranks && (method == LODE_COMPRESS_PREDICT || tries)) {
         const predict_rival rival = { met ? (double)lossy.shape[0] : raw, diff->sumsq };

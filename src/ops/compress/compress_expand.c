@@ -8,8 +8,13 @@
 typedef struct head {
     int64_t limit, kind, wide, folds, missing;
     double value;
-    lode_array mask;
+    lode_array mask, above, below;
 } head;
+
+static void head_free(head *h)
+{
+    LODE_FREE(&h->mask, &h->above, &h->below);
+}
 
 static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
 {
@@ -25,10 +30,15 @@ static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
         return LODE_OK;
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->wide));
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->folds));
-    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 2, &h->missing));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, RECORD_INFINITE, &h->missing));
     if (h->missing == 2)
         LODE_FORWARD(lode_i_record_read_f64(ctx, r, &h->value));
-    return h->missing ? lode_i_record_read_bytes(ctx, r, &h->mask) : LODE_OK;
+    if (h->missing)
+        LODE_FORWARD(lode_i_record_read_bytes(ctx, r, &h->mask));
+    if (h->missing != RECORD_INFINITE)
+        return LODE_OK;
+    LODE_FORWARD(lode_i_record_read_bytes(ctx, r, &h->above));
+    return lode_i_record_read_bytes(ctx, r, &h->below);
 }
 
 static lode_status read_quantizer(lode_ctx *ctx, lode_record *r, lode_quantizer *z)
@@ -189,14 +199,18 @@ lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype s
     } else {
         LODE_TRY(expand(ctx, &r, &f, &x));
     }
-    if (h.missing) {
+    if (h.missing)
         LODE_TRY(lode_i_missing_put(ctx, &x, &set, h.missing == 2 ? h.value : (double)NAN));
+    for (int i = 0; i < 2 && h.missing == RECORD_INFINITE; i++) {
+        LODE_TRY(lode_i_decode_mask(ctx, i ? &h.below : &h.above, &set));
+        LODE_TRY(lode_i_missing_put(ctx, &x, &set, i ? -INFINITY : (double)INFINITY));
     }
     LODE_TRY(compress_store(ctx, &f, &x, &y));
     lode_array_swap(block, &y);
 done:
     lode_i_record_free(&r);
-    LODE_FREE(&h.mask, &x, &y, &stream, &set);
+    head_free(&h);
+    LODE_FREE(&x, &y, &stream, &set);
     return st;
 }
 
@@ -210,7 +224,7 @@ lode_status compress_limit(lode_ctx *ctx, const lode_array *coded, int64_t *limi
     *limit = h.limit;
 done:
     lode_i_record_free(&r);
-    LODE_FREE(&h.mask);
+    head_free(&h);
     return st;
 }
 
@@ -230,7 +244,8 @@ lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x,
     LODE_TRY(lode_i_missing_put(ctx, y, &set, NAN));
 done:
     lode_i_record_free(&r);
-    LODE_FREE(&h.mask, &set);
+    head_free(&h);
+    LODE_FREE(&set);
     return st;
 }
 
@@ -252,6 +267,8 @@ lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype sto
     if (info->exact)
         goto done;
     info->mask_bytes = h.missing ? h.mask.shape[0] : 0;
+    if (h.missing == RECORD_INFINITE)
+        info->mask_bytes += h.above.shape[0] + h.below.shape[0];
     LODE_TRY(compress_frame(ctx, stored, h.wide ? LODE_F64 : LODE_F32, ndim, shape, h.folds, &f));
     if (h.kind == RECORD_PREDICT) {
         lode_predictor p;
@@ -281,6 +298,7 @@ lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype sto
     }
 done:
     lode_i_record_free(&r);
-    LODE_FREE(&h.mask, &stream);
+    head_free(&h);
+    LODE_FREE(&stream);
     return st;
 }
