@@ -22,7 +22,8 @@ static const char *const commands_help =
     "Everywhere: --threads N --memory 4G --scratch DIR --seed N --json --quiet --force\n"
     "  --progress auto|always|never --from FORMAT --to FORMAT --dtype TYPE --shape N,M (raw "
     "files)\n"
-    "Exit status: 0 done, 1 failed, 2 wrong request or data, 3 written but target missed, 5 over "
+    "Exit status: 0 done, 1 failed, 2 wrong request or data, 3 written but target missed or parts "
+    "lost, 5 over "
     "the\n"
     "  memory budget, 130 interrupted\n";
 

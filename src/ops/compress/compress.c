@@ -306,10 +306,13 @@ static lode_status set_goal(lode_ctx *ctx, job *j)
         const int64_t beside = j->before ? j->g.blocks * ADDED : HEADER + j->g.blocks * MEMBER;
         const double records = bytes - (double)beside;
         if (records < 64)
-            return lode_i_fail(ctx, LODE_EPARAM,
-                               "compress: a budget of %.0f bytes%s holds no file; its header alone "
-                               "takes %" PRId64,
-                               bytes, j->before ? ", the new part's share," : "", beside + 64);
+            return lode_i_fail(
+                ctx, LODE_EPARAM,
+                j->before ? "compress: %.0f bytes, the budget's share of the new part, hold "
+                            "no record; add more at once: it takes %" PRId64 " at least"
+                          : "compress: a budget of %.0f bytes holds no file; its header "
+                            "alone takes %" PRId64,
+                bytes, beside + 64);
         g->bytes = records < 0x1p62 ? (int64_t)records : INT64_C(1) << 62;
     }
     j->both = e.kind != LODE_ERROR_NONE && (g->bytes > 0 || g->params > 0 || o->rank.count);
