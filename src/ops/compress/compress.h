@@ -7,6 +7,10 @@
 #include "lode/compress.h"
 #include "op/op.h"
 
+#define DEFAULT_ERROR 1e-3
+/* What a .lode file adds to its records: its header. A budget in bytes is of the file. */
+enum { HEADER = 1400, MEMBER = 296, ADDED = 320 };
+
 /* ---- blocks: rectangles of the array that are coded alone ---- */
 
 /* An array that parts were added to is a row of segments along one axis, each with a grid of its
@@ -250,6 +254,10 @@ typedef struct job {
 /** Codes j->source as coded.0, ..; d: over all of it. */
 lode_status compress_code(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *d);
 totals compress_totals(const job *j, const lode_diff *d);
+/** The error asked as a squared sum or a pointwise bound. */
+goal compress_goal(const lode_compress_opts *o, double norm2, double range, double count);
+/** Adds to the note what small blocks cost, measured on a region. */
+lode_status compress_tell_access(lode_ctx *ctx, const job *j, lode_bundle *model);
 /** Certificate, note, shape and sums of a model whose records are in: t of all of it, in `values`
  *  (pairs counted twice). LODE_MISSED where the error asked for is not held. */
 lode_status compress_finish(lode_ctx *ctx, const lode_compress_opts *o, const totals *t,

@@ -123,8 +123,8 @@ lode_status compress_open(lode_ctx *ctx, const lode_bundle *model, grid *g)
     bool any = false;
     for (int64_t i = 0; i < model->count && told == LODE_EFORMAT; i++)
         if (strncmp(lode_bundle_name(model, i), "coded.", 6) == 0) {
-            LODE_FORWARD(load(ctx, model, lode_bundle_value(model, i), lode_bundle_name(model, i),
-                              &coded));
+            LODE_FORWARD(
+                load(ctx, model, lode_bundle_value(model, i), lode_bundle_name(model, i), &coded));
             told = compress_limit(ctx, &coded, &limit);
             lode_array_free(&coded);
             any = true;
