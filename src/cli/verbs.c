@@ -171,7 +171,7 @@ int cli_verify(cli *c)
         cli_progress_stop(c);
         lode_certificate_print(&found, text, sizeof text);
         if (!c->quiet)
-            fprintf(stderr, "verify: holds; %s%s%s\n", text, found.note[0] ? "; " : "", found.note);
+            fprintf(stderr, "verify: holds; %s\n", text);
         if (c->json && lode_certificate_json(&c->ctx, &found, &json) >= 0)
             puts(json);
         lode_text_free(json);

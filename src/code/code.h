@@ -128,9 +128,9 @@ void lode_i_predicted_free(lode_predicted *r);
  *  in the order of coding; escapes: new, values that no symbol gives. */
 lode_status lode_i_predict(lode_ctx *ctx, const lode_array *x, const lode_array *set,
                            const lode_predictor *p, double bound, double zone, lode_predicted *r);
-/** Bytes of the streams it takes, about. */
+/** Bytes of the streams it takes, about; quick: by the fast coder. */
 lode_status lode_i_predict_estimate(lode_ctx *ctx, const lode_array *x, const lode_predictor *p,
-                                    const lode_predicted *r, double *bytes);
+                                    const lode_predicted *r, bool quick, double *bytes);
 lode_status lode_i_predict_write(lode_ctx *ctx, const lode_array *x, const lode_predictor *p,
                                  const lode_predicted *r, lode_record *record);
 /** Fills y, contiguous, of the type and shape that was coded, with the same set (or NULL). */

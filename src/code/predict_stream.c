@@ -49,7 +49,7 @@ static lode_array symbols_of(const lode_array *symbols, const part *s)
 }
 
 lode_status lode_i_predict_estimate(lode_ctx *ctx, const lode_array *x, const lode_predictor *p,
-                                    const lode_predicted *r, double *bytes)
+                                    const lode_predicted *r, bool quick, double *bytes)
 {
     lode_status st = LODE_OK;
     field f;
@@ -61,7 +61,8 @@ lode_status lode_i_predict_estimate(lode_ctx *ctx, const lode_array *x, const lo
     while (next_part(&f, p, &c, &ended, &s)) {
         double more = 0;
         const lode_array symbols = symbols_of(&r->symbols, &s);
-        LODE_TRY(lode_i_encode_estimate(ctx, &symbols, &more));
+        LODE_TRY(quick ? lode_i_encode_fast_estimate(ctx, &symbols, &more)
+                       : lode_i_encode_estimate(ctx, &symbols, &more));
         *bytes += more;
     }
 done:

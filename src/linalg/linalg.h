@@ -48,6 +48,10 @@ lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_t
  *  contiguous. Fresh memory costs about as much as a pass over it. */
 lode_status lode_i_ttm_over(lode_ctx *ctx, lode_array *X, int mode, lode_trans t,
                             const lode_array *M);
+/** X x_mode B^T (forward) or X x_mode B in place of X, as above, where column j of the square B is
+ *  symmetric about the middle for even j and antisymmetric for odd j, as cosines are: half the work. */
+lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward,
+                                const lode_array *B);
 /** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in
  * f64 (wide true); then G is f64 / c128. */
 lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide,

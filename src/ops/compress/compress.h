@@ -170,6 +170,9 @@ typedef struct choice {
     double *energy[LODE_MAX_NDIM]; /* norms of the core's slices */
     double *store;                 /* holds them */
     double step, bytes;            /* expected */
+    /* without learned bases: the quantizer at that step, its error, and bits as it tells them */
+    lode_quantizer z;
+    double own, bits;
     /* squared error that the bases bring in, about; that of their ranks alone */
     double outside, floor;
 } choice;

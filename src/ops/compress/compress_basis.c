@@ -67,7 +67,15 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
             break;
         done[next] = true;
         const lode_trans t = forward ? LODE_T : LODE_N;
-        if (own) {
+        if (b[next].kind == BASIS_DCT && b[next].matrix.shape[0] == b[next].matrix.shape[1]) {
+            if (!own) { /* a copy and half a product */
+                LODE_TRY(lode_array_cast(ctx, &y, y.dtype, &z));
+                lode_array_swap(&y, &z);
+                lode_array_free(&z);
+                own = true;
+            }
+            LODE_TRY(lode_i_cosines_over(ctx, &y, next, forward, &b[next].matrix));
+        } else if (own) {
             LODE_TRY(lode_i_ttm_over(ctx, &y, next, t, &b[next].matrix));
         } else {
             LODE_TRY(lode_i_ttm(ctx, &y, next, t, &b[next].matrix, &z));

@@ -262,8 +262,11 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
         if (!m.core.data)
             LODE_TRY(basis_multiply(ctx, m.b, true, w, &m.core));
         const double own = fmax(sumsq - margin * room - a.outside, 0.02 * room);
-        LODE_TRY(
-            compress_step(ctx, &m.core, own, a.z.step > 0 ? a.z.step : step, &a.z, &a.own, NULL));
+        if (over && i == 0 && c->own <= own && c->own >= 0.98 * own) /* as it was chosen */
+            a.z = c->z, a.own = c->own;
+        else
+            LODE_TRY(compress_step(ctx, &m.core, own, a.z.step > 0 ? a.z.step : step, &a.z, &a.own,
+                                   NULL));
         LODE_TRY(code_once(ctx, t, &m, &a, over && w->data != m.core.data, &now));
         LODE_TRY(compress_measure(ctx, t, &now, block, &d));
         const bool good = d.sumsq <= sumsq && d.mismatched == 0;

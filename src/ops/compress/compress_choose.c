@@ -180,7 +180,8 @@ done:
 static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quantizer *z)
 {
     double own = 0;
-    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, 0, z, &own, NULL));
+    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, 0, z, &own, &c->bits));
+    c->z = *z, c->own = own;
     for (int i = 0;; i++) {
         double noise = 0;
         for (int k = 0; k < c->core.ndim; k++)
@@ -292,12 +293,10 @@ static lode_status promising(lode_ctx *ctx, const menu *m, const choice *cosines
 {
     const lode_array *w = m->w;
     const double size = (double)lode_array_size(w);
-    lode_quantizer z = { .step = cosines->step, .zone = ZONE };
-    double coded = 0;
+    const double coded = cosines->bits;
     *any = size < LARGE || m->t->o->effort >= EFFORT_ALL;
     if (*any)
         return LODE_OK;
-    LODE_FORWARD(lode_i_quantizer_fit(ctx, &cosines->core, &z, NULL, &coded));
     for (int k = 0; k < w->ndim && !*any; k++) {
         const double n = (double)w->shape[k];
         int along = -1;

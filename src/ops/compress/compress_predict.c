@@ -11,6 +11,8 @@ enum { BOXES = 4, BOX = 1 << 16, TRIES = 10, AXES = 10 };
 #define ZONE 0.55
 /* Other rules than the first two rarely save more than this. */
 #define HOPE 1.6
+/* What one box says may be so far off. */
+#define LOOK 1.7
 /* Codes so short cannot be beaten by much. */
 #define SHORT 600
 
@@ -98,7 +100,7 @@ static lode_status try_sample(lode_ctx *ctx, const sample *s, lode_predictor *p,
             *sumsq += d.sumsq;
         }
         if (bytes) {
-            LODE_TRY(lode_i_predict_estimate(ctx, &s->x[b], p, &r, &more));
+            LODE_TRY(lode_i_predict_estimate(ctx, &s->x[b], p, &r, s->boxes == 1, &more));
             *bytes += more;
         }
     }
@@ -142,10 +144,19 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
         axes += t->x.shape[k] != 1;
     if (lode_i_is_complex(t->f.stored))
         pairs = UINT32_C(1) << (axes - 1);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2; i++)
         p[i] = now, p[i].lorenzo = i, p[i].apart = pairs;
-        LODE_TRY(price(ctx, s, &p[i], bound, &bytes[i]));
+    if (!s->whole && isfinite(most)) { /* a first look at one of the boxes */
+        sample one = *s;
+        one.boxes = 1;
+        one.scale *= s->boxes, one.sumsq /= s->boxes;
+        for (int i = 0; i < 2; i++)
+            LODE_TRY(price(ctx, &one, &p[i], bound, &bytes[i]));
+        if (fmin(bytes[0], bytes[1]) > LOOK * most)
+            goto done;
     }
+    for (int i = 0; i < 2; i++)
+        LODE_TRY(price(ctx, s, &p[i], bound, &bytes[i]));
     if (fmin(bytes[0], bytes[1]) > HOPE * most)
         goto done;
     for (int k = 0; k < axes && axes > 1 && axes <= 5; k++)

@@ -476,12 +476,15 @@ lode_status compress_query(lode_ctx *ctx, const lode_bundle *model, const lode_q
     LODE_TRY(compress_open(ctx, model, &g));
     if (q->kind == LODE_QUERY_VALUES)
         LODE_TRY(lode_array_new(ctx, m->dtype, m->ndim, q->count, &j.out));
+    for (int64_t i = 0; i < model->count; i++) {
+        const lode_value v = lode_bundle_value(model, i);
+        if (strncmp(lode_bundle_name(model, i), "coded.", 6) == 0)
+            a->all_bytes += (uint64_t)(v.kind == LODE_SOURCE  ? v.as.source->shape[0]
+                                       : v.kind == LODE_ARRAY ? v.as.array->shape[0]
+                                                              : 0);
+    }
     for (int64_t b = 0; b < g.blocks; b++) {
         int64_t first[LODE_MAX_NDIM], length[LODE_MAX_NDIM];
-        const lode_value v = lode_bundle_value(model, b);
-        a->all_bytes += (uint64_t)(v.kind == LODE_SOURCE  ? v.as.source->shape[0]
-                                   : v.kind == LODE_ARRAY ? v.as.array->shape[0]
-                                                          : 0);
         LODE_TRY(lode_i_tick(ctx, b, g.blocks));
         compress_block(&g, b, first, length);
         if (!meet(q, first, length, &s))
