@@ -52,20 +52,9 @@ enum {
 
 /* ---- 1. failing, memory, bytes, checksums ---- */
 
-static const char *in_path, *out_path;
-static FILE *out_file;
+static const char *in_path;
 static int64_t block_now = -1;            /* for messages */
 static const char *part_now = "the file"; /* for messages: what is being read */
-
-static void stop(int status)
-{
-    if (out_file) {
-        fclose(out_file);
-        out_file = NULL;
-        remove(out_path); /* half an array would be taken for a whole one */
-    }
-    exit(status);
-}
 
 /* Says what is wrong and ends the program. */
 static void fail(const char *format, ...)
@@ -78,7 +67,7 @@ static void fail(const char *format, ...)
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     fputc('\n', stderr);
-    stop(2);
+    exit(2);
 }
 
 /* a b, where both are sizes. */
@@ -96,7 +85,7 @@ static void *allocate(int64_t count, size_t size)
     void *memory = (uint64_t)bytes < SIZE_MAX ? calloc((size_t)bytes + 1, 1) : NULL;
     if (!memory) {
         fprintf(stderr, "unlode: %s: no memory for %" PRId64 " bytes\n", in_path, bytes);
-        stop(1);
+        exit(1);
     }
     return memory;
 }
@@ -474,22 +463,26 @@ static void open_file(const uint8_t *bytes, int64_t size, file *f)
     product(f->axes, f->shape); /* or fails */
 }
 
-/* The bytes of the next member, which is block `block`, after a look at their checksums. */
-static reader next_member(file *f, int64_t block)
+/* The next member, if it has this name; its bytes, after a look at their checksums. */
+static int next_member(file *f, const char *wanted, reader *r)
 {
-    char wanted[32], *key = NULL;
-    json value, member;
-    snprintf(wanted, sizeof wanted, "coded.%" PRId64, block);
+    json tensors = f->tensors, members = f->members, value, member;
+    char *key = NULL;
+    if (!next_entry(&members, NULL, &member))
+        return 0;
+    char *name = string_of(entry(member, "name"));
+    const int found = strcmp(name, wanted) == 0;
+    free(name);
+    if (!found)
+        return 0;
     do { /* members and tensors are in the same order; between them is padding */
         free(key);
-        if (!next_entry(&f->tensors, &key, &value))
-            fail("it has no member %s: it is damaged", wanted);
+        if (!next_entry(&tensors, &key, &value))
+            fail("it has no bytes of member %s: it is damaged", wanted);
     } while (strncmp(key, "__", 2) == 0);
-    if (!next_entry(&f->members, NULL, &member))
-        fail("its description has no member %s: it is damaged", wanted);
-    char *name = string_of(entry(member, "name")), *sums = string_of(entry(member, "sums"));
-    if (strcmp(name, wanted) != 0 || strcmp(key, wanted) != 0)
-        fail("it has a member %.40s where %s must be: it is damaged", key, wanted);
+    if (strcmp(key, wanted) != 0)
+        fail("it has bytes of %.40s where those of %s must be: it is damaged", key, wanted);
+    free(key);
 
     json offsets = entry(value, "data_offsets"), first = offsets, last = offsets;
     if (!next_entry(&offsets, NULL, &first) || !next_entry(&offsets, NULL, &last))
@@ -497,17 +490,19 @@ static reader next_member(file *f, int64_t block)
     const int64_t from = integer_of(first), to = integer_of(last);
     if (from > to || to > f->data.end - f->data.at)
         fail("%s lies beyond its end: it was cut off", wanted);
-    const reader r = { f->data.at + from, f->data.at + to };
+    *r = (reader){ f->data.at + from, f->data.at + to };
+    char *sums = string_of(entry(member, "sums"));
     if ((int64_t)strlen(sums) != 16 * divide_up(to - from, PIECE))
         fail("its description has not as many checksums as %s needs", wanted);
     for (int64_t k = 0; k * PIECE < to - from; k++) {
         char digits[17] = { 0 };
         memcpy(digits, sums + 16 * k, 16);
-        check(strtoull(digits, NULL, 16), 8, r.at + k * PIECE,
+        check(strtoull(digits, NULL, 16), 8, r->at + k * PIECE,
               smaller(PIECE, to - from - k * PIECE), (uint64_t)k, "member, piece", k);
     }
-    free(key), free(name), free(sums);
-    return r;
+    free(sums);
+    f->tensors = tensors, f->members = members;
+    return 1;
 }
 
 /* ---- 3. streams: what is known of a symbol before it is read ---- */
@@ -1783,95 +1778,176 @@ static uint8_t *decode_block(reader r, const type *t, int axes, const int64_t *b
         shape[axes++] = 2;
     part_now = "record";
     r = open_record(r);
-    take_integer(&r, 1, 1);         /* version */
-    take_integer(&r, 0, INT64_MAX); /* values a block may have */
+    take_integer(&r, 1, 1);                  /* version */
+    take_integer(&r, -INT64_MAX, INT64_MAX); /* values a block may have: see cut_array */
     const int64_t kind = take_integer(&r, 0, 2);
     if (kind == 0) {
         part_now = "exact values";
         const int is_real = strchr("fhc", t->class) != NULL;
         uint8_t *bytes = decode_exact(take_stream(&r), t->width, is_real, axes, shape);
         if (r.at != r.end)
+            take_real(&r); /* entries of this value count as missing: they are there all the same */
+        if (r.at != r.end)
             fail("it is damaged: it does not end where it must");
         return bytes;
     }
     const int wide = (int)take_integer(&r, 0, 1), folds = (int)take_integer(&r, 0, 1);
-    const int64_t missing = take_integer(&r, 0, 2), n = product(axes, shape);
+    const int64_t missing = take_integer(&r, 0, 3), n = product(axes, shape);
     const double value = missing == 2 ? take_real(&r) : (double)NAN;
-    uint8_t *set = NULL;
+    uint8_t *set = NULL, *infinite[2] = { NULL };
     part_now = "missing values";
     if (missing)
         set = decode_set(take_stream(&r), axes, shape);
+    for (int i = 0; i < 2 && missing == 3; i++)
+        infinite[i] = decode_set(take_stream(&r), axes, shape);
     double *x = kind == 1 ? decode_transform(&r, wide, folds, axes, shape)
                           : decode_prediction(&r, wide, axes, shape, set);
     if (r.at != r.end)
         fail("it is damaged: it does not end where it must");
     uint8_t *bytes = allocate(times(n, t->width), 1);
-    for (int64_t i = 0; i < n; i++)
-        put(bytes + t->width * i, t->width, stored_value(set && set[i] ? value : x[i], t));
-    free(set), free(x);
+    for (int64_t i = 0; i < n; i++) {
+        double v = set && set[i] ? value : x[i];
+        for (int k = 0; k < 2 && missing == 3; k++)
+            v = infinite[k][i] ? (k ? -INFINITY : INFINITY) : v;
+        put(bytes + t->width * i, t->width, stored_value(v, t));
+    }
+    free(set), free(infinite[0]), free(infinite[1]), free(x);
     return bytes;
 }
 
-/* How the array is cut into blocks: leading axes first, so that each block is one run of it. */
-static void cut_array(const file *f, int64_t limit, int64_t *side, int64_t *parts)
+/* An array, or a segment of one, in blocks: how long they are along each axis, the last ones aside,
+ * and how many there are. */
+typedef struct grid {
+    int axes;
+    int64_t shape[AXES], side[AXES], parts[AXES];
+} grid;
+
+static void set_parts(grid *g, int k, int64_t parts)
 {
-    const double size = f->type.width * (f->type.class == 'c' ? 2 : 1);
+    g->side[k] = divide_up(g->shape[k], parts);
+    g->parts[k] = divide_up(g->shape[k], g->side[k]);
+}
+
+/* Values of a block whose sides are at most `longest`, but for axis `other`, where it is `side`. */
+static double block_values(const grid *g, const int64_t *sides, int64_t longest, int other,
+                           int64_t side)
+{
+    double values = 1;
+    for (int k = 0; k < g->axes; k++)
+        values *= (double)(k == other ? side : smaller(sides[k], longest));
+    return values;
+}
+
+/* Blocks of at most `most` values with even sides: the largest length that all axes may have, then
+ * fewer parts where there is room, along the shortest side first. */
+static void cut_evenly(grid *g, double most)
+{
+    int64_t longest = 0;
+    for (int64_t more = INT64_C(1) << 60; more > 0; more /= 2)
+        if (block_values(g, g->shape, longest + more, -1, 0) <= most)
+            longest += more;
+    for (int k = 0; k < g->axes; k++)
+        set_parts(g, k, divide_up(g->shape[k], longest));
+    for (int next = 0; next >= 0;) {
+        next = -1;
+        for (int k = 0; k < g->axes; k++)
+            if (g->parts[k] > 1 && (next < 0 || g->side[k] < g->side[next]) &&
+                block_values(g, g->side, INT64_MAX, k,
+                             divide_up(g->shape[k], g->parts[k] - 1)) <= most)
+                next = k;
+        if (next >= 0)
+            set_parts(g, next, g->parts[next] - 1);
+    }
+}
+
+/* Blocks of at most `limit` values of `size` bytes, leading axes first, so that each is one run of
+ * the array; 0: as many as there are, or a 48th of a large array; less than 0: with even sides. */
+static void cut_array(grid *g, int64_t limit, double size)
+{
     double bytes = size, most;
-    for (int k = 0; k < f->axes; k++) {
-        side[k] = f->shape[k], parts[k] = 1;
-        bytes *= (double)f->shape[k];
+    for (int k = 0; k < g->axes; k++) {
+        g->side[k] = g->shape[k], g->parts[k] = 1;
+        bytes *= (double)g->shape[k];
     }
     most = limit > 0 ? (double)limit * size : bytes;
-    if (limit == 0 && bytes > 134217728) /* 2^27: a 48th of the array, but 2^22 to 2^26 */
+    if (limit == 0 && bytes > 134217728) /* 2^27; blocks of 2^22 to 2^26 bytes */
         most = fmin(fmax(bytes / 48, 4194304), 67108864);
-    for (int k = 0; k < f->axes && bytes > most; k++) {
-        const double row = bytes / (double)side[k];
+    if (limit < 0 && bytes > 0)
+        cut_evenly(g, -(double)limit);
+    for (int k = 0; k < g->axes && limit >= 0 && bytes > most; k++) {
+        const double row = bytes / (double)g->side[k];
         const int64_t rows = most / row < 1 ? 1 : (int64_t)(most / row);
-        if (k > 0 && side[k - 1] > 1)
-            fail("it is damaged: its blocks have %" PRId64 " values", limit);
-        parts[k] = divide_up(f->shape[k], smaller(rows, f->shape[k]));
-        side[k] = divide_up(f->shape[k], parts[k]);
-        parts[k] = divide_up(f->shape[k], side[k]);
-        bytes = row * (double)side[k];
+        set_parts(g, k, divide_up(g->shape[k], smaller(rows, g->shape[k])));
+        bytes = row * (double)g->side[k];
     }
 }
 
-static void write_bytes(const void *bytes, size_t size)
+/* The array, from all members of the file; new. It is a row of segments along one axis, each cut
+ * into blocks by itself; only where parts were added to a file are there more than one. */
+static uint8_t *decode_array(file *f)
 {
-    if (fwrite(bytes, 1, size, out_file) != size) {
-        fprintf(stderr, "unlode: %s cannot be written\n", out_path);
-        stop(1);
-    }
-}
-
-static void write_npy_header(const file *f)
-{
-    char text[1024];
-    size_t n = (size_t)snprintf(text, sizeof text,
-                                "{'descr': '%s', 'fortran_order': False, 'shape': (", f->type.npy);
-    for (int k = 0; k < f->axes; k++)
-        n += (size_t)snprintf(text + n, sizeof text - n, "%" PRId64 "%s", f->shape[k],
-                              f->axes == 1      ? ","
-                              : k < f->axes - 1 ? ", "
-                                                : "");
-    n += (size_t)snprintf(text + n, sizeof text - n, "), }");
-    while ((10 + n + 1) % 64)
-        text[n++] = ' ';
-    text[n++] = '\n';
-    const uint8_t head[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)n, (uint8_t)(n >> 8) };
-    write_bytes(head, sizeof head);
-    write_bytes(text, n);
-}
-
-static void write_values(const uint8_t *bytes, int64_t values, const type *t)
-{
-    const int bf16 = strcmp(t->name, "bf16") == 0;
-    if (!bf16)
-        write_bytes(bytes, (size_t)values * (size_t)t->width);
-    for (int64_t i = 0; i < values && bf16; i++) {
-        const uint8_t single[4] = { 0, 0, bytes[2 * i], bytes[2 * i + 1] };
-        write_bytes(single, 4);
-    }
+    const int64_t size = f->type.width * (f->type.class == 'c' ? 2 : 1);
+    uint8_t *array = allocate(times(product(f->axes, f->shape), size), 1);
+    int64_t axis = 0, from = 0, end = f->axes ? f->shape[0] : 1, limit = 0, number = 0;
+    reader table = { NULL, NULL }, record;
+    const int one = !next_member(f, "segments", &table);
+    do {
+        int64_t blocks = 1, said = 0;
+        grid g = { .axes = f->axes };
+        memcpy(g.shape, f->shape, sizeof g.shape);
+        if (!one) { /* a row of the table */
+            axis = (int64_t)get(take(&table, 8), 8), end = (int64_t)get(take(&table, 8), 8);
+            said = (int64_t)get(take(&table, 8), 8);
+            if (axis < 0 || axis >= f->axes || end < from || end > f->shape[axis])
+                fail("its table of segments is damaged: one ends at %" PRId64 " of axis %" PRId64,
+                     end, axis);
+            g.shape[axis] = end - from;
+        }
+        for (int64_t b = 0; b < blocks; b++) {
+            int64_t start[AXES] = { 0 }, count[AXES] = { 0 }, index[AXES] = { 0 }, rest = b;
+            char name[32];
+            block_now = number, part_now = "member";
+            snprintf(name, sizeof name, "coded.%" PRId64, number);
+            if (!next_member(f, name, &record))
+                fail("it has no member %s where it must be: it is damaged", name);
+            if (number++ == 0) { /* the first record says how large blocks are */
+                reader r = open_record(record);
+                take_integer(&r, 1, 1);
+                limit = take_integer(&r, -INT64_MAX, INT64_MAX);
+            }
+            if (b == 0) {
+                cut_array(&g, limit, (double)size);
+                blocks = product(g.axes, g.parts);
+            }
+            for (int k = g.axes - 1; k >= 0; k--) {
+                start[k] = rest % g.parts[k] * g.side[k];
+                count[k] = smaller(g.side[k], g.shape[k] - start[k]);
+                rest /= g.parts[k];
+            }
+            uint8_t *values = decode_block(record, &f->type, g.axes, count);
+            start[axis] += from;
+            const int64_t run = g.axes ? count[g.axes - 1] : 1, n = product(g.axes, count);
+            for (int64_t i = 0; i < n; i += run) {
+                int64_t at = 0;
+                for (int k = 0; k < g.axes; k++)
+                    at = at * f->shape[k] + start[k] + index[k];
+                memcpy(array + at * size, values + i * size, (size_t)(run * size));
+                next_place(g.axes - 1, count, index);
+            }
+            free(values);
+        }
+        if (!one && said != number)
+            fail("its table of segments is damaged: %" PRId64 " blocks where there are %" PRId64,
+                 said, number);
+        from = end;
+    } while (table.at < table.end);
+    if (f->axes && end != f->shape[axis])
+        fail("its table of segments is damaged: it ends at %" PRId64 " of axis %" PRId64, end, axis);
+    next_member(f, "sums", &record); /* of the errors: nothing that values need */
+    json member;
+    if (next_entry(&f->members, NULL, &member))
+        fail("it has members that its shape has no need of: it is damaged");
+    return array;
 }
 
 static uint8_t *read_file(const char *path, int64_t *size)
@@ -1894,55 +1970,54 @@ static uint8_t *read_file(const char *path, int64_t *size)
     return bytes;
 }
 
+/* The array as a .npy file; 0 where that cannot be written. */
+static int write_npy(const char *path, const file *f, const uint8_t *array)
+{
+    const int bf16 = strcmp(f->type.name, "bf16") == 0;
+    const int64_t values = product(f->axes, f->shape) * (f->type.class == 'c' ? 2 : 1);
+    char text[1024];
+    size_t n = (size_t)snprintf(text, sizeof text,
+                                "{'descr': '%s', 'fortran_order': False, 'shape': (", f->type.npy);
+    for (int k = 0; k < f->axes; k++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%" PRId64, k ? ", " : "", f->shape[k]);
+    n += (size_t)snprintf(text + n, sizeof text - n, f->axes == 1 ? ",), }" : "), }");
+    while ((10 + n + 1) % 64)
+        text[n++] = ' ';
+    text[n++] = '\n';
+    const uint8_t head[10] = { 0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)n, (uint8_t)(n >> 8) };
+    FILE *out = fopen(path, "wb");
+    if (!out)
+        return 0;
+    fwrite(head, 1, sizeof head, out);
+    fwrite(text, 1, n, out);
+    if (!bf16)
+        fwrite(array, (size_t)f->type.width, (size_t)values, out);
+    for (int64_t i = 0; i < values && bf16; i++) { /* the upper half of an f32 */
+        const uint8_t single[4] = { 0, 0, array[2 * i], array[2 * i + 1] };
+        fwrite(single, 1, 4, out);
+    }
+    const int failed = ferror(out);
+    if (fclose(out) == 0 && !failed)
+        return 1;
+    remove(path); /* half an array would be taken for a whole one */
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     file f = { .axes = 0 };
-    int64_t size = 0, side[AXES], parts[AXES], blocks = 1;
+    int64_t size = 0;
     if (argc != 3) {
         fprintf(stderr, "usage: unlode IN.lode OUT.npy\n");
-        return 2;
-    }
-    in_path = argv[1], out_path = argv[2];
-    uint8_t *bytes = read_file(in_path, &size);
-    open_file(bytes, size, &f);
-    const int pairs = f.type.class == 'c' ? 2 : 1;
-
-    block_now = 0;
-    for (int64_t b = 0; b < blocks; b++) {
-        int64_t count[AXES] = { 0 }, rest = b;
-        block_now = b, part_now = "member";
-        const reader member = next_member(&f, b);
-        if (b == 0) { /* the first record says how large blocks are */
-            part_now = "record";
-            reader r = open_record(member);
-            take_integer(&r, 1, 1);
-            cut_array(&f, take_integer(&r, 0, INT64_MAX), side, parts);
-            blocks = product(f.axes, parts);
-            out_file = fopen(out_path, "wb");
-            if (!out_file) {
-                fprintf(stderr, "unlode: %s cannot be written\n", out_path);
-                return 1;
-            }
-            write_npy_header(&f);
-        }
-        for (int k = f.axes - 1; k >= 0; k--) {
-            count[k] = smaller(side[k], f.shape[k] - rest % parts[k] * side[k]);
-            rest /= parts[k];
-        }
-        uint8_t *values = decode_block(member, &f.type, f.axes, count);
-        write_values(values, product(f.axes, count) * pairs, &f.type);
-        free(values);
-    }
-    json member;
-    if (next_entry(&f.members, NULL, &member))
-        fail("it has more blocks than its shape needs: it is damaged");
-    FILE *written = out_file;
-    out_file = NULL;
-    if (fclose(written) != 0) {
-        fprintf(stderr, "unlode: %s cannot be written\n", out_path);
-        remove(out_path);
         return 1;
     }
-    free(bytes), free(f.header), free(f.description);
-    return 0;
+    in_path = argv[1];
+    uint8_t *bytes = read_file(in_path, &size);
+    open_file(bytes, size, &f);
+    uint8_t *array = decode_array(&f);
+    const int written = write_npy(argv[2], &f, array);
+    if (!written)
+        fprintf(stderr, "unlode: %s cannot be written\n", argv[2]);
+    free(array), free(bytes), free(f.header), free(f.description);
+    return written ? 0 : 1;
 }

@@ -94,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     input = data, input_size = size;
     ring.is.before = ring.is.after = &ring;
     used = 0;
-    block_now = -1, out_file = NULL;
+    block_now = -1, part_now = "the file";
     if (!setjmp(ended))
         unlode_main(3, words);
     while (ring.is.after != &ring)

@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     char path[1024], line[256], name[64], form[16], dtype[16];
     if (argc == 3)
         return unlode_main(argc, argv);
-    out_path = in_path = path;
+    in_path = path;
     snprintf(path, sizeof path, "%s/list", argc > 1 ? argv[1] : ".");
     FILE *list = fopen(path, "r");
     while (list && fgets(line, sizeof line, list)) {
