@@ -113,7 +113,10 @@ if len(sys.argv) > 1:
     wide = np.add.outer(np.arange(290) / 90, np.arange(280) / 70).astype("f4") ** 2
     wide[rng.random(wide.shape) < 0.001] += 3
     many = np.add.outer(np.arange(256).reshape((2,) * 8) % 3, np.sin(np.arange(11))).astype("f4")
-    for name, x, options in (
+    spots = np.where(flat > 0.5, 0, np.rint(20 * flat))
+    ends = gaps.copy()
+    ends[40:50, 20:33], ends[55:, :7] = np.inf, -np.inf
+    for name, x, options, *cuts in (  # cuts: where parts end that are added
             ("dct", cube, "--method dct"), ("dct-fast", cube, "--method dct --effort 1"), ("tucker", flat, "--method tucker"),
             ("tucker-fast", flat.astype("f4"), "--method tucker --effort 2 --error 1e-2"),
             ("bound", flat.astype("f4"), "--method dct --error 0.01:max"),
@@ -128,9 +131,19 @@ if len(sys.argv) > 1:
             ("escapes", spike, "--method predict --error 0.01:max"), ("lost", ridge, "--method tucker --error 1e-3"),
             ("chunks", wide, "--method dct --effort 1 --error 0.3:max"), ("axes", many, "--method predict --error 0.01:max"),
             ("blocks", flat.astype("f4"), "--block 1024 --effort 2 --error 1e-2"),
+            ("even", cube, "--access chunk --block 1024 --error 1e-2"), ("even-gaps", gaps.astype("f4"), "--access chunk --block 1024"),
+            ("value", spots.astype("i2"), "--missing 0 --method lossless"), ("infinite", ends.astype("f4"), "--missing inf --method dct"),
+            ("infinite-predict", ends, "--missing inf --method predict --error 1e-2"),
+            ("parts", gaps.astype("f4"), "--error 1e-2 --axis 0", 15, 33), ("parts-even", ends.astype("f4"),
+             "--missing inf --access chunk --block 1024 --effort 1 --error 0.03:max --axis 1", 20, 21),
+            ("parts-exact", spots, "--missing 0 --method lossless --axis 1", 10),
             ("empty", np.zeros((3, 0, 2), "f4"), ""), ("scalar", np.float64(1.5), "")):
         source, target = path("unlode", "x.npy"), path("unlode", "x.lode")
-        np.save(source, x)
+        first, *parts = np.split(x, cuts, int(options.split()[-1])) if cuts else [x]
+        np.save(source, first)
         subprocess.run([sys.argv[1], "compress", source, *options.split(), "-o", target, "--force", "--quiet"], check=True)
+        for part in parts:
+            np.save(source, part)
+            subprocess.run([sys.argv[1], "update", target, source, "-o", target, "--force", "--quiet"], check=True)
         os.rename(target, path("unlode", name))
         os.remove(source)
