@@ -1367,7 +1367,7 @@ static void make_frame(int axes, const int64_t *shape, int folds, frame *f)
 static double *decode_transform(reader *r, int wide, int folds, int axes, const int64_t *shape)
 {
     frame f;
-    int64_t box[AXES], index[AXES] = { 0 };
+    int64_t box[AXES] = { 0 }, index[AXES] = { 0 };
     double *matrix[AXES] = { NULL }, shift[2];
     int has_matrix[AXES] = { 0 };
     make_frame(axes, shape, folds, &f);
