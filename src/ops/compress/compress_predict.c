@@ -13,12 +13,14 @@ enum { BOXES = 4, BOX = 1 << 16, TRIES = 10, AXES = 10 };
 #define HOPE 1.6
 /* What one box says may be so far off. */
 #define LOOK 1.7
+/* Bits a value, below which the coders differ by more than some percent. */
+#define LOW 2
 /* Codes so short cannot be beaten by much. */
 #define SHORT 600
 
 typedef struct sample {
     int boxes;
-    bool whole;
+    bool whole, quick; /* all of it; sizes by the fast coder */
     lode_array x[BOXES], set[BOXES];
     double scale; /* values of all over values of these */
     double sumsq; /* squared error that these may have */
@@ -100,7 +102,10 @@ static lode_status try_sample(lode_ctx *ctx, const sample *s, lode_predictor *p,
             *sumsq += d.sumsq;
         }
         if (bytes) {
-            LODE_TRY(lode_i_predict_estimate(ctx, &s->x[b], p, &r, s->boxes == 1, &more));
+            const double n = (double)lode_array_size(&s->x[b]);
+            LODE_TRY(lode_i_predict_estimate(ctx, &s->x[b], p, &r, s->quick, &more));
+            if (s->quick && 8 * more < LOW * n)
+                LODE_TRY(lode_i_predict_estimate(ctx, &s->x[b], p, &r, false, &more));
             *bytes += more;
         }
     }
@@ -386,6 +391,7 @@ lode_status compress_predict(lode_ctx *ctx, const block_task *t, const lode_arra
     if (!(step > smallest && step < 1 / smallest) || most < SHORT || axes > AXES)
         goto done;
     LODE_TRY(take_sample(ctx, t, &s));
+    s.quick = t->o->effort < EFFORT_ALL;
     s.sumsq = isfinite(sumsq) ? fmin(sumsq, t->stats.sumsq) / s.scale : 0;
     p[0].step = step;
     LODE_TRY(choose(ctx, t, &s, bound, most, p, bytes));
