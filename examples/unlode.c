@@ -939,6 +939,16 @@ static void cut_tensor(int axes, const int64_t *shape, stream *s)
             s->length[s->axes++] = shape[k];
     if (s->axes == 0)
         s->length[s->axes++] = 1;
+    while (s->axes > 6) { /* two in a row become one */
+        int at = 0;
+        for (int k = 1; k < s->axes - 1; k++)
+            if (s->length[k] * s->length[k + 1] < s->length[at] * s->length[at + 1])
+                at = k;
+        s->length[at] *= s->length[at + 1];
+        s->axes--;
+        for (int k = at + 1; k < s->axes; k++)
+            s->length[k] = s->length[k + 1];
+    }
     for (int k = s->axes - 1; k >= 0; k--) {
         s->stride[k] = size;
         size *= s->length[k];

@@ -16,6 +16,7 @@ enum {
     CODE_REFINED = 20,    /* refinements of each pair of classes */
     CODE_FEATURES = 8,    /* what the expected magnitude is made of */
     CODE_WEIGHT_BITS = 8, /* weights count 2^-8 */
+    CODE_JOINED = 6, /* axes at most: of more, neighbours are joined */
     CODE_AXES = LODE_MAX_NDIM
 };
 
@@ -27,7 +28,8 @@ typedef struct code_weights {
     uint32_t weight[CODE_FEATURES];
 } code_weights;
 
-/** A tensor cut into blocks of at most CODE_CHUNK symbols: axes of length 1 are left out. */
+/** A tensor cut into blocks of at most CODE_CHUNK symbols: axes of length 1 are left out; while there
+ *  are more than CODE_JOINED, the two in a row of the least product, the first of equals, are one. */
 typedef struct code_grid {
     int ndim;
     int64_t shape[CODE_AXES], stride[CODE_AXES];

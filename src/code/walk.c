@@ -10,6 +10,16 @@ void code_grid_make(int ndim, const int64_t *shape, code_grid *g)
             g->shape[g->ndim++] = shape[k];
     if (g->ndim == 0)
         g->shape[g->ndim++] = 1;
+    while (g->ndim > CODE_JOINED) { /* borders would outgrow the chunks */
+        int at = 0;
+        for (int k = 1; k < g->ndim - 1; k++)
+            if (g->shape[k] * g->shape[k + 1] < g->shape[at] * g->shape[at + 1])
+                at = k;
+        g->shape[at] *= g->shape[at + 1];
+        g->ndim--;
+        memmove(g->shape + at + 1, g->shape + at + 2,
+                (size_t)(g->ndim - at - 1) * sizeof *g->shape);
+    }
     for (int k = g->ndim - 1; k >= 0; k--) {
         g->stride[k] = stride;
         stride *= g->shape[k];

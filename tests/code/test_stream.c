@@ -54,7 +54,7 @@ static void all_shapes_round_trip(void **state)
 {
     static const struct {
         int ndim;
-        int64_t shape[8];
+        int64_t shape[18];
     } cases[] = {
         { 0, { 0 } },
         { 1, { 0 } },
@@ -71,6 +71,7 @@ static void all_shapes_round_trip(void **state)
         { 4, { 5, 6, 7, 8 } },
         { 5, { 3, 1, 4, 1, 5 } },
         { 8, { 2, 3, 2, 3, 2, 3, 2, 3 } },
+        { 18, { 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2 } },
     };
     lode_ctx *ctx = *state;
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
