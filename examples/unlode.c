@@ -8,7 +8,8 @@
  * reads every file that version 1 of the format allows `lode compress` to write, as docs/format.md
  * describes it, checks every checksum on the way, and writes a .npy file in C order, which NumPy
  * reads and which is easy to read without it: a line of text that gives type and shape, padded to a
- * multiple of 64 bytes, then the values, little-endian. Values of type bf16 are written as f32.
+ * multiple of 64 bytes, then the values, little-endian. Values of type bf16 are written as f32. The
+ * file and the whole array are held in memory.
  *
  * Exit status: 0 done; 2 the file is damaged, or is no such file; 1 anything else (memory, disk).
  * What is wrong is said in one sentence.
@@ -16,7 +17,9 @@
  * How a file is built, from the outside to the inside, with the section that reads it:
  *
  *     2   the file: a JSON header that says type, shape and where things lie; members coded.0,
- *         coded.1, ... with checksums. The array is cut into blocks; member K is block K.
+ *         coded.1, ... with checksums.
+ *     9   the array: it is cut into blocks; member coded.K is block K. Where parts were added to a
+ *         file, a member before them says how many blocks belong to each.
  *     8   a block: one record of numbers and streams. Its values come in one of three ways:
  *     5      exactly, every bit;
  *     6      as a transform: integer coefficients times a step, multiplied by a matrix along each
@@ -1337,14 +1340,14 @@ static double *multiply(const double *x, int64_t left, int64_t columns, int64_t 
 /* The shape in which a block is transformed: axes of length 1 are left out; with `folds`, an axis
  * longer than 2048 becomes several, the block being lengthened along it where that needs it. */
 typedef struct frame {
-    int axes, modes;
+    int modes;
     int64_t whole[AXES]; /* the block, lengthened */
     int64_t mode[AXES];  /* as it is transformed */
 } frame;
 
 static void make_frame(int axes, const int64_t *shape, int folds, frame *f)
 {
-    f->axes = axes, f->modes = 0;
+    f->modes = 0;
     for (int k = 0; k < axes; k++) {
         int64_t side[8], left = shape[k];
         int count = 0;
@@ -1379,7 +1382,6 @@ static double *decode_transform(reader *r, int wide, int folds, int axes, const 
     frame f;
     int64_t box[AXES] = { 0 }, index[AXES] = { 0 };
     double *matrix[AXES] = { NULL }, shift[2];
-    int has_matrix[AXES] = { 0 };
     make_frame(axes, shape, folds, &f);
     part_now = "bases";
     const double step = take_real(r);
@@ -1394,7 +1396,6 @@ static double *decode_transform(reader *r, int wide, int folds, int axes, const 
             continue;
         if (kind == 1 && n > LONGEST_DCT)
             fail("it is damaged: cosines of %" PRId64 " values", n);
-        has_matrix[k] = 1;
         matrix[k] = allocate(times(n, box[k]), sizeof **matrix);
         if (kind == 1)
             cosines(n, box[k], matrix[k]);
@@ -1413,8 +1414,8 @@ static double *decode_transform(reader *r, int wide, int folds, int axes, const 
     for (int pass = 0; pass < f.modes; pass++) { /* the mode that grows least comes first */
         int next = -1;
         for (int k = 0; k < f.modes; k++)
-            if (has_matrix[k] && (next < 0 || (double)f.mode[k] / (double)box[k] <
-                                                  (double)f.mode[next] / (double)box[next]))
+            if (matrix[k] && (next < 0 || (double)f.mode[k] / (double)box[k] <
+                                              (double)f.mode[next] / (double)box[next]))
                 next = k;
         if (next < 0)
             break;
@@ -1422,9 +1423,8 @@ static double *decode_transform(reader *r, int wide, int folds, int axes, const 
                              product(f.modes - next - 1, box + next + 1), matrix[next],
                              f.mode[next]);
         free(x), free(matrix[next]);
-        x = y;
+        x = y, matrix[next] = NULL;
         box[next] = f.mode[next];
-        has_matrix[next] = 0;
     }
     /* What the block was lengthened by is left out again. */
     const int64_t n = product(axes, shape);
@@ -1738,7 +1738,7 @@ static double *decode_prediction(reader *r, int wide, int axes, const int64_t *s
     return y;
 }
 
-/* ---- 8. blocks, and the array ---- */
+/* ---- 8. blocks ---- */
 
 /* Rounded to the nearest f16, ties to even. */
 static uint64_t half_of(double x)
@@ -1825,6 +1825,8 @@ static uint8_t *decode_block(reader r, const type *t, int axes, const int64_t *b
     return bytes;
 }
 
+/* ---- 9. the array ---- */
+
 /* An array, or a segment of one, in blocks: how long they are along each axis, the last ones aside,
  * and how many there are. */
 typedef struct grid {
@@ -1862,8 +1864,8 @@ static void cut_evenly(grid *g, double most)
         next = -1;
         for (int k = 0; k < g->axes; k++)
             if (g->parts[k] > 1 && (next < 0 || g->side[k] < g->side[next]) &&
-                block_values(g, g->side, INT64_MAX, k,
-                             divide_up(g->shape[k], g->parts[k] - 1)) <= most)
+                block_values(g, g->side, INT64_MAX, k, divide_up(g->shape[k], g->parts[k] - 1)) <=
+                    most)
                 next = k;
         if (next >= 0)
             set_parts(g, next, g->parts[next] - 1);
@@ -1892,6 +1894,21 @@ static void cut_array(grid *g, int64_t limit, double size)
     }
 }
 
+/* Puts the values of a block where it lies in the array. */
+static void place_block(const file *f, const int64_t *start, const int64_t *count, int64_t size,
+                        const uint8_t *values, uint8_t *array)
+{
+    const int64_t run = f->axes ? count[f->axes - 1] : 1, n = product(f->axes, count);
+    int64_t index[AXES] = { 0 };
+    for (int64_t i = 0; i < n; i += run) {
+        int64_t at = 0;
+        for (int k = 0; k < f->axes; k++)
+            at = at * f->shape[k] + start[k] + index[k];
+        memcpy(array + at * size, values + i * size, (size_t)(run * size));
+        next_place(f->axes - 1, count, index);
+    }
+}
+
 /* The array, from all members of the file; new. It is a row of segments along one axis, each cut
  * into blocks by itself; only where parts were added to a file are there more than one. */
 static uint8_t *decode_array(file *f)
@@ -1914,7 +1931,7 @@ static uint8_t *decode_array(file *f)
             g.shape[axis] = end - from;
         }
         for (int64_t b = 0; b < blocks; b++) {
-            int64_t start[AXES] = { 0 }, count[AXES] = { 0 }, index[AXES] = { 0 }, rest = b;
+            int64_t start[AXES] = { 0 }, count[AXES] = { 0 }, rest = b;
             char name[32];
             block_now = number, part_now = "member";
             snprintf(name, sizeof name, "coded.%" PRId64, number);
@@ -1936,14 +1953,7 @@ static uint8_t *decode_array(file *f)
             }
             uint8_t *values = decode_block(record, &f->type, g.axes, count);
             start[axis] += from;
-            const int64_t run = g.axes ? count[g.axes - 1] : 1, n = product(g.axes, count);
-            for (int64_t i = 0; i < n; i += run) {
-                int64_t at = 0;
-                for (int k = 0; k < g.axes; k++)
-                    at = at * f->shape[k] + start[k] + index[k];
-                memcpy(array + at * size, values + i * size, (size_t)(run * size));
-                next_place(g.axes - 1, count, index);
-            }
+            place_block(f, start, count, size, values, array);
             free(values);
         }
         if (!one && said != number)
@@ -1952,7 +1962,8 @@ static uint8_t *decode_array(file *f)
         from = end;
     } while (table.at < table.end);
     if (f->axes && end != f->shape[axis])
-        fail("its table of segments is damaged: it ends at %" PRId64 " of axis %" PRId64, end, axis);
+        fail("its table of segments is damaged: it ends at %" PRId64 " of axis %" PRId64, end,
+             axis);
     next_member(f, "sums", &record); /* of the errors: nothing that values need */
     json member;
     if (next_entry(&f->members, NULL, &member))

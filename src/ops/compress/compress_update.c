@@ -329,6 +329,10 @@ lode_status compress_merge(lode_ctx *ctx, const lode_bundle *first, const lode_b
                  "compress: the files were made with other options (%s and %s); merge joins those "
                  "made with the same",
                  first->meta.options, second->meta.options);
+    LODE_REQUIRE(a.g.limit == b.g.limit, LODE_EUSAGE,
+                 "compress: the files have blocks of other sizes (%" PRId64 " and %" PRId64
+                 " values); merge joins those made with the same --block",
+                 a.g.limit < 0 ? -a.g.limit : a.g.limit, b.g.limit < 0 ? -b.g.limit : b.g.limit);
     const lode_source s = { .dtype = b.g.dtype, .ndim = b.g.ndim };
     lode_source shaped = s;
     memcpy(shaped.shape, b.g.shape, sizeof shaped.shape);
