@@ -298,12 +298,14 @@ def run():
         assert feature in met, ("no file with", feature)
 
 
-def damage():
+def damage(parts):
     """Every byte counts, but for padding: what is damaged is said in one sentence, and nothing is written."""
-    x = waves(30, 40).astype("f4")
+    x = waves(30, 100).astype("f4")
     source, packed, bad, out = (os.path.join(folder, n) for n in ("x.npy", "x.lode", "bad.lode", "out.npy"))
     np.save(source, x)
-    call(LODE, "compress", source, "-o", packed, "--force", "--quiet")
+    call(LODE, "compress", source, "-o", packed, "--access", "chunk", "--block", "1024", "--force", "--quiet")
+    for part in range(parts):
+        call(LODE, "update", packed, source, "-o", packed, "--force", "--quiet")
     with open(packed, "rb") as f:
         whole = f.read()
     data = header(packed)[2]
@@ -329,7 +331,8 @@ def damage():
 
 
 run()
-damage()
+damage(0)
+damage(2)
 if "-v" in os.environ.get("UNLODE_TEST", ""):
     for line in sorted(worst, key=lambda w: -w[0])[:12]:
         print("ulps", line)
