@@ -268,7 +268,8 @@ def run():
             try_one(x, "--missing", "inf", "--method", method, "--error", "1e-2")
             try_one(with_holes(x, np.nan), "--missing", "inf", "--method", method, "--error", "0.05:max")
             try_one(with_holes(x, np.nan), "--missing", "inf", "--method", method, "--block", "1024", "--effort", "1")
-    try_one(with_holes(waves(40, 60) + 1j * with_holes(waves(40, 60), np.inf), np.nan).astype("c8"), "--missing", "inf")
+    pairs = np.stack([with_holes(waves(40, 60), np.nan), with_holes(waves(40, 60), np.inf)], -1).astype(f4)
+    try_one(pairs.view("c8")[:, :, 0], "--missing", "inf")
     # parts added, along the first axis and others; also with blocks, holes, of other types
     for axis, ends in ((0, (24,)), (0, (10, 20, 33)), (1, (30, 31)), (2, (5, 15))):
         for options in ((), ("--block", "3000"), ("--access", "chunk", "--block", "1500"), ("--method", "predict"),
