@@ -16,7 +16,7 @@ enum {
     CODE_REFINED = 20,    /* refinements of each pair of classes */
     CODE_FEATURES = 8,    /* what the expected magnitude is made of */
     CODE_WEIGHT_BITS = 8, /* weights count 2^-8 */
-    CODE_JOINED = 6, /* axes at most: of more, neighbours are joined */
+    CODE_JOINED = 6,      /* axes at most: of more, neighbours are joined */
     CODE_AXES = LODE_MAX_NDIM
 };
 
