@@ -165,7 +165,8 @@ done:
     lode_i_record_free(&r);
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         lode_array_free(&learned[k]);
-    LODE_FREE(&h.mask, &stream, &q);
+    head_free(&h);
+    LODE_FREE(&stream, &q);
     return st;
 }
 
