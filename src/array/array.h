@@ -171,6 +171,10 @@ lode_status lode_i_canonical_signs(lode_ctx *ctx, lode_array *U, lode_array *V);
 
 /* ---- tensors as matrices: contraction lives in linalg; here only views ---- */
 
+/** The box that begins at `start` and has `count` entries along each axis, `step` apart (NULL: 1), as
+ *  a view. */
+lode_status lode_i_strided(lode_ctx *ctx, const lode_array *a, const int64_t *start,
+                           const int64_t *count, const int64_t *step, lode_array *view);
 /** A contiguous tensor seen as left x n x right around axis `mode`. */
 void lode_i_split_mode(const lode_array *a, int mode, int64_t *left, int64_t *n, int64_t *right);
 

@@ -391,22 +391,14 @@ done:
 
 /* ---- arrays ---- */
 
-static lode_status of_symbols(lode_ctx *ctx, const lode_array *a)
-{
-    if (a->dtype == LODE_I32 && lode_array_is_contiguous(a))
-        return LODE_OK;
-    return lode_i_fail(ctx, LODE_EINTERNAL, "symbols are contiguous i32, not %s",
-                       lode_dtype_name(a->dtype));
-}
-
 lode_status lode_i_encode_fast(lode_ctx *ctx, const lode_array *symbols, lode_array *out)
 {
-    LODE_FORWARD(of_symbols(ctx, symbols));
+    LODE_FORWARD(code_of_symbols(ctx, symbols));
     return fast_encode(ctx, symbols->data, symbols->ndim, symbols->shape, out, NULL);
 }
 
 lode_status lode_i_encode_fast_estimate(lode_ctx *ctx, const lode_array *symbols, double *bytes)
 {
-    LODE_FORWARD(of_symbols(ctx, symbols));
+    LODE_FORWARD(code_of_symbols(ctx, symbols));
     return fast_encode(ctx, symbols->data, symbols->ndim, symbols->shape, NULL, bytes);
 }

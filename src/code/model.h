@@ -143,6 +143,8 @@ int64_t code_hint_length(const code_grid *g);
 void code_hint_deltas(const code_grid *g, const code_hints *hints, int32_t *delta);
 void code_hint_levels(const code_grid *g, code_hints *hints, const int32_t *delta);
 
+/** Symbols are a contiguous array of i32. */
+lode_status code_of_symbols(lode_ctx *ctx, const lode_array *a);
 /** A whole stream, out new. */
 lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape,
                         lode_array *out);

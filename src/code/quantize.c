@@ -66,16 +66,21 @@ static lode_status fit_task(lode_ctx *ctx, int64_t i, void *data)
     return LODE_OK;
 }
 
+static lode_status too_large(lode_ctx *ctx, const lode_quantizer *z)
+{
+    return lode_i_fail(ctx, LODE_EDOMAIN, "a value over 2^30 steps of %g cannot be quantized",
+                       z->step);
+}
+
 static lode_status quantize_task(lode_ctx *ctx, int64_t i, void *data)
 {
     const work *w = data;
     const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
     const void *x = lode_i_at(w->x, i * PIECE);
     int32_t *q = w->q + i * PIECE;
-    if (w->x->dtype == LODE_F32 ? quantize_f32(x, n, w->z, q) : quantize_f64(x, n, w->z, q))
-        return LODE_OK;
-    return lode_i_fail(ctx, LODE_EDOMAIN, "a value over 2^30 steps of %g cannot be quantized",
-                       w->z->step);
+    const bool good = w->x->dtype == LODE_F32 ? quantize_f32(x, n, w->z, q)
+                                              : quantize_f64(x, n, w->z, q);
+    return good ? LODE_OK : too_large(ctx, w->z);
 }
 
 static lode_status dequantize_task(lode_ctx *ctx, int64_t i, void *data)
@@ -101,8 +106,7 @@ static lode_status quantize_over_task(lode_ctx *ctx, int64_t i, void *data)
         const int64_t n = lode_i_min(BUFFER, end - at);
         memcpy(x, w->q + at, (size_t)n * sizeof *x);
         if (!quantize_f32(x, n, w->z, w->q + at))
-            return lode_i_fail(ctx, LODE_EDOMAIN,
-                               "a value over 2^30 steps of %g cannot be quantized", w->z->step);
+            return too_large(ctx, w->z);
     }
     return LODE_OK;
 }

@@ -263,7 +263,7 @@ done:
 
 /* ---- arrays ---- */
 
-static lode_status of_symbols(lode_ctx *ctx, const lode_array *a)
+lode_status code_of_symbols(lode_ctx *ctx, const lode_array *a)
 {
     if (a->dtype == LODE_I32 && lode_array_is_contiguous(a))
         return LODE_OK;
@@ -273,13 +273,13 @@ static lode_status of_symbols(lode_ctx *ctx, const lode_array *a)
 
 lode_status lode_i_encode(lode_ctx *ctx, const lode_array *symbols, lode_array *out)
 {
-    LODE_FORWARD(of_symbols(ctx, symbols));
+    LODE_FORWARD(code_of_symbols(ctx, symbols));
     return code_encode(ctx, symbols->data, symbols->ndim, symbols->shape, out);
 }
 
 lode_status lode_i_decode(lode_ctx *ctx, const lode_array *coded, lode_array *symbols)
 {
-    LODE_FORWARD(of_symbols(ctx, symbols));
+    LODE_FORWARD(code_of_symbols(ctx, symbols));
     return code_decode(ctx, coded, symbols->ndim, symbols->shape, symbols->data);
 }
 
@@ -340,7 +340,7 @@ lode_status lode_i_encode_estimate(lode_ctx *ctx, const lode_array *symbols, dou
     int64_t block[DRAWN];
     double total = 0, passed = 0, sum = 0;
 
-    LODE_TRY(of_symbols(ctx, symbols));
+    LODE_TRY(code_of_symbols(ctx, symbols));
     LODE_TRY(stream_new(ctx, symbols->ndim, symbols->shape, &s));
     if (s.grid.blocks <= 2 * DRAWN) {
         LODE_TRY(lode_i_encode(ctx, symbols, &coded));

@@ -67,15 +67,11 @@ done:
 static lode_status place(lode_ctx *ctx, const lode_array *a, const int64_t *from, lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array block = lode_array_ref(out), next = { 0 };
-    for (int k = 0; k < a->ndim; k++) {
-        LODE_TRY(lode_array_slice(ctx, &block, k, from[k], from[k] + a->shape[k], 1, &next));
-        lode_array_swap(&block, &next);
-        lode_array_free(&next);
-    }
+    lode_array block = { 0 };
+    LODE_TRY(lode_i_strided(ctx, out, from, a->shape, NULL, &block));
     LODE_TRY(lode_array_copy_into(ctx, a, &block));
 done:
-    LODE_FREE(&block, &next);
+    LODE_FREE(&block);
     return st;
 }
 

@@ -122,9 +122,6 @@ lode_status lode_i_answer_by_invert(lode_ctx *ctx, const lode_op *op, const lode
                                     const lode_question *q, lode_answer *a);
 /** The same members, dense ones that are sources read in. */
 lode_status lode_i_load_members(lode_ctx *ctx, const lode_bundle *model, lode_bundle *loaded);
-/** Entries start, start + step, .. of each axis, as a view. */
-lode_status lode_i_strided(lode_ctx *ctx, const lode_array *a, const int64_t *start,
-                           const int64_t *count, const int64_t *step, lode_array *view);
 /** Compares a dense original with what invert gives, slab by slab: the shared part of verify. */
 lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
                            lode_value original, lode_diff *diff);

@@ -177,24 +177,6 @@ static lode_status check_other(lode_ctx *ctx, const lode_question *q)
 
 /* ---- parts ---- */
 
-lode_status lode_i_strided(lode_ctx *ctx, const lode_array *a, const int64_t *start,
-                           const int64_t *count, const int64_t *step, lode_array *view)
-{
-    lode_status st = LODE_OK;
-    lode_array x = lode_array_ref(a), y = { 0 };
-    for (int k = 0; k < a->ndim; k++) {
-        const int64_t by = step ? step[k] : 1;
-        const int64_t stop = count[k] ? start[k] + (count[k] - 1) * by + 1 : start[k];
-        LODE_TRY(lode_array_slice(ctx, &x, k, start[k], stop, by, &y));
-        lode_array_swap(&x, &y);
-        lode_array_free(&y);
-    }
-    lode_array_swap(view, &x);
-done:
-    LODE_FREE(&x, &y);
-    return st;
-}
-
 /* The other array where a part lies, with the axes that the question drops. */
 static lode_status read_other(lode_ctx *ctx, const lode_question *q, const int64_t *from,
                               const int64_t *count, lode_array *out)

@@ -1,44 +1,10 @@
 /* compress: every error bound holds on what comes back, measured here entry by entry; places of
  * missing values, types and bits are kept; sizes, parts, threads and damage. */
-#include "fixture.h"
+#include "compressed.h"
 
 #include <math.h>
 
 #include "array/array.h"
-#include "lode/lode.h"
-
-typedef struct fix {
-    lode_ctx ctx;
-    lode_compress_opts o;
-    lode_array x, y;
-    lode_bundle m;
-    lode_certificate c;
-} fix;
-
-static int start(void **state)
-{
-    static fix f;
-    f = (fix){ 0 };
-    *state = &f;
-    f.o = lode_compress_defaults();
-    return lode_ctx_init(&f.ctx, NULL);
-}
-
-static int end(void **state)
-{
-    fix *f = *state;
-    LODE_FREE(&f->x, &f->y, &f->m);
-    lode_ctx_free(&f->ctx);
-    return 0;
-}
-
-static int64_t stored(const lode_bundle *m)
-{
-    int64_t bytes = 0;
-    for (int64_t i = 0; i < m->count; i++)
-        bytes += (int64_t)lode_array_bytes(lode_bundle_value(m, i).as.array);
-    return bytes;
-}
 
 /* A sum of waves and a little noise, in any type and shape. */
 static void make_field(fix *f, lode_dtype dtype, int ndim, const int64_t *shape, double scale,

@@ -1,37 +1,11 @@
 /* Infinities keep their places and signs where that is asked for, and are named where it is not;
  * errors that nothing lossy can hold are refused with the way that does. */
-#include "fixture.h"
+#include "compressed.h"
 
 #include <math.h>
 
 #include "array/array.h"
-#include "lode/lode.h"
 #include "op/op.h"
-
-typedef struct fix {
-    lode_ctx ctx;
-    lode_compress_opts o;
-    lode_array x, y;
-    lode_bundle m;
-    lode_certificate c;
-} fix;
-
-static int start(void **state)
-{
-    static fix f;
-    f = (fix){ 0 };
-    *state = &f;
-    f.o = lode_compress_defaults();
-    return lode_ctx_init(&f.ctx, NULL);
-}
-
-static int end(void **state)
-{
-    fix *f = *state;
-    LODE_FREE(&f->x, &f->y, &f->m);
-    lode_ctx_free(&f->ctx);
-    return 0;
-}
 
 enum { ROWS = 24, COLUMNS = 30, DEPTH = 2, SIZE = ROWS * COLUMNS * DEPTH };
 

@@ -1,38 +1,12 @@
 /* Parts added to a compressed array: what is there stays byte for byte, what comes back is the row
  * of what each part gives by itself, and the error asked holds over the whole, measured here entry
  * by entry. */
-#include "fixture.h"
+#include "compressed.h"
 
 #include <math.h>
 
 #include "array/array.h"
 #include "lode/io.h"
-#include "lode/lode.h"
-
-typedef struct fix {
-    lode_ctx ctx;
-    lode_compress_opts o;
-    lode_array x, y; /* all that was put in; what comes back */
-    lode_bundle m;
-    int axis;
-} fix;
-
-static int start(void **state)
-{
-    static fix f;
-    f = (fix){ 0 };
-    *state = &f;
-    f.o = lode_compress_defaults();
-    return lode_ctx_init(&f.ctx, NULL);
-}
-
-static int end(void **state)
-{
-    fix *f = *state;
-    LODE_FREE(&f->x, &f->y, &f->m);
-    lode_ctx_free(&f->ctx);
-    return 0;
-}
 
 /* Waves that go on along the axis from `from`, and noise. */
 static void make_part(fix *f, lode_dtype dtype, int ndim, const int64_t *shape, int64_t from,
@@ -274,14 +248,6 @@ static void missing_values_and_types_go_on(void **state)
         measure(f);
         same_values(&f->x, &f->y);
     }
-}
-
-static int64_t stored(const lode_bundle *m)
-{
-    int64_t bytes = 0;
-    for (int64_t i = 0; i < m->count; i++)
-        bytes += (int64_t)lode_array_bytes(lode_bundle_value(m, i).as.array);
-    return bytes;
 }
 
 /* As many bytes, bits or numbers a value as before. */

@@ -140,10 +140,10 @@ typedef struct block_task {
     lode_stats stats;        /* of the observed entries */
 } block_task;
 void block_free(block_task *t);
-/** Codes a block as one record; diff compares t->x with what comes back from the record. */
 /** Decodes and compares with t->x. */
 lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded,
                              const lode_array *block, lode_diff *diff);
+/** Codes a block as one record; diff compares t->x with what comes back from the record. */
 lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block,
                             lode_array *coded, lode_diff *diff);
 
@@ -249,7 +249,6 @@ typedef struct job {
     double norm2, range, low, high, maxabs;
     int64_t count, values; /* observed, all; pairs counted twice */
     goal goal;             /* of the whole */
-    bool both;             /* error and budget were asked: the error reached may miss */
     /* what is there already (NULL: nothing): sums, values, and those that a size was asked for */
     const totals *before;
     double values_before, values_asked;

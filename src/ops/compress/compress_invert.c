@@ -166,22 +166,6 @@ static bool meet(const grid *g, int64_t b, const int64_t *start, const int64_t *
     return some;
 }
 
-static lode_status cut(lode_ctx *ctx, const lode_array *a, const int64_t *start,
-                       const int64_t *count, lode_array *view)
-{
-    lode_status st = LODE_OK;
-    lode_array x = lode_array_ref(a), y = { 0 };
-    for (int k = 0; k < a->ndim; k++) {
-        LODE_TRY(lode_array_slice(ctx, &x, k, start[k], start[k] + count[k], 1, &y));
-        lode_array_swap(&x, &y);
-        lode_array_free(&y);
-    }
-    lode_array_swap(view, &x);
-done:
-    LODE_FREE(&x, &y);
-    return st;
-}
-
 lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                             const lode_part *part, lode_array *out)
 {
@@ -203,7 +187,7 @@ lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value 
             continue;
         const lode_status read = compress_read_block(ctx, model, &g, b, NULL, &block);
         if (read == LODE_EFORMAT && ctx->recover) {
-            LODE_TRY(cut(ctx, &x, to, n, &there));
+            LODE_TRY(lode_i_strided(ctx, &x, to, n, NULL, &there));
             LODE_TRY(lose_block(ctx, model, &g, b, &there));
             LODE_FREE(&there);
             continue;
@@ -213,8 +197,8 @@ lode_status compress_invert(lode_ctx *ctx, const lode_bundle *model, lode_value 
             lode_array_swap(&x, &block); /* all of it */
             break;
         }
-        LODE_TRY(cut(ctx, &block, from, n, &here));
-        LODE_TRY(cut(ctx, &x, to, n, &there));
+        LODE_TRY(lode_i_strided(ctx, &block, from, n, NULL, &here));
+        LODE_TRY(lode_i_strided(ctx, &x, to, n, NULL, &there));
         LODE_TRY(lode_array_copy_into(ctx, &here, &there));
         LODE_FREE(&block, &here, &there);
     }

@@ -217,13 +217,12 @@ static lode_status set_goal(lode_ctx *ctx, job *j)
                 bytes, beside + 64);
         g->bytes = records < 0x1p62 ? (int64_t)records : INT64_C(1) << 62;
     }
-    j->both = e.kind != LODE_ERROR_NONE && (g->bytes > 0 || g->params > 0 || o->rank.count);
     return LODE_OK;
 }
 
 /* What is left of the whole's goal, shared out by size: so the step stays about the same in all
  * blocks. */
-static goal share(const job *j, const goal *left, int64_t values_left, const block_task *t)
+static goal share(const goal *left, int64_t values_left, const block_task *t)
 {
     goal g = *left;
     const double part = (double)t->f.size / (double)lode_i_max(values_left, 1);
@@ -232,12 +231,11 @@ static goal share(const job *j, const goal *left, int64_t values_left, const blo
         g.bytes = lode_i_max(1, (int64_t)((double)g.bytes * part));
     if (g.params)
         g.params = (int64_t)((double)left->params * part);
-    (void)j;
     return g;
 }
 
 /* One block, the error first; a budget asked with it is a cap. */
-static lode_status code_block(lode_ctx *ctx, const job *j, block_task *t, const lode_array *block,
+static lode_status code_block(lode_ctx *ctx, block_task *t, const lode_array *block,
                               lode_array *coded, lode_diff *d)
 {
     const goal wanted = t->goal;
@@ -245,7 +243,6 @@ static lode_status code_block(lode_ctx *ctx, const job *j, block_task *t, const 
     if (capped)
         t->goal.bytes = 0;
     LODE_FORWARD(compress_encode(ctx, t, block, coded, d));
-    (void)j;
     if (!capped || coded->shape[0] <= wanted.bytes)
         return LODE_OK;
     t->goal = (goal){ .sumsq = INFINITY, .bytes = wanted.bytes };
@@ -285,8 +282,8 @@ static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_d
             LODE_TRY(open_block(ctx, j, b, &block, &t));
         }
         t.o = j->o;
-        t.goal = share(j, &left, values_left, &t);
-        LODE_TRY(code_block(ctx, j, &t, &block, &coded, &d));
+        t.goal = share(&left, values_left, &t);
+        LODE_TRY(code_block(ctx, &t, &block, &coded, &d));
         values_left -= t.f.size;
         left.sumsq = fmax(left.sumsq - d.sumsq, 0);
         if (left.bytes)

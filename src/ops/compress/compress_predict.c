@@ -32,19 +32,16 @@ static void sample_free(sample *s)
         LODE_FREE(&s->x[b], &s->set[b]);
 }
 
+/* A contiguous copy of a box, or all as it is. */
 static lode_status cut_box(lode_ctx *ctx, const lode_array *a, const int64_t *start,
                            const int64_t *count, lode_array *box)
 {
     lode_status st = LODE_OK;
-    lode_array x = lode_array_ref(a), y = { 0 };
-    for (int k = 0; k < a->ndim; k++) {
-        LODE_TRY(lode_array_slice(ctx, &x, k, start[k], start[k] + count[k], 1, &y));
-        lode_array_swap(&x, &y);
-        lode_array_free(&y);
-    }
-    LODE_TRY(lode_i_as(ctx, &x, x.dtype, box)); /* contiguous */
+    lode_array view = { 0 };
+    LODE_TRY(lode_i_strided(ctx, a, start, count, NULL, &view));
+    LODE_TRY(lode_i_as(ctx, &view, view.dtype, box));
 done:
-    LODE_FREE(&x, &y);
+    LODE_FREE(&view);
     return st;
 }
 
