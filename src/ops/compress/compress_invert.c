@@ -39,8 +39,13 @@ lode_status compress_load(lode_ctx *ctx, const lode_bundle *model, int64_t b, lo
 static lode_status no_limit(lode_ctx *ctx, const lode_bundle *model, lode_status st, int64_t *limit)
 {
     lode_compress_opts o = lode_compress_defaults();
-    if (!ctx->recover || st != LODE_EFORMAT || model->count == 0)
+    if (st != LODE_EFORMAT || model->count == 0)
         return st;
+    if (!ctx->recover)
+        return lode_i_fail(ctx, st,
+                           "compress: no block can be read (%s); restore the file, or give "
+                           "--recover (recover in C and Python) to see what is lost",
+                           lode_message(ctx));
     LODE_FORWARD(lode_i_options_read(ctx, &lode_op_compress, model->meta.options, &o));
     o = compress_settle(&o, model->meta.ndim, model->meta.shape);
     *limit = compress_asked(&o);
