@@ -9,8 +9,8 @@
 enum { LODE_I_MESSAGE = 2048, LODE_I_FRAMES = 16, LODE_I_ERRNO = 128 };
 
 /* Blocks from this size on are large: they lie in huge pages, and are kept for reuse. */
-#define LODE_I_LARGE ((size_t)8 << 20)
-enum { LODE_I_SPARES = 8 };
+#define LODE_I_LARGE ((size_t)2 << 20)
+enum { LODE_I_SPARES = 16 };
 typedef struct lode_spares {
     atomic_flag busy; /* guards what follows open */
     _Atomic int open; /* outermost calls under way */

@@ -1,6 +1,7 @@
 /* A mode of a tensor hashed to a few random buckets with random signs (Clarkson & Woodruff, J. ACM
  * 63 (2017), CountSketch): one addition a value, however many buckets there are, and the sum of
- * squares on the way. */
+ * squares on the way. The last mode goes to its buckets in turn, so that what lies together is
+ * added together: values alike, as neighbours are, fall apart all the same. */
 #include "linalg/linalg.h"
 
 typedef struct lode_i_signs {
@@ -11,9 +12,11 @@ typedef struct lode_i_signs {
 
 #define REAL float
 #define NAME signs_f32
+#define INNER inner_f32
 #include "linalg/signs_kernel.inc"
 #define REAL double
 #define NAME signs_f64
+#define INNER inner_f64
 #include "linalg/signs_kernel.inc"
 
 enum {
@@ -51,6 +54,22 @@ static lode_status task(lode_ctx *ctx, int64_t at, void *data)
     return LODE_OK;
 }
 
+/* The last mode: some rows. */
+static lode_status inner(lode_ctx *ctx, int64_t at, void *data)
+{
+    (void)ctx;
+    const sketch *w = data;
+    const int64_t first = at * w->group, m = lode_i_min(w->group, w->left - first);
+    double *z = w->z + first * w->buckets;
+    for (int64_t i = 0; i < m * w->buckets; i++)
+        z[i] = 0;
+    w->sums[at] = w->single ? inner_f32((const float *)(const void *)w->x + first * w->signs.n,
+                                        &w->signs, m, z, w->buckets)
+                            : inner_f64((const double *)(const void *)w->x + first * w->signs.n,
+                                        &w->signs, m, z, w->buckets);
+    return LODE_OK;
+}
+
 lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_stream s,
                              lode_array *Z, double *sumsq)
 {
@@ -79,7 +98,7 @@ lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_
         bucket[i] = (int32_t)((u >> 32) * (uint64_t)w.buckets >> 32);
     }
     w.signs.bucket = bucket, w.signs.sign = sign, w.sums = sums;
-    LODE_TRY(lode_i_parallel(ctx, tasks, task, &w));
+    LODE_TRY(lode_i_parallel(ctx, tasks, w.right == 1 ? inner : task, &w));
     *sumsq = 0;
     for (int64_t i = 0; i < tasks; i++)
         *sumsq += sums[i];

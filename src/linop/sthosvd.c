@@ -11,12 +11,11 @@
  * - The first mode, which costs most, takes its basis from a sketch where that pays: another mode
  *   is multiplied by a few random sign vectors, which leaves the expectation of the Gram matrix
  *   unchanged. What the basis lost is measured; where it is a part of the budget that counts, the
- *   mode gets a new basis from X projected on the others (half a HOOI sweep). Where no mode
- *   truncates, the plain Gram matrix is used.
+ *   mode gets a new basis from X projected on the others (half a HOOI sweep). Where the mode does
+ *   not truncate, the plain Gram matrix is used.
  * Arithmetic is f64 or c128 whatever the type of X, so that Gram matrices serve down to relative
  * errors of GRAM_FLOOR * sqrt(eps) ~ 1e-6; below, triangles of QR give the singular values without
- * squaring. Only where the first mode keeps nearly all and the error leaves room for their rounding
- * are products in f32 (may_be_single). */
+ * squaring. Where nothing truncates, bases and products are had for less (sthosvd_whole.c). */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -28,7 +27,6 @@ enum {
     GRAM_MODE = 2048,
     LEADING_MODE = 128,
     SKETCH = 16,
-    SKETCH_KEPT = 48,
     SKETCH_MODE = 96,
     SKETCH_SIZE = 1 << 21,
     SMALL = 1 << 14
@@ -37,7 +35,7 @@ enum {
 static void free_result(sthosvd *r)
 {
     for (int k = 0; k < r->d; k++)
-        LODE_FREE(&r->U[k], &r->V[k]);
+        lode_array_free(&r->U[k]);
     lode_array_free(&r->core);
 }
 
@@ -93,7 +91,7 @@ static bool extreme(const sthosvd *r)
 }
 
 /* Once the values have been seen: norm, scale, budget. */
-static void settle(sthosvd *r)
+void lode_i_sthosvd_settle(sthosvd *r)
 {
     const lode_i_seen *s = &r->look;
     int e = 0;
@@ -126,7 +124,7 @@ static lode_status first_look(lode_ctx *ctx, sthosvd *r)
 {
     do {
         LODE_FORWARD(lode_i_slabs_look(ctx, &r->X, &r->look));
-        settle(r);
+        lode_i_sthosvd_settle(r);
     } while (r->again);
     return LODE_OK;
 }
@@ -155,8 +153,6 @@ static int64_t generous(const sthosvd *r, int mode, const lode_i_basis *b)
                        : n;
     if (r->o->params > 0) /* a factor with more columns would be all of the budget */
         return lode_i_max(1, lode_i_min(most, r->o->params / n));
-    if (r->single)
-        return n;
     if (r->o->hosvd)
         return lode_i_min(most, lode_i_basis_rank(b, 0.25 * r->allowed / r->d));
     if (r->X.size <= SMALL)
@@ -187,7 +183,7 @@ static int sketch_along(const sthosvd *r, int mode)
     return wanted || (r->X.size >= SKETCH_SIZE && r->X.shape[mode] >= SKETCH_MODE) ? best : -1;
 }
 
-static lode_stream stream(lode_ctx *ctx, const sthosvd *r, uint64_t site)
+lode_stream lode_i_sthosvd_stream(lode_ctx *ctx, const sthosvd *r, uint64_t site)
 {
     return lode_i_stream(ctx, r->o->op ? r->o->op : "sthosvd", site);
 }
@@ -203,7 +199,7 @@ static lode_status by_power(lode_ctx *ctx, sthosvd *r, lode_i_slabs *s, int mode
     for (int64_t l = r->rank[mode] ? generous(r, mode, b) : 32;; l *= 2) {
         l = lode_i_min(l, limit);
         LODE_FORWARD(lode_i_basis_power(ctx, s, mode, l, b->count ? &b->U : NULL, total,
-                                        stream(ctx, r, 16 + (uint64_t)mode), b));
+                                        lode_i_sthosvd_stream(ctx, r, 16 + (uint64_t)mode), b));
         if (r->rank[mode] || l == limit || generous(r, mode, b) <= l)
             return LODE_OK;
     }
@@ -216,8 +212,9 @@ static lode_status from_gram(lode_ctx *ctx, sthosvd *r, const lode_array *G, int
 {
     const int64_t n = G->shape[0];
     lode_i_basis_free(b);
-    for (int64_t l = 32; n >= LEADING_MODE && r->allowed >= 0 && !r->single && 4 * l <= n; l *= 2) {
-        LODE_FORWARD(lode_i_basis_leading(ctx, G, l, stream(ctx, r, 64 + (uint64_t)mode), b));
+    for (int64_t l = 32; n >= LEADING_MODE && r->allowed >= 0 && 4 * l <= n; l *= 2) {
+        LODE_FORWARD(
+            lode_i_basis_leading(ctx, G, l, lode_i_sthosvd_stream(ctx, r, 64 + (uint64_t)mode), b));
         if (generous(r, mode, b) + 4 <= l)
             return LODE_OK;
     }
@@ -259,7 +256,7 @@ static lode_status exact_basis(lode_ctx *ctx, sthosvd *r, lode_i_slabs *given, i
     else if (r->method == LODE_STHOSVD_GRAM)
         LODE_TRY(lode_i_slabs_gram(ctx, s, mode, look, &G));
     if (!r->seen)
-        settle(r);
+        lode_i_sthosvd_settle(r);
     if (r->again)
         goto done;
     if (tall)
@@ -280,10 +277,10 @@ static lode_status sketched_basis(lode_ctx *ctx, sthosvd *r, int mode, int along
 {
     lode_status st = LODE_OK;
     lode_array G = { 0 };
-    LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, r->single ? SKETCH_KEPT : SKETCH,
-                                 stream(ctx, r, r->single ? 128 + (uint64_t)mode : 0), look, &G));
+    LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, SKETCH, lode_i_sthosvd_stream(ctx, r, 0),
+                                 look, NULL, &G));
     if (!r->seen)
-        settle(r);
+        lode_i_sthosvd_settle(r);
     if (r->again)
         goto done;
     /* the trace is exact in expectation only */
@@ -297,32 +294,6 @@ static lode_status sketched_basis(lode_ctx *ctx, sthosvd *r, int mode, int along
 done:
     LODE_FREE(&G);
     return st;
-}
-
-/* Where hardly anything is truncated, products are all the work. In single precision every basis is
- * kept whole, so that nothing is lost before the ranks are chosen from the core's energies: bases
- * from sketches do as well (a core larger by half a percent), of X itself since whole bases leave
- * Gram matrices what they are; and all that is not known is what rounding does. A sum of n products of a row of X with the columns of an
- * orthonormal U passes through partial sums of at most the row's norm (over all columns together),
- * in any order: (n - 1) u of it at most, the products themselves u sqrt(n). U rounded is off by u
- * sqrt(n), values by u. A sixteenth of the error asked may go for that. */
-static bool may_be_single(sthosvd *r)
-{
-    double share = 0;
-    for (int k = 0; k < r->d; k++) {
-        const double n = (double)r->X.shape[k];
-        if (r->X.shape[k] > GRAM_MODE || n * n > (double)r->X.size)
-            return false;
-        share += n + 2 * sqrt(n) + 2;
-    }
-    const double norm = sqrt(r->norm2);
-    r->blur = 0.5 * lode_i_epsilon(LODE_F32) * share * norm;
-    const bool can = r->o->method == LODE_STHOSVD_AUTO && !r->o->ranks && !r->o->params &&
-                     !r->o->hosvd && !r->o->sweeps && r->wide == LODE_F64 && r->X.scale == 1 &&
-                     norm > 1e-15 && norm < 1e15 && r->allowed > 0 &&
-                     16 * r->blur <= sqrt(r->allowed);
-    r->blur = can ? r->blur : 0;
-    return can;
 }
 
 /* Basis of the first mode, with the first look at the values. along: where it was sketched, else
@@ -348,10 +319,7 @@ static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, 
         generous(r, mode, b) * 10 > r->X.shape[mode] * 6) {
         *along = -1; /* no truncation worth a sketch */
         lode_i_basis_free(b);
-        if (may_be_single(r))
-            r->single = true, r->X.work = LODE_F32;
-        LODE_TRY(r->single ? sketched_basis(ctx, r, mode, sketch_along(r, mode), NULL, b)
-                           : exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
+        LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
     }
 done:
     return st;
@@ -431,8 +399,10 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
     const lode_array *U_k[LODE_MAX_NDIM] = { NULL };
     int along = -1;
     double tails = 0, sketch_lost = 0, matters = 0;
-    r->X.pending = 0, r->X.work = r->wide;
-    r->single = false, r->blur = 0;
+    r->X.pending = 0, r->X.work = r->wide, r->blur = 0;
+    LODE_TRY(lode_i_sthosvd_whole(ctx, r));
+    if (r->single)
+        goto done;
     for (int i = 0; i < r->d; i++) {
         const int k = r->order[i];
         lode_i_stage(ctx, i ? "modes" : "first mode", 0.8 * i / r->d, 0.8 * (i + 1) / r->d);
@@ -452,16 +422,12 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
                 goto done;
             matters = r->rank[k] ? lode_i_basis_tail(&b, r->rank[k]) : r->allowed;
             r->info.method = r->method;
-        } else if (r->single && k != r->X.axis && sketch_along(r, k) >= 0) {
-            LODE_TRY(sketched_basis(ctx, r, k, sketch_along(r, k), NULL, &b));
         } else {
             LODE_TRY(exact_basis(ctx, r, s, k, NULL, r->norm2 - tails, &b));
         }
         const int64_t columns = r->info.kept[k] = generous(r, k, &b);
         LODE_TRY(lode_i_basis_columns(ctx, &b, columns, &r->U[k]));
-        if (r->single)
-            LODE_TRY(lode_array_cast(ctx, &r->U[k], LODE_F32, &r->V[k]));
-        const lode_array *const U = r->single ? &r->V[k] : &r->U[k];
+        const lode_array *const U = &r->U[k];
         if (i == 1 && along >= 0) /* what the sketched basis of the first mode lost */
             tails = sketch_lost = r->method == LODE_STHOSVD_GRAM
                                       ? r->norm2 - lode_i_basis_tail(&b, 0)

@@ -1,4 +1,5 @@
-/* A run of ST-HOSVD: what its parts share (sthosvd.c, sthosvd_core.c). */
+/* A run of ST-HOSVD: what its parts share (sthosvd.c, sthosvd_whole.c,
+ * sthosvd_core.c). */
 #ifndef LODE_LINOP_STHOSVD_RUN_H
 #define LODE_LINOP_STHOSVD_RUN_H
 #include "linop/sthosvd.h"
@@ -28,7 +29,6 @@ typedef struct sthosvd {
     /* energy that `held` is a part of: of X, or of the core in whole bases */
     double whole;
     lode_array U[LODE_MAX_NDIM], core;
-    lode_array V[LODE_MAX_NDIM]; /* U in single precision */
     bool met;
     lode_sthosvd_info info;
 } sthosvd;
@@ -39,5 +39,12 @@ double lode_i_sthosvd_rounding(const sthosvd *r, const int64_t *rank);
 /** Cuts the generous core and its bases to what was asked for: ranks, error or numbers. Sets met,
  *  held and info.bound. */
 lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r);
+
+/** Where a sample says that no mode truncates and the error leaves room for it (`single` then): whole
+ *  bases and the core in them. Else nothing, but that X may have been seen. */
+lode_status lode_i_sthosvd_whole(lode_ctx *ctx, sthosvd *r);
+/** Once the values have been seen: norm, scale, budget; `again`, where they must be seen scaled. */
+void lode_i_sthosvd_settle(sthosvd *r);
+lode_stream lode_i_sthosvd_stream(lode_ctx *ctx, const sthosvd *r, uint64_t site);
 
 #endif

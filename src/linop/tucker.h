@@ -72,10 +72,14 @@ lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_s
 lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_seen *seen,
                             lode_array *R);
 /** Gram matrix of the mode after `along` (not the slab axis) was hashed to `buckets` with random
- *  signs: its expectation is the Gram matrix of X. */
+ *  signs: its expectation is the Gram matrix of X. Z, or NULL: X with `mode` itself hashed so, from
+ *  which the Gram matrices of all other modes follow; then `mode` is not the slab axis either. */
 lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along,
                                 int64_t buckets, lode_stream stream, lode_i_seen *seen,
-                                lode_array *G);
+                                lode_array *Z, lode_array *G);
+/** The same of one slab in `every`. */
+lode_status lode_i_slabs_sample(lode_ctx *ctx, lode_i_slabs *s, int mode, int along,
+                                int64_t buckets, int64_t every, lode_stream stream, lode_array *G);
 /** Y = X_(mode) X_(mode)^H V: a step of subspace iteration. */
 lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const lode_array *V,
                                lode_i_seen *seen, lode_array *Y);

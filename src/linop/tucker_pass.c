@@ -35,7 +35,9 @@ typedef struct pass {
     /* of a sketch */
     int along;
     int64_t buckets, group; /* slabs in one group */
+    int64_t every;          /* of so many slabs one is taken */
     lode_stream stream;
+    lode_array *Z; /* NULL: not wanted */
 } pass;
 
 /* Runs the tasks of a pass, `together` at once, and joins them in order. */
@@ -61,7 +63,7 @@ static lode_status add_up(lode_ctx *ctx, pass *p, int64_t count, int64_t togethe
                 lode_i_seen_join(p->seen, &p->part[j]);
         }
     }
-    p->s->passes += 1;
+    p->s->passes += p->every > 1 ? 1 / (double)p->every : 1;
     lode_array_swap(G, &sum);
 done:
     for (int j = 0; j < BATCH; j++)
@@ -141,6 +143,27 @@ lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_s
                   gram_task, G);
 }
 
+/* Slab i with the sketched mode itself hashed, into its rows of Z. */
+static lode_status hash_mode(lode_ctx *ctx, const pass *p, int64_t i, const lode_array *slab)
+{
+    lode_status st = LODE_OK;
+    lode_array part = { 0 }, z = { 0 };
+    const int axis = p->s->axis;
+    const int64_t row = i * p->s->rows;
+    double sumsq;
+    LODE_TRY(lode_array_slice(ctx, p->Z, axis, row, row + slab->shape[axis], 1, &part));
+    if (lode_array_is_contiguous(&part))
+        LODE_TRY(lode_i_sign_sums(ctx, slab, p->mode, p->stream, &part, &sumsq));
+    else {
+        LODE_TRY(lode_array_new(ctx, part.dtype, part.ndim, part.shape, &z));
+        LODE_TRY(lode_i_sign_sums(ctx, slab, p->mode, p->stream, &z, &sumsq));
+        LODE_TRY(lode_array_copy_into(ctx, &z, &part));
+    }
+done:
+    LODE_FREE(&part, &z);
+    return st;
+}
+
 static lode_status sketch_task(lode_ctx *ctx, int64_t at, void *data)
 {
     lode_status st = LODE_OK;
@@ -150,7 +173,8 @@ static lode_status sketch_task(lode_ctx *ctx, int64_t at, void *data)
     const lode_dtype stored = own.array ? own.array->dtype : own.source->dtype;
     /* as it lies where it can be read so */
     const lode_dtype dtype = lode_i_arith(stored) == stored ? stored : own.work;
-    const int64_t from = (p->first + at) * p->group, to = lode_i_min(from + p->group, own.count);
+    const int64_t from = (p->first + at) * p->group,
+                  to = lode_i_min(from + p->group, own.count / p->every);
     int64_t shape[LODE_MAX_NDIM];
     memcpy(shape, own.shape, sizeof shape);
     shape[own.axis] = lode_i_min(to * own.rows, own.shape[own.axis]) - from * own.rows;
@@ -160,10 +184,12 @@ static lode_status sketch_task(lode_ctx *ctx, int64_t at, void *data)
     for (int64_t i = from; i < to; i++) {
         const int64_t row = (i - from) * own.rows;
         double sumsq;
-        LODE_TRY(lode_i_slab_fetch(ctx, &own, i, dtype, &slab));
+        LODE_TRY(lode_i_slab_fetch(ctx, &own, i * p->every, dtype, &slab));
         LODE_TRY(lode_array_slice(ctx, &z, own.axis, row, row + slab.shape[own.axis], 1, &part));
         LODE_TRY(lode_i_sign_sums(ctx, &slab, p->along, p->stream, &part, &sumsq));
         lode_array_free(&part);
+        if (p->Z)
+            LODE_TRY(hash_mode(ctx, p, i, &slab));
         if (p->seen)
             LODE_TRY(lode_i_slab_look(ctx, &own, i, &slab, sumsq, &p->part[at]));
     }
@@ -173,10 +199,14 @@ done:
     return st;
 }
 
-lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along,
-                                int64_t buckets, lode_stream stream, lode_i_seen *seen,
-                                lode_array *G)
+/* Slabs together, `every` 1, or one of so many; Z as in tucker.h. */
+static lode_status sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, int64_t buckets,
+                          int64_t every, lode_stream stream, lode_i_seen *seen, lode_array *Z,
+                          lode_array *G)
 {
+    lode_status st = LODE_OK;
+    lode_array z = { 0 };
+    int64_t shape[LODE_MAX_NDIM];
     const double slab = (double)s->size / (double)lode_i_max(s->count, 1),
                  n = (double)s->shape[mode], w = (double)lode_dtype_size(s->work);
     pass p = { .s = s,
@@ -185,9 +215,37 @@ lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int al
                .along = along,
                .buckets = buckets,
                .group = group_of(s, n, slab / (double)s->shape[along] * (double)buckets),
-               .stream = stream };
-    return add_up(ctx, &p, lode_i_ceil_div(s->count, p.group),
-                  lode_i_slabs_together(ctx, s, w * (3 * slab + n * n)), sketch_task, G);
+               .every = every,
+               .stream = stream,
+               .Z = Z ? &z : NULL };
+    memcpy(shape, s->shape, sizeof shape);
+    shape[mode] = buckets;
+    if (Z)
+        LODE_TRY(lode_array_new(ctx, lode_i_is_complex(s->work) ? LODE_C128 : LODE_F64, s->ndim,
+                                shape, &z));
+    if (every > 1) /* whole slabs */
+        p.group = lode_i_max(1, p.group / every);
+    const int64_t count = every > 1 ? s->count / every : s->count;
+    LODE_TRY(add_up(ctx, &p, lode_i_ceil_div(count, p.group),
+                    lode_i_slabs_together(ctx, s, w * (3 * slab + n * n)), sketch_task, G));
+    if (Z)
+        lode_array_swap(Z, &z);
+done:
+    LODE_FREE(&z);
+    return st;
+}
+
+lode_status lode_i_slabs_sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along,
+                                int64_t buckets, lode_stream stream, lode_i_seen *seen,
+                                lode_array *Z, lode_array *G)
+{
+    return sketch(ctx, s, mode, along, buckets, 1, stream, seen, Z, G);
+}
+
+lode_status lode_i_slabs_sample(lode_ctx *ctx, lode_i_slabs *s, int mode, int along,
+                                int64_t buckets, int64_t every, lode_stream stream, lode_array *G)
+{
+    return sketch(ctx, s, mode, along, buckets, every, stream, NULL, NULL, G);
 }
 
 lode_status lode_i_unfold(lode_ctx *ctx, const lode_array *T, int mode, lode_array *A)
