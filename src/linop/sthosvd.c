@@ -23,6 +23,7 @@
 #include "linop/sthosvd_run.h"
 
 #define GRAM_FLOOR 64.0
+#define SINGLE_LOST 3e-3
 enum {
     GRAM_MODE = 2048,
     LEADING_MODE = 128,
@@ -35,7 +36,7 @@ enum {
 static void free_result(sthosvd *r)
 {
     for (int k = 0; k < r->d; k++)
-        lode_array_free(&r->U[k]);
+        LODE_FREE(&r->U[k], &r->V[k]);
     lode_array_free(&r->core);
 }
 
@@ -306,7 +307,9 @@ static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, 
         LODE_TRY(first_look(ctx, r));
     r->precise = r->o->method == LODE_STHOSVD_QR || (r->o->method == LODE_STHOSVD_AUTO &&
                                                      relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
-    *along = r->careful && !r->precise ? sketch_along(r, mode) : -1;
+    /* what a sketch lost shows in a difference of norms, which f32 rounds */
+    r->told = !lode_i_is_single(r->wide) || relative(r) > SINGLE_LOST;
+    *along = r->careful && !r->precise && r->told ? sketch_along(r, mode) : -1;
     do {
         lode_i_seen *look = r->seen ? NULL : &r->look;
         r->again = false;
@@ -327,6 +330,13 @@ done:
 
 /* ---- the generous decomposition ---- */
 
+/* A basis as products take it. */
+static lode_status ready(lode_ctx *ctx, sthosvd *r, int k)
+{
+    lode_array_free(&r->V[k]);
+    return lode_i_as(ctx, &r->U[k], r->wide, &r->V[k]);
+}
+
 /* X projected on all bases but that of `mode`, and a new basis for it. */
 static lode_status renew(lode_ctx *ctx, sthosvd *r, int mode, int64_t columns)
 {
@@ -335,21 +345,22 @@ static lode_status renew(lode_ctx *ctx, sthosvd *r, int mode, int64_t columns)
     lode_i_basis b = { 0 };
     const lode_array *U_k[LODE_MAX_NDIM];
     for (int k = 0; k < r->d; k++)
-        U_k[k] = k == mode ? NULL : &r->U[k];
+        U_k[k] = k == mode ? NULL : &r->V[k];
     LODE_TRY(lode_i_slabs_project(ctx, &r->X, U_k, NULL, &Y));
     const int64_t n = Y.shape[mode], others = lode_array_size(&Y) / n;
     if (n > others) {
         LODE_TRY(lode_i_basis_svd(ctx, &Y, mode, &b));
     } else {
-        LODE_TRY(lode_i_mode_gram(ctx, &Y, mode, false, &G));
+        LODE_TRY(lode_i_mode_gram(ctx, &Y, mode, true, &G));
         if (columns)
             LODE_TRY(lode_i_basis_gram(ctx, &G, &b));
         else
             LODE_TRY(from_gram(ctx, r, &G, mode, &b));
     }
     LODE_TRY(lode_i_basis_columns(ctx, &b, columns ? columns : generous(r, mode, &b), &U));
-    LODE_TRY(lode_i_ttm(ctx, &Y, mode, LODE_H, &U, &r->core));
     lode_array_swap(&r->U[mode], &U);
+    LODE_TRY(ready(ctx, r, mode));
+    LODE_TRY(lode_i_ttm(ctx, &Y, mode, LODE_H, &r->V[mode], &r->core));
 done:
     LODE_FREE(&Y, &G, &U);
     lode_i_basis_free(&b);
@@ -361,16 +372,18 @@ done:
 static lode_status rotate(lode_ctx *ctx, sthosvd *r, int mode)
 {
     lode_status st = LODE_OK;
-    lode_array G = { 0 }, U = { 0 }, core = { 0 };
+    lode_array G = { 0 }, U = { 0 }, turn = { 0 }, core = { 0 };
     lode_i_basis b = { 0 };
-    LODE_TRY(lode_i_mode_gram(ctx, &r->core, mode, false, &G));
+    LODE_TRY(lode_i_mode_gram(ctx, &r->core, mode, true, &G));
     LODE_TRY(lode_i_basis_gram(ctx, &G, &b));
     LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &r->U[mode], &b.U, &U));
-    LODE_TRY(lode_i_ttm(ctx, &r->core, mode, LODE_H, &b.U, &core));
+    LODE_TRY(lode_i_as(ctx, &b.U, r->wide, &turn));
+    LODE_TRY(lode_i_ttm(ctx, &r->core, mode, LODE_H, &turn, &core));
     lode_array_swap(&r->U[mode], &U);
     lode_array_swap(&r->core, &core);
+    LODE_TRY(ready(ctx, r, mode));
 done:
-    LODE_FREE(&G, &U, &core);
+    LODE_FREE(&G, &U, &turn, &core);
     lode_i_basis_free(&b);
     return st;
 }
@@ -400,6 +413,7 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
     int along = -1;
     double tails = 0, sketch_lost = 0, matters = 0;
     r->X.pending = 0, r->X.work = r->wide, r->blur = 0;
+    r->told = true;
     LODE_TRY(lode_i_sthosvd_whole(ctx, r));
     if (r->single)
         goto done;
@@ -427,7 +441,8 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         }
         const int64_t columns = r->info.kept[k] = generous(r, k, &b);
         LODE_TRY(lode_i_basis_columns(ctx, &b, columns, &r->U[k]));
-        const lode_array *const U = &r->U[k];
+        LODE_TRY(ready(ctx, r, k));
+        const lode_array *const U = &r->V[k];
         if (i == 1 && along >= 0) /* what the sketched basis of the first mode lost */
             tails = sketch_lost = r->method == LODE_STHOSVD_GRAM
                                       ? r->norm2 - lode_i_basis_tail(&b, 0)
@@ -437,6 +452,10 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         lode_i_basis_free(&b);
         if (i < r->d - 1 && !may_store(ctx, s, k, columns)) {
             s->mode[s->pending] = k, s->U[s->pending++] = U;
+            continue;
+        }
+        if (lode_i_is_single(r->wide) && s == &stored && columns == stored.shape[k]) {
+            LODE_TRY(lode_i_ttm_over(ctx, &Y, k, LODE_H, U)); /* memory is what `single` is for */
             continue;
         }
         U_k[k] = U;
@@ -520,7 +539,8 @@ static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
     lode_status st = LODE_OK;
     lode_array y = { 0 };
     double norm;
-    const double error2 = r->whole - r->held, safe = 100 * sqrt(lode_i_epsilon(r->wide)),
+    const double error2 = r->told ? r->whole - r->held : r->lost,
+                 safe = 100 * sqrt(lode_i_epsilon(r->wide)),
                  rounded = sqrt(r->held) * lode_i_sthosvd_rounding(r, r->core.shape),
                  error = sqrt(fmax(error2, 0));
     if (r->X.scale != 1)
@@ -537,7 +557,8 @@ static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
     const bool cancels = !(error2 > safe * safe * r->norm2) ||
                          !(rounded < LODE_I_STHOSVD_ROUNDED * error),
                misses = error2 <= r->allowed && r->info.error > r->info.target;
-    r->info.residual = r->norm2 > 0 && ((cancels && !r->single) || misses);
+    r->info.residual = r->norm2 > 0 && !lode_i_is_single(r->wide) &&
+                       ((cancels && !r->single) || misses);
     if (r->info.residual) {
         lode_i_stage(ctx, "residual", 0.95, 1);
         r->info.rounding = 0;
@@ -548,6 +569,18 @@ static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
 done:
     LODE_FREE(&y);
     return st;
+}
+
+/* Asked for, and squares of values keep within f32's range, as do all methods. */
+static bool may_stay_single(const sthosvd *r)
+{
+    bool can = r->o->single && r->result == LODE_F32 && r->X.work == LODE_F64 &&
+               r->o->method == LODE_STHOSVD_AUTO && r->o->error > 0;
+    for (int k = 0; k < r->d; k++) {
+        const double n = (double)r->X.shape[k];
+        can = can && n <= GRAM_MODE && n * n <= (double)r->X.size;
+    }
+    return can;
 }
 
 static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X)
@@ -582,6 +615,8 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     LODE_TRY(lode_i_slabs_open(ctx, X, o->name, &r.X));
     lode_i_value_shape(X, &dtype, &r.d, shape);
     r.result = lode_i_arith(dtype);
+    if (may_stay_single(&r))
+        r.X.work = LODE_F32;
     r.wide = r.X.work;
     r.info.target = (double)NAN;
     r.look.extremes = o->unit == LODE_STHOSVD_RANGE;

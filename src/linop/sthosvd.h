@@ -37,6 +37,9 @@ typedef struct lode_sthosvd_opts {
     int64_t sweeps;       /* HOOI sweeps at most after the sequential truncation */
     double tol;           /* a sweep that lowers the error by less than tol of it is the last */
     int64_t oversampling; /* extra columns of random and generous bases; 0: chosen */
+    /* An f32 X stays so between the modes, sums of squares in f64: half the memory, and info.error is
+     * the tails', not measured. For callers that measure what comes of it. */
+    bool single;
     bool hosvd; /* keep the whole generous core: no choice of a smaller one (for coders) */
     const char *op, *name; /* for the random stream, and of the input in messages */
 } lode_sthosvd_opts;

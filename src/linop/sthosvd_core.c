@@ -113,7 +113,8 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
     for (int64_t i = 0; i < shape[0]; i++)
         r->held += energy[0][i];
     r->whole = r->single ? r->held : r->norm2;
-    if (!r->precise) /* tails of sketched bases are estimates; this is what is */
+    /* tails of sketched bases are estimates; this is what is */
+    if (!r->precise && r->told)
         r->lost = fmax(r->whole - r->held, 0);
     for (int k = 0; k < r->d; k++) {
         double *sorted = energies + length;

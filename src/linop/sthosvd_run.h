@@ -16,10 +16,12 @@ typedef struct sthosvd {
     bool careful;     /* generous bases stop at a noise floor */
     bool precise;     /* triangles of QR instead of Gram matrices */
     bool single;      /* products in single precision, every basis whole */
+    bool told;        /* what is lost is the difference of the norms of X and core */
     double blur;      /* what its rounding may be off by, at most */
     int d, order[LODE_MAX_NDIM];
     lode_dtype result; /* type of core and factors */
-    lode_dtype wide;   /* f64 or c128: the arithmetic, but for products that are `single` */
+    lode_dtype wide;   /* f64 or c128, f32 where it was asked for: the arithmetic, but for products
+                          that are `single` */
     /* asked: 0 when not; the most that may be kept */
     int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM];
     /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
@@ -29,6 +31,7 @@ typedef struct sthosvd {
     /* energy that `held` is a part of: of X, or of the core in whole bases */
     double whole;
     lode_array U[LODE_MAX_NDIM], core;
+    lode_array V[LODE_MAX_NDIM]; /* U in the type of the products, or U */
     bool met;
     lode_sthosvd_info info;
 } sthosvd;

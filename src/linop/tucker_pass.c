@@ -119,7 +119,7 @@ static lode_status gram_task(lode_ctx *ctx, int64_t at, void *data)
     lode_i_slabs own = *p->s; /* counts passes for itself */
     const int64_t from = (p->first + at) * p->group, to = lode_i_min(from + p->group, own.count);
     LODE_TRY(together(ctx, &own, from, to, p->seen ? &p->part[at] : NULL, &slab));
-    LODE_TRY(lode_i_mode_gram(ctx, &slab, p->mode, false, &part));
+    LODE_TRY(lode_i_mode_gram(ctx, &slab, p->mode, true, &part));
     LODE_TRY(lode_i_as(ctx, &part, lode_i_is_complex(own.work) ? LODE_C128 : LODE_F64, &p->G[at]));
 done:
     LODE_FREE(&slab, &part);

@@ -6,7 +6,7 @@
 
 #include "ops/compress/compress.h"
 
-enum { TRIES = 6 };
+enum { TRIES = 6, LARGE = 1 << 21 };
 
 void block_free(block_task *t)
 {
@@ -108,13 +108,18 @@ static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, doub
     choice made = { .step = step, .outside = c->outside, .floor = c->floor };
     const int d = w->ndim;
     int64_t box[LODE_MAX_NDIM];
-    lode_array q = { 0 }, a = { 0 };
+    lode_array q = { 0 }, a = { 0 }, core = { 0 };
     /* the step may yet shrink a little */
     const lode_quantizer z = { .step = 0.9 * step, .zone = 0.6 };
     const bool learned = learns(c, d);
 
     if (learned) {
-        LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
+        if (c->core.data)
+            core = lode_array_ref(&c->core);
+        else
+            LODE_TRY(basis_multiply(ctx, c->b, true, w, &core));
+        LODE_TRY(lode_i_quantize(ctx, &core, &z, &q));
+        lode_array_free(&core);
         lode_i_symbols_box(&q, box);
         lode_array_free(&q);
     }
@@ -150,7 +155,7 @@ static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, doub
     made = (choice){ 0 };
 done:
     choice_free(&made);
-    LODE_FREE(&q, &a);
+    LODE_FREE(&q, &a, &core);
     return st;
 }
 
@@ -207,6 +212,7 @@ static lode_status code_once(lode_ctx *ctx, const block_task *t, choice *c, cons
     LODE_TRY(compress_head(ctx, t, RECORD_TRANSFORM, &r));
     LODE_TRY(write_coefficients(ctx, t, c, &a->z, &q, &r));
     LODE_TRY(write_corrections(ctx, t, c, a, &q, &r));
+    lode_array_free(&q);
     LODE_TRY(lode_i_record_end(ctx, &r, coded));
 done:
     lode_i_record_free(&r);
@@ -248,9 +254,9 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
     const bool all = t->o->effort >= EFFORT_ALL, first = t->o->effort <= EFFORT_COSINES;
     double step = c->step, margin = 0;
 
-    /* Cosines give the coefficients again where a second try needs them, so the first one may use
+    /* Bases give the coefficients again where a second try needs them, so the first one may use
      * their memory up. */
-    const bool over = !learns(c, w->ndim);
+    const bool plain = !learns(c, w->ndim), over = plain || lode_array_size(w) >= LARGE;
     *met = false;
     if (!c->core.data)
         LODE_TRY(basis_multiply(ctx, c->b, true, w, &c->core));
@@ -262,7 +268,7 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
         if (!m.core.data)
             LODE_TRY(basis_multiply(ctx, m.b, true, w, &m.core));
         const double own = fmax(sumsq - margin * room - a.outside, 0.02 * room);
-        if (over && i == 0 && c->own <= own && c->own >= 0.98 * own) /* as it was chosen */
+        if (plain && i == 0 && c->own <= own && c->own >= 0.98 * own) /* as it was chosen */
             a.z = c->z, a.own = c->own;
         else
             LODE_TRY(compress_step(ctx, &m.core, own, a.z.step > 0 ? a.z.step : step, &a.z, &a.own,
@@ -285,7 +291,7 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
          * than nothing where entries do not count (padding, missing). */
         a.outside = d.sumsq - a.own;
         const double noise = a.outside - c->floor;
-        if (!good && !over && noise > 0.6 * room && step > 1e-6 * c->step) { /* bases too coarse */
+        if (!good && !plain && noise > 0.6 * room && step > 1e-6 * c->step) { /* bases too coarse */
             const double finer = fmax(0.2, sqrt(0.3 * room / noise));
             step *= finer;
             LODE_TRY(cut(ctx, w, c, step, &m));

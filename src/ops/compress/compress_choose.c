@@ -198,14 +198,19 @@ static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quant
     }
 }
 
-/* Bytes that the choice would take, about. */
+/* Bytes that the choice would take, about. A large core is used up: it is made again where the
+ * choice wins. */
 static lode_status size_up(lode_ctx *ctx, const menu *m, choice *c)
 {
+    const bool over = lode_array_size(&c->core) >= LARGE;
     lode_status st = LODE_OK;
     lode_array q = { 0 };
     const lode_quantizer z = { .step = c->step, .zone = ZONE };
     int64_t box[LODE_MAX_NDIM];
-    LODE_TRY(lode_i_quantize(ctx, &c->core, &z, &q));
+    LODE_TRY(over ? lode_i_quantize_over(ctx, &c->core, &z, &q)
+                  : lode_i_quantize(ctx, &c->core, &z, &q));
+    if (over)
+        lode_array_free(&c->core);
     lode_i_symbols_box(&q, box);
     LODE_TRY(compress_symbols_estimate(ctx, m->t->o, &q, &c->bytes));
     for (int k = 0; k < m->w->ndim; k++)
@@ -359,6 +364,7 @@ static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
     lode_array core = { 0 };
     lode_sthosvd_info info;
     const goal *g = &m->t->goal;
+    const lode_stats *x = &m->t->stats;
     lode_sthosvd_opts o = { .op = "compress", .name = "X", .tol = 1e-4, .params = g->params };
     const bool given = g->rank.count > 0 || g->params > 0;
     const double size = (double)lode_array_size(m->w);
@@ -368,6 +374,7 @@ static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
         ranks_of(m, &o);
     if (!given)
         o.hosvd = true, o.unit = LODE_STHOSVD_ONE, o.error = 0.5 * sqrt(m->sumsq);
+    o.single = x->sumsq > 1e-30 && x->maxabs < 1e15; /* squares of f32 keep within its range */
     LODE_TRY(lode_i_sthosvd(ctx, lode_from_array(m->w), &o, &core, m->U, &info));
     st = LODE_OK; /* a small miss of the generous core is made up by the step */
     m->outside = pow(info.error - info.rounding, 2); /* what comes back is measured in the end */
@@ -379,7 +386,7 @@ static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
     }
     if (given || m->learnable < m->w->ndim)
         goto done;
-    o = (lode_sthosvd_opts){ .op = "compress", .name = "X" };
+    o = (lode_sthosvd_opts){ .op = "compress", .name = "X", .single = o.single };
     LODE_TRY(find_knee(ctx, m, &core, &o, &bent));
     if (!bent)
         goto done;
@@ -446,7 +453,7 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
             learned[k] = last && can ? BASIS_LEARNED : BASIS_NONE;
     }
     if (method == LODE_COMPRESS_DCT || !m.learnable) {
-        if (!c->core.data)
+        if (!c->store)
             LODE_TRY(evaluate(ctx, &m, cosines, false, c));
         goto done;
     }
@@ -455,7 +462,7 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     const bool close = all || (other.bytes < CLOSE * c->bytes && c->bytes < CLOSE * other.bytes &&
                                t->o->effort >= EFFORT_TURNS);
     const bool cheap = all || lode_array_size(w) <= TURNED;
-    const bool won = !c->core.data || other.bytes < c->bytes;
+    const bool won = !c->store || other.bytes < c->bytes;
     if (won)
         swap_choices(&other, c);
     if (knee.learnable && method != LODE_COMPRESS_SVD) {
@@ -467,7 +474,9 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     memcpy(best, won ? learned : cosines, sizeof best);
     /* a small core means products that shrink at once */
     for (int k = 0;
-         k < d && close && (cheap || 16 * lode_array_size(&c->core) < lode_array_size(w)); k++) {
+         k < d && close &&
+         (cheap || (c->core.data && 16 * lode_array_size(&c->core) < lode_array_size(w)));
+         k++) {
         if (!m.U[k].data)
             continue;
         best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
@@ -476,6 +485,8 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
             best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
     }
 done:
+    if (st == LODE_OK && !c->core.data)
+        st = basis_multiply(ctx, c->b, true, w, &c->core);
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         LODE_FREE(&m.U[k], &knee.U[k]);
     choice_free(&other);
