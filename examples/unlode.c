@@ -1337,8 +1337,9 @@ static double *multiply(const double *x, int64_t left, int64_t columns, int64_t 
     return y;
 }
 
-/* The shape in which a block is transformed: axes of length 1 are left out; with `folds`, an axis
- * longer than 2048 becomes several, the block being lengthened along it where that needs it. */
+/* The shape in which a block is transformed: axes of length 1 are left out; with folds 1, an axis
+ * longer than 2048 becomes several, with more every longer one becomes two, the second as long; the
+ * block is lengthened along it where that needs it. */
 typedef struct frame {
     int modes;
     int64_t whole[AXES]; /* the block, lengthened */
@@ -1351,13 +1352,17 @@ static void make_frame(int axes, const int64_t *shape, int folds, frame *f)
     for (int k = 0; k < axes; k++) {
         int64_t side[8], left = shape[k];
         int count = 0;
-        while (left > 2048 && count < 7) {
+        while (folds < 2 && left > 2048 && count < 7) {
             int64_t best = 0; /* the divisor nearest to 256, of equals the smaller */
             for (int64_t c = 128; c <= 512; c++)
                 if (left % c == 0 && (!best || llabs(c - 256) < llabs(best - 256)))
                     best = c;
             side[count] = best ? best : 256;
             left = divide_up(left, side[count++]);
+        }
+        if (folds > 1 && left > folds) {
+            side[count++] = folds;
+            left = divide_up(left, folds);
         }
         f->whole[k] = shape[k];
         if (shape[k] == 1)
@@ -1801,7 +1806,7 @@ static uint8_t *decode_block(reader r, const type *t, int axes, const int64_t *b
             fail("it is damaged: it does not end where it must");
         return bytes;
     }
-    const int wide = (int)take_integer(&r, 0, 1), folds = (int)take_integer(&r, 0, 1);
+    const int wide = (int)take_integer(&r, 0, 1), folds = (int)take_integer(&r, 0, 1024);
     const int64_t missing = take_integer(&r, 0, 3), n = product(axes, shape);
     const double value = missing == 2 ? take_real(&r) : (double)NAN;
     uint8_t *set = NULL, *infinite[2] = { NULL };

@@ -60,7 +60,9 @@ def kinds(path):
             wide, more = number(record, at)
             found.append((kind, kind and wide))
             if kind:
-                met.add(("missing", number(record, number(record, more)[1])[0]))
+                folds, more = number(record, more)
+                met.add(("missing", number(record, more)[0]))
+                met.add(("tiles", kind == 1 and folds > 1))
             else:  # the first number of an exact block is the length of its values
                 met.add(("value of exact", more + wide + 8 < len(record)))
             met.add(("even sides", limit < 0))
@@ -209,6 +211,12 @@ def run():
         try_one(walk(n), "--method", "dct", "--effort", "2")
     try_one(walk(200000), "--method", "predict", "--error", "0.01:max")
     try_one(products(2500, 12).astype(f4), "--method", "tucker")
+    # tiles
+    for shape in ((200, 190), (190, 200, 3), (70, 61, 66)):
+        grid = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+        x = sum(np.sin((0.9 + k) * g) for k, g in enumerate(grid)) * np.all([g // 40 % 3 == 1 for g in grid[:2]], axis=0)
+        for t, error in ((f4, "0.1"), (f8, "0.05"), (f4, "0.2:max")):
+            try_one((x + 1e-3 * waves(*shape)).astype(t), "--error", error)
     # types
     for t in "i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16 ?".split():
         x = waves(50, 44)
@@ -295,7 +303,7 @@ def run():
     for kind in (0, 1, 2):
         for wide in (0, 1) if kind else (0,):
             assert any(s[:2] == (kind, wide) for s in seen), ("no record of kind", kind, wide)
-    for feature in (("even sides", True), ("value of exact", True), *(("missing", k) for k in range(4)), ("segments", 2), ("segments", 5)):
+    for feature in (("tiles", True), ("even sides", True), ("value of exact", True), *(("missing", k) for k in range(4)), ("segments", 2), ("segments", 5)):
         assert feature in met, ("no file with", feature)
 
 

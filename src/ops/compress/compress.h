@@ -49,8 +49,11 @@ lode_status compress_segments(lode_ctx *ctx, const lode_array *table, grid *g);
 
 /* ---- frames: the shape a block is transformed in ---- */
 
+enum { FOLDS_LONG = 1, LONGEST_TILE = 1024 };
+
 /** Axes of length 1 left out, long ones folded in two and more (after repeating their last entry,
- *  where the length has no fitting divisor), complex values as a last axis of 2. */
+ *  where the length has no fitting divisor), or all that are longer in tiles of one length; complex
+ *  values as a last axis of 2. */
 typedef struct frame {
     lode_dtype stored, work;      /* type of the block; f32 or f64 */
     int ndim, plain;              /* of the block as it is; with the axis of complex pairs */
@@ -59,11 +62,12 @@ typedef struct frame {
     int modes;
     int64_t mode[LODE_MAX_NDIM]; /* of what is transformed */
     int axis[LODE_MAX_NDIM];     /* of the block, that a mode comes from */
-    bool folds;
-    int64_t size; /* values of the block, pairs counted twice */
+    bool place[LODE_MAX_NDIM];   /* a mode that counts tiles, which nothing transforms */
+    int64_t folds;               /* FOLDS_LONG, or the length of tiles; 0: no axis folds */
+    int64_t size;                /* values of the block, pairs counted twice */
 } frame;
 lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim,
-                           const int64_t *shape, bool folds, frame *f);
+                           const int64_t *shape, int64_t folds, frame *f);
 /** The block in its working type and plain shape (pairs as an axis), contiguous; own: its memory is
  *  new, else it may be the block's. */
 lode_status compress_plain(lode_ctx *ctx, const frame *f, const lode_array *block, bool own,
@@ -179,6 +183,18 @@ typedef struct choice {
 void choice_free(choice *c);
 lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq,
                             choice *c);
+/** Cosines for every mode that can have them. */
+void compress_cosines(const frame *f, basis_kind *kind);
+/** Bytes that the folded w takes in these bases (none of them learned) at the squared error sumsq,
+ *  about. */
+lode_status compress_price(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                           const basis_kind *kind, double sumsq, double *bytes);
+/** Where box b of so many (a power of two) lies: spread over x from edge to edge. */
+void compress_box(const lode_array *x, const int64_t *count, int b, int boxes, int64_t *start);
+/** Length of tiles in which x (plain, nothing missing) codes shorter at the squared error sumsq than
+ *  whole; 0: whole. */
+lode_status compress_tile(lode_ctx *ctx, const block_task *t, const lode_array *x, double sumsq,
+                          int64_t *tile);
 /** Symbols of a block by the coder that the effort asks for, and how long that would be. */
 lode_status compress_symbols(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *q,
                              lode_array *stream);

@@ -465,6 +465,32 @@ done:
 
 /* ---- the block ---- */
 
+/* The error that the bases are chosen for; where a size is asked, a likely one. */
+static double expected(const block_task *t)
+{
+    const goal *g = &t->goal;
+    return g->bytes > 0   ? 1e-4 * t->stats.sumsq
+           : g->bound > 0 ? 0.1 * g->bound * g->bound * (double)t->f.size
+                          : g->sumsq;
+}
+
+static lode_status cut_in_tiles(lode_ctx *ctx, block_task *t, const lode_array *x)
+{
+    lode_status st = LODE_OK;
+    frame f;
+    int64_t tile = 0;
+    const bool may = t->f.folds && t->o->effort > EFFORT_COSINES &&
+                     t->o->method == LODE_COMPRESS_AUTO;
+    if (may)
+        LODE_TRY(compress_tile(ctx, t, x, expected(t), &tile));
+    if (tile == 0)
+        goto done;
+    LODE_TRY(compress_frame(ctx, t->f.stored, t->f.work, t->f.ndim, t->f.shape, tile, &f));
+    t->f = f;
+done:
+    return st;
+}
+
 static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *block,
                              lode_array *coded, lode_diff *diff, bool *met)
 {
@@ -479,12 +505,13 @@ static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *blo
     } else {
         filled = lode_array_ref(&t->x);
     }
+    LODE_TRY(cut_in_tiles(ctx, t, &filled));
     LODE_TRY(compress_fold(ctx, &t->f, &filled, &w));
     lode_array_free(&filled);
     if (g->bytes > 0) {
         LODE_TRY(code_to_bytes(ctx, t, &w, block, coded, diff, met));
     } else if (g->bound > 0) {
-        LODE_TRY(compress_choose(ctx, t, &w, 0.1 * g->bound * g->bound * (double)t->f.size, &c));
+        LODE_TRY(compress_choose(ctx, t, &w, expected(t), &c));
         LODE_TRY(code_to_bound(ctx, t, &w, block, &c, coded, diff, met));
     } else {
         LODE_TRY(compress_choose(ctx, t, &w, g->sumsq, &c));
@@ -528,7 +555,9 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
         met = met || better;
     }
     /* Exact values where nothing else holds the goal, or where they are as short. */
-    const bool tight = !met || (double)lossy.shape[0] > 0.4 * raw || raw < 1 << 18;
+    const char class = lode_dtype_class(t->f.stored);
+    const double close = class == 'i' || class == 'u' || class == 'b' ? 0.2 : 0.4;
+    const bool tight = !met || (double)lossy.shape[0] > close * raw || raw < 1 << 18;
     if (tight && !(g->params > 0) && !(g->rank.count > 0 && met)) {
         LODE_TRY(compress_exact(ctx, t->o, block, &plain));
         const bool fits = !g->bytes || plain.shape[0] <= g->bytes;

@@ -246,6 +246,25 @@ done:
     return st;
 }
 
+void compress_cosines(const frame *f, basis_kind *kind)
+{
+    for (int k = 0; k < f->modes; k++)
+        kind[k] = f->place[k] || f->mode[k] > BASIS_LONGEST ? BASIS_NONE : BASIS_DCT;
+}
+
+lode_status compress_price(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                           const basis_kind *kind, double sumsq, double *bytes)
+{
+    lode_status st = LODE_OK;
+    const menu m = { .t = t, .w = w, .sumsq = sumsq };
+    choice c = { 0 };
+    LODE_TRY(evaluate(ctx, &m, kind, true, &c));
+    *bytes = c.bytes;
+done:
+    choice_free(&c);
+    return st;
+}
+
 /* Eigenvalues of a mode's Gram matrix, from a sketch: `along` is hashed to BUCKETS with random
  * signs. */
 static lode_status sketched_spectrum(lode_ctx *ctx, const lode_array *w, int mode, int along,
@@ -425,13 +444,13 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     basis_kind cosines[LODE_MAX_NDIM], learned[LODE_MAX_NDIM], best[LODE_MAX_NDIM];
     const int d = w->ndim;
     const bool ranks = t->goal.rank.count > 0 || t->goal.params > 0;
-    const bool quick = t->o->effort <= EFFORT_COSINES && t->o->method == LODE_COMPRESS_AUTO;
+    const bool quick = (t->o->effort <= EFFORT_COSINES || t->f.folds > FOLDS_LONG) &&
+                       t->o->method == LODE_COMPRESS_AUTO;
     const lode_compress_method method = ranks   ? LODE_COMPRESS_TUCKER
                                         : quick ? LODE_COMPRESS_DCT
                                                 : t->o->method;
 
-    for (int k = 0; k < d; k++)
-        cosines[k] = w->shape[k] <= BASIS_LONGEST ? BASIS_DCT : BASIS_NONE;
+    compress_cosines(&t->f, cosines);
     if (method == LODE_COMPRESS_AUTO) {
         bool any = false;
         LODE_TRY(evaluate(ctx, &m, cosines, false, c));

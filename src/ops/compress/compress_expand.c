@@ -29,7 +29,7 @@ static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
     if (h->kind == RECORD_EXACT)
         return LODE_OK;
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->wide));
-    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->folds));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, LONGEST_TILE, &h->folds));
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, RECORD_INFINITE, &h->missing));
     if (h->missing == 2)
         LODE_FORWARD(lode_i_record_read_f64(ctx, r, &h->value));

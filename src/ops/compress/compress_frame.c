@@ -211,8 +211,20 @@ static int64_t fold(int64_t n, int64_t *axis, int *axes)
     return whole;
 }
 
+/* A longer axis becomes the place of a tile and the place in it. */
+static int64_t tiles(int64_t n, int64_t length, int64_t *axis, int *axes)
+{
+    if (length < 1 || n <= length) {
+        axis[(*axes)++] = n;
+        return n;
+    }
+    axis[(*axes)++] = lode_i_ceil_div(n, length);
+    axis[(*axes)++] = length;
+    return lode_i_ceil_div(n, length) * length;
+}
+
 lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, int ndim,
-                           const int64_t *shape, bool folds, frame *f)
+                           const int64_t *shape, int64_t folds, frame *f)
 {
     *f = (frame){
         .stored = stored, .work = work, .ndim = ndim, .plain = ndim, .folds = folds, .size = 1
@@ -233,11 +245,12 @@ lode_status compress_frame(lode_ctx *ctx, lode_dtype stored, lode_dtype work, in
         f->whole[k] = n;
         if (n == 1)
             continue;
-        f->whole[k] = fold(n, axis, &axes);
+        f->whole[k] = folds == FOLDS_LONG ? fold(n, axis, &axes) : tiles(n, folds, axis, &axes);
         if (!folds || f->modes + axes + (f->plain - k - 1) > LODE_MAX_NDIM)
             axes = 1, axis[0] = f->whole[k] = n;
         for (int a = 0; a < axes; a++) {
             f->axis[f->modes] = k;
+            f->place[f->modes] = folds > FOLDS_LONG && a + 1 < axes;
             f->mode[f->modes++] = axis[a];
         }
     }

@@ -50,7 +50,7 @@ static lode_status take_sample(lode_ctx *ctx, const block_task *t, sample *s)
     lode_status st = LODE_OK;
     int64_t count[LODE_MAX_NDIM], start[LODE_MAX_NDIM], size = t->f.size;
     const lode_array *x = &t->x;
-    if (size <= BOXES * BOX) {
+    if (size <= 2 * BOXES * BOX) {
         s->boxes = 1, s->whole = true, s->scale = 1;
         s->x[0] = lode_array_ref(x);
         if (t->missing.data)
@@ -67,9 +67,7 @@ static lode_status take_sample(lode_ctx *ctx, const block_task *t, sample *s)
     }
     s->scale = (double)t->f.size / (double)(BOXES * size);
     for (int b = 0; b < BOXES; b++) {
-        for (int k = 0; k < x->ndim; k++)
-            start[k] = (x->shape[k] - count[k]) * (2 * ((b * (2 * k + 1) + k) % BOXES) + 1) /
-                       (2 * BOXES);
+        compress_box(x, count, b, BOXES, start);
         s->boxes = b + 1;
         LODE_TRY(cut_box(ctx, x, start, count, &s->x[b]));
         if (t->missing.data)
