@@ -56,7 +56,8 @@ if(LODE_PYTHON)
     set_tests_properties(python PROPERTIES LABELS cli
       ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/python;LODE_LIBRARY=$<TARGET_FILE:lode>;LODE=$<TARGET_FILE:lode_command>")
     add_test(NAME interop COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/io/interop.py $<TARGET_FILE:lode_command>)
-    set_tests_properties(interop PROPERTIES LABELS cli)
+    add_test(NAME interop-foreign COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/io/foreign.py $<TARGET_FILE:lode_command>)
+    set_tests_properties(interop interop-foreign PROPERTIES LABELS cli)
     # The decoder in one file, against the command; then it and the coders on other compilers and processors.
     add_test(NAME unlode COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/examples/unlode.py $<TARGET_FILE:lode_command>)
     set_tests_properties(unlode PROPERTIES LABELS cli TIMEOUT 300)

@@ -3,6 +3,7 @@
 
 usage: make_corpus.py LODE        (the built command, for .lode files)
 """
+import gzip
 import json
 import os
 import struct
@@ -50,6 +51,9 @@ for name, x in {"array": a, "symmetric": a.T @ a, "complex": a * 1j, "skew": np.
     os.rename(path("mtx", name + ".mtx"), path("mtx", name))
 
 put("csv", "plain", b"1,2,3\n4,5,6\n")
+put("csv", "semicolons", b'\xef\xbb\xbf"a ""b""";"two\nlines";c\r\n1;NA;\r\n"3";-inf;1e-300')
+put("csv", "blanks", b"# x y\n 1  2.5\n\n3\t4\n")
+put("csv", "gzip", gzip.compress(b"1,2\n3,4\n", mtime=0) + gzip.compress(b"5,6\n", mtime=0))
 put("csv", "named", b'# comment\nx,"y, z",w\n1,-2e-3,\nNA,nan,"6"\r\n')
 
 head = {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},

@@ -233,6 +233,9 @@ typedef struct lode_infile lode_infile;
 lode_status lode_i_infile_open(lode_ctx *ctx, const char *path, lode_infile **f);
 lode_infile *lode_i_infile_ref(lode_infile *f);
 void lode_i_infile_close(lode_infile *f); /* drops one reference; NULL is legal */
+/** Bytes in memory as a file of that name; on success it takes them over and *bytes is NULL. */
+lode_status lode_i_infile_memory(lode_ctx *ctx, const char *path, void **bytes, uint64_t size,
+                                 lode_infile **f);
 uint64_t lode_i_infile_size(const lode_infile *f);
 const char *lode_i_infile_path(const lode_infile *f);
 /** All of size bytes at offset, or LODE_EFORMAT (past the end) or LODE_EIO (shrunk meanwhile,

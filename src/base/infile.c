@@ -117,6 +117,17 @@ lode_status lode_i_infile_open(lode_ctx *ctx, const char *path, lode_infile **f)
     return lode_i_infile_over(ctx, descriptor, path, false, f);
 }
 
+lode_status lode_i_infile_memory(lode_ctx *ctx, const char *path, void **bytes, uint64_t size,
+                                 lode_infile **f)
+{
+    lode_infile *g = NULL;
+    LODE_FORWARD(create(ctx, path, &g));
+    g->memory = *bytes, g->size = size;
+    *bytes = NULL;
+    *f = g;
+    return LODE_OK;
+}
+
 lode_infile *lode_i_infile_ref(lode_infile *f)
 {
     if (f)

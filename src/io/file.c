@@ -46,6 +46,24 @@ static bool is_directory(lode_ctx *ctx, const char *path, lode_status *st)
     return found;
 }
 
+/* The first bytes; a gzip file is inflated first. Raw values that happen to begin as one are raw. */
+static lode_status read_head(lode_ctx *ctx, lode_file *f, bool raw, unsigned char head[16],
+                             size_t *size)
+{
+    for (bool inner = false;; inner = true) {
+        const uint64_t all = lode_i_infile_size(f->in);
+        *size = all < 16 ? (size_t)all : 16;
+        LODE_FORWARD(lode_i_infile_read(ctx, f->in, 0, head, *size));
+        if (inner || *size < 3 || memcmp(head, "\x1f\x8b\x08", 3) != 0 ||
+            (raw && !lode_i_has_suffix(f->path, ".gz")))
+            return LODE_OK;
+        lode_infile *inflated = NULL;
+        LODE_FORWARD(lode_i_unwrap(ctx, f->in, LODE_I_GZIP, 0, all, UINT64_MAX, &inflated));
+        lode_i_infile_close(f->in);
+        f->in = inflated;
+    }
+}
+
 lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts *o,
                            lode_file **file)
 {
@@ -53,6 +71,7 @@ lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts
     const lode_read_opts none = { 0 };
     lode_file *f = NULL;
     unsigned char head[16];
+    size_t n = 0;
 
     *file = NULL;
     if (!o)
@@ -66,15 +85,21 @@ lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts
     LODE_TRY(st);
     if (!format)
         LODE_TRY(lode_i_format_find(ctx, o->format, path, &format));
-    if (!format || !format->by_path)
+    LODE_REQUIRE(!format || !format->by_path || !lode_i_has_suffix(path, ".gz"), LODE_EUNSUPPORTED,
+                 "%s: %s files are read by position only; unpack it with gunzip first", path,
+                 format->name);
+    if (!format || !format->by_path) {
         LODE_TRY(lode_i_infile_open(ctx, path, &f->in));
+        LODE_TRY(read_head(ctx, f, format == &lode_i_format_raw, head, &n));
+    }
     if (!format && o->dtype)
         format = &lode_i_format_raw;
-    if (!format) {
-        const uint64_t size = lode_i_infile_size(f->in);
-        const size_t n = size < sizeof head ? (size_t)size : sizeof head;
-        LODE_TRY(lode_i_infile_read(ctx, f->in, 0, head, n));
-        format = lode_i_format_sniff(head, n);
+    if (f->in && !o->format && format != &lode_i_format_raw &&
+        !(format && format->sniff && format->sniff(head, n))) {
+        /* The content decides where the suffix says nothing, or several formats share it. */
+        const lode_i_format *told = lode_i_format_sniff(head, n);
+        if (!format || (told && lode_i_format_claims(told, path)))
+            format = told;
         LODE_REQUIRE(format, LODE_EFORMAT,
                      "%s has no known suffix and does not begin as any format that is read; name "
                      "one with --from",
@@ -200,9 +225,10 @@ lode_status lode_i_file_source_of(lode_ctx *ctx, lode_file *f, lode_i_member *m,
         LODE_TRY(inflated(ctx, m, &h->memory));
     h->file = lode_i_file_ref(f);
     h->m = m;
-    lode_source s = {
-        .dtype = m->dtype, .ndim = m->ndim, .rewindable = true, .concurrent = !f->format->read
-    };
+    lode_source s = { .dtype = m->dtype,
+                      .ndim = m->ndim,
+                      .rewindable = true,
+                      .concurrent = !f->format->read || f->format->concurrent };
     memcpy(s.shape, m->shape, sizeof s.shape);
     if (m->chunk)
         memcpy(s.chunk, m->chunk, (size_t)m->ndim * sizeof *s.chunk);

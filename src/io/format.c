@@ -31,17 +31,13 @@ bool lode_i_has_suffix(const char *path, const char *suffix)
     return n >= k && strcasecmp(path + n - k, suffix) == 0;
 }
 
-static bool matches(const lode_i_format *f, const char *path)
+bool lode_i_format_claims(const lode_i_format *f, const char *path)
 {
+    const size_t whole = strlen(path), end = lode_i_has_suffix(path, ".gz") ? whole - 3 : whole;
     for (const char *s = f->suffixes; *s;) {
         const size_t n = strcspn(s, " ");
-        char one[16];
-        if (n < sizeof one) {
-            memcpy(one, s, n);
-            one[n] = '\0';
-            if (lode_i_has_suffix(path, one))
-                return true;
-        }
+        if (end >= n && strncasecmp(path + end - n, s, n) == 0)
+            return true;
         s += n + strspn(s + n, " ");
     }
     return false;
@@ -65,7 +61,7 @@ lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path
                            nearest->name);
     }
     for (int i = 0; i < FORMATS && !*format; i++)
-        if (matches(formats[i], path))
+        if (lode_i_format_claims(formats[i], path))
             *format = formats[i];
     return LODE_OK;
 }

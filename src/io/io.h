@@ -79,19 +79,27 @@ typedef struct lode_i_output {
 } lode_i_output;
 
 /** A file format. NULL functions: it does not read or write, has no content to sniff, and so on. */
+struct lode_i_range;
 typedef struct lode_i_format {
     const char *name;
     const char *suffixes; /* ".nc .nc4 .cdf" */
     bool by_path;         /* open() wants the path only: directories, libraries */
+    bool gzip;            /* a name that ends in .gz is written deflated */
+    bool concurrent;      /* read() may be called by several threads at once */
     bool (*sniff)(const unsigned char *head, size_t size);
     /** Fills members from f->in; nothing else of f is cleaned by it on failure. */
     lode_status (*open)(lode_ctx *ctx, lode_file *f, const lode_read_opts *o);
-    /** Reads a rectangle of a dense member that is not plain bytes, one call at a time. */
+    /** Reads a rectangle of a dense member that is not plain bytes, one call at a time unless
+     * `concurrent`. */
     lode_status (*read)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                         const int64_t *start, const int64_t *count, void *dst);
     /** Reads a whole member into memory: formats of text. The one that fits the member is given. */
     lode_status (*load)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m, lode_array *a,
                         lode_sparse *s);
+    /** JSON attributes of one member cut by ranges, which it takes along when it is read alone;
+     * NULL text: none. */
+    lode_status (*attributes)(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
+                              const struct lode_i_range *ranges, char **text);
     void (*close)(lode_file *f); /* frees state */
     lode_status (*write)(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force);
 } lode_i_format;
@@ -104,6 +112,8 @@ extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_
  *  LODE_EUSAGE with the nearest one. */
 lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path,
                                const lode_i_format **format);
+/** Whether a path has one of the format's suffixes, with or without .gz behind it. */
+bool lode_i_format_claims(const lode_i_format *f, const char *path);
 const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size);
 bool lode_i_has_suffix(const char *path, const char *suffix); /* ignoring case */
 
@@ -266,6 +276,23 @@ lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what,
                                uint64_t packed, uint64_t skip, uint64_t want, bool whole,
                                void **bytes, uint32_t *crc);
 uint32_t lode_i_crc32(uint32_t crc, const void *bytes, size_t size);
+
+/** Inflates a zlib stream, or a gzip file with all its members, that lies at `offset`: in memory,
+ * and in a scratch file where it is long and there is a place for one. most: bytes after which it
+ * stops. */
+typedef enum lode_i_wrap { LODE_I_ZLIB, LODE_I_GZIP } lode_i_wrap;
+lode_status lode_i_unwrap(lode_ctx *ctx, lode_infile *in, lode_i_wrap wrap, uint64_t offset,
+                          uint64_t packed, uint64_t most, lode_infile **out);
+/** An output that is deflated on its way when its name ends in .gz; no times are written. */
+typedef struct lode_i_gzout {
+    lode_outfile *file;
+    void *deflate; /* NULL: plain */
+    unsigned char *buffer;
+} lode_i_gzout;
+lode_status lode_i_gzout_open(lode_ctx *ctx, const char *path, bool force, lode_i_gzout *s);
+lode_status lode_i_gzout_write(lode_ctx *ctx, lode_i_gzout *s, const void *bytes, size_t size);
+lode_status lode_i_gzout_commit(lode_ctx *ctx, lode_i_gzout *s);
+void lode_i_gzout_abandon(lode_i_gzout *s); /* { 0 } is legal */
 
 typedef struct lode_i_zip_writer {
     lode_outfile *out; /* owned by the caller */

@@ -429,6 +429,7 @@ const lode_i_format lode_i_format_netcdf = {
     .sniff = sniff,
     .open = open_netcdf,
     .read = read_netcdf,
+    .attributes = lode_i_attributes_of,
     .close = close_netcdf,
     .write = lode_i_nc_write,
 };

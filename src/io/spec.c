@@ -318,8 +318,8 @@ lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opt
         LODE_TRY(lode_i_slice_parse(ctx, a.slice, strlen(a.slice) - 1, &slice));
     LODE_TRY(lode_i_slice_resolve(ctx, a.slice ? &slice : NULL, m->ndim, m->shape, ranges));
     /* A variable read alone takes its names, units and coordinates along. */
-    if (f->format == &lode_i_format_netcdf && !into->meta.attributes && m->kind == LODE_ARRAY)
-        LODE_TRY(lode_i_attributes_of(ctx, f, m, ranges, &attributes));
+    if (f->format->attributes && !into->meta.attributes && m->kind == LODE_ARRAY)
+        LODE_TRY(f->format->attributes(ctx, f, m, ranges, &attributes));
     if (a.slice) {
         LODE_TRY(lode_i_file_source_of(ctx, f, m, &s));
         LODE_TRY(cut_source(ctx, ranges, &s));

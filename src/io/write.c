@@ -22,6 +22,11 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
             path);
     if (!format->write)
         return lode_i_fail(ctx, LODE_EUNSUPPORTED, "%s files are read only", format->name);
+    if (lode_i_has_suffix(path, ".gz") && !format->gzip)
+        return lode_i_fail(ctx, LODE_EUNSUPPORTED,
+                           "%s: %s files are not written as .gz; leave .gz out, or write .lode to "
+                           "save room",
+                           path, format->name);
     return format->write(ctx, path, out, o && o->force);
 }
 

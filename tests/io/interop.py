@@ -365,8 +365,14 @@ def raw():
     assert open("b.raw", "rb").read() == a.tobytes()
 
 
-with tempfile.TemporaryDirectory() as folder:
-    os.chdir(folder)
-    for part in (npy, npz, slices, sparse, matrix_market, safetensors, tables, raw, netcdf):
-        part()
-print(f"interop: {checks} comparisons hold")
+def run(parts):
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        for part in parts:
+            part()
+        os.chdir("/")
+    print(f"interop: {checks} comparisons hold")
+
+
+if __name__ == "__main__":
+    run((npy, npz, slices, sparse, matrix_market, safetensors, tables, raw, netcdf))

@@ -1,0 +1,117 @@
+/* Writing of tables as text: shortest digits that read back as the same f64, names in a first line
+ * where they are known. */
+#include "io/table.h"
+
+#include <string.h>
+
+typedef struct printer {
+    lode_i_gzout file;
+    lode_dtype dtype;
+    int64_t cols, at;
+    char by;
+    lode_text text;
+} printer;
+
+static lode_status flush(lode_ctx *ctx, printer *p, size_t at_least)
+{
+    if (p->text.size < at_least || p->text.size == 0)
+        return LODE_OK;
+    LODE_FORWARD(lode_i_gzout_write(ctx, &p->file, p->text.text, p->text.size));
+    p->text.size = 0;
+    return LODE_OK;
+}
+
+static lode_status print_values(lode_ctx *ctx, void *data, const void *bytes, size_t size)
+{
+    printer *p = data;
+    char word[32];
+    for (size_t i = 0; i < size / 8; i++) {
+        const char end = ++p->at % p->cols ? p->by : '\n';
+        if (p->dtype == LODE_I64) {
+            LODE_FORWARD(
+                lode_i_text_add(ctx, &p->text, "%" PRId64 "%c", ((const int64_t *)bytes)[i], end));
+        } else if (p->dtype == LODE_U64) {
+            LODE_FORWARD(
+                lode_i_text_add(ctx, &p->text, "%" PRIu64 "%c", ((const uint64_t *)bytes)[i], end));
+        } else {
+            lode_i_print_f64(((const double *)bytes)[i], word);
+            LODE_FORWARD(lode_i_text_add(ctx, &p->text, "%s%c", word, end));
+        }
+        LODE_FORWARD(flush(ctx, p, 1 << 20));
+    }
+    return LODE_OK;
+}
+
+/* In quotes when it holds what would end it, or could be taken for a number or a comment. */
+static lode_status print_name(lode_ctx *ctx, printer *p, const char *name, char end)
+{
+    double v;
+    if (*name && !strpbrk(name, "\",;|\t\r\n #") && !lode_i_parse_f64(name, &v))
+        return lode_i_text_add(ctx, &p->text, "%s%c", name, end);
+    LODE_FORWARD(lode_i_text_add(ctx, &p->text, "\""));
+    for (; *name; name++)
+        LODE_FORWARD(lode_i_text_add(ctx, &p->text, *name == '"' ? "\"\"" : "%c", *name));
+    return lode_i_text_add(ctx, &p->text, "\"%c", end);
+}
+
+/* The names of columns, as reading a table keeps them, where there are as many. */
+static lode_status print_names(lode_ctx *ctx, printer *p, const lode_meta *meta)
+{
+    lode_status st = LODE_OK;
+    lode_json *root = NULL;
+    if (!meta || !meta->attributes)
+        return LODE_OK;
+    LODE_TRY(lode_i_json_parse(ctx, meta->attributes, strlen(meta->attributes), &root));
+    const lode_json *names = lode_i_json_get(root, "columns");
+    bool text = false; /* a line of nothing but numbers would be read as values */
+    if (lode_i_json_count(names) != p->cols)
+        goto done;
+    for (int64_t j = 0; j < p->cols; j++) {
+        const char *name = lode_i_json_as_text(lode_i_json_at(names, j));
+        double v;
+        text = text || (name && *name && !lode_i_parse_f64(name, &v));
+    }
+    for (int64_t j = 0; j < p->cols && text; j++) {
+        const char *name = lode_i_json_as_text(lode_i_json_at(names, j));
+        LODE_TRY(print_name(ctx, p, name ? name : "", j + 1 < p->cols ? p->by : '\n'));
+    }
+done:
+    lode_i_json_free(root);
+    return st;
+}
+
+static lode_status write_table(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                               bool force, char by)
+{
+    lode_status st = LODE_OK;
+    lode_i_tensor t = { 0 };
+    printer p = { .by = by };
+    LODE_TRY(lode_i_choose(ctx, out, by == ',' ? "csv" : "tsv", &t));
+    LODE_REQUIRE(t.ndim <= 2, LODE_ESHAPE, "%s has %d axes, and a table has two; write .npy",
+                 t.name, (int)t.ndim);
+    LODE_REQUIRE(!lode_i_is_complex(t.dtype), LODE_ETYPE,
+                 "%s is complex, which tables do not hold; write .npy", t.name);
+    const char class = lode_dtype_class(t.dtype);
+    p.dtype = t.dtype == LODE_U64 ? LODE_U64 : class == 'f' ? LODE_F64 : LODE_I64;
+    p.cols = t.ndim == 2 ? t.shape[1] : 1;
+    t.dtype = p.dtype;
+    LODE_TRY(lode_i_gzout_open(ctx, path, force, &p.file));
+    LODE_TRY(print_names(ctx, &p, out->meta));
+    LODE_TRY(lode_i_tensor_emit(ctx, &t, print_values, &p));
+    LODE_TRY(flush(ctx, &p, 0));
+    LODE_TRY(lode_i_gzout_commit(ctx, &p.file));
+done:
+    lode_i_gzout_abandon(&p.file);
+    lode_i_text_free(&p.text);
+    return st;
+}
+
+lode_status lode_i_csv_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force)
+{
+    return write_table(ctx, path, out, force, ',');
+}
+
+lode_status lode_i_tsv_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force)
+{
+    return write_table(ctx, path, out, force, '\t');
+}

@@ -1,0 +1,41 @@
+#!/usr/bin/python3
+"""Files of other programs, through the command: what their own tools wrote is read, and what Lode wrote they read.
+
+usage: foreign.py LODE        (the built command)
+"""
+import csv
+
+import numpy as np
+
+from interop import lode, rng, run, same, sample
+
+
+def tables():
+    a = sample("f8", (300, 5))
+    a[7, 3] = 1e-310
+    want = np.where(np.isnan(a), np.nan, a)  # text keeps neither sign nor payload of NaN
+    np.save("a.npy", want)
+    for name, by in (("t.csv", ","), ("t.tsv", "\t"), ("t.csv.gz", ",")):
+        lode("convert", "a.npy", name)
+        same(want, np.loadtxt(name, delimiter=by), name)
+        np.savetxt(name, want, fmt="%.17g", delimiter=by, header="some words")
+        lode("convert", name, "b.npy")
+        same(want, np.load("b.npy"), name)
+    np.savetxt("t.txt", want)
+    lode("convert", "t.txt", "b.npy")
+    same(np.loadtxt("t.txt"), np.load("b.npy"), "blanks")
+    with open("t.csv", "w", newline="") as f:
+        w = csv.writer(f)
+        w.writerow(["plain", 'a "b"', "c, d", "e\nf", "5"])
+        w.writerows(want.tolist())
+    lode("convert", "t.csv", "u.csv")
+    with open("t.csv", newline="") as f, open("u.csv", newline="") as g:
+        rows, back = list(csv.reader(f)), list(csv.reader(g))
+    assert rows[0] == back[0], back[0]
+    same(want, np.array([[float(x) for x in r] for r in back[1:]]), "names")
+    lode("convert", "u.csv[10:290:3,::-1]", "b.npy")
+    same(want[10:290:3, ::-1], np.load("b.npy"), "table slice")
+
+
+if __name__ == "__main__":
+    run((tables,))
