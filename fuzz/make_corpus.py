@@ -56,6 +56,10 @@ put("csv", "blanks", b"# x y\n 1  2.5\n\n3\t4\n")
 put("csv", "gzip", gzip.compress(b"1,2\n3,4\n", mtime=0) + gzip.compress(b"5,6\n", mtime=0))
 put("csv", "named", b'# comment\nx,"y, z",w\n1,-2e-3,\nNA,nan,"6"\r\n')
 
+put("tns", "plain", b"# FROSTT\n1 1 1 2.5\n3 2 4 -1e3\n\n2 1 1 nan\n")
+put("tns", "zero", b"0 1 7\r\n2 0 8")
+put("tns", "shape", b"# shape: 4 4\n2 3 1\n")
+
 head = {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [24, 30]}, "q": {"dtype": "F8_E4M3", "shape": [2],
         "data_offsets": [30, 32]}, "e": {"dtype": "I64", "shape": [0, 7], "data_offsets": [32, 32]}}

@@ -106,7 +106,7 @@ typedef struct lode_i_format {
 
 extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_npz,
     lode_i_format_safetensors, lode_i_format_netcdf, lode_i_format_mtx, lode_i_format_csv,
-    lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir;
+    lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir, lode_i_format_tns;
 
 /** The format of a path: `name` when given, else by suffix, else (reading) NULL. Unknown names are
  *  LODE_EUSAGE with the nearest one. */

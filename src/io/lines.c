@@ -52,3 +52,13 @@ lode_status lode_i_lines_next(lode_ctx *ctx, lode_i_lines *l, char **line)
         l->read += n, l->to += n;
     }
 }
+
+char *lode_i_word(char **at)
+{
+    char *p = *at + strspn(*at, " \t"), *end = p + strcspn(p, " \t");
+    if (*p == '\0')
+        return NULL;
+    *at = *end ? end + 1 : end;
+    *end = '\0';
+    return p;
+}

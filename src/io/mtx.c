@@ -23,17 +23,6 @@ static bool sniff(const unsigned char *head, size_t size)
     return size >= 14 && memcmp(head, "%%MatrixMarket", 14) == 0;
 }
 
-/* Cuts the next word off; NULL when there is none. */
-static char *word(char **at)
-{
-    char *p = *at + strspn(*at, " \t"), *end = p + strcspn(p, " \t");
-    if (*p == '\0')
-        return NULL;
-    *at = *end ? end + 1 : end;
-    *end = '\0';
-    return p;
-}
-
 static bool one_of(const char *text, const char *const *names, int count, int *which)
 {
     for (*which = 0; *which < count; ++*which)
@@ -62,10 +51,11 @@ static lode_status read_banner(lode_ctx *ctx, lode_i_lines *l, banner *b)
     char *line = NULL;
     int which = 0;
     LODE_FORWARD(lode_i_lines_next(ctx, l, &line));
-    char *at = line, *first = line ? word(&at) : NULL;
+    char *at = line, *first = line ? lode_i_word(&at) : NULL;
     if (!first || strcasecmp(first, "%%MatrixMarket") != 0)
         return bad_line(ctx, l, "a Matrix Market file begins with %%MatrixMarket");
-    const char *object = word(&at), *layout = word(&at), *kind = word(&at), *form = word(&at);
+    const char *object = lode_i_word(&at), *layout = lode_i_word(&at), *kind = lode_i_word(&at),
+               *form = lode_i_word(&at);
     if (!object || strcasecmp(object, "matrix") != 0)
         return bad_line(ctx, l, "only 'matrix' objects are read");
     b->sparse = layout && strcasecmp(layout, "coordinate") == 0;
@@ -83,12 +73,12 @@ static lode_status read_banner(lode_ctx *ctx, lode_i_lines *l, banner *b)
     b->symmetry = (symmetry)which;
     LODE_FORWARD(next(ctx, l, &line));
     at = line;
-    const char *rows = line ? word(&at) : NULL, *cols = line ? word(&at) : NULL;
-    const char *entries = b->sparse && line ? word(&at) : NULL;
+    const char *rows = line ? lode_i_word(&at) : NULL, *cols = line ? lode_i_word(&at) : NULL;
+    const char *entries = b->sparse && line ? lode_i_word(&at) : NULL;
     if (!rows || !cols || !lode_i_parse_i64(rows, &b->rows) || !lode_i_parse_i64(cols, &b->cols) ||
         b->rows < 0 || b->cols < 0 ||
         (b->sparse && (!entries || !lode_i_parse_i64(entries, &b->entries) || b->entries < 0)) ||
-        word(&at))
+        lode_i_word(&at))
         return bad_line(ctx, l,
                         b->sparse ? "the sizes are not 'rows columns entries'"
                                   : "the sizes are not 'rows columns'");
@@ -143,7 +133,8 @@ typedef struct number {
 
 static bool take(char **at, field f, number *v)
 {
-    const char *a = f == PATTERN ? NULL : word(at), *b = f == COMPLEX ? word(at) : NULL;
+    const char *a = f == PATTERN ? NULL : lode_i_word(at),
+               *b = f == COMPLEX ? lode_i_word(at) : NULL;
     *v = (number){ .re = 1 };
     if (f == PATTERN)
         return true;
@@ -197,9 +188,9 @@ static lode_status load_sparse(lode_ctx *ctx, lode_i_lines *l, const banner *b, 
             goto done;
         }
         char *p = line;
-        const char *row = word(&p), *col = word(&p);
+        const char *row = lode_i_word(&p), *col = lode_i_word(&p);
         if (!row || !col || !lode_i_parse_i64(row, &i) || !lode_i_parse_i64(col, &j) ||
-            !take(&p, b->field, &v) || word(&p)) {
+            !take(&p, b->field, &v) || lode_i_word(&p)) {
             st = bad_line(ctx, l, "it is no entry 'row column value'");
             goto done;
         }
@@ -249,7 +240,7 @@ static lode_status load_dense(lode_ctx *ctx, lode_i_lines *l, const banner *b, l
         for (int64_t i = first; i < b->rows; i++) {
             LODE_TRY(next(ctx, l, &line));
             char *p = line;
-            if (!line || !take(&p, b->field, &v) || word(&p)) {
+            if (!line || !take(&p, b->field, &v) || lode_i_word(&p)) {
                 st = line ? bad_line(ctx, l, "it is no single value")
                           : lode_i_fail(ctx, LODE_EFORMAT,
                                         "%s ends before value (%" PRId64 ", %" PRId64 ")",
@@ -308,16 +299,16 @@ static lode_status print(lode_ctx *ctx, lode_text *t, field f, const void *value
     return lode_i_text_add(ctx, t, "%s %s\n", re, im);
 }
 
-static lode_status flush(lode_ctx *ctx, lode_text *t, lode_outfile *file, size_t at_least)
+static lode_status flush(lode_ctx *ctx, lode_text *t, lode_i_gzout *file, size_t at_least)
 {
     if (t->size < at_least || t->size == 0)
         return LODE_OK;
-    LODE_FORWARD(lode_i_outfile_write(ctx, file, t->text, t->size));
+    LODE_FORWARD(lode_i_gzout_write(ctx, file, t->text, t->size));
     t->size = 0;
     return lode_i_cancelled(ctx);
 }
 
-static lode_status write_sparse(lode_ctx *ctx, const lode_sparse *s, lode_outfile *file,
+static lode_status write_sparse(lode_ctx *ctx, const lode_sparse *s, lode_i_gzout *file,
                                 lode_text *t)
 {
     lode_status st = LODE_OK;
@@ -344,7 +335,7 @@ done:
     return st;
 }
 
-static lode_status write_dense(lode_ctx *ctx, const char *name, lode_value v, lode_outfile *file,
+static lode_status write_dense(lode_ctx *ctx, const char *name, lode_value v, lode_i_gzout *file,
                                lode_text *t)
 {
     lode_status st = LODE_OK;
@@ -375,18 +366,18 @@ static lode_status write_mtx(lode_ctx *ctx, const char *path, const lode_i_outpu
 {
     lode_status st = LODE_OK;
     const lode_i_item *item = NULL;
-    lode_outfile *file = NULL;
+    lode_i_gzout file = { 0 };
     lode_text t = { 0 };
     LODE_TRY(lode_i_choose_item(ctx, out, LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE), &item));
-    LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
+    LODE_TRY(lode_i_gzout_open(ctx, path, force, &file));
     if (item->value.kind == LODE_SPARSE)
-        LODE_TRY(write_sparse(ctx, item->value.as.sparse, file, &t));
+        LODE_TRY(write_sparse(ctx, item->value.as.sparse, &file, &t));
     else
-        LODE_TRY(write_dense(ctx, item->name, item->value, file, &t));
-    LODE_TRY(flush(ctx, &t, file, 0));
-    LODE_TRY(lode_i_outfile_commit(ctx, &file));
+        LODE_TRY(write_dense(ctx, item->name, item->value, &file, &t));
+    LODE_TRY(flush(ctx, &t, &file, 0));
+    LODE_TRY(lode_i_gzout_commit(ctx, &file));
 done:
-    lode_i_outfile_abandon(&file);
+    lode_i_gzout_abandon(&file);
     lode_i_text_free(&t);
     return st;
 }
@@ -394,6 +385,7 @@ done:
 const lode_i_format lode_i_format_mtx = {
     .name = "mtx",
     .suffixes = ".mtx",
+    .gzip = true,
     .sniff = sniff,
     .open = open_mtx,
     .load = load_mtx,

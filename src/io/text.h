@@ -18,5 +18,7 @@ lode_status lode_i_lines_open(lode_ctx *ctx, lode_infile *in, lode_i_lines *l);
  * end. */
 lode_status lode_i_lines_next(lode_ctx *ctx, lode_i_lines *l, char **line);
 void lode_i_lines_close(lode_i_lines *l);
+/** Cuts the next word off, at blanks and tabs; NULL when there is none. */
+char *lode_i_word(char **at);
 
 #endif

@@ -37,5 +37,25 @@ def tables():
     same(want[10:290:3, ::-1], np.load("b.npy"), "table slice")
 
 
+def tensors():
+    """FROSTT has no tool of its own here: the text as NumPy sees it."""
+    a = np.where(rng.random((4, 5, 3)) < 0.4, rng.standard_normal((4, 5, 3)), 0)
+    a[3, 4, 2] = 1 / 3
+    np.save("a.npy", a)
+    for name in ("t.tns", "t.tns.gz"):
+        lode("convert", "a.npy", name)
+        t = np.loadtxt(name)
+        b = np.zeros_like(a)
+        b[tuple(t[:, :3].astype(int).T - 1)] = t[:, 3]
+        same(a, b, name)
+    for base in (0, 1):
+        i = np.argwhere(a)
+        np.savetxt("u.tns", np.hstack([i + base, a[a != 0][:, None]]), fmt="%d %d %d %.17g")
+        lode("convert", "u.tns", "v.tns")
+        t = np.loadtxt("v.tns")
+        same(a[a != 0], t[:, 3], base)
+        same(i + 1, t[:, :3].astype(int), base)
+
+
 if __name__ == "__main__":
-    run((tables,))
+    run((tables, tensors))
