@@ -77,8 +77,9 @@ static int parse_shape(cli *c, const char *text)
     for (const char *p = text; *p;) {
         char *end = NULL;
         const long long n = strtoll(p, &end, 10);
-        if (end == p || n < 0 || (*end && *end != ',') || c->read.ndim == LODE_MAX_NDIM)
-            return cli_usage(c, "--shape is '%s'; give whole numbers separated by commas", text);
+        if (end == p || n < -1 || (*end && *end != ',') || c->read.ndim == LODE_MAX_NDIM)
+            return cli_usage(
+                c, "--shape is '%s'; give whole numbers separated by commas (one may be -1)", text);
         c->read.shape[c->read.ndim++] = n;
         p = end + (*end == ',');
     }

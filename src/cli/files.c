@@ -132,8 +132,11 @@ int cli_convert(cli *c)
         c->output[c->outputs++] = (cli_output){ NULL, c->word[1] }, c->words = 1;
     if (!bad && (c->words != 1 || c->outputs != 1))
         bad = cli_usage(c, "usage: lode convert INPUT OUTPUT [--dtype TYPE]");
-    if (!bad && c->dtype && !lode_dtype_parse(c->dtype, &dtype))
-        bad = cli_usage(c, "--dtype is '%s'; give f32, f64, i16 and so on", c->dtype);
+    if (!bad && c->dtype && !c->shape && !lode_dtype_parse(c->dtype, &dtype))
+        bad = cli_usage(c,
+                        "--dtype is '%s'; give f32, f64, i16 and so on, or --shape too where it is "
+                        "of a raw file",
+                        c->dtype);
     if (!bad)
         bad = cli_check_outputs(c);
     if (bad)

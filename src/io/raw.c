@@ -1,13 +1,41 @@
-/* Raw values without a header, in C order and this machine's byte order; type and shape are told.
- */
+/* Raw values without a header, in C order; type and shape are told. The type may carry a byte order
+ * and the bytes to skip: f32, f32be, i16le@512. */
 #include "io/io.h"
 
 #include <string.h>
 
+/* "f32", "f32be", "i16le@512". */
+static lode_status read_type(lode_ctx *ctx, const lode_file *f, const char *text, lode_i_member *m)
+{
+    char word[40];
+    const char *at = strchr(text, '@');
+    size_t n = at ? (size_t)(at - text) : strlen(text);
+    if (n < sizeof word) {
+        memcpy(word, text, n);
+        word[n] = '\0';
+        if (n > 2 && (strcmp(word + n - 2, "be") == 0 || strcmp(word + n - 2, "le") == 0)) {
+            m->swapped = word[n - 2] == 'b';
+            word[n - 2] = '\0';
+        }
+    }
+    if (n >= sizeof word || !lode_dtype_parse(word, &m->dtype))
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "unknown type %.40s; f32, f64, i16, u8 and so on are known, with be "
+                           "behind for the other byte order and @BYTES to skip a header: f32be@512",
+                           text);
+    if (m->swapped && lode_dtype_class(m->dtype) == 'q')
+        return lode_i_fail(ctx, LODE_EUSAGE, "packed %s has no other byte order", word);
+    if (at && !lode_i_parse_u64(at + 1, &m->offset))
+        return lode_i_fail(ctx, LODE_EUSAGE, "'%.40s' in --dtype is no number of bytes", at + 1);
+    if (m->offset > lode_i_infile_size(f->in))
+        return lode_i_fail(ctx, LODE_EUSAGE, "%s has %" PRIu64 " bytes, and --dtype skips %" PRIu64,
+                           f->path, lode_i_infile_size(f->in), m->offset);
+    return LODE_OK;
+}
+
 static lode_status open_raw(lode_ctx *ctx, lode_file *f, const lode_read_opts *o)
 {
     lode_i_member *m = NULL;
-    const uint64_t size = lode_i_infile_size(f->in);
     int unknown = -1;
     uint64_t bytes = 0;
     if (!o->dtype)
@@ -15,9 +43,8 @@ static lode_status open_raw(lode_ctx *ctx, lode_file *f, const lode_read_opts *o
                            "%s: raw files say nothing of themselves; give --dtype and --shape",
                            f->path);
     LODE_FORWARD(lode_i_member_add(ctx, f, "array", 5, &m));
-    if (!lode_dtype_parse(o->dtype, &m->dtype))
-        return lode_i_fail(ctx, LODE_EUSAGE,
-                           "unknown type %s; f32, f64, i16, u8 and so on are known", o->dtype);
+    LODE_FORWARD(read_type(ctx, f, o->dtype, m));
+    const uint64_t size = lode_i_infile_size(f->in) - m->offset;
     if (o->ndim < 0 || o->ndim > LODE_MAX_NDIM)
         return lode_i_fail(ctx, LODE_EUSAGE, "a shape of %d axes; at most %d", (int)o->ndim,
                            LODE_MAX_NDIM);
@@ -40,8 +67,8 @@ static lode_status open_raw(lode_ctx *ctx, lode_file *f, const lode_read_opts *o
     }
     if (bytes != size)
         return lode_i_fail(ctx, LODE_EFORMAT,
-                           "%s has %" PRIu64 " bytes; that type and shape take %" PRIu64, f->path,
-                           size, bytes);
+                           "%s has %" PRIu64 " bytes%s; that type and shape take %" PRIu64, f->path,
+                           size, m->offset ? " behind its header" : "", bytes);
     m->bytes = bytes;
     m->in = lode_i_infile_ref(f->in);
     return LODE_OK;

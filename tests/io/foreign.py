@@ -57,5 +57,19 @@ def tensors():
         same(i + 1, t[:, :3].astype(int), base)
 
 
+def raw():
+    a = sample("f4", (3, 4, 5))
+    for dtype, order in (("f4", "<"), ("f4", ">"), ("i2", ">"), ("c8", ">"), ("f8", "<")):
+        a = sample(dtype, (3, 4, 5))
+        with open("a.raw", "wb") as f:
+            f.write(b"header " + a.astype(a.dtype.newbyteorder(order)).tobytes())
+        word = {"f4": "f32", "i2": "int16", "c8": "c64", "f8": "f64"}[dtype] + ("be" if order == ">" else "le")
+        lode("convert", "a.raw", "a.npy", "--dtype", word + "@7", "--shape", "3,-1,5")
+        same(a, np.load("a.npy"), ("raw", word))
+        lode("convert", "a.raw", "a.npy", "--dtype", word + "@8", "--shape", "3,4,5", fails=True)
+    lode("convert", "a.raw", "a.npy", "--dtype", "f32xe", "--shape", "3,4,5", fails=True)
+    lode("convert", "a.raw", "a.npy", "--dtype", "f32@x", "--shape", "3,4,5", fails=True)
+
+
 if __name__ == "__main__":
-    run((tables, tensors))
+    run((tables, tensors, raw))
