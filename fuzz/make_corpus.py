@@ -9,6 +9,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import scipy.io
@@ -59,6 +60,24 @@ put("csv", "named", b'# comment\nx,"y, z",w\n1,-2e-3,\nNA,nan,"6"\r\n')
 put("tns", "plain", b"# FROSTT\n1 1 1 2.5\n3 2 4 -1e3\n\n2 1 1 nan\n")
 put("tns", "zero", b"0 1 7\r\n2 0 8")
 put("tns", "shape", b"# shape: 4 4\n2 3 1\n")
+
+def png(bits, colour, rows, *more, interlace=0):
+    """3 x 2 pixels; rows with their filter bytes."""
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 3, 2, bits, colour, 0, 0, interlace)) + b"".join(chunk(*m) for m in more)
+            + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+
+
+put("png", "grey", png(8, 0, b"\0\1\2\3\2\11\11\11"))
+put("png", "wide", png(16, 0, b"\0\1\2\3\4\5\6\4\xff\xfe\0\0\0\7"))
+put("png", "palette", png(4, 3, b"\0\x01\x00\0\x11\x00", (b"PLTE", bytes(6)), (b"tRNS", b"\7\xff")))
+put("png", "alpha", png(8, 6, (b"\1" + bytes(range(12))) * 2))
+put("png", "bits", png(1, 0, b"\0\xa0\0\x40"))
+put("pnm", "p2", b"P2\n# by hand\n3 2 # size\n255\n1 2 3\n4 5 250\n")
+put("pnm", "p3", b"P3\r\n2 1\r\n1000\r\n1 2 3 4 5 999")
+put("pnm", "p5", b"P5\n3 2\n255\n123456")
+put("pnm", "p6", b"P6 1 1 65535\n123456")
 
 head = {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [24, 30]}, "q": {"dtype": "F8_E4M3", "shape": [2],

@@ -72,7 +72,7 @@ static bool zeros(const unsigned char *p, size_t size)
     return true;
 }
 
-lode_status lode_i_unwrap(lode_ctx *ctx, lode_infile *in, lode_i_wrap wrap, uint64_t offset,
+lode_status lode_i_unwrap(lode_ctx *ctx, lode_infile *in, lode_i_zwrap wrap, uint64_t offset,
                           uint64_t packed, uint64_t most, lode_infile **out)
 {
     lode_status st = LODE_OK;

@@ -106,7 +106,8 @@ typedef struct lode_i_format {
 
 extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_npz,
     lode_i_format_safetensors, lode_i_format_netcdf, lode_i_format_mtx, lode_i_format_csv,
-    lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir, lode_i_format_tns;
+    lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir, lode_i_format_tns, lode_i_format_png,
+    lode_i_format_pnm;
 
 /** The format of a path: `name` when given, else by suffix, else (reading) NULL. Unknown names are
  *  LODE_EUSAGE with the nearest one. */
@@ -228,6 +229,22 @@ lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t
                                const lode_i_item **item);
 lode_status lode_i_sink_outfile(lode_ctx *ctx, void *outfile, const void *bytes, size_t size);
 
+/* ---- pictures ---- */
+
+/** height x width, or height x width x channels, u8 or (wide) u16. */
+typedef struct lode_i_picture {
+    int64_t height, width;
+    int channels;
+    bool wide;
+} lode_i_picture;
+/** What a dense value is as a picture; LODE_ESHAPE or LODE_ETYPE when it is none. channels: at
+ * most, 3 or 4. */
+lode_status lode_i_picture_form(lode_ctx *ctx, const lode_i_tensor *t, const char *format,
+                                int channels, lode_i_picture *p);
+/** 8-bit RGBA (or RGB) rows to a PNG file in memory, freed with lode_i_free. */
+lode_status lode_i_png(lode_ctx *ctx, int64_t w, int64_t h, bool alpha, const uint8_t *pixels,
+                       void **bytes, size_t *size);
+
 /* ---- .npy headers and zip entries, shared by npy, npz and directories ---- */
 
 typedef struct lode_i_npy_head {
@@ -280,8 +297,8 @@ uint32_t lode_i_crc32(uint32_t crc, const void *bytes, size_t size);
 /** Inflates a zlib stream, or a gzip file with all its members, that lies at `offset`: in memory,
  * and in a scratch file where it is long and there is a place for one. most: bytes after which it
  * stops. */
-typedef enum lode_i_wrap { LODE_I_ZLIB, LODE_I_GZIP } lode_i_wrap;
-lode_status lode_i_unwrap(lode_ctx *ctx, lode_infile *in, lode_i_wrap wrap, uint64_t offset,
+typedef enum lode_i_zwrap { LODE_I_ZLIB, LODE_I_GZIP } lode_i_zwrap;
+lode_status lode_i_unwrap(lode_ctx *ctx, lode_infile *in, lode_i_zwrap wrap, uint64_t offset,
                           uint64_t packed, uint64_t most, lode_infile **out);
 /** An output that is deflated on its way when its name ends in .gz; no times are written. */
 typedef struct lode_i_gzout {

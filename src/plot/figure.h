@@ -252,9 +252,6 @@ lode_canvas *lode_i_raster_canvas(lode_raster *r);
 lode_status lode_i_raster_png(lode_ctx *ctx, const lode_raster *r, bool opaque, void **bytes,
                               size_t *size);
 void lode_i_raster_free(lode_raster *r);
-/** 8-bit RGBA (or RGB) rows to a PNG file in memory. */
-lode_status lode_i_png(lode_ctx *ctx, int64_t w, int64_t h, bool alpha, const uint8_t *pixels,
-                       void **bytes, size_t *size);
 
 /** SVG text; the canvas owns it until taken. */
 typedef struct lode_svg lode_svg;

@@ -5,6 +5,8 @@
  * bands. */
 #include "plot/figure.h"
 
+#include "io/io.h"
+
 #include <math.h>
 #include <string.h>
 

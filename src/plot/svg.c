@@ -3,6 +3,8 @@
  * stand in one page. */
 #include "plot/figure.h"
 
+#include "io/io.h"
+
 #include <math.h>
 #include <string.h>
 

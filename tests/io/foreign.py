@@ -4,10 +4,20 @@
 usage: foreign.py LODE        (the built command)
 """
 import csv
+import importlib
 
 import numpy as np
 
 from interop import lode, rng, run, same, sample
+
+
+def tool(name):
+    """A module that only reads and writes one format, or None: the check is left out."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        print(f"interop: {name} is not installed, its files are left out")
+        return None
 
 
 def tables():
@@ -71,5 +81,31 @@ def raw():
     lode("convert", "a.raw", "a.npy", "--dtype", "f32@x", "--shape", "3,4,5", fails=True)
 
 
+def pictures():
+    image = tool("PIL.Image")
+    if not image:
+        return
+    for dtype, shape in (("u1", (30, 41)), ("u2", (30, 41)), ("u1", (7, 300, 3)), ("u1", (5, 6, 4)), ("u1", (1, 1, 2))):
+        a = sample(dtype, shape)
+        np.save("a.npy", a)
+        lode("convert", "a.npy", "a.png")
+        got = np.asarray(image.open("a.png"))
+        same(a, got.astype(dtype), ("png written", dtype, shape))  # Pillow widens 16 bits to 32
+        (image.fromarray(a, "I;16") if dtype == "u2" else image.fromarray(a, "LA" if shape[-1] == 2 else None)).save("b.png", optimize=True)
+        lode("convert", "b.png", "b.npy")
+        same(a, np.load("b.npy"), ("png read", dtype, shape))
+        if shape[-1] in (41, 3):
+            name = "c.ppm" if shape[-1] == 3 else "c.pgm"
+            lode("convert", "a.npy", name)
+            same(a, np.asarray(image.open(name)).astype(dtype), ("pnm written", dtype))
+            if dtype == "u1":
+                image.open(name).save("d.ppm")
+                lode("convert", "d.ppm", "d.npy")
+                same(a, np.load("d.npy"), "pnm read")
+    image.fromarray(sample("u1", (9, 9)) > 99).save("e.png")
+    lode("convert", "e.png", "e.npy")
+    same(np.asarray(image.open("e.png")).astype("u1") * 255, np.load("e.npy"), "1 bit")
+
+
 if __name__ == "__main__":
-    run((tables, tensors, raw))
+    run((tables, tensors, raw, pictures))
