@@ -79,6 +79,16 @@ put("pnm", "p3", b"P3\r\n2 1\r\n1000\r\n1 2 3 4 5 999")
 put("pnm", "p5", b"P5\n3 2\n255\n123456")
 put("pnm", "p6", b"P6 1 1 65535\n123456")
 
+for packed in (False, True):
+    name = "packed" if packed else "plain"
+    scipy.io.savemat(path("mat", name), {"x": a / 3, "z": a[:1] * 1j, "b": a > 2, "t": "abc", "c": np.array([1, "a"], object), "s":
+                     scipy.sparse.csc_matrix(a * 1.0)}, appendmat=False, do_compression=packed)
+    with open(path("mat", name), "r+b") as f:
+        f.write(b"MATLAB 5.0 MAT-file".ljust(116))  # without the time
+small = (struct.pack(">IIII", 6, 8, 6, 0) + struct.pack(">IIII", 5, 8, 2, 3) + struct.pack(">HHc3x", 1, 1, b"y")
+         + struct.pack(">II6b2x", 1, 6, 1, -2, 3, -4, 5, -6))
+put("mat", "small", b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI" + struct.pack(">II", 14, len(small)) + small)
+
 head = {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [24, 30]}, "q": {"dtype": "F8_E4M3", "shape": [2],
         "data_offsets": [30, 32]}, "e": {"dtype": "I64", "shape": [0, 7], "data_offsets": [32, 32]}}

@@ -169,7 +169,8 @@ lode_status lode_file_info(lode_ctx *ctx, const lode_file *file, int64_t i, lode
 
 typedef struct held {
     lode_file *file;
-    const lode_i_member *m;
+    lode_i_member m; /* borrows all that the file's has, but for what was unpacked */
+    lode_infile *unpacked;
     void *memory;
 } held;
 
@@ -178,14 +179,15 @@ static lode_status held_read(lode_ctx *ctx, const lode_source *s, const int64_t 
 {
     const held *h = s->data;
     if (h->file->format->read)
-        return h->file->format->read(ctx, h->file, h->m, start, count, dst);
-    return lode_i_dense_read(ctx, h->m, h->memory, start, count, dst);
+        return h->file->format->read(ctx, h->file, &h->m, start, count, dst);
+    return lode_i_dense_read(ctx, &h->m, h->memory, start, count, dst);
 }
 
 static void held_close(void *data)
 {
     held *h = data;
     lode_file_close(&h->file);
+    lode_i_infile_close(h->unpacked);
     lode_i_free(h->memory);
     lode_i_free(h);
 }
@@ -215,7 +217,7 @@ lode_status lode_i_file_source_of(lode_ctx *ctx, lode_file *f, lode_i_member *m,
     LODE_REQUIRE(m->kind == LODE_ARRAY || m->kind == LODE_SCALAR, LODE_ETYPE,
                  "%s: member %s is %s, not a dense array", f->path, m->name,
                  lode_kind_name(m->kind));
-    if (f->format->load) {
+    if (f->format->load && !f->format->read) {
         LODE_TRY(f->format->load(ctx, f, m, &a, NULL));
         LODE_TRY(lode_i_source_from_array(ctx, &a, out));
         goto done;
@@ -223,8 +225,12 @@ lode_status lode_i_file_source_of(lode_ctx *ctx, lode_file *f, lode_i_member *m,
     LODE_TRY(lode_i_calloc(ctx, sizeof *h, (void **)&h));
     if (m->deflated)
         LODE_TRY(inflated(ctx, m, &h->memory));
+    if (f->format->unpack)
+        LODE_TRY(f->format->unpack(ctx, f, m, &h->unpacked));
     h->file = lode_i_file_ref(f);
-    h->m = m;
+    h->m = *m;
+    if (h->unpacked)
+        h->m.in = h->unpacked;
     lode_source s = { .dtype = m->dtype,
                       .ndim = m->ndim,
                       .rewindable = true,

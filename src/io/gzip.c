@@ -140,23 +140,29 @@ done:
 
 /* ---- writing ---- */
 
-lode_status lode_i_gzout_open(lode_ctx *ctx, const char *path, bool force, lode_i_gzout *s)
+lode_status lode_i_gzout_over(lode_ctx *ctx, lode_outfile *file, lode_i_zwrap wrap, lode_i_gzout *s)
 {
     lode_status st = LODE_OK;
     z_stream *z = NULL;
-    LODE_TRY(lode_i_outfile_open(ctx, path, force, &s->file));
-    if (!lode_i_has_suffix(path, ".gz"))
-        goto done;
+    s->file = file;
     LODE_TRY(lode_i_calloc(ctx, sizeof *z, (void **)&z));
     LODE_TRY(lode_i_alloc(ctx, PIECE, (void **)&s->buffer));
     z->zalloc = z_alloc, z->zfree = z_free, z->opaque = ctx;
-    LODE_REQUIRE(deflateInit2(z, 6, Z_DEFLATED, MAX_WBITS + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK,
-                 LODE_ENOMEM, "no memory to deflate %s", path);
+    LODE_REQUIRE(deflateInit2(z, 6, Z_DEFLATED, MAX_WBITS + (wrap == LODE_I_GZIP ? 16 : 0), 8,
+                              Z_DEFAULT_STRATEGY) == Z_OK,
+                 LODE_ENOMEM, "no memory to deflate");
     s->deflate = z;
     z = NULL;
 done:
     lode_i_free(z);
     return st;
+}
+
+lode_status lode_i_gzout_open(lode_ctx *ctx, const char *path, bool force, lode_i_gzout *s)
+{
+    LODE_FORWARD(lode_i_outfile_open(ctx, path, force, &s->file));
+    return lode_i_has_suffix(path, ".gz") ? lode_i_gzout_over(ctx, s->file, LODE_I_GZIP, s)
+                                          : LODE_OK;
 }
 
 static lode_status push(lode_ctx *ctx, lode_i_gzout *s, const void *bytes, size_t size, int flush)
@@ -184,10 +190,14 @@ lode_status lode_i_gzout_write(lode_ctx *ctx, lode_i_gzout *s, const void *bytes
     return size ? push(ctx, s, bytes, size, Z_NO_FLUSH) : LODE_OK;
 }
 
+lode_status lode_i_gzout_finish(lode_ctx *ctx, lode_i_gzout *s)
+{
+    return s->deflate ? push(ctx, s, NULL, 0, Z_FINISH) : LODE_OK;
+}
+
 lode_status lode_i_gzout_commit(lode_ctx *ctx, lode_i_gzout *s)
 {
-    if (s->deflate)
-        LODE_FORWARD(push(ctx, s, NULL, 0, Z_FINISH));
+    LODE_FORWARD(lode_i_gzout_finish(ctx, s));
     return lode_i_outfile_commit(ctx, &s->file);
 }
 

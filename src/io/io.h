@@ -93,7 +93,12 @@ typedef struct lode_i_format {
      * `concurrent`. */
     lode_status (*read)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                         const int64_t *start, const int64_t *count, void *dst);
-    /** Reads a whole member into memory: formats of text. The one that fits the member is given. */
+    /** Makes the bytes of a packed member one file for as long as a source of it lives; read() is
+     * then given a member that lies in it. *in stays NULL where nothing is packed. */
+    lode_status (*unpack)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                          lode_infile **in);
+    /** Reads a whole member into memory: formats of text, and what is sparse in formats that have
+     * read(). The one that fits the member is given. */
     lode_status (*load)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m, lode_array *a,
                         lode_sparse *s);
     /** JSON attributes of one member cut by ranges, which it takes along when it is read alone;
@@ -107,7 +112,7 @@ typedef struct lode_i_format {
 extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_npz,
     lode_i_format_safetensors, lode_i_format_netcdf, lode_i_format_mtx, lode_i_format_csv,
     lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir, lode_i_format_tns, lode_i_format_png,
-    lode_i_format_pnm;
+    lode_i_format_pnm, lode_i_format_mat5, lode_i_format_mat6;
 
 /** The format of a path: `name` when given, else by suffix, else (reading) NULL. Unknown names are
  *  LODE_EUSAGE with the nearest one. */
@@ -144,6 +149,20 @@ lode_status lode_i_member_bytes(lode_ctx *ctx, const lode_i_member *m, void **by
  * inflated values, or NULL to read from the file. */
 lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void *memory,
                               const int64_t *start, const int64_t *count, void *dst);
+/** How a member's values follow from the plain ones that its file stores, of type `dtype`: stored *
+ * slope + inter, NaN for stored == blank, in floating types; flip: integers whose sign bit stands
+ * the other way. */
+typedef struct lode_i_stored {
+    lode_dtype dtype;
+    double slope, inter;
+    int64_t blank;
+    bool has_blank, flip;
+} lode_i_stored;
+/** Whether values of `dtype` can be made from stored ones: no narrower, and no integers from reals. */
+bool lode_i_stored_fits(lode_dtype stored, lode_dtype dtype);
+/** lode_i_dense_read of such a member, whose `bytes` are the stored ones. */
+lode_status lode_i_stored_read(lode_ctx *ctx, const lode_i_member *m, const lode_i_stored *s,
+                               const int64_t *start, const int64_t *count, void *dst);
 /** A whole dense member, hidden or not, as an array. */
 lode_status lode_i_member_array(lode_ctx *ctx, lode_file *f, lode_i_member *m, lode_array *out);
 /** A sparse member from its parts; csc: indptr runs over columns. */
@@ -219,6 +238,9 @@ lode_status lode_i_tensor_emit(lode_ctx *ctx, const lode_i_tensor *t, lode_i_sin
 /** Type, rank and shape of a dense value; LODE_ETYPE for any other kind. */
 lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lode_dtype *dtype,
                               int32_t *ndim, int64_t *shape);
+/** A dense value with its axes in reverse: its C order is the value's Fortran order. It borrows the
+ * value. */
+lode_status lode_i_reversed(lode_ctx *ctx, lode_value v, lode_source *out);
 /** What a single-array format takes, in its own type: a dense value or a scalar. Its name is
  * borrowed. */
 lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *format,
@@ -307,6 +329,10 @@ typedef struct lode_i_gzout {
     unsigned char *buffer;
 } lode_i_gzout;
 lode_status lode_i_gzout_open(lode_ctx *ctx, const char *path, bool force, lode_i_gzout *s);
+/** The same over a file that stays the caller's: s->file is borrowed until finish. */
+lode_status lode_i_gzout_over(lode_ctx *ctx, lode_outfile *file, lode_i_zwrap wrap,
+                              lode_i_gzout *s);
+lode_status lode_i_gzout_finish(lode_ctx *ctx, lode_i_gzout *s);
 lode_status lode_i_gzout_write(lode_ctx *ctx, lode_i_gzout *s, const void *bytes, size_t size);
 lode_status lode_i_gzout_commit(lode_ctx *ctx, lode_i_gzout *s);
 void lode_i_gzout_abandon(lode_i_gzout *s); /* { 0 } is legal */
