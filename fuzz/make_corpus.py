@@ -89,6 +89,27 @@ small = (struct.pack(">IIII", 6, 8, 6, 0) + struct.pack(">IIII", 5, 8, 2, 3) + s
          + struct.pack(">II6b2x", 1, 6, 1, -2, 3, -4, 5, -6))
 put("mat", "small", b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI" + struct.pack(">II", 14, len(small)) + small)
 
+def fits(data, *cards):
+    text = "".join(c.ljust(80) for c in (*cards, "END"))
+    return text.ljust(-(-len(text) // 2880) * 2880).encode() + data.ljust(-(-len(data) // 2880) * 2880, b"\0")
+
+
+put("fits", "plain", fits(a.astype(">i2").tobytes(), "SIMPLE  =                    T / it", "BITPIX  = 16", "NAXIS   = 2", "NAXIS1  = 3",
+    "NAXIS2  = 2", "BZERO   = 32768", "OBJECT  = 'a''b'"))
+put("fits", "units", fits(b"", "SIMPLE  = T", "BITPIX  = 8", "NAXIS   = 0") + fits(b"abcd", "XTENSION= 'IMAGE   '", "BITPIX  = 8", "NAXIS   = 1",
+    "NAXIS1  = 4", "BSCALE  = 5.D-1", "BLANK   = 97", "EXTNAME = 'M'") + fits(b"xyz", "XTENSION= 'BINTABLE'", "BITPIX  = 8", "NAXIS   = 2",
+    "NAXIS1  = 1", "NAXIS2  = 3", "PCOUNT  = 0", "GCOUNT  = 1"))
+one = bytearray(352)
+struct.pack_into("<i", one, 0, 348), struct.pack_into("<8h", one, 40, 2, 3, 2, 1, 1, 1, 1, 1), struct.pack_into("<2h", one, 70, 4, 16)
+struct.pack_into("<3f", one, 108, 352, 0.5, -1), struct.pack_into("4s", one, 344, b"n+1")
+put("nifti", "one", bytes(one) + a.astype("<i2").tobytes())
+two = bytearray(544)
+struct.pack_into(">i8s2h8q", two, 0, 540, b"n+2\0\r\n\032\n", 16, 32, 2, 3, 2, 1, 1, 1, 1, 1), struct.pack_into(">q2d", two, 168, 544, 0, 0)
+put("nifti", "two", bytes(two) + a.astype(">f4").tobytes())
+put("nifti", "gzip", gzip.compress(bytes(one) + a.astype("<i2").tobytes(), mtime=0))
+put("cfl", "plain", b"# Dimensions\n3 2 1 1\n# Command\nphantom\n")
+put("cfl", "more", b"# Creator\nBART\n# Dimensions\n1 3 2 1 1 1 1 1 1 1 1 1 1 1 1 1\n")
+
 head = {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [24, 30]}, "q": {"dtype": "F8_E4M3", "shape": [2],
         "data_offsets": [30, 32]}, "e": {"dtype": "I64", "shape": [0, 7], "data_offsets": [32, 32]}}

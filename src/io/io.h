@@ -112,7 +112,8 @@ typedef struct lode_i_format {
 extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_npz,
     lode_i_format_safetensors, lode_i_format_netcdf, lode_i_format_mtx, lode_i_format_csv,
     lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir, lode_i_format_tns, lode_i_format_png,
-    lode_i_format_pnm, lode_i_format_mat5, lode_i_format_mat6;
+    lode_i_format_pnm, lode_i_format_mat5, lode_i_format_mat6, lode_i_format_cfl,
+    lode_i_format_fits, lode_i_format_nifti;
 
 /** The format of a path: `name` when given, else by suffix, else (reading) NULL. Unknown names are
  *  LODE_EUSAGE with the nearest one. */
@@ -250,6 +251,14 @@ lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *f
 lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t kinds,
                                const lode_i_item **item);
 lode_status lode_i_sink_outfile(lode_ctx *ctx, void *outfile, const void *bytes, size_t size);
+
+/* ---- formats of two files ---- */
+
+/** The path of the file beside `path`, with another suffix (".hdr"); freed with lode_i_free. */
+lode_status lode_i_beside(lode_ctx *ctx, const char *path, const char *suffix, char **name);
+/** Opens it, or the one with .gz behind. */
+lode_status lode_i_open_beside(lode_ctx *ctx, const char *path, const char *suffix,
+                               lode_infile **in);
 
 /* ---- pictures ---- */
 

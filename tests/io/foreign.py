@@ -5,6 +5,8 @@ usage: foreign.py LODE        (the built command)
 """
 import csv
 import importlib
+import shutil
+import subprocess
 
 import numpy as np
 import scipy.io
@@ -151,5 +153,94 @@ def matlab():
     same(np.array([[1, 3, 5], [-2, -4, -6]], "f8"), np.load("m.npy"), "small big-endian")
 
 
+def bart():
+    a = (rng.standard_normal((5, 4, 1, 3)) + 1j * rng.standard_normal((5, 4, 1, 3))).astype("c8")
+    with open("a.hdr", "w") as f:
+        f.write("# Dimensions\n" + " ".join(map(str, a.shape + (1,) * 12)) + "\n# Command\nphantom\n")
+    a.T.tofile("a.cfl")
+    for name in ("a.cfl", "a.hdr"):
+        lode("convert", name, "a.npy")
+        same(a, np.load("a.npy"), name)
+        lode("convert", name + "[1:4,::-1,0]", "b.npy")
+        same(a[1:4, ::-1, 0], np.load("b.npy"), "cfl slice")
+    for b in (a, a.real.astype("f8"), rng.integers(0, 9, (300, 200)), np.float64(3)):
+        np.save("b.npy", b)
+        lode("convert", "b.npy", "b.cfl")
+        sizes = tuple(map(int, open("b.hdr").read().split("\n")[1].split()))
+        got = np.fromfile("b.cfl", "c8").reshape(sizes[::-1]).T
+        same(np.asarray(b, "c8").reshape(sizes), got, "cfl written")
+    if shutil.which("bart"):
+        subprocess.run(["bart", "fmac", "-s", "1", "a", "a", "c"], check=True)
+        lode("convert", "c.cfl", "c.npy")
+        np.testing.assert_allclose(np.load("c.npy").squeeze(), (a * a).sum(0).squeeze(), rtol=1e-5)
+        subprocess.run(["bart", "copy", "b", "d"], check=True)
+        assert open("b.cfl", "rb").read() == open("d.cfl", "rb").read()
+
+
+def fits():
+    io = tool("astropy.io.fits")
+    if not io:
+        return
+    for dtype in "u1 i1 i2 u2 i4 u4 i8 u8 f4 f8".split():
+        a = sample(dtype, (3, 4, 5))
+        io.HDUList([io.PrimaryHDU(a), io.ImageHDU(a[0], name="SLICE")]).writeto("a.fits", overwrite=True)
+        lode("convert", "a.fits:hdu0", "a.npy")
+        same(a, np.load("a.npy"), ("fits", dtype))
+        lode("convert", "a.fits:SLICE[::2,1]", "a.npy")
+        same(a[0, ::2, 1], np.load("a.npy"), ("fits extension", dtype))
+    for dtype in ("i2", "i4", "u1"):  # scaled, with BLANK
+        a = rng.integers(0, 99, (4, 5)).astype(dtype)
+        h = io.PrimaryHDU(a)
+        h.header["BSCALE"], h.header["BZERO"], h.header["BLANK"] = 0.25, -3.0, 7
+        h.header["OBJECT"] = "M 31"
+        h.writeto("b.fits", overwrite=True, output_verify="ignore")
+        with open("b.fits", "r+b") as f:  # astropy writes scaled values; the stored ones are put back
+            f.seek(2880)
+            f.write(a.astype(a.dtype.newbyteorder(">")).tobytes())
+        lode("convert", "b.fits", "b.npy")
+        want = np.where(a == 7, np.nan, a * 0.25 - 3.0)
+        same(want.astype("f8" if dtype == "i4" else "f4"), np.load("b.npy"), ("fits scaled", dtype))
+        np.testing.assert_allclose(io.getdata("b.fits"), want)
+    assert "M 31" in lode("info", "b.fits")
+    table = io.BinTableHDU.from_columns([io.Column("x", "E", array=np.arange(3.0))])
+    io.HDUList([io.PrimaryHDU(a), table]).writeto("c.fits", overwrite=True)
+    lode("convert", "c.fits:hdu0", "c.npy")
+    assert "a table" in lode("convert", "c.fits:hdu1", "c.npy", fails=True)
+
+
+def nifti():
+    nib = tool("nibabel")
+    if not nib:
+        return
+    for kind in (nib.Nifti1Image, nib.Nifti2Image):
+        for dtype in "u1 i1 i2 u2 i4 u4 i8 u8 f4 f8 c8 c16".split():
+            a = sample(dtype, (5, 4, 3, 2)) if dtype[0] != "f" else rng.standard_normal((5, 4, 3)).astype(dtype)
+            if dtype[0] == "c":
+                a = np.nan_to_num(a)
+            image = kind(a, np.eye(4), dtype=a.dtype)
+            image.header.set_slope_inter(1, 0)
+            for name in ("a.nii", "a.nii.gz"):
+                image.to_filename(name)
+                lode("convert", name, "a.npy")
+                same(a, np.load("a.npy"), ("nifti", name, dtype))
+            lode("convert", "a.nii[1:4,::-2,...,0]", "b.npy")
+            same(a[1:4, ::-2, ..., 0], np.load("b.npy"), ("nifti slice", dtype))
+    a = rng.standard_normal((6, 5, 4))
+    for order in "<>":
+        for kind in (nib.Nifti1Image, nib.Nifti1Pair, nib.Nifti2Pair):
+            image = kind(a, None)
+            image.header.set_data_dtype(np.int16)
+            image = kind(a, None, header=image.header.as_byteswapped(order))
+            name = "s.nii" if kind is nib.Nifti1Image else "s.img"
+            image.to_filename(name)  # scales to fit
+            lode("convert", name, "s.npy")
+            want = nib.load(name).get_fdata()
+            assert np.load("s.npy").dtype == "f4"
+            np.testing.assert_allclose(want, np.load("s.npy"), rtol=1e-6, atol=1e-6)
+            if name == "s.img":
+                lode("convert", "s.hdr", "t.npy")
+                same(np.load("s.npy"), np.load("t.npy"), "by header")
+
+
 if __name__ == "__main__":
-    run((tables, tensors, raw, pictures, matlab))
+    run((tables, tensors, raw, pictures, matlab, bart, fits, nifti))
