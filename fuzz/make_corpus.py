@@ -110,6 +110,24 @@ put("nifti", "gzip", gzip.compress(bytes(one) + a.astype("<i2").tobytes(), mtime
 put("cfl", "plain", b"# Dimensions\n3 2 1 1\n# Command\nphantom\n")
 put("cfl", "more", b"# Creator\nBART\n# Dimensions\n1 3 2 1 1 1 1 1 1 1 1 1 1 1 1 1\n")
 
+def gguf(tensors, pairs):
+    def text(s):
+        return struct.pack("<Q", len(s)) + s
+    start = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs))
+    body = b""
+    for key, kind, value in pairs:
+        start += text(key) + struct.pack("<I", kind) + value
+    for name, kind, sizes, size in tensors:
+        start += text(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, len(body))
+        body += (bytes(range(256)) * 2)[:size].ljust(-(-size // 32) * 32, b"\0")
+    return start + bytes(-len(start) % 32) + body
+
+
+put("gguf", "blocks", gguf([(b"f", 0, (2, 3), 24), (b"h", 1, (3,), 6), (b"q4", 2, (32, 2), 36), (b"q5", 7, (32,), 24), (b"q8", 8, (64,), 68)], []))
+put("gguf", "large", gguf([(f"k{k}".encode(), k, (256,), n) for k, n in ((10, 84), (11, 110), (12, 144), (13, 176), (14, 210), (16, 66))],
+    [(b"general.name", 8, struct.pack("<Q", 2) + b"ab"), (b"a.list", 9, struct.pack("<IQ2i", 5, 2, 1, -2)), (b"a.f", 12, struct.pack("<d", 0.5)),
+     (b"a.deep", 9, struct.pack("<IQIQ", 9, 1, 7, 2) + b"\1\0"), (b"general.alignment", 4, struct.pack("<I", 32))]))
+
 head = {"__metadata__": {"format": "pt"}, "w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]},
         "b": {"dtype": "BF16", "shape": [3], "data_offsets": [24, 30]}, "q": {"dtype": "F8_E4M3", "shape": [2],
         "data_offsets": [30, 32]}, "e": {"dtype": "I64", "shape": [0, 7], "data_offsets": [32, 32]}}

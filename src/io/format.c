@@ -10,7 +10,7 @@ static const lode_i_format *const formats[] = {
     &lode_i_format_netcdf, &lode_i_format_mtx, &lode_i_format_csv,  &lode_i_format_tsv,
     &lode_i_format_tns,    &lode_i_format_png, &lode_i_format_pnm,  &lode_i_format_mat5,
     &lode_i_format_mat6,   &lode_i_format_cfl, &lode_i_format_fits, &lode_i_format_nifti,
-    &lode_i_format_raw,    &lode_i_format_dir,
+    &lode_i_format_gguf,   &lode_i_format_raw, &lode_i_format_dir,
 };
 enum { FORMATS = (int)(sizeof formats / sizeof *formats) };
 

@@ -113,7 +113,7 @@ extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_
     lode_i_format_safetensors, lode_i_format_netcdf, lode_i_format_mtx, lode_i_format_csv,
     lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir, lode_i_format_tns, lode_i_format_png,
     lode_i_format_pnm, lode_i_format_mat5, lode_i_format_mat6, lode_i_format_cfl,
-    lode_i_format_fits, lode_i_format_nifti;
+    lode_i_format_fits, lode_i_format_nifti, lode_i_format_gguf;
 
 /** The format of a path: `name` when given, else by suffix, else (reading) NULL. Unknown names are
  *  LODE_EUSAGE with the nearest one. */

@@ -5,7 +5,9 @@ usage: foreign.py LODE        (the built command)
 """
 import csv
 import importlib
+import json
 import shutil
+import struct
 import subprocess
 
 import numpy as np
@@ -144,7 +146,6 @@ def matlab():
     assert got["text"][0] == "häuser", got["text"]
     assert got["x"].shape == (5, 1)
     # doubles that scipy's own files of other programs keep in fewer bytes, byte-swapped: by hand
-    import struct
     body = (struct.pack(">IIII", 6, 8, 6, 0) + struct.pack(">IIII", 5, 8, 2, 3) + struct.pack(">HHc3x", 1, 1, b"y")
             + struct.pack(">II6b2x", 1, 6, 1, -2, 3, -4, 5, -6))
     with open("m.mat", "wb") as f:
@@ -242,5 +243,165 @@ def nifti():
                 same(np.load("s.npy"), np.load("t.npy"), "by header")
 
 
+def gguf_pack(tensors, pairs=(), version=3):
+    """A file by the specification: tensors {name: (type, sizes first axis first, bytes)}, pairs of key, type, packed value."""
+    def text(s):
+        return struct.pack("<Q", len(s.encode())) + s.encode()
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(pairs))
+    for key, kind, value in pairs:
+        head += text(key) + struct.pack("<I", kind) + (text(value) if kind == 8 else value)
+    body = b""
+    for name, (kind, sizes, data) in tensors.items():
+        head += text(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, len(body))
+        body += data + bytes(-len(data) % 32)
+    return head + bytes(-len(head) % 32) + body
+
+
+def nibbles(q):
+    """(n, k) bytes as (n, 2, k): low halves, then high ones."""
+    return np.stack([q & 15, q >> 4], 1)
+
+
+def bits(q, width, count):
+    """(n, k) bytes as (n, count, k): fields of `width` bits from the lowest on."""
+    return np.stack([q >> (width * i) & ((1 << width) - 1) for i in range(count)], 1)
+
+
+def f16(b):
+    return np.ascontiguousarray(b).view("<f2").astype("f4")
+
+
+def sub_scales(s):
+    """12 bytes as 8 scales and 8 offsets of 6 bits: the first four of each whole, the others in pieces."""
+    a, b, c = s[:, :4], s[:, 4:8], s[:, 8:]
+    return np.hstack([a & 63, c & 15 | a >> 6 << 4]).astype("f4"), np.hstack([b & 63, c >> 4 | b >> 6 << 4]).astype("f4")
+
+
+# Blocks as ggml's headers lay them out, whole arrays at a time: bytes (n, size) to values (n, 32 or 256).
+def gguf_q4_0(b): return f16(b[:, :2]) * (nibbles(b[:, 2:]).reshape(-1, 32).astype("f4") - 8)
+def gguf_q4_1(b): return f16(b[:, :2]) * nibbles(b[:, 4:]).reshape(-1, 32).astype("f4") + f16(b[:, 2:4])
+def gguf_q8_0(b): return f16(b[:, :2]) * b[:, 2:].view("i1").astype("f4")
+
+
+def gguf_q5_0(b):
+    high = np.unpackbits(b[:, 2:6], axis=1, bitorder="little").astype("i4")
+    return f16(b[:, :2]) * (nibbles(b[:, 6:]).reshape(-1, 32) + 16 * high - 16).astype("f4")
+
+
+def gguf_q5_1(b):
+    high = np.unpackbits(b[:, 4:8], axis=1, bitorder="little").astype("i4")
+    return f16(b[:, :2]) * (nibbles(b[:, 8:]).reshape(-1, 32) + 16 * high).astype("f4") + f16(b[:, 2:4])
+
+
+def gguf_q2_k(b):
+    q = bits(b[:, 16:80].reshape(-1, 32), 2, 4).reshape(-1, 16, 16).astype("f4")
+    s = b[:, :16, None]
+    d, m = f16(b[:, 80:82])[:, None], f16(b[:, 82:84])[:, None]
+    return (d * (s & 15).astype("f4") * q - m * (s >> 4).astype("f4")).reshape(-1, 256)
+
+
+def gguf_q3_k(b):
+    low = bits(b[:, 32:96].reshape(-1, 32), 2, 4).reshape(-1, 16, 16).astype("i4")
+    high = bits(b[:, :32], 1, 8).reshape(-1, 16, 16).astype("i4")
+    s = nibbles(b[:, 96:104]).reshape(-1, 16).astype("i4") + 16 * bits(b[:, 104:108], 2, 4).reshape(-1, 16) - 32
+    d = f16(b[:, 108:])
+    return ((d * s.astype("f4"))[:, :, None] * (low + 4 * high - 4).astype("f4")).reshape(-1, 256)
+
+
+def gguf_q4_k(b):
+    scale, offset = sub_scales(b[:, 4:16])
+    q = nibbles(b[:, 16:].reshape(-1, 32)).reshape(-1, 8, 32).astype("f4")
+    return ((f16(b[:, :2]) * scale)[:, :, None] * q - (f16(b[:, 2:4]) * offset)[:, :, None]).reshape(-1, 256)
+
+
+def gguf_q5_k(b):
+    scale, offset = sub_scales(b[:, 4:16])
+    q = nibbles(b[:, 48:].reshape(-1, 32)).reshape(-1, 8, 32) + 16 * bits(b[:, 16:48], 1, 8)
+    return ((f16(b[:, :2]) * scale)[:, :, None] * q.astype("f4") - (f16(b[:, 2:4]) * offset)[:, :, None]).reshape(-1, 256)
+
+
+def gguf_q6_k(b):
+    low = nibbles(b[:, :128].reshape(-1, 64)).reshape(-1, 256).astype("i4")
+    high = bits(b[:, 128:192].reshape(-1, 32), 2, 4).reshape(-1, 256).astype("i4")
+    s = f16(b[:, 208:]) * b[:, 192:208].view("i1").astype("f4")
+    return (s[:, :, None] * (low + 16 * high - 32).reshape(-1, 16, 16).astype("f4")).reshape(-1, 256)
+
+
+UNEVEN = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], "f4")
+
+
+def gguf_iq4_nl(b): return f16(b[:, :2]) * UNEVEN[nibbles(b[:, 2:]).reshape(-1, 32)]
+
+
+def gguf_iq4_xs(b):
+    high = np.ascontiguousarray(b[:, 2:4]).view("<u2").astype("i4")
+    s = np.stack([b[:, 4:8] & 15, b[:, 4:8] >> 4], -1).reshape(-1, 8).astype("i4") + 16 * (high >> 2 * np.arange(8) & 3) - 32
+    return ((f16(b[:, :2]) * s.astype("f4"))[:, :, None] * UNEVEN[nibbles(b[:, 8:].reshape(-1, 16)).reshape(-1, 8, 32)]).reshape(-1, 256)
+
+
+def gguf_q8_k(b): return np.ascontiguousarray(b[:, :4]).view("<f4") * np.ascontiguousarray(b[:, 4:260]).view("i1").astype("f4")
+
+
+def gguf_mxfp4(b):
+    e2m1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6], "f4")
+    return np.ldexp(np.concatenate([e2m1, 0 - e2m1])[nibbles(b[:, 1:]).reshape(-1, 32)], b[:, :1].astype("i4") - 127)
+
+
+GGUF_BLOCKS = {2: (32, 18, gguf_q4_0), 3: (32, 20, gguf_q4_1), 6: (32, 22, gguf_q5_0), 7: (32, 24, gguf_q5_1), 8: (32, 34, gguf_q8_0),
+               10: (256, 84, gguf_q2_k), 11: (256, 110, gguf_q3_k), 12: (256, 144, gguf_q4_k), 13: (256, 176, gguf_q5_k),
+               14: (256, 210, gguf_q6_k), 15: (256, 292, gguf_q8_k), 20: (32, 18, gguf_iq4_nl), 23: (256, 136, gguf_iq4_xs),
+               39: (32, 17, gguf_mxfp4)}
+GGUF_HALVES = {2: (0,), 3: (0, 2), 6: (0,), 7: (0, 2), 8: (0,), 10: (80, 82), 11: (108,), 12: (0, 2), 13: (0, 2), 14: (208,), 15: (), 20: (0,),
+               23: (0,), 39: ()}
+
+
+def gguf_blocks(kind, count):
+    """Random blocks with halves that are finite."""
+    b = rng.integers(0, 256, (count, GGUF_BLOCKS[kind][1]), np.uint8)
+    for at in GGUF_HALVES[kind]:
+        b[:, at:at + 2] = rng.standard_normal(count).astype("<f2").view(np.uint8).reshape(-1, 2)
+    if kind == 15:
+        b[:, :4] = rng.standard_normal(count).astype("<f4").view(np.uint8).reshape(-1, 4)
+    if kind == 39:
+        b[:, 0] = 127 + b[:, 0] % 40 - 20
+    return b
+
+
+def gguf():
+    tensors, want = {}, {}
+    for kind, (size, _, decode) in GGUF_BLOCKS.items():
+        shape = (3, 2, 4 * size)
+        b = gguf_blocks(kind, 24)
+        tensors[f"t{kind}"] = (kind, shape[::-1], b.tobytes())
+        want[f"t{kind}"] = decode(b).reshape(shape)
+    for kind, dtype in {0: "f4", 1: "f2", 24: "i1", 25: "i2", 26: "i4", 27: "i8", 28: "f8"}.items():
+        a = sample(dtype, (5, 7))
+        tensors["p" + dtype], want["p" + dtype] = (kind, (7, 5), a.tobytes()), a
+    half = sample("f4", (5, 7)).view("u4") >> 16
+    tensors["brain"], want["brain"] = (30, (7, 5), half.astype("u2").tobytes()), (half << 16).view("f4")
+    tensors["odd"] = (16, (256,), bytes(66))
+    with open("a.gguf", "wb") as f:
+        f.write(gguf_pack(tensors, (("general.name", 8, "häuser"), ("a.count", 4, struct.pack("<I", 7)), ("a.rate", 6, struct.pack("<f", 0.5)),
+                                    ("a.on", 7, b"\1"), ("a.list", 9, struct.pack("<IQ3i", 5, 3, 1, -2, 3)),
+                                    ("a.words", 9, struct.pack("<IQ", 8, 100) + 100 * (struct.pack("<Q", 2) + b"ab")))))
+    info = json.loads(lode("info", "a.gguf", "--json"))
+    assert info["attributes"] == {"general.name": "häuser", "a.count": 7, "a.rate": 0.5, "a.on": True, "a.list": [1, -2, 3],
+                                  "a.words": {"type": "text", "count": 100}}, info
+    for k, v in want.items():
+        lode("convert", "a.gguf:" + k, "b.npy")
+        same(v, np.load("b.npy"), ("gguf", k))
+        lode("convert", f"a.gguf:{k}[...,1:,3:{v.shape[-1] - 2}]", "b.npy")
+        same(v[..., 1:, 3:-2], np.load("b.npy"), ("gguf slice", k))
+    assert "IQ2_XXS" in lode("convert", "a.gguf:odd", "b.npy", fails=True)
+    quants = tool("gguf.quants")  # the project's own decoders
+    for kind in GGUF_BLOCKS if quants else ():
+        b = np.frombuffer(tensors[f"t{kind}"][2], np.uint8).reshape(24, -1)
+        try:
+            theirs = quants.dequantize(b, quants.GGMLQuantizationType(kind))
+        except NotImplementedError:
+            continue
+        same(theirs.reshape(want[f"t{kind}"].shape), want[f"t{kind}"], ("gguf by gguf", kind))
+
+
 if __name__ == "__main__":
-    run((tables, tensors, raw, pictures, matlab, bart, fits, nifti))
+    run((tables, tensors, raw, pictures, matlab, bart, fits, nifti, gguf))
