@@ -1,7 +1,10 @@
 /* safetensors: an 8-byte length, a JSON header, the tensors' bytes without holes. */
 #include "io/io.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "array/scalar.h"
 
 /* The reference implementation's own limit. */
 #define HEADER_MAX UINT64_C(100000000)
@@ -15,6 +18,36 @@ static const struct {
     { "U32", LODE_U32 },   { "F32", LODE_F32 }, { "F64", LODE_F64 },   { "I64", LODE_I64 },
     { "U64", LODE_U64 },   { "C64", LODE_C64 },
 };
+
+/* Numbers of 8 bits, told in wider types that hold each of them exactly: sign, exponent, fraction.
+ * The fnuz kinds have one zero and, in place of the other, one NaN; fn has NaN only where all bits
+ * are set; E8M0 is an exponent alone. */
+static const struct {
+    const char *name;
+    lode_dtype dtype;
+    int fraction, bias;
+    enum { IEEE, FN, FNUZ, POWER } kind;
+} bytes8[] = { { "F8_E4M3", LODE_F16, 3, 7, FN },
+               { "F8_E5M2", LODE_F16, 2, 15, IEEE },
+               { "F8_E4M3FNUZ", LODE_F16, 3, 8, FNUZ },
+               { "F8_E5M2FNUZ", LODE_F16, 2, 16, FNUZ },
+               { "F8_E8M0", LODE_F32, 0, 127, POWER } };
+enum { BYTES8 = (int)(sizeof bytes8 / sizeof *bytes8) };
+
+static float from_byte(int k, int b)
+{
+    const int f = bytes8[k].fraction, low = b & ((1 << f) - 1), high = (b & 127) >> f;
+    const bool all = (b & 127) == 127;
+    if (bytes8[k].kind == POWER)
+        return b == 255 ? NAN : (float)ldexp(1, b - 127);
+    if ((bytes8[k].kind == FNUZ && b == 128) || (bytes8[k].kind == FN && all))
+        return NAN;
+    float v = high ? (float)ldexp(low + (1 << f), high - bytes8[k].bias - f)
+                   : (float)ldexp(low, 1 - bytes8[k].bias - f);
+    if (bytes8[k].kind == IEEE && high == 127 >> f)
+        v = low ? NAN : INFINITY;
+    return b & 128 ? -v : v;
+}
 
 const char *lode_i_safetensors_type(lode_dtype dtype)
 {
@@ -70,12 +103,17 @@ static lode_status tensor(lode_ctx *ctx, lode_file *f, const char *name, const l
     m->bytes = (uint64_t)(to - from);
     while (t < sizeof types / sizeof *types && strcmp(types[t].name, type) != 0)
         t++;
-    if (t == sizeof types / sizeof *types)
+    lode_dtype stored = LODE_U8;
+    for (int k = 0; k < BYTES8; k++)
+        if (strcmp(bytes8[k].name, type) == 0)
+            m->id = k + 1, m->dtype = bytes8[k].dtype;
+    if (t == sizeof types / sizeof *types && !m->id)
         return lode_i_member_refuse(
             ctx, m, LODE_U8, "tensor %s has type %.40s, which Lode does not read", name, type);
-    m->dtype = types[t].dtype;
+    if (!m->id)
+        m->dtype = stored = types[t].dtype;
     uint64_t bytes = 0;
-    LODE_FORWARD(lode_i_shape_bytes(ctx, name, m->dtype, m->ndim, m->shape, &bytes));
+    LODE_FORWARD(lode_i_shape_bytes(ctx, name, stored, m->ndim, m->shape, &bytes));
     if (bytes != m->bytes)
         return lode_i_fail(ctx, LODE_EFORMAT, "%s: tensor %s of %" PRIu64 " bytes lies on %" PRIu64,
                            f->path, name, bytes, m->bytes);
@@ -188,6 +226,33 @@ done:
     return st;
 }
 
+/* Numbers of 8 bits are read into the end of the destination and told from its beginning on. */
+static lode_status read_safetensors(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                                    const int64_t *start, const int64_t *count, void *dst)
+{
+    const int k = (int)m->id - 1;
+    float values[256];
+    lode_i_member raw = *m;
+    int64_t n = 1;
+    (void)f;
+    if (k < 0)
+        return lode_i_dense_read(ctx, m, NULL, start, count, dst);
+    raw.dtype = LODE_U8;
+    for (int i = 0; i < m->ndim; i++)
+        n *= count[i];
+    const size_t width = lode_dtype_size(m->dtype);
+    const uint8_t *from = (uint8_t *)dst + (size_t)n * (width - 1);
+    LODE_FORWARD(lode_i_dense_read(ctx, &raw, NULL, start, count, (void *)(uintptr_t)from));
+    for (int b = 0; b < 256; b++)
+        values[b] = from_byte(k, b);
+    for (int64_t i = 0; i < n; i++) {
+        const float v = values[from[i]];
+        const uint16_t half = f16_from_f32(v);
+        memcpy((uint8_t *)dst + (size_t)i * width, width == 2 ? (const void *)&half : &v, width);
+    }
+    return LODE_OK;
+}
+
 static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode_i_output *out,
                                      bool force)
 {
@@ -272,6 +337,8 @@ const lode_i_format lode_i_format_safetensors = {
     .name = "safetensors",
     .suffixes = ".safetensors",
     .sniff = sniff,
+    .concurrent = true,
     .open = open_safetensors,
+    .read = read_safetensors,
     .write = write_safetensors,
 };

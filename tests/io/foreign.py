@@ -403,5 +403,43 @@ def gguf():
         same(theirs.reshape(want[f"t{kind}"].shape), want[f"t{kind}"], ("gguf by gguf", kind))
 
 
+def bytes8(fraction, bias, kind):
+    """All 256 numbers of 8 bits, by the definition of each kind."""
+    out = []
+    for b in range(256):
+        s, e, m = b >> 7, (b & 127) >> fraction, b & ((1 << fraction) - 1)
+        v = (m / 2**fraction + (e > 0)) * 2.0 ** (max(e, 1) - bias)
+        if (kind == "fn" and b & 127 == 127) or (kind == "fnuz" and b == 128) or (kind == "ieee" and e == 31 and m):
+            v = np.nan
+        elif kind == "ieee" and e == 31:
+            v = np.inf
+        out.append(-v if s else v)
+    return np.array(out)
+
+
+def safetensors():
+    kinds = {"F8_E4M3": bytes8(3, 7, "fn"), "F8_E5M2": bytes8(2, 15, "ieee"), "F8_E4M3FNUZ": bytes8(3, 8, "fnuz"),
+             "F8_E5M2FNUZ": bytes8(2, 16, "fnuz"), "F8_E8M0": np.append(2.0 ** (np.arange(255) - 127), np.nan)}
+    assert kinds["F8_E4M3"][126] == 448 and kinds["F8_E5M2"][123] == 57344 and kinds["F8_E4M3FNUZ"][127] == 240
+    head = json.dumps({k: {"dtype": k, "shape": [16, 16], "data_offsets": [256 * i, 256 * i + 256]} for i, k in enumerate(kinds)}).encode()
+    with open("a.safetensors", "wb") as f:
+        f.write(struct.pack("<Q", len(head)) + head + bytes(range(256)) * len(kinds))
+    for k, v in kinds.items():
+        lode("convert", f"a.safetensors:{k}", "b.npy")
+        got = np.load("b.npy")
+        assert got.dtype == ("f4" if k == "F8_E8M0" else "f2")
+        np.testing.assert_array_equal(v.reshape(16, 16), got.astype("f8"))
+        np.testing.assert_array_equal(np.signbit(v[~np.isnan(v)]), np.signbit(got.ravel()[~np.isnan(v)]))
+        lode("convert", f"a.safetensors:{k}[1::3,-4:]", "b.npy")
+        np.testing.assert_array_equal(v.reshape(16, 16)[1::3, -4:], np.load("b.npy").astype("f8"))
+    own = tool("safetensors.numpy")
+    if own:
+        arrays = {d: sample(d, (3, 4)) for d in "? i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split()}
+        own.save_file(arrays, "c.safetensors")
+        lode("convert", "c.safetensors", "d.safetensors")
+        for k, v in own.load_file("d.safetensors").items():
+            same(arrays[k], v, ("safetensors", k))
+
+
 if __name__ == "__main__":
-    run((tables, tensors, raw, pictures, matlab, bart, fits, nifti, gguf))
+    run((tables, tensors, raw, pictures, matlab, bart, fits, nifti, gguf, safetensors))
