@@ -11,7 +11,8 @@ extern "C" {
 /** An open file: its members by name, read lazily. */
 typedef struct lode_file lode_file;
 
-/** Reading by suffix, or as `format` names it. Raw files need dtype and shape. */
+/** Reading by suffix, or as `format` names it. Raw files need dtype and shape; their dtype may name
+ *  the other byte order and bytes to skip: "f32be@512". */
 typedef struct lode_read_opts {
     const char *format; /* NULL: by suffix, then by content */
     const char *dtype;  /* raw only */
@@ -38,7 +39,8 @@ LODE_API lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_
 /** The same with dense members as sources, read when asked; they keep the file open. */
 LODE_API lode_status lode_open(lode_ctx *ctx, const char *path, const lode_read_opts *o,
                                lode_bundle *out);
-/** Reads "file", "file:member" or either with "[0:10,:,5]" as one value, added to `into` under
+/** Reads "file", "file:member" or either with "[0:10,:,5]" as one value; of several files, named by
+ *  a pattern ("run*.npy") or a list ("@list.txt", one address a line), the stack of all; added to `into` under
  *  `name` (NULL: its own): a dense member as a source (load false) or array, a sparse one as
  *  sparse, text as text. A file of several members without a name is LODE_EUSAGE and lists them. */
 LODE_API lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opts *o,

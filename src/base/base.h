@@ -261,6 +261,9 @@ void lode_i_outfile_abandon(lode_outfile **f); /* removes the temporary; NULL is
  *  given. */
 lode_status lode_i_scratch_open(lode_ctx *ctx, lode_outfile **f, lode_infile **reader);
 bool lode_i_path_exists(const char *path);
+/** Paths that match a pattern of *, ? and [abc], in the order of their bytes: pointers and texts in
+ * one block, freed with lode_i_free; none: count 0. */
+lode_status lode_i_path_match(lode_ctx *ctx, const char *pattern, char ***paths, int64_t *count);
 /** Makes one directory; one that is there already is fine. */
 lode_status lode_i_directory_make(lode_ctx *ctx, const char *path);
 /** Loads a shared library at run time: NULL when absent. For optional formats. */

@@ -397,6 +397,17 @@ typedef struct lode_i_slice {
     int64_t start[LODE_MAX_NDIM], stop[LODE_MAX_NDIM], step[LODE_MAX_NDIM];
 } lode_i_slice;
 lode_status lode_i_slice_parse(lode_ctx *ctx, const char *text, size_t size, lode_i_slice *s);
+/** An address that names several files, "run*.npy:x[0:10]" or "@list.txt[3]", as one source with a
+ *  new first axis; *is false: it names one. */
+lode_status lode_i_stack_open(lode_ctx *ctx, const char *spec, const lode_read_opts *o, bool *is,
+                              lode_source *out);
+/** Type and shape of what an address of one file names, without reading it. */
+lode_status lode_i_address_form(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
+                                lode_dtype *dtype, int *ndim, int64_t *shape);
+lode_status lode_i_address_source(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
+                                  lode_source *out);
+/** Takes a source over into a slice of it, "0:10,:,5"; on failure it stays as it was. */
+lode_status lode_i_slice_source(lode_ctx *ctx, const char *text, size_t size, lode_source *s);
 /** One axis of a slice, made whole: start and stop as lode_i_source_slice takes them. */
 typedef struct lode_i_range {
     int64_t start, stop, step;

@@ -488,7 +488,7 @@ const lode_i_format lode_i_format_mat5 = {
 /* The same as older versions of MATLAB write it: nothing is deflated. */
 const lode_i_format lode_i_format_mat6 = {
     .name = "mat6",
-    .suffixes = "",
+    .suffixes = ".mat",
     .concurrent = true,
     .open = open_mat,
     .read = read_mat,

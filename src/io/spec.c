@@ -293,36 +293,111 @@ done:
     return st;
 }
 
+lode_status lode_i_slice_source(lode_ctx *ctx, const char *text, size_t size, lode_source *s)
+{
+    lode_i_slice slice;
+    lode_i_range ranges[LODE_MAX_NDIM];
+    LODE_FORWARD(lode_i_slice_parse(ctx, text, size, &slice));
+    LODE_FORWARD(lode_i_slice_resolve(ctx, &slice, s->ndim, s->shape, ranges));
+    return cut_source(ctx, ranges, s);
+}
+
+/* What an address names in one file. */
+typedef struct place {
+    address a;
+    lode_file *file;
+    lode_i_member *m;
+    lode_i_range ranges[LODE_MAX_NDIM];
+} place;
+
+static void place_free(place *p)
+{
+    lode_file_close(&p->file);
+    lode_i_free(p->a.text);
+}
+
+static lode_status place_open(lode_ctx *ctx, const char *spec, const lode_read_opts *o, place *p)
+{
+    lode_status st = LODE_OK;
+    lode_i_slice slice;
+    LODE_TRY(find_file(ctx, spec, &p->a));
+    LODE_TRY(lode_file_open(ctx, p->a.path, o, &p->file));
+    LODE_TRY(choose_whole(ctx, p->file, &p->a, &p->m));
+    const lode_i_member *m = p->m;
+    LODE_REQUIRE(!p->a.slice || m->kind == LODE_ARRAY || m->kind == LODE_NONE, LODE_ETYPE,
+                 "%s: member %s is %s; only dense arrays are sliced", p->file->path, m->name,
+                 lode_kind_name(m->kind));
+    if (p->a.slice)
+        LODE_TRY(lode_i_slice_parse(ctx, p->a.slice, strlen(p->a.slice) - 1, &slice));
+    LODE_TRY(lode_i_slice_resolve(ctx, p->a.slice ? &slice : NULL, m->ndim, m->shape, p->ranges));
+done:
+    return st;
+}
+
+static lode_status place_source(lode_ctx *ctx, place *p, lode_source *s)
+{
+    LODE_FORWARD(lode_i_file_source_of(ctx, p->file, p->m, s));
+    return p->a.slice ? cut_source(ctx, p->ranges, s) : LODE_OK;
+}
+
+lode_status lode_i_address_source(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
+                                  lode_source *out)
+{
+    place p = { .file = NULL };
+    lode_status st = place_open(ctx, spec, o, &p);
+    if (st >= 0)
+        st = place_source(ctx, &p, out);
+    if (st < 0)
+        lode_source_close(out);
+    place_free(&p);
+    return st;
+}
+
+lode_status lode_i_address_form(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
+                                lode_dtype *dtype, int *ndim, int64_t *shape)
+{
+    lode_status st = LODE_OK;
+    place p = { .file = NULL };
+    LODE_TRY(place_open(ctx, spec, o, &p));
+    LODE_REQUIRE(p.m->kind == LODE_ARRAY || p.m->kind == LODE_SCALAR, LODE_ETYPE,
+                 "%s: member %s is %s; only dense arrays are stacked", p.file->path, p.m->name,
+                 p.m->note ? p.m->note : lode_kind_name(p.m->kind));
+    *dtype = p.m->dtype, *ndim = 0;
+    for (int k = 0; k < p.m->ndim; k++) {
+        const lode_i_range *r = &p.ranges[k];
+        const int64_t span = r->step > 0 ? r->stop - r->start : r->start - r->stop;
+        const int64_t step = r->step > 0 ? r->step : -r->step;
+        if (!r->dropped)
+            shape[(*ndim)++] = span > 0 ? lode_i_ceil_div(span, step) : 0;
+    }
+done:
+    place_free(&p);
+    return st;
+}
+
 lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opts *o, bool load,
                             const char *name, lode_bundle *into)
 {
     lode_status st = LODE_OK;
-    address a = { 0 };
-    lode_file *f = NULL;
-    lode_i_member *m = NULL;
+    place p = { .file = NULL };
     lode_source s = { 0 };
     lode_array x = { 0 };
-    lode_i_slice slice;
-    lode_i_range ranges[LODE_MAX_NDIM];
     char *attributes = NULL;
+    bool several = false;
 
     lode_i_begin(ctx, "read");
-    LODE_TRY(find_file(ctx, spec, &a));
-    LODE_TRY(lode_file_open(ctx, a.path, o, &f));
-    LODE_TRY(choose_whole(ctx, f, &a, &m));
-    name = name ? name : m->name;
-    LODE_REQUIRE(!a.slice || m->kind == LODE_ARRAY || m->kind == LODE_NONE, LODE_ETYPE,
-                 "%s: member %s is %s; only dense arrays are sliced", f->path, m->name,
-                 lode_kind_name(m->kind));
-    if (a.slice)
-        LODE_TRY(lode_i_slice_parse(ctx, a.slice, strlen(a.slice) - 1, &slice));
-    LODE_TRY(lode_i_slice_resolve(ctx, a.slice ? &slice : NULL, m->ndim, m->shape, ranges));
-    /* A variable read alone takes its names, units and coordinates along. */
-    if (f->format->attributes && !into->meta.attributes && m->kind == LODE_ARRAY)
-        LODE_TRY(f->format->attributes(ctx, f, m, ranges, &attributes));
-    if (a.slice) {
-        LODE_TRY(lode_i_file_source_of(ctx, f, m, &s));
-        LODE_TRY(cut_source(ctx, ranges, &s));
+    LODE_TRY(lode_i_stack_open(ctx, spec, o, &several, &s));
+    if (!several) {
+        LODE_TRY(place_open(ctx, spec, o, &p));
+        name = name ? name : p.m->name;
+        /* A variable read alone takes its names, units and coordinates along. */
+        if (p.file->format->attributes && !into->meta.attributes && p.m->kind == LODE_ARRAY)
+            LODE_TRY(p.file->format->attributes(ctx, p.file, p.m, p.ranges, &attributes));
+        if (p.a.slice)
+            LODE_TRY(place_source(ctx, &p, &s));
+    }
+    if (several || p.a.slice) {
+        name = name ? name : "stack";
         if (load) {
             LODE_TRY(lode_i_source_load(ctx, &s, &x));
             LODE_TRY(lode_bundle_add_array(ctx, into, name, &x));
@@ -330,7 +405,7 @@ lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opt
             LODE_TRY(lode_bundle_add_source(ctx, into, name, &s));
         }
     } else {
-        LODE_TRY(lode_i_file_add(ctx, f, m, load, name, into));
+        LODE_TRY(lode_i_file_add(ctx, p.file, p.m, load, name, into));
     }
     if (attributes) {
         into->meta.attributes = attributes;
@@ -341,8 +416,7 @@ done:
     lode_i_free(attributes);
     lode_source_close(&s);
     lode_array_free(&x);
-    lode_file_close(&f);
-    lode_i_free(a.text);
+    place_free(&p);
     lode_i_end(ctx);
     return st;
 }

@@ -14,7 +14,7 @@ import numpy as np
 import scipy.io
 import scipy.sparse
 
-from interop import lode, rng, run, same, sample
+from interop import LODE, lode, rng, run, same, sample
 
 
 def tool(name):
@@ -441,5 +441,30 @@ def safetensors():
             same(arrays[k], v, ("safetensors", k))
 
 
+def stacks():
+    """Pictures of a folder as one array; pipes."""
+    image = tool("PIL.Image")
+    if not image:
+        return
+    a = sample("u1", (7, 20, 30))
+    for i, x in enumerate(a):
+        image.fromarray(x).save(f"frame{i}.png")
+    lode("convert", "frame*.png", "a.npy")
+    same(a, np.load("a.npy"), "pattern")
+    with open("list.txt", "w") as f:
+        f.write("\n".join(f"frame{i}.png[:,::2]" for i in (6, 0, 3)))
+    lode("convert", "@list.txt", "a.npy")
+    same(a[[6, 0, 3], :, ::2], np.load("a.npy"), "list")
+    lode("convert", "@list.txt[1:,4]", "a.npy")
+    same(a[[0, 3], 4, ::2], np.load("a.npy"), "list slice")
+    for kind in ("png", "pnm", "mat", "tns", "csv", "npy"):
+        np.save("a.npy", a[0])
+        out = subprocess.run([LODE, "convert", "a.npy", "-", "--to", kind, "--quiet"], capture_output=True, check=True).stdout
+        subprocess.run([LODE, "convert", "-", "b.npy", "--from", kind, "--quiet", "--force"] if kind != "tns" else
+                       [LODE, "convert", "-", "b.npz", "--from", kind, "--quiet", "--force"], input=out, check=True)
+        if kind != "tns":
+            same(a[0], np.load("b.npy").astype("u1"), ("pipe", kind))
+
+
 if __name__ == "__main__":
-    run((tables, tensors, raw, pictures, matlab, bart, fits, nifti, gguf, safetensors))
+    run((tables, tensors, raw, pictures, matlab, bart, fits, nifti, gguf, safetensors, stacks))
