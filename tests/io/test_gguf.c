@@ -158,8 +158,9 @@ static void damaged_models_are_refused(void **state)
     float values[256];
     lode_bundle b = { 0 };
     make(&w, values, values, values, values);
-    for (size_t n = 0; n < w.size; n++) {
-        files_put(f, "x.gguf", w.bytes, n);
+    files_put(f, "x.gguf", w.bytes, w.size);
+    for (size_t n = w.size; n-- > 0;) {
+        files_cut(f, "x.gguf", n);
         assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.gguf"), NULL, &b), LODE_EFORMAT);
     }
     files_put(f, "x.gguf", w.bytes, w.size);
