@@ -144,6 +144,33 @@ for version in (1, 2):
         v.units = "m"
         f.createVariable("x", "i2", ("x",))[:] = [1, 2, 3]
 
+try:
+    import h5py
+except ImportError:
+    h5py = None
+if h5py:
+    def h5(name, **options):
+        return h5py.File(path("h5", name), "w", **options)
+    for name, version in (("earliest", "earliest"), ("v108", ("v108", "v108"))):
+        with h5(name, libver=version) as f:
+            f["g/x"], f["c"], f["b"], f["text"] = a * 1.5, a * 1j, a > 2, np.bytes_(b"abc")
+    with h5("scales") as f:
+        f["x"], f["lat"] = a.astype("f4"), np.arange(2.0)
+        f["x"].attrs["units"] = "K"
+        f["lat"].make_scale("lat")
+        f["x"].dims[0].attach_scale(f["lat"])
+    with h5("chunked", libver=("v108", "v108")) as f:
+        f.create_dataset("x", data=np.arange(60.0).reshape(6, 10), chunks=(4, 4), compression="gzip", shuffle=True, fletcher32=True)
+        f.create_dataset("y", (6, 10), "i2", chunks=(4, 4), fillvalue=-1).attrs["_FillValue"] = np.int16(-1)
+    with h5("latest", libver="latest") as f:
+        f.create_dataset("x", data=np.arange(60.0).reshape(6, 10), chunks=(4, 4), maxshape=(None, 10))
+        f.create_dataset("z", data=np.arange(60).reshape(6, 10), chunks=(4, 4), scaleoffset=0)
+    with h5("links") as f:
+        f["x"], f["soft"], f["ext"], f["loop"] = a, h5py.SoftLink("/x"), h5py.ExternalLink("o.h5", "/x"), f["/"]
+    with h5("refused") as f:
+        f["rec"], f["texts"] = np.zeros(2, [("a", "f4"), ("b", "i4")]), np.array(["a", "bb"], "S2")
+        f["none"], f["v"] = h5py.Empty("f4"), "text"
+
 for i, text in enumerate(["0:3", "-1,::2", "...,5", "1,2,3", "3:0:-1,:", "0:9223372036854775807"]):
     put("address", f"slice{i}", bytes([3, 4, 5, 6, 7]) + text.encode())
 
@@ -153,6 +180,11 @@ if len(sys.argv) > 1:
         target = path("lode", name + ".lode")
         subprocess.run([sys.argv[1], "convert", os.path.join(root, kind), target, "--force"], check=True)
         os.rename(target, path("lode", name))
+    for name in ("npz/savez", "npz/csr"):
+        target = path("mat73", name.split("/")[1] + ".mat")
+        subprocess.run([sys.argv[1], "convert", os.path.join(root, name), target, "--to", "mat73", "--force"], check=False)
+        if os.path.exists(target):
+            os.rename(target, target[:-4])
     # records: type, axes, lengths, then what stands before the checksum
     y, z = np.mgrid[0:20, 0:30]
     field = (np.sin(y / 5) * np.cos(z / 7) + (y * z > 200)).astype("f4")

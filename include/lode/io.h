@@ -62,6 +62,9 @@ LODE_API lode_status lode_write_source(lode_ctx *ctx, const char *path, const ch
  *  end. */
 LODE_API const char *lode_format_name(int i, const char **suffixes, bool *reads, bool *writes);
 
+/** Whether the format of that name, or of a path where it is NULL, holds several values. */
+LODE_API bool lode_format_holds_many(const char *name, const char *path);
+
 /** Tree hash of a dense value's shape, type and values, 64 hex digits: 2^20-byte leaves, so that it
  *  streams and runs on all threads. */
 LODE_API lode_status lode_hash(lode_ctx *ctx, lode_value v, char hex[72]);

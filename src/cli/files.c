@@ -122,6 +122,24 @@ static lode_status cast_value(cli *c, lode_value v, lode_dtype dtype, lode_bundl
     return st;
 }
 
+/* Whether a whole file of several values goes into one that holds them all: coordinates then stay
+ * what they are, where a value read alone takes only their numbers along. */
+static bool is_whole(cli *c)
+{
+    lode_file *file = NULL;
+    FILE *plain = c->dtype || !lode_format_holds_many(c->to, c->output[0].path) ||
+                          strcmp(c->word[0], "-") == 0
+                      ? NULL
+                      : fopen(c->word[0], "rb");
+    if (!plain)
+        return false;
+    fclose(plain);
+    const bool whole = lode_file_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
+                       lode_file_count(file) > 1;
+    lode_file_close(&file);
+    return whole;
+}
+
 int cli_convert(cli *c)
 {
     lode_bundle all = { 0 };
@@ -145,8 +163,13 @@ int cli_convert(cli *c)
     const lode_write_opts o = { .format = c->to, .force = c->force };
     cli_progress_start(c);
     lode_status st = cli_read(c, c->word[0], &v);
-    if (st == LODE_EUSAGE && !c->dtype) { /* several members: the whole file */
-        st = lode_read(&c->ctx, c->word[0], &c->read, &all);
+    const bool many = c->output[0].port || lode_format_holds_many(c->to, c->output[0].path);
+    if (st == LODE_EUSAGE && !c->dtype && many) { /* several members: the whole file */
+        st = lode_open(&c->ctx, c->word[0], &c->read, &all);
+        if (st >= 0)
+            st = cli_write(c, &all);
+    } else if (st >= 0 && v.held.count == 1 && is_whole(c)) {
+        st = lode_open(&c->ctx, c->word[0], &c->read, &all);
         if (st >= 0)
             st = cli_write(c, &all);
     } else if (st >= 0 && c->dtype && !c->shape) {

@@ -140,6 +140,7 @@ done:
 const lode_i_format lode_i_format_dir = {
     .name = "dir",
     .suffixes = "/",
+    .many = true,
     .by_path = true,
     .open = open_dir,
     .write = write_dir,

@@ -97,7 +97,7 @@ lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts
     if (f->in && !o->format && format != &lode_i_format_raw &&
         !(format && format->sniff && format->sniff(head, n))) {
         /* The content decides where the suffix says nothing, or several formats share it. */
-        const lode_i_format *told = lode_i_format_sniff(head, n);
+        const lode_i_format *told = lode_i_format_sniff(head, n, path);
         if (!format || (told && lode_i_format_claims(told, path)))
             format = told;
         LODE_REQUIRE(format, LODE_EFORMAT,
@@ -288,11 +288,18 @@ done:
 }
 
 /* A text member as UTF-8 with a final zero. */
-static lode_status member_text(lode_ctx *ctx, const lode_i_member *m, lode_text *t)
+static lode_status member_text(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                               lode_text *t)
 {
     lode_status st = LODE_OK;
     void *bytes = NULL;
-    LODE_TRY(lode_i_member_bytes(ctx, m, &bytes));
+    if (f->format->read) {
+        const int64_t start = 0, count = (int64_t)m->bytes;
+        LODE_TRY(lode_i_alloc(ctx, (size_t)m->bytes, &bytes));
+        LODE_TRY(f->format->read(ctx, f, m, &start, &count, bytes));
+    } else {
+        LODE_TRY(lode_i_member_bytes(ctx, m, &bytes));
+    }
     if (!m->wide) {
         const char *end = memchr(bytes, '\0', (size_t)m->bytes);
         LODE_TRY(lode_i_text_bytes(ctx, t, bytes,
@@ -382,7 +389,7 @@ lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool 
     case LODE_SPARSE: LODE_TRY(add_sparse(ctx, f, m, name, into)); break;
     case LODE_SCALAR: LODE_TRY(add_scalar(ctx, f, m, name, into)); break;
     case LODE_TEXT:
-        LODE_TRY(member_text(ctx, m, &t));
+        LODE_TRY(member_text(ctx, f, m, &t));
         LODE_TRY(lode_bundle_add_text(ctx, into, name, t.text ? t.text : ""));
         break;
     default: /* an array, or what cannot be read: the next call says so */
@@ -418,6 +425,10 @@ static lode_status read_all(lode_ctx *ctx, const char *path, const lode_read_opt
     LODE_TRY(lode_file_open(ctx, path, o, &f));
     for (int64_t i = 0; i < f->shown; i++) {
         LODE_TRY(lode_i_tick(ctx, i, f->shown));
+        if (shown(f, i)->kind == LODE_NONE && f->format->mixed && f->shown > 1) {
+            lode_i_log(ctx, "%s: left out: %s", f->path, shown(f, i)->note);
+            continue; /* such files hold much that is no array */
+        }
         LODE_TRY(lode_i_file_add(ctx, f, shown(f, i), load, shown(f, i)->name, &b));
     }
     LODE_TRY(lode_file_meta(ctx, f, &b));

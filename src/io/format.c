@@ -6,11 +6,12 @@
 
 /* In the order that help shows; sniffing asks in the same order. */
 static const lode_i_format *const formats[] = {
-    &lode_i_format_lode,   &lode_i_format_npy, &lode_i_format_npz,  &lode_i_format_safetensors,
-    &lode_i_format_netcdf, &lode_i_format_mtx, &lode_i_format_csv,  &lode_i_format_tsv,
-    &lode_i_format_tns,    &lode_i_format_png, &lode_i_format_pnm,  &lode_i_format_mat5,
-    &lode_i_format_mat6,   &lode_i_format_cfl, &lode_i_format_fits, &lode_i_format_nifti,
-    &lode_i_format_gguf,   &lode_i_format_raw, &lode_i_format_dir,
+    &lode_i_format_lode, &lode_i_format_npy,    &lode_i_format_npz,   &lode_i_format_safetensors,
+    &lode_i_format_hdf5, &lode_i_format_netcdf, &lode_i_format_mtx,   &lode_i_format_csv,
+    &lode_i_format_tsv,  &lode_i_format_tns,    &lode_i_format_png,   &lode_i_format_pnm,
+    &lode_i_format_mat5, &lode_i_format_mat6,   &lode_i_format_mat73, &lode_i_format_cfl,
+    &lode_i_format_fits, &lode_i_format_nifti,  &lode_i_format_gguf,  &lode_i_format_raw,
+    &lode_i_format_dir,
 };
 enum { FORMATS = (int)(sizeof formats / sizeof *formats) };
 
@@ -68,10 +69,23 @@ lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path
     return LODE_OK;
 }
 
-const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size)
+bool lode_format_holds_many(const char *name, const char *path)
 {
+    const size_t n = strlen(path);
     for (int i = 0; i < FORMATS; i++)
-        if (formats[i]->sniff && formats[i]->sniff(head, size))
-            return formats[i];
-    return NULL;
+        if (name ? strcasecmp(name, formats[i]->name) == 0 : lode_i_format_claims(formats[i], path))
+            return formats[i]->many;
+    return !name && n > 0 && path[n - 1] == '/';
+}
+
+const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size, const char *path)
+{
+    const lode_i_format *first = NULL;
+    for (int i = 0; i < FORMATS; i++)
+        if (formats[i]->sniff && formats[i]->sniff(head, size)) {
+            if (lode_i_format_claims(formats[i], path))
+                return formats[i];
+            first = first ? first : formats[i];
+        }
+    return first;
 }

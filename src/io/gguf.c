@@ -399,6 +399,7 @@ done:
 
 const lode_i_format lode_i_format_gguf = {
     .name = "gguf",
+    .many = true,
     .suffixes = ".gguf",
     .concurrent = true,
     .sniff = sniff,

@@ -86,6 +86,8 @@ typedef struct lode_i_format {
     bool by_path;         /* open() wants the path only: directories, libraries */
     bool gzip;            /* a name that ends in .gz is written deflated */
     bool concurrent;      /* read() may be called by several threads at once */
+    bool many;            /* holds several values */
+    bool mixed;           /* holds much that is no array, which reading the whole leaves out */
     bool (*sniff)(const unsigned char *head, size_t size);
     /** Fills members from f->in; nothing else of f is cleaned by it on failure. */
     lode_status (*open)(lode_ctx *ctx, lode_file *f, const lode_read_opts *o);
@@ -101,8 +103,8 @@ typedef struct lode_i_format {
      * read(). The one that fits the member is given. */
     lode_status (*load)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m, lode_array *a,
                         lode_sparse *s);
-    /** JSON attributes of one member cut by ranges, which it takes along when it is read alone;
-     * NULL text: none. */
+    /** JSON attributes of one member cut by ranges, which it takes along when it is read alone (NULL
+     * text: none); NULL: as lode_i_attributes_of tells them from those of the file. */
     lode_status (*attributes)(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
                               const struct lode_i_range *ranges, char **text);
     void (*close)(lode_file *f); /* frees state */
@@ -110,10 +112,10 @@ typedef struct lode_i_format {
 } lode_i_format;
 
 extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_npz,
-    lode_i_format_safetensors, lode_i_format_netcdf, lode_i_format_mtx, lode_i_format_csv,
-    lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir, lode_i_format_tns, lode_i_format_png,
-    lode_i_format_pnm, lode_i_format_mat5, lode_i_format_mat6, lode_i_format_cfl,
-    lode_i_format_fits, lode_i_format_nifti, lode_i_format_gguf;
+    lode_i_format_safetensors, lode_i_format_netcdf, lode_i_format_hdf5, lode_i_format_mat73,
+    lode_i_format_mtx, lode_i_format_csv, lode_i_format_tsv, lode_i_format_raw, lode_i_format_dir,
+    lode_i_format_tns, lode_i_format_png, lode_i_format_pnm, lode_i_format_mat5, lode_i_format_mat6,
+    lode_i_format_cfl, lode_i_format_fits, lode_i_format_nifti, lode_i_format_gguf;
 
 /** The format of a path: `name` when given, else by suffix, else (reading) NULL. Unknown names are
  *  LODE_EUSAGE with the nearest one. */
@@ -121,7 +123,8 @@ lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path
                                const lode_i_format **format);
 /** Whether a path has one of the format's suffixes, with or without .gz behind it. */
 bool lode_i_format_claims(const lode_i_format *f, const char *path);
-const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size);
+/** The format that a file begins as, of several the one that claims the path; or NULL. */
+const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size, const char *path);
 bool lode_i_has_suffix(const char *path, const char *suffix); /* ignoring case */
 
 /* ---- members ---- */
@@ -382,6 +385,57 @@ lode_status lode_i_lode_describe(lode_ctx *ctx, lode_file *f, const lode_json *h
  *  text: new, NULL where nothing fits. */
 lode_status lode_i_lode_mend(lode_ctx *ctx, lode_file *f, uint64_t *size, char **text);
 const char *lode_i_safetensors_type(lode_dtype dtype); /* NULL: it has none */
+
+/* ---- attributes of variables and files, as the description of a bundle holds them ---- */
+
+/** Values by name, and the types of those that are not f64 or short text: "f32", "i16", "string" (of
+ *  variable length). Starts as { 0 }. */
+typedef struct lode_i_attributes {
+    lode_json *values, *types;
+} lode_i_attributes;
+void lode_i_attributes_free(lode_i_attributes *a);
+/** One number is kept as itself, several as a list. */
+lode_status lode_i_attributes_numbers(lode_ctx *ctx, lode_i_attributes *a, const char *name,
+                                      lode_dtype dtype, int64_t count, const void *values);
+lode_status lode_i_attributes_texts(lode_ctx *ctx, lode_i_attributes *a, const char *name,
+                                    int64_t count, char *const *texts, bool strings);
+/** Moves them into a description, as "attributes" and, where there are any, "types". */
+lode_status lode_i_attributes_into(lode_ctx *ctx, lode_i_attributes *a, lode_json *o);
+
+/** One attribute on its way into a file: texts, or numbers, or neither where no file holds it. */
+typedef struct lode_i_attribute {
+    int64_t count;
+    const char **text; /* each borrowed from the JSON */
+    bool strings;      /* of variable length where the format knows that */
+    bool list;         /* even when there is one */
+    lode_array values; /* one axis */
+} lode_i_attribute;
+/** The attribute `name` of a description: o holds "attributes" and perhaps "types". */
+lode_status lode_i_attribute_get(lode_ctx *ctx, const lode_json *o, const char *name,
+                                 lode_i_attribute *a);
+void lode_i_attribute_free(lode_i_attribute *a);
+
+/** What a description says of a variable: under its own name, or the only one there is; NULL when it
+ *  names another number of axes. */
+const lode_json *lode_i_described_variable(const lode_json *variables, const char *name, int ndim);
+/** Whether an attribute speaks of how values were packed, not of what they are. */
+bool lode_i_is_of_packing(const char *name);
+
+/** How stored numbers become values, by the CF conventions: value = factor * stored + offset, some
+ *  of them missing. */
+typedef struct lode_i_packing {
+    bool packed;
+    double factor, offset;
+    double wrap; /* added to negative numbers, which were meant without a sign; 0: none */
+    int fills;   /* stored numbers that mean missing; floating-point values only */
+    double fill[3];
+} lode_i_packing;
+/** From a variable's attributes: scale_factor, add_offset, _FillValue, missing_value. dtype: that of
+ *  the values. */
+void lode_i_packing_of(const lode_i_attributes *a, lode_dtype stored, lode_i_packing *p,
+                       lode_dtype *dtype);
+/** Stored numbers, converted to dtype (f32 or f64), into values, in place. */
+void lode_i_unpack(const lode_i_packing *p, lode_dtype dtype, void *values, int64_t count);
 
 /* ---- NetCDF ---- */
 

@@ -295,6 +295,7 @@ done:
 const lode_i_format lode_i_format_lode = {
     .name = "lode",
     .suffixes = ".lode",
+    .many = true,
     .open = open_lode,
     .write = write_lode,
 };

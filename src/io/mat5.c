@@ -475,6 +475,7 @@ done:
 
 const lode_i_format lode_i_format_mat5 = {
     .name = "mat",
+    .many = true,
     .suffixes = ".mat",
     .concurrent = true,
     .sniff = sniff,
@@ -488,6 +489,7 @@ const lode_i_format lode_i_format_mat5 = {
 /* The same as older versions of MATLAB write it: nothing is deflated. */
 const lode_i_format lode_i_format_mat6 = {
     .name = "mat6",
+    .many = true,
     .suffixes = ".mat",
     .concurrent = true,
     .open = open_mat,

@@ -20,22 +20,27 @@
     X(nc_inq_grps, (int, int *, int *))                                                            \
     X(nc_inq_grpname, (int, char *))                                                               \
     X(nc_inq_dim, (int, int, char *, size_t *))                                                    \
+    X(nc_inq_dimids, (int, int *, int *, int))                                                     \
+    X(nc_inq_unlimdims, (int, int *, int *))                                                       \
+    X(nc_inq_unlimdim, (int, int *))                                                               \
+    X(nc_inq_varid, (int, const char *, int *))                                                    \
     X(nc_inq_var, (int, int, char *, nc_type *, int *, int *, int *))                              \
     X(nc_inq_attname, (int, int, int, char *))                                                     \
     X(nc_inq_att, (int, int, const char *, nc_type *, size_t *))                                   \
     X(nc_get_att_text, (int, int, const char *, char *))                                           \
-    X(nc_get_att_double, (int, int, const char *, double *))                                       \
-    X(nc_get_att_longlong, (int, int, const char *, long long *))                                  \
+    X(nc_get_att, (int, int, const char *, void *))                                                \
     X(nc_get_att_string, (int, int, const char *, char **))                                        \
     X(nc_free_string, (size_t, char **))                                                           \
     X(nc_inq_var_chunking, (int, int, int *, size_t *))                                            \
     X(nc_get_vara, (int, int, const size_t *, const size_t *, void *))                             \
     X(nc_get_vara_float, (int, int, const size_t *, const size_t *, float *))                      \
     X(nc_get_vara_double, (int, int, const size_t *, const size_t *, double *))                    \
+    X(nc_def_grp, (int, const char *, int *))                                                      \
     X(nc_def_dim, (int, const char *, size_t, int *))                                              \
     X(nc_def_var, (int, const char *, nc_type, int, const int *, int *))                           \
     X(nc_put_att_text, (int, int, const char *, size_t, const char *))                             \
-    X(nc_put_att_double, (int, int, const char *, nc_type, size_t, const double *))                \
+    X(nc_put_att, (int, int, const char *, nc_type, size_t, const void *))                         \
+    X(nc_put_att_string, (int, int, const char *, size_t, const char **))                          \
     X(nc_put_vara, (int, int, const size_t *, const size_t *, const void *))
 
 typedef struct lode_i_nc {
@@ -51,6 +56,84 @@ lode_status lode_i_nc_library(lode_ctx *ctx, const lode_i_nc **nc);
 /** LODE_EFORMAT or LODE_EIO with the library's own words when code is not 0. */
 lode_status lode_i_nc_check(lode_ctx *ctx, const lode_i_nc *nc, int code, const char *path,
                             const char *doing);
+/** NC_NAT for what NetCDF lacks; and back, false for text and records. */
+nc_type lode_i_nc_type_for(lode_dtype dtype);
+bool lode_i_nc_type_of(nc_type type, lode_dtype *dtype);
+
+/* ---- reading ---- */
+
+/** All attributes of a variable or group (NC_GLOBAL); what JSON cannot hold is left out. limit: bytes
+ *  of the file. */
+lode_status lode_i_nc_attributes(lode_ctx *ctx, const lode_i_nc *nc, const char *path,
+                                 uint64_t limit, int group, int var, int count,
+                                 lode_i_attributes *out);
+/** Values of a text variable as a list of rows; *list stays NULL when they are too many. */
+lode_status lode_i_nc_texts(lode_ctx *ctx, const lode_i_nc *nc, const char *path, int group,
+                            int var, nc_type type, int ndim, const int64_t *shape,
+                            lode_json **list);
+
+/* ---- writing ---- */
+
+typedef struct lode_i_nc_dimension {
+    const char *name; /* path of it; "" for one without a name */
+    int64_t size;
+    int id;
+} lode_i_nc_dimension;
+typedef struct lode_i_nc_group {
+    char *path;
+    int id;
+} lode_i_nc_group;
+/** A file that is being written. */
+typedef struct lode_i_nc_writer {
+    const lode_i_nc *nc;
+    const char *path;
+    int file;
+    bool open, classic;
+    int anonymous;
+    int64_t dims, dims_capacity, groups, groups_capacity;
+    lode_i_nc_dimension *dim;
+    lode_i_nc_group *group;
+    const lode_json *variables, *coordinates, *dimensions;
+} lode_i_nc_writer;
+
+/** LODE_EUSAGE or LODE_EIO with the library's words. */
+lode_status lode_i_nc_refused(lode_ctx *ctx, const lode_i_nc_writer *w, int code,
+                              const char *doing);
+/** The group of a path and the name in it; classic files have one group, and names without
+ *  slashes, for which buffer is used. */
+lode_status lode_i_nc_place(lode_ctx *ctx, lode_i_nc_writer *w, const char *path, int *group,
+                            const char **name, char buffer[NC_MAX_NAME + 1]);
+/** The dimension of that name and size for a variable, made when new; a name that is taken by
+ *  another size is not used. */
+lode_status lode_i_nc_dimension_for(lode_ctx *ctx, lode_i_nc_writer *w, const char *variable,
+                                    const char *name, int64_t size, int *id);
+/** Attributes of a description; without those of packing where packing is false. type: of the
+ *  variable, which its _FillValue must have. */
+lode_status lode_i_nc_put_attributes(lode_ctx *ctx, const lode_i_nc_writer *w, int group, int var,
+                                     const lode_json *o, bool packing, nc_type type);
+/** Every dimension of the description, in its order. */
+lode_status lode_i_nc_define_dimensions(lode_ctx *ctx, lode_i_nc_writer *w);
+/** A text variable of the description, which no array stands for; nothing when it is none. */
+lode_status lode_i_nc_define_text(lode_ctx *ctx, lode_i_nc_writer *w, const lode_i_output *out,
+                                  const char *name, const lode_json *variable);
+lode_status lode_i_nc_put_texts(lode_ctx *ctx, lode_i_nc_writer *w, const lode_i_output *out);
+void lode_i_nc_writer_clear(lode_i_nc_writer *w);
+
+/** How one array is stored. */
+typedef struct lode_i_nc_form {
+    lode_dtype dtype;  /* in the file */
+    lode_dtype values; /* of the array, as it is handed over */
+    bool packs;        /* values pass through packing, and all come back as they were */
+    bool described;    /* attributes of packing hold for what is stored */
+    lode_i_packing packing;
+} lode_i_nc_form;
+/** The form in which a file had it, where every value survives that; else its own. Reads the values
+ *  once where that must be seen. */
+lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
+                              lode_i_nc_form *form);
+/** Values of a form into a new block as they are stored. */
+lode_status lode_i_nc_pack(lode_ctx *ctx, const lode_i_nc_form *form, const void *values,
+                           int64_t count, lode_array *stored);
 lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force);
 #endif
 

@@ -3,7 +3,6 @@
  * Names, dimensions, units and all other attributes are kept as JSON in the file's meta. */
 #include "io/nc.h"
 
-#include <math.h>
 #include <string.h>
 
 #ifdef LODE_HAVE_NETCDF
@@ -13,11 +12,15 @@ enum { GROUPS_MAX = 1000, DEPTH_MAX = 16, VARIABLES_MAX = 1 << 20 };
 /* How one variable is read. */
 typedef struct variable {
     int group, var;
-    bool packed; /* value = factor * stored + offset */
-    double factor, offset;
-    int fills; /* values that mean missing; floating-point members only */
-    double fill[3];
+    lode_i_packing packing;
 } variable;
+
+/* A dimension, by its number in the file. */
+typedef struct dimension {
+    int id;
+    char *path;
+    int64_t size;
+} dimension;
 
 typedef struct state {
     const lode_i_nc *nc;
@@ -26,6 +29,10 @@ typedef struct state {
     int64_t count, capacity;
     variable *variables;
     int groups;
+    int64_t dims, dims_capacity;
+    dimension *dim;
+    lode_json *attributes; /* of groups */
+    lode_json *dimensions;
 } state;
 
 static bool sniff(const unsigned char *head, size_t size)
@@ -35,168 +42,93 @@ static bool sniff(const unsigned char *head, size_t size)
             (size >= 8 && memcmp(head, "\211HDF\r\n\032\n", 8) == 0));
 }
 
-static bool type_of(nc_type type, bool is_unsigned, lode_dtype *dtype)
+/* ---- dimensions ---- */
+
+static const dimension *dimension_of(const state *s, int id)
 {
-    switch (type) {
-    case NC_BYTE: *dtype = is_unsigned ? LODE_U8 : LODE_I8; return true;
-    case NC_SHORT: *dtype = is_unsigned ? LODE_U16 : LODE_I16; return true;
-    case NC_INT: *dtype = is_unsigned ? LODE_U32 : LODE_I32; return true;
-    case NC_INT64: *dtype = LODE_I64; return true;
-    case NC_UBYTE: *dtype = LODE_U8; return true;
-    case NC_USHORT: *dtype = LODE_U16; return true;
-    case NC_UINT: *dtype = LODE_U32; return true;
-    case NC_UINT64: *dtype = LODE_U64; return true;
-    case NC_FLOAT: *dtype = LODE_F32; return true;
-    case NC_DOUBLE: *dtype = LODE_F64; return true;
-    default: return false;
-    }
+    for (int64_t i = 0; i < s->dims; i++)
+        if (s->dim[i].id == id)
+            return &s->dim[i];
+    return NULL;
 }
 
-/* ---- attributes ---- */
-
-/* One number of an attribute; false when it has none. */
-static bool number(const state *s, int group, int var, const char *name, double *v, nc_type *type)
-{
-    size_t length = 0;
-    return s->nc->nc_inq_att(group, var, name, type, &length) == NC_NOERR && length == 1 &&
-           *type != NC_CHAR && *type <= NC_UINT64 &&
-           s->nc->nc_get_att_double(group, var, name, v) == NC_NOERR;
-}
-
-static lode_status attribute(lode_ctx *ctx, const lode_file *f, int group, int var,
-                             const char *name, lode_json **out)
+static lode_status add_dimension(lode_ctx *ctx, lode_file *f, const char *prefix, int group, int id,
+                                 bool unlimited)
 {
     lode_status st = LODE_OK;
-    const state *s = f->state;
-    const lode_i_nc *nc = s->nc;
-    nc_type type = NC_NAT;
-    size_t length = 0;
-    char *text = NULL;
-    void *values = NULL;
-    lode_json *list = NULL;
-    *out = NULL;
-    LODE_TRY(lode_i_nc_check(ctx, nc, nc->nc_inq_att(group, var, name, &type, &length), f->path,
-                             "at an attribute"));
-    LODE_REQUIRE(length <= lode_i_infile_size(f->in), LODE_EFORMAT,
-                 "%s: attribute %s is longer than the file", f->path, name);
-    if (type == NC_CHAR) {
-        LODE_TRY(lode_i_calloc(ctx, length + 1, (void **)&text));
-        LODE_TRY(lode_i_nc_check(ctx, nc, nc->nc_get_att_text(group, var, name, text), f->path,
-                                 "at an attribute"));
-        *out = lode_i_json_text(text);
-    } else if (type == NC_STRING && length == 1) {
-        char *string = NULL;
-        LODE_TRY(lode_i_nc_check(ctx, nc, nc->nc_get_att_string(group, var, name, &string), f->path,
-                                 "at an attribute"));
-        *out = lode_i_json_text(string ? string : "");
-        nc->nc_free_string(1, &string);
-    } else if (type >= NC_BYTE && type <= NC_UINT64) {
-        const bool whole = type != NC_FLOAT && type != NC_DOUBLE && type != NC_UINT64;
-        LODE_TRY(lode_i_new(ctx, (int64_t)length, 8, &values));
-        LODE_TRY(lode_i_nc_check(ctx, nc,
-                                 whole ? nc->nc_get_att_longlong(group, var, name, values)
-                                       : nc->nc_get_att_double(group, var, name, values),
-                                 f->path, "at an attribute"));
-        list = lode_i_json_array();
-        for (size_t i = 0; i < length; i++) {
-            lode_json *v = whole ? lode_i_json_i64(((const long long *)values)[i])
-                                 : lode_i_json_f64(((const double *)values)[i]);
-            if (length == 1)
-                *out = v;
-            else
-                LODE_TRY(lode_i_json_push(ctx, list, v));
-        }
-        if (length != 1)
-            *out = list, list = NULL;
-    } /* other types have no place in JSON */
-done:
-    lode_i_json_free(list);
-    lode_i_free(text);
-    lode_i_free(values);
-    return st;
-}
-
-static lode_status attributes(lode_ctx *ctx, const lode_file *f, int group, int var, int count,
-                              lode_json **out)
-{
-    lode_status st = LODE_OK;
-    const state *s = f->state;
-    lode_json *o = lode_i_json_object();
+    state *s = f->state;
     char name[NC_MAX_NAME + 1];
-    for (int i = 0; i < count; i++) {
-        lode_json *v = NULL;
-        LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_attname(group, var, i, name), f->path,
-                                 "at an attribute"));
-        LODE_TRY(attribute(ctx, f, group, var, name, &v));
-        if (v)
-            LODE_TRY(lode_i_json_set(ctx, o, name, v));
+    size_t length = 0;
+    lode_text path = { 0 };
+    lode_json *o = NULL;
+    LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_dim(group, id, name, &length), f->path,
+                             "at a dimension"));
+    LODE_REQUIRE(length <= INT64_MAX, LODE_EFORMAT, "%s: dimension %s has %zu values", f->path,
+                 name, length);
+    if (s->dims == s->dims_capacity) {
+        void *p = s->dim;
+        LODE_TRY(lode_i_realloc(ctx, (size_t)(2 * s->dims_capacity + 16) * sizeof *s->dim, &p));
+        s->dim = p, s->dims_capacity = 2 * s->dims_capacity + 16;
     }
-    *out = o;
+    LODE_TRY(lode_i_text_add(ctx, &path, "%s%s", prefix, name));
+    o = lode_i_json_object();
+    LODE_TRY(lode_i_json_set(ctx, o, "size", lode_i_json_i64((int64_t)length)));
+    if (unlimited)
+        LODE_TRY(lode_i_json_set(ctx, o, "unlimited", lode_i_json_bool(true)));
+    lode_json *const given = o;
     o = NULL;
+    LODE_TRY(lode_i_json_set(ctx, s->dimensions, path.text, given));
+    s->dim[s->dims++] = (dimension){ id, path.text, (int64_t)length };
+    path = (lode_text){ 0 };
 done:
     lode_i_json_free(o);
+    lode_i_text_free(&path);
     return st;
 }
 
-/* ---- variables ---- */
-
-static bool is_text(const state *s, int group, int var, const char *name, const char *value)
+static lode_status add_dimensions(lode_ctx *ctx, lode_file *f, const char *prefix, int group)
 {
-    nc_type type = NC_NAT;
-    size_t length = 0;
-    char text[16] = "";
-    return s->nc->nc_inq_att(group, var, name, &type, &length) == NC_NOERR && type == NC_CHAR &&
-           length < sizeof text && s->nc->nc_get_att_text(group, var, name, text) == NC_NOERR &&
-           strcmp(text, value) == 0;
-}
-
-/* Type after unpacking, and what means missing. */
-static void settle(const state *s, variable *v, nc_type type, lode_dtype *dtype)
-{
-    nc_type scale_type = NC_NAT, offset_type = NC_NAT, fill_type = NC_NAT;
-    const bool scaled = number(s, v->group, v->var, "scale_factor", &v->factor, &scale_type);
-    const bool shifted = number(s, v->group, v->var, "add_offset", &v->offset, &offset_type);
-    if (!scaled)
-        v->factor = 1;
-    if (!shifted)
-        v->offset = 0;
-    v->packed = scaled || shifted;
-    if (v->packed) {
-        /* CF conventions: the unpacked type is that of the attributes; 32 bits and more need f64.
-         */
-        const bool single = (!scaled || scale_type == NC_FLOAT) &&
-                            (!shifted || offset_type == NC_FLOAT) &&
-                            (type == NC_BYTE || type == NC_UBYTE || type == NC_SHORT ||
-                             type == NC_USHORT || type == NC_FLOAT);
-        *dtype = single ? LODE_F32 : LODE_F64;
+    lode_status st = LODE_OK;
+    const state *s = f->state;
+    int count = 0, open = 0, *ids = NULL, *grows = NULL;
+    LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_dimids(group, &count, NULL, 0), f->path,
+                             "counting dimensions"));
+    if (s->nc->nc_inq_unlimdims(group, &open, NULL) != NC_NOERR)
+        open = -1; /* a classic file has one at most */
+    LODE_TRY(LODE_NEW(ctx, count + 1, &ids));
+    LODE_TRY(LODE_NEW(ctx, open + 2, &grows));
+    LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_dimids(group, &count, ids, 0), f->path,
+                             "listing dimensions"));
+    if (open < 0)
+        open = s->nc->nc_inq_unlimdim(group, grows) == NC_NOERR && grows[0] >= 0;
+    else if (s->nc->nc_inq_unlimdims(group, &open, grows) != NC_NOERR)
+        open = 0;
+    for (int i = 0; i < count; i++) {
+        bool unlimited = false;
+        for (int k = 0; k < open; k++)
+            unlimited = unlimited || grows[k] == ids[i];
+        LODE_TRY(add_dimension(ctx, f, prefix, group, ids[i], unlimited));
     }
-    if (lode_dtype_class(*dtype) != 'f')
-        return;
-    double fill = 0;
-    if (number(s, v->group, v->var, "_FillValue", &fill, &fill_type))
-        v->fill[v->fills++] = fill;
-    else if (type == NC_FLOAT || type == NC_DOUBLE)
-        v->fill[v->fills++] = type == NC_FLOAT ? (double)NC_FILL_FLOAT : NC_FILL_DOUBLE;
-    if (number(s, v->group, v->var, "missing_value", &fill, &fill_type))
-        v->fill[v->fills++] = fill;
+done:
+    lode_i_free(ids);
+    lode_i_free(grows);
+    return st;
 }
 
-static lode_status dimensions(lode_ctx *ctx, lode_file *f, int group, int ndim, const int *dims,
+/* Shape of a variable and names of its axes; a coordinate has its own name. */
+static lode_status dimensions(lode_ctx *ctx, lode_file *f, int ndim, const int *dims,
                               lode_i_member *m, lode_json **names)
 {
     lode_status st = LODE_OK;
     const state *s = f->state;
     lode_json *list = lode_i_json_array();
-    char name[NC_MAX_NAME + 1];
     for (int k = 0; k < ndim; k++) {
-        size_t length = 0;
-        LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_dim(group, dims[k], name, &length),
-                                 f->path, "at a dimension"));
-        LODE_REQUIRE(length <= INT64_MAX, LODE_EFORMAT, "%s: dimension %s has %zu values", f->path,
-                     name, length);
-        m->shape[k] = (int64_t)length;
-        m->secondary = m->secondary || (ndim == 1 && strcmp(name, m->name) == 0);
-        LODE_TRY(lode_i_json_push(ctx, list, lode_i_json_text(name)));
+        const dimension *d = dimension_of(s, dims[k]);
+        LODE_REQUIRE(d, LODE_EFORMAT, "%s: variable %s has a dimension that does not exist",
+                     f->path, m->name);
+        m->shape[k] = d->size;
+        m->secondary = m->secondary || (ndim == 1 && strcmp(d->path, m->name) == 0);
+        LODE_TRY(lode_i_json_push(ctx, list, lode_i_json_text(d->path)));
     }
     *names = list;
     list = NULL;
@@ -204,6 +136,8 @@ done:
     lode_i_json_free(list);
     return st;
 }
+
+/* ---- variables ---- */
 
 static lode_status chunking(lode_ctx *ctx, const state *s, const variable *v, lode_i_member *m)
 {
@@ -218,6 +152,55 @@ static lode_status chunking(lode_ctx *ctx, const state *s, const variable *v, lo
     return LODE_OK;
 }
 
+static lode_status next_variable(lode_ctx *ctx, state *s, int group, int var, variable **v)
+{
+    if (s->count == s->capacity) {
+        void *p = s->variables;
+        LODE_FORWARD(
+            lode_i_realloc(ctx, (size_t)(2 * s->capacity + 16) * sizeof *s->variables, &p));
+        s->variables = p, s->capacity = 2 * s->capacity + 16;
+    }
+    *v = &s->variables[s->count++];
+    **v = (variable){ .group = group, .var = var };
+    return LODE_OK;
+}
+
+/* What the values are once they are unpacked, and how they were stored where that differs. */
+static lode_status settle(lode_ctx *ctx, const lode_i_attributes *a, nc_type type, variable *v,
+                          lode_i_member *m, lode_json *one)
+{
+    const lode_dtype stored = m->dtype;
+    lode_i_packing *p = &v->packing;
+    lode_i_packing_of(a, stored, p, &m->dtype);
+    /* What was never written reads as the library's own fill value. */
+    if ((m->dtype == LODE_F32 || m->dtype == LODE_F64) && (type == NC_FLOAT || type == NC_DOUBLE) &&
+        !lode_i_json_get(a->values, "_FillValue"))
+        p->fill[p->fills++] = type == NC_FLOAT ? (double)NC_FILL_FLOAT : NC_FILL_DOUBLE;
+    return m->dtype == stored && !p->packed
+               ? LODE_OK
+               : lode_i_json_set(ctx, one, "stored", lode_i_json_text(lode_dtype_name(stored)));
+}
+
+/* Text is no array: it stays in the description. */
+static lode_status keep_text(lode_ctx *ctx, lode_file *f, int group, int var, nc_type type,
+                             lode_i_member *m, lode_json *one)
+{
+    const state *s = f->state;
+    lode_json *list = NULL;
+    m->hidden = true;
+    if (type == NC_CHAR || type == NC_STRING)
+        LODE_FORWARD(
+            lode_i_nc_texts(ctx, s->nc, f->path, group, var, type, m->ndim, m->shape, &list));
+    if (!list) {
+        lode_i_log(ctx, "%s: variable %s holds %s, and is left out", f->path, m->name,
+                   type == NC_CHAR || type == NC_STRING ? "much text" : "records");
+        return LODE_OK;
+    }
+    LODE_FORWARD(lode_i_json_set(ctx, one, "text", list));
+    return lode_i_json_set(ctx, one, "stored",
+                           lode_i_json_text(type == NC_CHAR ? "char" : "string"));
+}
+
 static lode_status add_variable(lode_ctx *ctx, lode_file *f, const char *prefix, int group, int var,
                                 lode_json *list)
 {
@@ -227,7 +210,9 @@ static lode_status add_variable(lode_ctx *ctx, lode_file *f, const char *prefix,
     int ndim = 0, dims[NC_MAX_VAR_DIMS], natts = 0;
     nc_type type = NC_NAT;
     lode_i_member *m = NULL;
+    variable *v = NULL;
     lode_text full = { 0 };
+    lode_i_attributes a = { 0 };
     lode_json *one = lode_i_json_object(), *value = NULL, *given = NULL;
 
     LODE_TRY(lode_i_nc_check(ctx, s->nc,
@@ -236,17 +221,8 @@ static lode_status add_variable(lode_ctx *ctx, lode_file *f, const char *prefix,
     LODE_TRY(lode_i_text_add(ctx, &full, "%s%s", prefix, name));
     LODE_TRY(lode_i_member_add(ctx, f, full.text, full.size, &m));
     m->id = s->count;
-    if (s->count == s->capacity) {
-        void *p = s->variables;
-        LODE_TRY(lode_i_realloc(ctx, (size_t)(2 * s->capacity + 16) * sizeof *s->variables, &p));
-        s->variables = p, s->capacity = 2 * s->capacity + 16;
-    }
-    variable *v = &s->variables[s->count++];
-    *v = (variable){ .group = group, .var = var };
-    if (!type_of(type, is_text(s, group, var, "_Unsigned", "true"), &m->dtype)) {
-        m->hidden = true; /* text and records are no numbers */
-        goto done;
-    }
+    LODE_TRY(next_variable(ctx, s, group, var, &v));
+    const bool numbers = lode_i_nc_type_of(type, &m->dtype);
     if (ndim > LODE_MAX_NDIM) {
         LODE_TRY(lode_i_member_refuse(ctx, m, m->dtype,
                                       "variable %s has %d dimensions; at most %d are read",
@@ -254,21 +230,44 @@ static lode_status add_variable(lode_ctx *ctx, lode_file *f, const char *prefix,
         goto done;
     }
     m->ndim = ndim;
-    LODE_TRY(dimensions(ctx, f, group, ndim, dims, m, &value));
+    LODE_TRY(dimensions(ctx, f, ndim, dims, m, &value));
     given = value, value = NULL;
     LODE_TRY(lode_i_json_set(ctx, one, "dims", given));
-    settle(s, v, type, &m->dtype);
-    LODE_TRY(lode_i_shape_bytes(ctx, m->name, m->dtype, m->ndim, m->shape, &m->bytes));
-    LODE_TRY(chunking(ctx, s, v, m));
-    LODE_TRY(attributes(ctx, f, group, var, natts, &value));
-    given = value, value = NULL;
-    LODE_TRY(lode_i_json_set(ctx, one, "attributes", given));
-    given = one, one = NULL;
-    LODE_TRY(lode_i_json_set(ctx, list, full.text, given));
+    LODE_TRY(lode_i_nc_attributes(ctx, s->nc, f->path, lode_i_infile_size(f->in), group, var, natts,
+                                  &a));
+    LODE_TRY(numbers ? settle(ctx, &a, type, v, m, one)
+                     : keep_text(ctx, f, group, var, type, m, one));
+    LODE_TRY(lode_i_attributes_into(ctx, &a, one));
+    if (numbers) {
+        LODE_TRY(lode_i_shape_bytes(ctx, m->name, m->dtype, m->ndim, m->shape, &m->bytes));
+        LODE_TRY(chunking(ctx, s, v, m));
+    }
+    if (numbers || lode_i_json_get(one, "text")) {
+        given = one, one = NULL;
+        LODE_TRY(lode_i_json_set(ctx, list, full.text, given));
+    }
 done:
+    lode_i_attributes_free(&a);
     lode_i_json_free(one);
     lode_i_json_free(value);
     lode_i_text_free(&full);
+    return st;
+}
+
+/* Attributes of a group into o, when there are any or it is the file itself. */
+static lode_status group_attributes(lode_ctx *ctx, lode_file *f, int group, lode_json *o)
+{
+    lode_status st = LODE_OK;
+    const state *s = f->state;
+    lode_i_attributes a = { 0 };
+    int natts = 0;
+    LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_natts(group, &natts), f->path,
+                             "counting attributes"));
+    LODE_TRY(lode_i_nc_attributes(ctx, s->nc, f->path, lode_i_infile_size(f->in), group, NC_GLOBAL,
+                                  natts, &a));
+    LODE_TRY(lode_i_attributes_into(ctx, &a, o));
+done:
+    lode_i_attributes_free(&a);
     return st;
 }
 
@@ -280,8 +279,10 @@ static lode_status add_group(lode_ctx *ctx, lode_file *f, const char *prefix, in
     int vars = 0, groups = 0, *ids = NULL;
     char name[NC_MAX_NAME + 1];
     lode_text inner = { 0 };
+    lode_json *own = NULL;
     LODE_REQUIRE(depth < DEPTH_MAX && ++s->groups <= GROUPS_MAX, LODE_EFORMAT,
                  "%s: its groups nest too deeply or are too many", f->path);
+    LODE_TRY(add_dimensions(ctx, f, prefix, group));
     LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_nvars(group, &vars), f->path,
                              "counting variables"));
     LODE_REQUIRE(s->count + vars <= VARIABLES_MAX, LODE_EFORMAT, "%s has more than %d variables",
@@ -297,10 +298,17 @@ static lode_status add_group(lode_ctx *ctx, lode_file *f, const char *prefix, in
         LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_grpname(ids[i], name), f->path,
                                  "at a group"));
         inner.size = 0;
-        LODE_TRY(lode_i_text_add(ctx, &inner, "%s%s/", prefix, name));
+        LODE_TRY(lode_i_text_add(ctx, &inner, "%s%s", prefix, name));
+        own = lode_i_json_object();
+        LODE_TRY(group_attributes(ctx, f, ids[i], own));
+        lode_json *const given = own;
+        own = NULL;
+        LODE_TRY(lode_i_json_set(ctx, s->attributes, inner.text, given));
+        LODE_TRY(lode_i_text_add(ctx, &inner, "/"));
         LODE_TRY(add_group(ctx, f, inner.text, ids[i], depth + 1, list));
     }
 done:
+    lode_i_json_free(own);
     lode_i_text_free(&inner);
     lode_i_free(ids);
     return st;
@@ -310,22 +318,24 @@ static lode_status list_all(lode_ctx *ctx, lode_file *f)
 {
     lode_status st = LODE_OK;
     state *s = f->state;
-    int natts = 0;
-    lode_json *root = lode_i_json_object(), *list = lode_i_json_object(), *given = NULL,
-              *global = NULL;
+    lode_json *root = lode_i_json_object(), *list = lode_i_json_object(), *given = NULL;
+    s->attributes = lode_i_json_object(), s->dimensions = lode_i_json_object();
     LODE_TRY(add_group(ctx, f, "", s->root, 0, list));
     given = list, list = NULL;
     LODE_TRY(lode_i_json_set(ctx, root, "variables", given));
-    LODE_TRY(lode_i_nc_check(ctx, s->nc, s->nc->nc_inq_natts(s->root, &natts), f->path,
-                             "counting attributes"));
-    LODE_TRY(attributes(ctx, f, s->root, NC_GLOBAL, natts, &global));
-    given = global, global = NULL;
-    LODE_TRY(lode_i_json_set(ctx, root, "attributes", given));
+    LODE_TRY(group_attributes(ctx, f, s->root, root));
+    if (lode_i_json_count(s->attributes) > 0) {
+        given = s->attributes, s->attributes = NULL;
+        LODE_TRY(lode_i_json_set(ctx, root, "groups", given));
+    }
+    if (lode_i_json_count(s->dimensions) > 0) {
+        given = s->dimensions, s->dimensions = NULL;
+        LODE_TRY(lode_i_json_set(ctx, root, "dimensions", given));
+    }
     LODE_TRY(lode_i_json_print(ctx, root, 0, &f->head.meta.attributes));
 done:
     lode_i_json_free(root);
     lode_i_json_free(list);
-    lode_i_json_free(global);
     return st;
 }
 
@@ -370,25 +380,13 @@ static void close_netcdf(lode_file *f)
         s->nc->nc_close(s->root);
         lode_i_library_unlock();
     }
+    for (int64_t i = 0; i < s->dims; i++)
+        lode_i_free(s->dim[i].path);
+    lode_i_free(s->dim);
+    lode_i_json_free(s->attributes);
+    lode_i_json_free(s->dimensions);
     lode_i_free(s->variables);
     lode_i_free(s);
-}
-
-/* Missing to NaN and unpacking, in place. */
-#define SETTLE(T)                                                                                  \
-    for (int64_t i = 0; i < count; i++) {                                                          \
-        T *const p = (T *)values + i;                                                              \
-        bool missing = false;                                                                      \
-        for (int k = 0; k < v->fills; k++)                                                         \
-            missing = missing || *p == (T)v->fill[k];                                              \
-        *p = missing ? (T)NAN : v->packed ? (T)((double)*p * v->factor + v->offset) : *p;          \
-    }
-static void settle_values(const variable *v, lode_dtype dtype, void *values, int64_t count)
-{
-    if (dtype == LODE_F32)
-        SETTLE(float)
-    else
-        SETTLE(double)
 }
 
 static lode_status read_netcdf(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
@@ -418,18 +416,19 @@ static lode_status read_netcdf(lode_ctx *ctx, const lode_file *f, const lode_i_m
     lode_i_library_unlock();
     LODE_FORWARD(lode_i_nc_check(ctx, s->nc, code, f->path, "reading a variable"));
     if (real)
-        settle_values(v, m->dtype, dst, values);
+        lode_i_unpack(&v->packing, m->dtype, dst, values);
     return LODE_OK;
 }
 
 const lode_i_format lode_i_format_netcdf = {
     .name = "netcdf",
     .suffixes = ".nc .nc4 .cdf",
+    .many = true,
     .by_path = true,
+    .mixed = true,
     .sniff = sniff,
     .open = open_netcdf,
     .read = read_netcdf,
-    .attributes = lode_i_attributes_of,
     .close = close_netcdf,
     .write = lode_i_nc_write,
 };
@@ -455,6 +454,7 @@ static lode_status write_absent(lode_ctx *ctx, const char *path, const lode_i_ou
 const lode_i_format lode_i_format_netcdf = {
     .name = "netcdf",
     .suffixes = ".nc .nc4 .cdf",
+    .many = true,
     .by_path = true,
     .open = open_absent,
     .write = write_absent,

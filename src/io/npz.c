@@ -258,6 +258,7 @@ static lode_status write_npz(lode_ctx *ctx, const char *path, const lode_i_outpu
 const lode_i_format lode_i_format_npz = {
     .name = "npz",
     .suffixes = ".npz",
+    .many = true,
     .sniff = sniff,
     .open = open_npz,
     .write = write_npz,

@@ -336,6 +336,7 @@ done:
 const lode_i_format lode_i_format_safetensors = {
     .name = "safetensors",
     .suffixes = ".safetensors",
+    .many = true,
     .sniff = sniff,
     .concurrent = true,
     .open = open_safetensors,

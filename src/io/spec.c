@@ -251,6 +251,8 @@ static lode_status choose(lode_ctx *ctx, const lode_file *f, const char *name,
     const char *near = NULL;
     int best = 0;
     lode_i_member *m = lode_i_member_find(f, name);
+    if (!m)
+        m = lode_i_member_find(f, name + strspn(name, "/")); /* groups begin at the root */
     if (m && !m->hidden) {
         *found = m;
         return LODE_OK;
@@ -391,8 +393,13 @@ lode_status lode_read_value(lode_ctx *ctx, const char *spec, const lode_read_opt
         LODE_TRY(place_open(ctx, spec, o, &p));
         name = name ? name : p.m->name;
         /* A variable read alone takes its names, units and coordinates along. */
-        if (p.file->format->attributes && !into->meta.attributes && p.m->kind == LODE_ARRAY)
-            LODE_TRY(p.file->format->attributes(ctx, p.file, p.m, p.ranges, &attributes));
+        const lode_meta *meta = &p.file->head.meta;
+        const lode_i_format *format = p.file->format;
+        const bool alone = !into->meta.attributes && p.m->kind == LODE_ARRAY;
+        if (alone && format->attributes)
+            LODE_TRY(format->attributes(ctx, p.file, p.m, p.ranges, &attributes));
+        else if (alone && meta->attributes && !meta->op[0])
+            LODE_TRY(lode_i_attributes_of(ctx, p.file, p.m, p.ranges, &attributes));
         if (p.a.slice)
             LODE_TRY(place_source(ctx, &p, &s));
     }

@@ -17,8 +17,8 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
     if (!format)
         return lode_i_fail(
             ctx, LODE_EUSAGE,
-            "%s: its suffix names no format; use .lode, .npy, .npz, .safetensors, .nc, .mat, .mtx, "
-            ".tns, .csv, .png, .cfl, .raw, a directory/ or --to",
+            "%s: its suffix names no format; use .lode, .npy, .npz, .safetensors, .nc, .h5, .mat, "
+            ".mtx, .tns, .csv, .png, .cfl, .raw, a directory/ or --to",
             path);
     if (!format->write)
         return lode_i_fail(ctx, LODE_EUNSUPPORTED, "%s files are read only", format->name);

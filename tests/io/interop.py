@@ -6,6 +6,7 @@ usage: interop.py LODE        (the built command)
 import io
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -314,6 +315,7 @@ def netcdf():
         v[:] = [1, 2, 3, 4]
     lode("convert", "a.nc", "a.npz")
     want = np.where(np.isnan(temperature), np.nan, np.nan_to_num(temperature, posinf=5)).astype("f4")
+    stored = np.nan_to_num(want, nan=-999.0)
     with np.load("a.npz") as z:
         np.testing.assert_array_equal(want, z["t"])
         packed = (np.arange(15).reshape(3, 5) - 1) * np.float32(0.5) + np.float32(100)
@@ -328,12 +330,12 @@ def netcdf():
     np.testing.assert_array_equal(want[1:3, ::-1, 2], np.load("c.npy"))
     lode("convert", "a.nc:t[1:3]", "c.cdf")  # one variable keeps its name and units
     with scipy.io.netcdf_file("c.cdf", "r", mmap=False) as f:
-        np.testing.assert_array_equal(want[1:3], f.variables["t"][:])
+        np.testing.assert_array_equal(stored[1:3], f.variables["t"][:])
         assert f.variables["t"].dimensions == ("time", "lat", "lon") and f.variables["t"].units == b"K"
     lode("convert", "a.npz", "b.cdf")
     with scipy.io.netcdf_file("b.cdf", "r", mmap=False) as f:
-        np.testing.assert_array_equal(want, f.variables["t"][:])
-        assert f.variables["t"].dimensions == ("time", "lat", "lon")
+        np.testing.assert_array_equal(stored, f.variables["t"][:])  # missing as it was
+        assert f.variables["t"].dimensions == ("time", "lat", "lon") and f.variables["packed"].data.dtype == ">i2"
         assert f.variables["t"].units == b"K" and f.title == b"made by scipy"
         assert f.variables["lat"].units == b"degrees_north"
     lode("convert", "a.npz", "b.nc")
@@ -342,6 +344,194 @@ def netcdf():
         np.testing.assert_array_equal(want, z["t"])
     global checks
     checks += 5
+
+
+def has(suffix, library):
+    """Whether this build and machine write such files; if not, the one sentence that says so is checked."""
+    np.save("probe.npy", np.zeros(2))
+    p = subprocess.run([LODE, "convert", "probe.npy", "probe" + suffix, "--force"], capture_output=True, text=True)
+    assert p.returncode == 0 or library in p.stderr, p
+    if p.returncode:
+        print(f"interop: {suffix} left out, as this build or machine has no {library}")
+    return p.returncode == 0
+
+
+def peer(name):
+    try:
+        return __import__(name)
+    except ImportError:
+        print(f"interop: {name} is not here and left out")
+        return None
+
+
+def netcdf4():
+    """Everything that ncdump prints comes back, straight and through other formats."""
+    global checks
+    netCDF4 = peer("netCDF4")
+    if not netCDF4 or not shutil.which("ncdump") or not has(".nc", "libnetcdf"):
+        return
+    with netCDF4.Dataset("n.nc", "w") as f:
+        f.title, f.number, f.levels, f.words = "test", np.int16(5), np.array([1, 2], "f4"), ["a", "bb"]
+        f.setncattr_string("string", "of variable length")
+        for name, size in {"time": None, "lat": 4, "lon": 5, "nchar": 6, "unused": 9}.items():
+            f.createDimension(name, size)
+        v = f.createVariable("time", "f8", ("time",))
+        v.units = "days since 2000-01-01"
+        v[:] = np.arange(3)
+        v = f.createVariable("lat", "f4", ("lat",))
+        v.valid_range = np.array([-90, 90], "f4")
+        v[:] = np.linspace(0, 1, 4)
+        v = f.createVariable("packed", "i2", ("time", "lat", "lon"), fill_value=np.int16(-32768), zlib=True, chunksizes=(1, 4, 5))
+        v.set_auto_maskandscale(False)
+        v.scale_factor, v.add_offset, v.valid_min, v.units = np.float32(0.01), np.float32(273.15), np.int16(-100), "K"
+        stored = rng.integers(-30000, 30000, (3, 4, 5)).astype("i2")
+        stored[0, 0, 0] = -32768
+        v[:] = stored
+        v = f.createVariable("missing", "f4", ("time", "lat", "lon"), fill_value=np.float32(-999))
+        v.missing_value = np.float32(-999)
+        holes = rng.standard_normal((3, 4, 5)).astype("f4")
+        holes[1, 1, 1] = -999
+        v[:] = holes
+        f.createVariable("whole", "i4", ("lat",), fill_value=np.int32(-1))[:] = [1, 2, -1, 4]
+        for name, dtype in (("byte", "i1"), ("short", "i2")):
+            v = f.createVariable(name, dtype, ("lat",), fill_value=np.array(-1, dtype))
+            v.set_auto_maskandscale(False)
+            v.setncattr("_Unsigned", "true")
+            v[:] = np.array([1, -2, -1, 127], dtype)
+        f.variables["short"].scale_factor = 0.5
+        f.createVariable("names", "S1", ("lat", "nchar"))[:] = netCDF4.stringtochar(np.array(["one", "two", "three", "four"], "S6"))
+        f.createVariable("strings", str, ("lon",))[:] = np.array(list("abcde"), dtype=object)
+        f.createVariable("crs", "S1", ()).grid_mapping_name = "latitude_longitude"
+        f.createVariable("u64", "u8", ("lat",))[:] = np.array([1, 2**64 - 1, 3, 4], "u8")
+        g = f.createGroup("group")
+        g.what = "inner"
+        g.createDimension("x", 2)
+        g.createVariable("x", "f8", ("x",))[:] = [1, 2]
+        g.createVariable("w", "f8", ("time", "x"))[:] = rng.standard_normal((3, 2))
+        g.createGroup("deep").createVariable("z", "i4", ("x",))[:] = [7, 8]
+        f.createVariable("scalar", "f8", ())[:] = 4.5
+
+    def dump(path):
+        return subprocess.run(["ncdump", path], capture_output=True, text=True, check=True).stdout.split("\n", 1)[1]
+    want = dump("n.nc")
+    through = ["n2.nc", "n.lode", "n.npz"] + (["n.h5"] if has(".h5", "libhdf5") else [])
+    for path in through:
+        lode("convert", "n.nc", path)
+        lode("convert", path, "n3.nc")
+        assert dump("n3.nc") == want, path
+        checks += 1
+    lode("convert", "n.nc:packed", "n.npy")
+    p = np.where(stored == -32768, np.nan, stored.astype("f8") * np.float32(0.01) + np.float32(273.15)).astype("f4")
+    same(p, np.load("n.npy"), "packed")
+    lode("convert", "n.nc:packed[1:,:,::-1]", "n3.nc")  # again packed, as every value allows it
+    with netCDF4.Dataset("n3.nc") as f:
+        assert f.dimensions["time"].isunlimited() and f.variables["packed"].dtype == "i2"
+        f.set_auto_maskandscale(False)
+        same(stored[1:, :, ::-1], f.variables["packed"][:], "packed again")
+
+
+def hdf5():
+    global checks
+    h5py = peer("h5py")
+    if not h5py or not has(".h5", "libhdf5"):
+        return
+    arrays = {f"g{i % 3}/{d.replace('?', 'b')}_{i}": sample(d, s) for d in DTYPES for i, s in enumerate(SHAPES)}
+    big = sample("f4", (40, 300, 50))
+    for libver in ("earliest", "latest"):
+        with h5py.File("a.h5", "w", libver=libver) as f:
+            for k, v in arrays.items():
+                f[k] = v.astype(v.dtype.newbyteorder(">")) if len(k) % 2 else v
+            f.create_dataset("big", data=big, chunks=(16, 64, 50), compression="gzip", shuffle=True, fletcher32=True)
+        lode("convert", "a.h5", "b.npz")
+        lode("convert", "b.npz", "c.h5")
+        for path, open_file in (("b.npz", np.load), ("c.h5", lambda p: h5py.File(p, "r"))):
+            with open_file(path) as z:
+                for k, v in arrays.items():
+                    same(v, z[k][()], ("hdf5", libver, path, k))
+                same(big, z["big"][()], ("hdf5", libver, path))
+        lode("convert", "a.h5:/big[3:30:4,::-7,5]", "c.npy")
+        same(big[3:30:4, ::-7, 5], np.load("c.npy"), "hdf5 part")
+    with h5py.File("a.h5", "w", track_order=True) as f:
+        f.attrs["title"] = "made by h5py"
+        f["t"] = sample("f4", (3, 4))
+        f["t"].attrs.update({"units": "K", "count": np.int16(3), "flag": True, "words": ["a", "b"], "_FillValue": np.float32(5)})
+        f["t"][1, 1] = 5
+        f["lat"], f["half"] = np.arange(3.0), sample("f2", (4,))
+        f["lat"].make_scale("lat")
+        f["t"].dims[0].attach_scale(f["lat"])
+        f["t"].dims[1].label = "lon"
+        f["records"], f["texts"] = np.zeros(2, [("a", "f4")]), np.array(["a", "bb"], dtype=object)
+        f["elsewhere"], f["soft"] = h5py.ExternalLink("b.h5", "/x"), h5py.SoftLink("/t")
+        f["note"], f["none"] = "häuser", h5py.Empty("f4")
+        t = f["t"][()]
+    t[1, 1] = np.nan
+    lode("convert", "a.h5", "c.h5")
+    with h5py.File("c.h5") as f:
+        same(t, f["t"][()], "hdf5 missing")
+        same(t, f["soft"][()], "hdf5 soft link")
+        a = f["t"].attrs
+        assert a["units"] == "K" and a["count"].dtype == "i2" and a["flag"] and list(a["words"]) == ["a", "b"]
+        assert f["t"].dims[0][0].name == "/lat" and f["t"].dims[1].label == "lon" and f.attrs["title"] == "made by h5py"
+        assert f["lat"].attrs["CLASS"] == b"DIMENSION_SCALE" and f["note"][()].decode() == "häuser" and f["none"].shape == (0,)
+    for name, word in (("records", "fields"), ("texts", "text"), ("elsewhere", "another file"), ("nots", "did you mean note")):
+        assert word in lode("convert", f"a.h5:{name}", "c.npy", fails=True), name
+    assert "half" in lode("convert", "a.h5", "c.npy", fails=True)
+    lode("convert", "a.h5:t", "c.h5")  # alone, with its coordinate
+    with h5py.File("c.h5") as f:
+        assert set(f) == {"t", "lat"}
+        assert f["t"].dims[0][0].name == "/lat" and f["t"].attrs["units"] == "K"
+    if shutil.which("h5dump"):
+        subprocess.run(["h5dump", "c.h5"], check=True, capture_output=True)
+    checks += 12
+
+
+def matlab73():
+    """By the conventions alone: no free program writes these files whole."""
+    global checks
+    h5py = peer("h5py")
+    if not h5py or not has(".h5", "libhdf5"):
+        return
+    arrays = {f"{d.replace('?', 'b')}_{i}": sample(d, s) for d in DTYPES if d != "f2" for i, s in enumerate(SHAPES)
+              if len(s) > 1 and (d[0] != "c" or 0 not in s)}
+    names = {"f4": "single", "f8": "double", "c8": "single", "c16": "double", "?": "logical"}
+    np.savez("a.npz", **arrays)
+    lode("convert", "a.npz", "a.mat", "--to", "mat73")
+    assert open("a.mat", "rb").read(19) == b"MATLAB 7.3 MAT-file"
+    with h5py.File("a.mat") as f:
+        for k, v in arrays.items():
+            d = f[k]
+            word = names.get(k.split("_")[0].replace("b", "?"), str(v.dtype))
+            assert d.attrs["MATLAB_class"].decode() == word, k
+            if v.size == 0:
+                assert d.attrs["MATLAB_empty"] == 1 and tuple(d[()]) == v.shape, k
+                continue
+            x = d[()].T
+            if v.dtype.kind == "c":
+                x = x["real"] + 1j * x["imag"]
+                np.testing.assert_array_equal(v.view(v.real.dtype), np.ascontiguousarray(x.astype(v.dtype)).view(v.real.dtype))
+            else:
+                np.testing.assert_array_equal(v, x)
+            checks += 1
+    lode("convert", "a.mat", "b.npz")
+    with np.load("b.npz") as z:
+        for k, v in arrays.items():
+            same(v, z[k], ("mat73", k))
+    lode("convert", "a.mat:f8_8[:,1,::-1]", "c.npy")
+    same(arrays["f8_8"][:, 1, ::-1], np.load("c.npy"), "mat73 part")
+    m = scipy.sparse.random(40, 30, 0.1, "csr", random_state=1)
+    scipy.sparse.save_npz("s.npz", m)
+    lode("convert", "s.npz", "s.mat", "--to", "mat73")
+    with h5py.File("s.mat") as f:
+        g = f["matrix"]
+        assert g.attrs["MATLAB_sparse"] == 40
+        got = scipy.sparse.csc_matrix((g["data"][()], g["ir"][()], g["jc"][()]), (40, 30))
+    same(m.toarray(), got.toarray(), "mat73 sparse")
+    lode("convert", "s.mat", "t.npz")
+    same(m.toarray(), scipy.sparse.load_npz("t.npz").toarray(), "mat73 sparse back")
+    real = os.path.join(os.path.dirname(scipy.io.__file__), "matlab/tests/data/testhdf5_7.4_GLNX86.mat")
+    if os.path.exists(real):
+        lode("convert", real + ":testdouble", "c.npy")
+        np.testing.assert_allclose(np.load("c.npy"), np.arange(9)[None] * np.pi / 4)
 
 
 def tables():
@@ -375,4 +565,4 @@ def run(parts):
 
 
 if __name__ == "__main__":
-    run((npy, npz, slices, sparse, matrix_market, safetensors, tables, raw, netcdf))
+    run((hdf5, matlab73, npy, npz, slices, sparse, matrix_market, safetensors, tables, raw, netcdf, netcdf4))

@@ -141,8 +141,9 @@ static void damaged_files_are_survived(void **state)
     char head[128] = "MATLAB 7.3 MAT-file";
     memcpy(head + 124, "\0\2IM", 4);
     files_put(f, "x.mat", head, sizeof head);
-    assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.mat"), NULL, &c), LODE_EUNSUPPORTED);
-    assert_says(&f->ctx, "7.3");
+    /* as of a damaged HDF5 file; a build without HDF5 says what it is */
+    const lode_status st = lode_read(&f->ctx, files_path(f, "x.mat"), NULL, &c);
+    assert_true(st == LODE_EFORMAT || st == LODE_EUNSUPPORTED);
 }
 
 static void names_may_not_collide(void **state)

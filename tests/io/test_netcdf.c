@@ -96,19 +96,19 @@ static void names_units_and_missing_values_are_kept(void **state)
     assert_int_equal(c.count, 3);
     files_same_value(lode_bundle_get(&b, "t"), lode_bundle_get(&c, "t"));
     assert_true(((double *)lode_bundle_get(&c, "lon").as.array->data)[2] == 7.5);
-    assert_non_null(
-        strstr(c.meta.attributes,
-               "\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"_FillValue\":\"nan\","
-               "\"units\":\"K\",\"levels\":[1.0,2.5]}}"));
+    assert_non_null(strstr(
+        c.meta.attributes,
+        "\"t\":{\"dims\":[\"lat\",\"lon\"],\"attributes\":{\"units\":\"K\",\"_FillValue\":-9.0,"
+        "\"levels\":[1.0,2.5]},\"types\":{\"_FillValue\":\"f32\"}}"));
     assert_non_null(strstr(c.meta.attributes, "\"title\":\"test\""));
     /* One variable is the file's value, its coordinates are not; a slice cuts them alike. */
     snprintf(spec, sizeof spec, "%s/x.nc[1,::-1]", f->folder);
     assert_ok(&f->ctx, lode_read_value(&f->ctx, spec, NULL, false, "x", &d));
     assert_string_equal(
         d.meta.attributes,
-        "{\"variables\":{\"t\":{\"dims\":[\"lon\"],\"attributes\":{\"_FillValue\":\"nan\","
-        "\"units\":\"K\","
-        "\"levels\":[1.0,2.5]}}},\"coordinates\":{\"lon\":{\"values\":[7.5,6.0,5.0],\"attributes\":"
+        "{\"variables\":{\"t\":{\"dims\":[\"lon\"],\"attributes\":{\"units\":\"K\","
+        "\"_FillValue\":-9.0,\"levels\":[1.0,2.5]},\"types\":{\"_FillValue\":\"f32\"}}},"
+        "\"coordinates\":{\"lon\":{\"values\":[7.5,6.0,5.0],\"attributes\":"
         "{\"units\":\"degrees_east\"}}},\"attributes\":{\"title\":\"test\"}}");
     lode_bundle_free(&c);
     assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "y.nc"), &d,

@@ -1,0 +1,533 @@
+/* MATLAB 7.3: HDF5 behind 512 bytes of MATLAB's own. Arrays lie by columns, so that HDF5 sees their
+ * axes in reverse; the attribute MATLAB_class says what the numbers mean. Numeric and logical
+ * arrays, also in fields of a struct, and sparse matrices are read and written; text is written. */
+#include "io/h5.h"
+
+#include <string.h>
+
+#ifdef LODE_HAVE_HDF5
+
+enum { BLOCK = 512 };
+
+static bool sniff(const unsigned char *head, size_t size)
+{
+    return (size >= 9 && memcmp(head, "MATLAB 7.", 9) == 0) ||
+           (size >= 8 && memcmp(head, "\x89HDF\r\n\x1a\n", 8) == 0);
+}
+
+static void reverse(int64_t *v, int n)
+{
+    for (int a = 0, b = n - 1; a < b; a++, b--) {
+        const int64_t t = v[a];
+        v[a] = v[b], v[b] = t;
+    }
+}
+
+/* ---- reading ---- */
+
+static const char *class_of(const lode_json *object)
+{
+    return lode_i_json_as_text(
+        lode_i_json_get(lode_i_json_get(object, "attributes"), "MATLAB_class"));
+}
+
+/* An array without values stores its shape in their place. */
+static lode_status settle_empty(lode_ctx *ctx, lode_file *f, lode_i_member *m)
+{
+    uint64_t sizes[LODE_MAX_NDIM] = { 0 };
+    const int64_t zero = 0;
+    if (m->dtype != LODE_U64 || m->ndim != 1 || m->shape[0] < 1 || m->shape[0] > LODE_MAX_NDIM)
+        return lode_i_member_refuse(ctx, m, LODE_F64, "%s is empty and has no shape", m->name);
+    LODE_FORWARD(lode_i_h5_read(ctx, f, m, &zero, m->shape, sizes));
+    m->ndim = (int32_t)m->shape[0];
+    bool empty = false;
+    for (int k = 0; k < m->ndim; k++) {
+        m->shape[k] = sizes[k] > INT64_MAX ? -1 : (int64_t)sizes[k];
+        empty = empty || sizes[k] == 0;
+    }
+    if (!empty)
+        return lode_i_member_refuse(ctx, m, LODE_F64, "%s is said to be empty and is not", m->name);
+    lode_i_free(m->chunk);
+    m->chunk = NULL;
+    return lode_i_shape_bytes(ctx, m->name, m->dtype, m->ndim, m->shape, &m->bytes);
+}
+
+static lode_status settle(lode_ctx *ctx, lode_file *f, lode_i_member *m, const lode_json *object)
+{
+    static const struct {
+        const char *name;
+        lode_dtype dtype;
+    } classes[] = { { "double", LODE_F64 }, { "single", LODE_F32 },  { "int8", LODE_I8 },
+                    { "int16", LODE_I16 },  { "int32", LODE_I32 },   { "int64", LODE_I64 },
+                    { "uint8", LODE_U8 },   { "uint16", LODE_U16 },  { "uint32", LODE_U32 },
+                    { "uint64", LODE_U64 }, { "logical", LODE_BOOL } };
+    const char *word = class_of(object);
+    const lode_json *attributes = lode_i_json_get(object, "attributes");
+    double empty = 0;
+    if (m->kind == LODE_NONE && word && strcmp(word, "cell") == 0)
+        return lode_i_member_refuse(ctx, m, LODE_F64,
+                                    "%s is a cell array, and only numbers are read", m->name);
+    if (m->kind != LODE_ARRAY)
+        return LODE_OK;
+    size_t i = 0;
+    while (word && i < sizeof classes / sizeof *classes && strcmp(classes[i].name, word) != 0)
+        i++;
+    if ((word && i == sizeof classes / sizeof *classes) ||
+        lode_i_json_get(attributes, "MATLAB_object_decode"))
+        return lode_i_member_refuse(ctx, m, LODE_F64,
+                                    "%s is of MATLAB's class %s, and only numbers are read",
+                                    m->name, word ? word : "object");
+    if (lode_i_json_as_f64(lode_i_json_get(attributes, "MATLAB_empty"), &empty) && empty != 0) {
+        LODE_FORWARD(settle_empty(ctx, f, m));
+        if (m->kind == LODE_ARRAY && word)
+            m->dtype = classes[i].dtype; /* no value is ever read */
+        return LODE_OK;
+    }
+    if (word && classes[i].dtype == LODE_BOOL && m->dtype == LODE_U8)
+        m->dtype = LODE_BOOL;
+    reverse(m->shape, m->ndim);
+    if (m->chunk)
+        reverse(m->chunk, m->ndim);
+    m->fortran = m->ndim > 1 && !m->chunk; /* read along the first axis */
+    return LODE_OK;
+}
+
+/* A part of a sparse matrix by its name; one that is missing has no values. */
+static lode_status part_of(lode_ctx *ctx, lode_file *f, const char *group, const char *name,
+                           int64_t like, int64_t *part)
+{
+    lode_status st = LODE_OK;
+    lode_text path = { 0 };
+    lode_i_member *m = NULL;
+    LODE_TRY(lode_i_text_add(ctx, &path, "%s/%s", group, name));
+    m = lode_i_member_find(f, path.text);
+    if (!m && like >= 0) {
+        LODE_TRY(lode_i_member_add(ctx, f, path.text, path.size, &m));
+        m->dtype = LODE_F64, m->ndim = 1, m->id = f->members[like].id;
+        if (strcmp(name, "ir") == 0)
+            m->dtype = LODE_U64;
+    }
+    if (m)
+        m->hidden = m->owned = true;
+    *part = m ? m - f->members : -1;
+done:
+    lode_i_text_free(&path);
+    return st;
+}
+
+/* A group of data, rows (ir) and where columns begin (jc). */
+static lode_status add_sparse(lode_ctx *ctx, lode_file *f, const char *group,
+                              const lode_json *object)
+{
+    int64_t part[3] = { -1, -1, -1 }, rows = 0;
+    lode_i_member *m = NULL;
+    const lode_json *attributes = lode_i_json_get(object, "attributes");
+    const char *word = class_of(object);
+    if (!lode_i_json_as_i64(lode_i_json_get(attributes, "MATLAB_sparse"), &rows))
+        return LODE_OK;
+    LODE_FORWARD(part_of(ctx, f, group, "jc", -1, &part[0]));
+    if (part[0] < 0)
+        return LODE_OK;
+    LODE_FORWARD(part_of(ctx, f, group, "ir", part[0], &part[1]));
+    LODE_FORWARD(part_of(ctx, f, group, "data", part[0], &part[2]));
+    for (int k = 0; k < 3; k++)
+        if (f->members[part[k]].kind != LODE_ARRAY || f->members[part[k]].ndim != 1)
+            return lode_i_fail(ctx, LODE_EFORMAT,
+                               "%s: the parts of sparse %s are not three vectors", f->path, group);
+    if (rows < 0 || f->members[part[0]].shape[0] < 1)
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: sparse %s has no shape", f->path, group);
+    if (word && strcmp(word, "logical") == 0 && f->members[part[2]].dtype == LODE_U8)
+        f->members[part[2]].dtype = LODE_BOOL;
+    LODE_FORWARD(lode_i_member_add(ctx, f, group, strlen(group), &m));
+    m->kind = LODE_SPARSE, m->layout = LODE_CSR, m->csc = true, m->ndim = 2;
+    m->shape[0] = rows, m->shape[1] = f->members[part[0]].shape[0] - 1;
+    m->dtype = f->members[part[2]].dtype;
+    memcpy(m->part, part, sizeof part);
+    return LODE_OK;
+}
+
+static lode_status open_mat73(lode_ctx *ctx, lode_file *f, const lode_read_opts *o)
+{
+    lode_json *object = NULL;
+    (void)o;
+    LODE_FORWARD(lode_i_h5_open(ctx, f));
+    const lode_json *found = lode_i_h5_found(f->state);
+    const lode_json *variables = lode_i_json_get(found, "variables");
+    const lode_json *groups = lode_i_json_get(found, "groups");
+    for (int64_t i = 0; i < f->count; i++) {
+        lode_i_member *m = &f->members[i];
+        m->hidden = m->name[0] == '#'; /* what cells and objects refer to */
+        LODE_FORWARD(settle(ctx, f, m, lode_i_json_get(variables, m->name)));
+        m->secondary = m->kind != LODE_ARRAY;
+    }
+    for (const char *name = NULL; (name = lode_i_json_next(groups, name, &object));)
+        LODE_FORWARD(add_sparse(ctx, f, name, object));
+    return LODE_OK;
+}
+
+/* Pieces along our last axis, which is the file's first, read as they lie and copied over. */
+static lode_status read_mat73(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                              const int64_t *start, const int64_t *count, void *dst)
+{
+    lode_status st = LODE_OK;
+    const int n = m->ndim, last = n - 1;
+    lode_i_member raw = *m;
+    int64_t from[LODE_MAX_NDIM], many[LODE_MAX_NDIM], each = 1;
+    void *piece = NULL;
+    if (n < 2)
+        return lode_i_h5_read(ctx, f, m, start, count, dst);
+    for (int k = 0; k < n; k++) {
+        from[k] = start[k], many[k] = count[k];
+        if (k < last && count[k] > 0 && !lode_i_mul(each, count[k], &each))
+            return lode_i_fail(ctx, LODE_ESHAPE, "%s: that much is not read at once", m->name);
+    }
+    reverse(raw.shape, n), reverse(from, n), reverse(many, n);
+    for (int k = 0; k < n; k++)
+        if (count[k] == 0)
+            return LODE_OK;
+    const int64_t size = (int64_t)lode_dtype_size(m->dtype);
+    const int64_t chunk = m->chunk ? m->chunk[last] : 1;
+    const int64_t step = lode_i_max(lode_i_max(1, chunk), ((int64_t)4 << 20) / (each * size));
+    LODE_TRY(lode_i_new(ctx, lode_i_min(step, count[last]) * each, (size_t)size, &piece));
+    lode_array to = lode_array_wrap(dst, m->dtype, n, count);
+    for (int64_t j = 0; j < count[last]; j += step) {
+        const int64_t some = lode_i_min(step, count[last] - j);
+        from[0] = start[last] + j, many[0] = some;
+        LODE_TRY(lode_i_h5_read(ctx, f, &raw, from, many, piece));
+        lode_array view = lode_array_wrap(piece, m->dtype, n, count), into = to;
+        view.shape[last] = into.shape[last] = some;
+        view.strides[0] = 1;
+        for (int k = 1; k < n; k++)
+            view.strides[k] = view.strides[k - 1] * view.shape[k - 1];
+        into.data = lode_i_at(&to, j);
+        LODE_TRY(lode_array_copy_into(ctx, &view, &into));
+    }
+done:
+    lode_i_free(piece);
+    return st;
+}
+
+static void close_mat73(lode_file *f)
+{
+    lode_i_h5_close(f->state);
+}
+
+/* ---- writing ---- */
+
+typedef struct writer {
+    lode_i_h5_writer *h;
+    int64_t set;
+    lode_dtype dtype;
+    int ndim;
+} writer;
+
+static const char *class_for(lode_dtype dtype)
+{
+    switch (dtype) {
+    case LODE_BOOL: return "logical";
+    case LODE_I8: return "int8";
+    case LODE_I16: return "int16";
+    case LODE_I32: return "int32";
+    case LODE_I64: return "int64";
+    case LODE_U8: return "uint8";
+    case LODE_U16: return "uint16";
+    case LODE_U32: return "uint32";
+    case LODE_U64: return "uint64";
+    case LODE_F16:
+    case LODE_BF16:
+    case LODE_F32:
+    case LODE_C64: return "single";
+    case LODE_F64:
+    case LODE_C128: return "double";
+    default: return NULL;
+    }
+}
+
+static lode_status put_class(lode_ctx *ctx, writer *w, const char *path, const char *word)
+{
+    const lode_i_attribute a = { .count = 1, .text = &word };
+    return lode_i_h5_attribute(ctx, w->h, path, "MATLAB_class", &a);
+}
+
+static lode_status put_number(lode_ctx *ctx, writer *w, const char *path, const char *name,
+                              lode_dtype dtype, const void *value)
+{
+    const int64_t one = 1;
+    const lode_i_attribute a = {
+        .count = 1, .values = lode_array_wrap((void *)(uintptr_t)value, dtype, 1, &one)
+    };
+    return lode_i_h5_attribute(ctx, w->h, path, name, &a);
+}
+
+/* Letters, digits and underscores after a letter: what MATLAB takes for a name. */
+static lode_status name_for(lode_ctx *ctx, const char *name, lode_text *t)
+{
+    t->size = 0;
+    const bool letter = (*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z');
+    LODE_FORWARD(lode_i_text_add(ctx, t, "%s%.60s", letter ? "" : "x", name));
+    for (char *p = t->text; *p; p++)
+        if (!((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9')))
+            *p = '_';
+    return LODE_OK;
+}
+
+/* A box in our order, handed on by columns; an array has at least two axes there. */
+static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, const int64_t *count,
+                           const void *values)
+{
+    lode_status st = LODE_OK;
+    const writer *w = data;
+    const int n = w->ndim;
+    int64_t from[LODE_MAX_NDIM] = { 0 }, many[LODE_MAX_NDIM] = { 1, 1 };
+    lode_array turned = { 0 };
+    if (n < 2) { /* n values are 1 x n: n x 1 in the file */
+        if (n == 1)
+            from[0] = start[0], many[0] = count[0];
+        return lode_i_h5_put(ctx, w->h, w->set, from, many, values);
+    }
+    for (int k = 0; k < n; k++)
+        from[k] = start[n - 1 - k], many[k] = count[n - 1 - k];
+    LODE_TRY(lode_array_new(ctx, w->dtype, n, many, &turned));
+    const lode_array all = lode_array_wrap((void *)(uintptr_t)values, w->dtype, n, count);
+    lode_array into = turned; /* the same places under our axes */
+    for (int k = 0; k < n; k++)
+        into.shape[k] = count[k], into.strides[k] = turned.strides[n - 1 - k];
+    LODE_TRY(lode_array_copy_into(ctx, &all, &into));
+    LODE_TRY(lode_i_h5_put(ctx, w->h, w->set, from, many, turned.data));
+done:
+    lode_array_free(&turned);
+    return st;
+}
+
+/* The data set of an array of that type and shape; one without values holds the shape instead. */
+static lode_status put_head(lode_ctx *ctx, writer *w, const char *name, lode_dtype dtype,
+                            const char *word, int ndim, const int64_t *shape)
+{
+    int64_t sizes[LODE_MAX_NDIM] = { 1, 1 }, axes = ndim < 2 ? 2 : ndim;
+    const int64_t zero = 0;
+    const uint8_t yes = 1;
+    const int32_t decode = 1;
+    bool empty = false;
+    for (int k = 0; k < ndim; k++) {
+        sizes[ndim == 1 ? 1 : k] = shape[k];
+        empty = empty || shape[k] == 0;
+    }
+    w->dtype = dtype, w->ndim = ndim;
+    if (empty) {
+        LODE_FORWARD(lode_i_h5_dataset(ctx, w->h, name, LODE_U64, 1, &axes, &w->set));
+        LODE_FORWARD(lode_i_h5_put(ctx, w->h, w->set, &zero, &axes, sizes));
+        LODE_FORWARD(put_class(ctx, w, name, word));
+        return put_number(ctx, w, name, "MATLAB_empty", LODE_U8, &yes);
+    }
+    reverse(sizes, (int)axes);
+    LODE_FORWARD(lode_i_h5_dataset(ctx, w->h, name, dtype, (int)axes, sizes, &w->set));
+    LODE_FORWARD(put_class(ctx, w, name, word));
+    return dtype == LODE_BOOL ? put_number(ctx, w, name, "MATLAB_int_decode", LODE_I32, &decode)
+                              : LODE_OK;
+}
+
+static lode_status put_dense(lode_ctx *ctx, writer *w, const char *name, const lode_i_tensor *t)
+{
+    const lode_dtype dtype = t->dtype == LODE_F16 || t->dtype == LODE_BF16 ? LODE_F32 : t->dtype;
+    const int64_t none[LODE_MAX_NDIM] = { 0 };
+    LODE_FORWARD(put_head(ctx, w, name, dtype, class_for(dtype), t->ndim, t->shape));
+    if (t->value.kind == LODE_NONE)
+        return put_box(ctx, w, none, none, t->small);
+    return lode_i_emit_boxes(ctx, t->value, dtype, put_box, w);
+}
+
+/* UTF-8 as the 16-bit characters of MATLAB. */
+static lode_status put_text(lode_ctx *ctx, writer *w, const char *name, const char *text)
+{
+    lode_status st = LODE_OK;
+    const int64_t size = (int64_t)strlen(text);
+    const int32_t decode = 2;
+    uint16_t *wide = NULL;
+    int64_t count = 0;
+    LODE_TRY(LODE_NEW(ctx, size + 1, &wide));
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        const int more = *p < 0x80 ? 0 : *p < 0xE0 ? 1 : *p < 0xF0 ? 2 : 3;
+        uint32_t c = more == 0 ? *p : *p & (0x3FU >> more);
+        p++;
+        for (int k = 0; k < more && (*p & 0xC0) == 0x80; k++)
+            c = c << 6 | (*p++ & 0x3F);
+        if (c >= 0x10000) {
+            wide[count++] = (uint16_t)(0xD800 + ((c - 0x10000) >> 10 & 0x3FF));
+            c = 0xDC00 + (c & 0x3FF);
+        }
+        wide[count++] = (uint16_t)c;
+    }
+    LODE_TRY(put_head(ctx, w, name, LODE_U16, "char", 1, &count));
+    const int64_t zero = 0;
+    if (count > 0) {
+        LODE_TRY(put_number(ctx, w, name, "MATLAB_int_decode", LODE_I32, &decode));
+        LODE_TRY(put_box(ctx, w, &zero, &count, wide));
+    }
+done:
+    lode_i_free(wide);
+    return st;
+}
+
+static lode_status put_part(lode_ctx *ctx, writer *w, const char *group, const char *name,
+                            lode_dtype dtype, const lode_array *a)
+{
+    lode_status st = LODE_OK;
+    lode_text path = { 0 };
+    const int64_t zero = 0;
+    LODE_TRY(lode_i_text_add(ctx, &path, "%s/%s", group, name));
+    LODE_TRY(lode_i_h5_dataset(ctx, w->h, path.text, dtype, 1, a->shape, &w->set));
+    LODE_TRY(lode_i_h5_put(ctx, w->h, w->set, &zero, a->shape, a->data));
+done:
+    lode_i_text_free(&path);
+    return st;
+}
+
+/* By columns: the rows of the transpose. */
+static lode_status put_sparse(lode_ctx *ctx, writer *w, const char *name, const lode_sparse *s)
+{
+    lode_status st = LODE_OK;
+    lode_sparse swapped = { .layout = LODE_COO, .ndim = 2, .shape = { s->shape[1], s->shape[0] } };
+    lode_sparse columns = { 0 };
+    lode_array values = { 0 };
+    const int64_t nnz = lode_sparse_nnz(s), both[2] = { nnz, 2 };
+    const uint64_t rows = (uint64_t)s->shape[0];
+    LODE_REQUIRE(s->ndim == 2, LODE_ETYPE, "%s: MATLAB has no sparse array of %d axes", name,
+                 (int)s->ndim);
+    const bool truth = s->values.dtype == LODE_BOOL;
+    const lode_dtype dtype = truth                                ? LODE_BOOL
+                             : lode_i_is_complex(s->values.dtype) ? LODE_C128
+                                                                  : LODE_F64; /* all it knows */
+    LODE_TRY(lode_array_new(ctx, LODE_I64, 2, both, &swapped.indices));
+    int64_t *to = swapped.indices.data;
+    const int64_t *from = s->indices.data, *p = s->indptr.data;
+    if (s->layout == LODE_CSR) {
+        for (int64_t i = 0; i < s->shape[0]; i++)
+            for (int64_t j = p[i]; j < p[i + 1]; j++)
+                to[2 * j] = from[j], to[2 * j + 1] = i;
+    } else {
+        for (int64_t j = 0; j < nnz; j++)
+            to[2 * j] = from[2 * j + 1], to[2 * j + 1] = from[2 * j];
+    }
+    swapped.values = lode_array_ref(&s->values);
+    LODE_TRY(lode_sparse_to_csr(ctx, &swapped, &columns));
+    LODE_TRY(lode_i_as(ctx, &columns.values, dtype, &values));
+    LODE_TRY(lode_i_h5_group(ctx, w->h, name));
+    LODE_TRY(put_class(ctx, w, name, class_for(dtype)));
+    LODE_TRY(put_number(ctx, w, name, "MATLAB_sparse", LODE_U64, &rows));
+    if (nnz > 0) {
+        LODE_TRY(put_part(ctx, w, name, "data", dtype, &values));
+        LODE_TRY(put_part(ctx, w, name, "ir", LODE_U64, &columns.indices));
+    }
+    LODE_TRY(put_part(ctx, w, name, "jc", LODE_U64, &columns.indptr));
+done:
+    LODE_FREE(&swapped, &columns, &values);
+    return st;
+}
+
+static lode_status put_item(lode_ctx *ctx, writer *w, const lode_i_output *out, int64_t i,
+                            const char *name)
+{
+    const lode_value v = out->items[i].value;
+    if (v.kind == LODE_SPARSE)
+        return put_sparse(ctx, w, name, v.as.sparse);
+    if (v.kind == LODE_TEXT)
+        return put_text(ctx, w, name, v.as.text);
+    lode_i_output one = *out;
+    lode_i_tensor t;
+    one.count = 1, one.items = &out->items[i], one.only = NULL;
+    LODE_FORWARD(lode_i_choose(ctx, &one, "MATLAB", &t));
+    if (!class_for(t.dtype))
+        return lode_i_fail(ctx, LODE_ETYPE, "%s: MATLAB has no %s; write .npy or .lode",
+                           out->items[i].name, lode_dtype_name(t.dtype));
+    return put_dense(ctx, w, name, &t);
+}
+
+static lode_status write_all(lode_ctx *ctx, writer *w, const lode_i_output *out)
+{
+    lode_status st = LODE_OK;
+    lode_text name = { 0 }, *names = NULL;
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(out->count + 1) * sizeof *names, (void **)&names));
+    for (int64_t i = 0; i < out->count; i++) {
+        LODE_TRY(name_for(ctx, out->items[i].name, &names[i]));
+        for (int64_t j = 0; j < i; j++)
+            LODE_REQUIRE(strcmp(names[i].text, names[j].text) != 0, LODE_EUSAGE,
+                         "%s and %s would both be %s for MATLAB; rename one", out->items[j].name,
+                         out->items[i].name, names[i].text);
+        LODE_TRY(put_item(ctx, w, out, i, names[i].text));
+    }
+    LODE_TRY(lode_i_h5_finish(ctx, w->h));
+done:
+    for (int64_t i = 0; names && i < out->count; i++)
+        lode_i_text_free(&names[i]);
+    lode_i_free(names);
+    lode_i_text_free(&name);
+    return st;
+}
+
+static lode_status write_mat73(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                               bool force)
+{
+    lode_status st = LODE_OK;
+    writer w = { 0 };
+    lode_outfile *file = NULL;
+    char block[BLOCK] = { 0 };
+    /* Text to byte 116, then the version and which end comes first. */
+    static const char words[] = "MATLAB 7.3 MAT-file, Platform: Lode, Created on: Thu Jan 01 "
+                                "00:00:00 1970 HDF5 schema 1.00 .";
+    memset(block, ' ', 116);
+    memcpy(block, words, sizeof words - 1);
+    memcpy(block + 124, "\0\2IM", 4);
+    LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
+    LODE_TRY(
+        lode_i_h5_create(ctx, path, lode_i_outfile_temporary(file), LODE_I_H5_MATLAB, BLOCK, &w.h));
+    LODE_TRY(write_all(ctx, &w, out));
+    LODE_TRY(lode_i_outfile_pwrite(ctx, file, 0, block, sizeof block));
+    LODE_TRY(lode_i_outfile_commit(ctx, &file));
+done:
+    lode_i_h5_writer_free(w.h);
+    lode_i_outfile_abandon(&file);
+    return st;
+}
+
+const lode_i_format lode_i_format_mat73 = {
+    .name = "mat73",
+    .suffixes = ".mat",
+    .many = true,
+    .by_path = true,
+    .mixed = true,
+    .sniff = sniff,
+    .open = open_mat73,
+    .read = read_mat73,
+    .close = close_mat73,
+    .write = write_mat73,
+};
+
+#else
+
+static lode_status absent(lode_ctx *ctx)
+{
+    return lode_i_fail(
+        ctx, LODE_EUNSUPPORTED,
+        "this build reads and writes no MATLAB 7.3 files: it was made without libhdf5-dev");
+}
+static lode_status open_absent(lode_ctx *ctx, lode_file *f, const lode_read_opts *o)
+{
+    (void)f, (void)o;
+    return absent(ctx);
+}
+static lode_status write_absent(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                                bool force)
+{
+    (void)path, (void)out, (void)force;
+    return absent(ctx);
+}
+const lode_i_format lode_i_format_mat73 = {
+    .name = "mat73",
+    .suffixes = ".mat",
+    .many = true,
+    .by_path = true,
+    .open = open_absent,
+    .write = write_absent,
+};
+
+#endif

@@ -1,0 +1,113 @@
+/* The form in which an array goes back into a NetCDF file: as its file had it, packed into few bits
+ * or with a number for what is missing, but only where every value comes back as it was. */
+#include "io/nc.h"
+
+#include <math.h>
+#include <string.h>
+
+#ifdef LODE_HAVE_NETCDF
+
+/* Stored numbers as f64: what each value came from. */
+static double stored_of(const lode_i_nc_form *f, double v)
+{
+    const lode_i_packing *p = &f->packing;
+    double q = v;
+    if (isnan(v) && p->fills > 0)
+        q = p->fill[0];
+    else if (p->packed)
+        q = (v - p->offset) / p->factor;
+    if (lode_dtype_class(f->dtype) == 'i' || lode_dtype_class(f->dtype) == 'u')
+        q = rint(q);
+    return p->wrap > 0 && q >= p->wrap / 2 ? q - p->wrap : q;
+}
+
+lode_status lode_i_nc_pack(lode_ctx *ctx, const lode_i_nc_form *f, const void *values,
+                           int64_t count, lode_array *stored)
+{
+    lode_status st = LODE_OK;
+    lode_array wide = { 0 };
+    const lode_array given = lode_array_wrap((void *)(uintptr_t)values, f->values, 1, &count);
+    LODE_TRY(lode_array_cast(ctx, &given, LODE_F64, &wide));
+    double *v = wide.data;
+    for (int64_t i = 0; i < count; i++)
+        v[i] = stored_of(f, v[i]);
+    LODE_TRY(lode_array_cast(ctx, &wide, f->dtype, stored));
+done:
+    lode_array_free(&wide);
+    return st;
+}
+
+/* Packs and unpacks; anything that does not come back as it was ends the pass. */
+typedef struct trial {
+    const lode_i_nc_form *form;
+    int ndim;
+    bool misfit;
+} trial;
+
+static lode_status try_box(lode_ctx *ctx, void *data, const int64_t *start, const int64_t *count,
+                           const void *values)
+{
+    lode_status st = LODE_OK;
+    trial *t = data;
+    const lode_i_nc_form *f = t->form;
+    lode_array stored = { 0 }, back = { 0 };
+    int64_t n = 1;
+    (void)start;
+    for (int k = 0; k < t->ndim; k++)
+        n *= count[k];
+    LODE_TRY(lode_i_nc_pack(ctx, f, values, n, &stored));
+    LODE_TRY(lode_array_cast(ctx, &stored, f->values, &back));
+    lode_i_unpack(&f->packing, f->values, back.data, n);
+    for (int64_t i = 0; i < n && !t->misfit; i++) {
+        const double a = f->values == LODE_F32 ? (double)((const float *)values)[i]
+                                               : ((const double *)values)[i];
+        const double b = f->values == LODE_F32 ? (double)((const float *)back.data)[i]
+                                               : ((const double *)back.data)[i];
+        t->misfit = !(a == b || (isnan(a) && isnan(b)));
+    }
+    st = t->misfit ? LODE_EDOMAIN : LODE_OK; /* seen by the caller only */
+done:
+    LODE_FREE(&stored, &back);
+    return st;
+}
+
+lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
+                              lode_i_nc_form *form)
+{
+    const char *word = lode_i_json_as_text(lode_i_json_get(variable, "stored"));
+    const lode_i_attributes a = { lode_i_json_get(variable, "attributes"),
+                                  lode_i_json_get(variable, "types") };
+    lode_dtype unpacked = t->dtype;
+    const lode_dtype own = t->dtype == LODE_F16 || t->dtype == LODE_BF16 ? LODE_F32
+                           : t->dtype == LODE_BOOL                       ? LODE_U8
+                                                                         : t->dtype;
+    *form = (lode_i_nc_form){ .dtype = own, .values = own, .described = true };
+    lode_i_nc_form as = *form;
+    if (word && !lode_dtype_parse(word, &as.dtype))
+        return LODE_OK; /* text */
+    lode_i_packing_of(&a, as.dtype, &as.packing, &unpacked);
+    const bool real = own == LODE_F32 || own == LODE_F64;
+    if (!as.packing.packed && as.packing.fills == 0 && as.dtype == own)
+        return LODE_OK;             /* nothing was unpacked */
+    if (unpacked == own && !real) { /* the same bits without the sign */
+        form->dtype = as.dtype;
+        return LODE_OK;
+    }
+    form->described = false;
+    const bool again = t->value.kind == LODE_ARRAY ||
+                       (t->value.kind == LODE_SOURCE && t->value.as.source->rewindable);
+    if (unpacked != own || !real || !again || lode_i_nc_type_for(as.dtype) == NC_NAT ||
+        (as.packing.packed && as.packing.factor == 0))
+        return LODE_OK;
+    trial test = { .form = &as, .ndim = t->ndim };
+    const lode_status st = lode_i_emit_boxes(ctx, t->value, own, try_box, &test);
+    if (st < 0 && !test.misfit)
+        return st;
+    if (!test.misfit) {
+        *form = as;
+        form->packs = true;
+        form->described = true;
+    }
+    return LODE_OK;
+}
+#endif
