@@ -46,10 +46,10 @@
 #endif
 
 enum {
-    AXES = 36,          /* an array has at most 32 axes; complex pairs and padding add some */
-    CHUNK = 65536,      /* most symbols of a chunk of a stream */
-    PIECE = 1 << 20,    /* bytes of a member that one checksum covers */
-    LONGEST_DCT = 4096, /* longest axis that is ever coded by cosines */
+    AXES = 36,            /* an array has at most 32 axes; complex pairs and padding add some */
+    CHUNK = 65536,        /* most symbols of a chunk of a stream */
+    PIECE = 1 << 20,      /* bytes of a member that one checksum covers */
+    LONGEST_GIVEN = 4096, /* longest axis that is ever coded by cosines or wavelets */
     ESCAPE = (1 << 22) - 1
 };
 
@@ -1278,27 +1278,107 @@ static void orthonormalize(int64_t n, int64_t columns, double epsilon, double *m
     free(Q), free(copy), free(lost);
 }
 
+/* Wavelets with p vanishing moments: Daubechies' filters inside, and near both ends what is left
+ * beside them. Averages S, at first the n unit vectors, become fewer averages and differences,
+ * level by level; a difference is a column. */
+static void wavelets(int p, int64_t n, int64_t columns, double *matrix)
+{
+    static const double taps[3][8] = {
+        { 0.4829629131445341434, 0.8365163037378079056, 0.2241438680420133810,
+          -0.1294095225512603812 },
+        { 0.3326705529500826160, 0.8068915093110925765, 0.4598775021184915701,
+          -0.1350110200102545887, -0.0854412738820266617, 0.0352262918857095366 },
+        { -0.0757657147895022132, -0.0296355276460024918, 0.4976186676327749900,
+          0.8037387518051320809, 0.2978577956053060514, -0.0992195435766335326,
+          -0.0126039672620313038, 0.0322231006040514679 },
+    };
+    const double *h = taps[p - 2], *Q[32];
+    double *S = allocate(times(n, n), sizeof *S), *power = allocate(n, sizeof *power);
+    int64_t m = n, before = 0; /* how many averages there are, and were */
+    for (int64_t i = 0; i < n; i++)
+        S[i * n + i] = 1;
+    for (;; m = before) {
+        /* the last time all is one window, and stays */
+        const int last = m < 6 * p - 4;
+        const int64_t inner = last ? 0 : (m - 4 * p) / 2 + 1;
+        double *T = allocate(times(m, n), sizeof *T);
+        before = last ? m : inner + 2 * p;
+        for (int64_t k = 0; k < inner; k++)
+            for (int t = 0; t < 2 * p; t++)
+                for (int64_t i = 0; i < n; i++) {
+                    const double s = S[(p + 2 * k + t) * n + i], g = h[2 * p - 1 - t];
+                    T[(p + k) * n + i] += h[t] * s;
+                    T[(before + p - 1 + k) * n + i] += (t % 2 ? -g : g) * s;
+                }
+        for (int side = 0; side < 2 - last; side++) {
+            const int64_t from = side ? p + 2 * inner : 0;
+            const int64_t to = last || side ? m : 3 * p - 2;
+            const int rows = (int)(to - from) - (last ? 0 : p - 1);
+            int count = 0;
+            for (int k = 0; k < p - 1 && !last; k++) { /* filters that reach into the window */
+                Q[count++] = T + (p + (side ? inner - 1 - k : k)) * n;
+                Q[count++] = T + (before + p - 1 + (side ? inner - 1 - k : k)) * n;
+            }
+            for (int r = 0; r < rows; r++) {
+                const int64_t place = last    ? r
+                                      : r < p ? (side ? p + inner : 0) + r
+                                              : before + (side ? p - 1 + inner : 0) + r - p;
+                double *v = T + place * n;
+                for (int64_t i = 0; i < n; i++)
+                    power[i] = pow((double)(side ? n - 1 - i : i), r);
+                for (int64_t k = from; k < to; k++) {
+                    double share = k == (side ? m - 1 - (r - p) : r - p);
+                    for (int64_t i = 0; i < n && r < p; i++)
+                        share += power[i] * S[k * n + i];
+                    for (int64_t i = 0; i < n && share != 0; i++)
+                        v[i] += share * S[k * n + i];
+                }
+                orthogonalize(n, Q, count, v);
+                Q[count++] = v;
+            }
+        }
+        for (int64_t j = last ? 0 : before; j < smaller(m, columns); j++)
+            memcpy(matrix + j * n, T + j * n, (size_t)n * sizeof *matrix);
+        free(S);
+        S = T;
+        if (last)
+            break;
+    }
+    free(S), free(power);
+}
+
+/* Columns of a basis that is not stored: cosines or wavelets. */
+static void given_basis(int64_t kind, int64_t n, int64_t columns, double *matrix)
+{
+    if (n > LONGEST_GIVEN)
+        fail("it is damaged: cosines or wavelets of %" PRId64 " values", n);
+    if (kind == 1)
+        cosines(n, columns, matrix);
+    else
+        wavelets((int)kind - 1, n, columns, matrix);
+}
+
 /* A learned basis: a record within a stream. */
 static void learned_basis(reader r, int wide, int64_t n, int64_t columns, double *matrix)
 {
     const int64_t shape[2] = { n, columns };
     r = open_record(r);
     const double step = take_real(&r);
-    const int turned = (int)take_integer(&r, 0, 1);
+    const int64_t turned = take_integer(&r, 0, 5);
     /* The scales of the columns: what makes them of length 1 again does without them. */
     free(decode_stream(take_stream(&r), 1, &columns, 0));
     int32_t *q = decode_stream(take_stream(&r), 2, shape, 0);
-    if (!(step > 0) || (turned && n > LONGEST_DCT))
-        fail("it is damaged: a basis has step %g and length %" PRId64, step, n);
+    if (!(step > 0) || turned == 2)
+        fail("it is damaged: a basis has step %g and columns of kind %" PRId64, step, turned);
     double *plain = allocate(times(n, columns), sizeof *plain);
     for (int64_t j = 0; j < columns; j++)
         for (int64_t i = 0; i < n; i++)
             plain[j * n + i] = q[i * columns + j];
     free(q);
     memcpy(matrix, plain, (size_t)(n * columns) * sizeof *plain);
-    if (turned) { /* each column is a sum of cosines */
+    if (turned) { /* each column is a sum of cosines or wavelets */
         double *basis = allocate(n * n, sizeof *basis);
-        cosines(n, n, basis);
+        given_basis(turned, n, n, basis);
         memset(matrix, 0, (size_t)(n * columns) * sizeof *matrix);
         for (int64_t j = 0; j < columns; j++)
             for (int64_t k = 0; k < n; k++)
@@ -1395,17 +1475,15 @@ static double *decode_transform(reader *r, int wide, int folds, int axes, const 
     if (!(step > 0))
         fail("it is damaged: its step is %g", step);
     for (int k = 0; k < f.modes; k++) {
-        const int64_t kind = take_integer(r, 0, 2), n = f.mode[k];
+        const int64_t kind = take_integer(r, 0, 5), n = f.mode[k];
         box[k] = take_integer(r, kind == 0 ? n : 1, n);
         if (kind == 0)
             continue;
-        if (kind == 1 && n > LONGEST_DCT)
-            fail("it is damaged: cosines of %" PRId64 " values", n);
         matrix[k] = allocate(times(n, box[k]), sizeof **matrix);
-        if (kind == 1)
-            cosines(n, box[k], matrix[k]);
-        else
+        if (kind == 2)
             learned_basis(take_stream(r), wide, n, box[k], matrix[k]);
+        else
+            given_basis(kind, n, box[k], matrix[k]);
     }
     part_now = "coefficients";
     int32_t *q = decode_stream(take_stream(r), f.modes, box, 0);

@@ -189,7 +189,7 @@ if len(sys.argv) > 1:
     y, z = np.mgrid[0:20, 0:30]
     field = (np.sin(y / 5) * np.cos(z / 7) + (y * z > 200)).astype("f4")
     holes = np.where(y > 15, np.nan, field).astype("f8")
-    for method in ("dct", "tucker", "predict", "lossless"):
+    for method in ("dct", "tucker", "predict", "lossless", "wavelet"):
         for code, x in ((0, field), (1, holes)):
             source, target = path("record", "x.npy"), path("record", "x.lode")
             np.save(source, x)
@@ -221,11 +221,14 @@ if len(sys.argv) > 1:
     wide = np.add.outer(np.arange(290) / 90, np.arange(280) / 70).astype("f4") ** 2
     wide[rng.random(wide.shape) < 0.001] += 3
     many = np.add.outer(np.arange(256).reshape((2,) * 8) % 3, np.sin(np.arange(11))).astype("f4")
+    own = np.random.default_rng(6)
+    steps = (own.standard_normal((40, 4)) @ np.cumsum(own.standard_normal((4, 150)) * (own.random((4, 150)) < 0.05), 1)).astype("f4")
     spots = np.where(flat > 0.5, 0, np.rint(20 * flat))
     ends = gaps.copy()
     ends[40:50, 20:33], ends[55:, :7] = np.inf, -np.inf
     for name, x, options, *cuts in (  # cuts: where parts end that are added
-            ("dct", cube, "--method dct"), ("dct-fast", cube, "--method dct --effort 1"), ("tucker", flat, "--method tucker"),
+            ("dct", cube, "--method dct"), ("wavelet", np.where(cube > 0.4, 2, cube), "--method wavelet --error 1e-2"),
+            ("steps", steps, "--method tucker --error 1e-2"), ("dct-fast", cube, "--method dct --effort 1"), ("tucker", flat, "--method tucker"),
             ("tucker-fast", flat.astype("f4"), "--method tucker --effort 2 --error 1e-2"),
             ("bound", flat.astype("f4"), "--method dct --error 0.01:max"),
             ("bound-fast", flat.astype("f4"), "--method dct --error 0.01:max --effort 1"),

@@ -13,11 +13,12 @@ extern "C" {
 typedef enum lode_compress_method {
     /* the basis of each mode that codes shortest; exact values where those are no longer */
     LODE_COMPRESS_AUTO,
-    LODE_COMPRESS_TUCKER,  /* learned basis in every mode */
-    LODE_COMPRESS_SVD,     /* learned basis of the last mode only */
-    LODE_COMPRESS_DCT,     /* cosines in every mode */
-    LODE_COMPRESS_PREDICT, /* from neighbours that came back already */
-    LODE_COMPRESS_LOSSLESS /* every bit kept */
+    LODE_COMPRESS_TUCKER,   /* learned basis in every mode */
+    LODE_COMPRESS_SVD,      /* learned basis of the last mode only */
+    LODE_COMPRESS_DCT,      /* cosines in every mode */
+    LODE_COMPRESS_PREDICT,  /* from neighbours that came back already */
+    LODE_COMPRESS_LOSSLESS, /* every bit kept */
+    LODE_COMPRESS_WAVELET   /* wavelets in every mode, or nothing */
 } lode_compress_method;
 typedef enum lode_compress_access {
     LODE_COMPRESS_WHOLE, /* the fewest bytes */
@@ -35,7 +36,7 @@ typedef struct lode_compress_opts {
      * to 2^18 */
     lode_auto_i64 block;
     /* 1 to 3: the fast coder; 1 cosines alone, 2 and 3 those, learned bases or prediction; 4 to 8:
-     * modes may differ, the coder that adapts; 9: more tries. What is promised is the same for
+     * modes may differ (cosines, wavelets, learned bases), the coder that adapts; 9: more tries. What is promised is the same for
      * all. */
     int64_t effort;
     int64_t axis; /* that lode_update and lode_merge add along; below 0: from the last */
@@ -43,8 +44,8 @@ typedef struct lode_compress_opts {
 LODE_API lode_compress_opts lode_compress_defaults(void);
 extern LODE_API const lode_op lode_op_compress;
 
-/** Compresses a dense array to an error or a size: an orthogonal basis for each mode (cosines or
- *  learned) and one step for all coefficients, or prediction of each value from neighbours that came
+/** Compresses a dense array to an error or a size: an orthogonal basis for each mode (cosines,
+ *  wavelets or learned) and one step for all coefficients, or prediction of each value from neighbours that came
  *  back already, whichever is shorter; entropy coding with contexts; what comes back is measured
  *  before it is given out.
  *  ctx    in   one per thread                  o     in  start from lode_compress_defaults()

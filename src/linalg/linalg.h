@@ -52,6 +52,10 @@ lode_status lode_i_ttm_over(lode_ctx *ctx, lode_array *X, int mode, lode_trans t
  *  symmetric about the middle for even j and antisymmetric for odd j, as cosines are: half the work. */
 lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward,
                                 const lode_array *B);
+/** Orthonormal wavelets of some vanishing moments along a mode of X (contiguous, f32 or f64), in
+ *  place, for any length: coefficients, coarse ones first (forward), or back. Time linear in X. */
+enum { LODE_WAVELETS_LEAST = 2, LODE_WAVELETS_MOST = 4 };
+lode_status lode_i_wavelets_over(lode_ctx *ctx, lode_array *X, int mode, bool forward, int moments);
 /** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in
  * f64 (wide true); then G is f64 / c128. */
 lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide,

@@ -2,7 +2,8 @@
  * Source: Ballester-Ripoll, Lindstrom & Pajarola, IEEE TVCG 26 (2020),
  * doi:10.1109/TVCG.2019.2904063 (TTHRESH: coding the coefficients of a Tucker core); Ghadiri,
  * Fahrbach, Fu & Mirrokni, ICML 2023 (core shapes under a budget of numbers;
- * src/linop/coreshape.c). Departures: cosines compete with learned bases mode by mode; one uniform
+ * src/linop/coreshape.c). Departures: cosines, wavelets (src/linalg/wavelets.c) and
+ * learned bases compete mode by mode; one uniform
  * step and adaptive contexts (src/code) instead of bit planes; bases made orthonormal after
  * decoding, so that their rounding costs no error; missing values; pointwise bounds; blocks with
  * local structure go by prediction from neighbours instead (src/code/predict.c), whichever is
@@ -19,10 +20,10 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_compress_opts, rank), .min = 1, .max = 1e9,
       .help = LODE_HELP_RANK ", one a mode, of learned bases" },
     { LODE_PARAM(lode_compress_opts, method), .def = LODE_COMPRESS_AUTO,
-      .choices = "auto|tucker|svd|dct|predict|lossless",
+      .choices = "auto|tucker|svd|dct|predict|lossless|wavelet",
       .help =
           "the shortest of all; bases learned in every mode or the last, cosines; prediction from "
-          "neighbours; or every bit kept" },
+          "neighbours; every bit kept; or wavelets" },
     { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan",
       .help = LODE_HELP_MISSING_INF "; their places are kept" },
     { LODE_PARAM(lode_compress_opts, access), .def = LODE_COMPRESS_WHOLE, .choices = "whole|chunk",
@@ -32,9 +33,9 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_compress_opts, block), .min = 1024, .max = 1e12,
       .help = "values coded alone; less takes less memory and gives larger files" },
     { LODE_PARAM(lode_compress_opts, effort), .def = 5, .min = 1, .max = 9,
-      .help =
-          "speed against size: 1 cosines alone, 2 and 3 the best of cosines, learned bases and "
-          "prediction, from 4 on bases mode by mode, from 6 on the adaptive coder, 9 more tries" },
+      .help = "speed against size: 1 cosines alone, 2 and 3 the best of cosines, learned bases and "
+              "prediction, from 4 on bases (wavelets too) mode by mode, from 6 on the adaptive "
+              "coder, 9 more tries" },
     { LODE_PARAM(lode_compress_opts, axis), .def = 0, .min = -LODE_MAX_NDIM,
       .max = LODE_MAX_NDIM - 1,
       .help = "axis that update and merge add along, such as time; below 0 from the last" },
@@ -88,7 +89,8 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     p->flops = 60.0 * (double)X.size * 100;
     p->seconds = 8e-8 * (double)X.size / lode_ctx_threads(ctx) * 4;
     static const char *const names[] = { "best basis a mode", "learned bases", "learned last basis",
-                                         "cosines",           "prediction",    "exact" };
+                                         "cosines",           "prediction",    "exact",
+                                         "wavelets" };
     const bool quick = o->method == LODE_COMPRESS_AUTO && o->effort <= EFFORT_COSINES;
     const lode_compress_method method = quick ? LODE_COMPRESS_DCT : o->method;
     snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s%s", names[method],

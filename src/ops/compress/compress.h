@@ -80,23 +80,36 @@ lode_status compress_store(lode_ctx *ctx, const frame *f, const lode_array *x, l
 
 /* ---- bases ---- */
 
-/* Longest mode that takes cosines: their matrix is square. */
+/* Longest mode that takes cosines or wavelets: matrices of them are square. */
 enum { BASIS_LONGEST = 4096 };
 
-typedef enum basis_kind { BASIS_NONE, BASIS_DCT, BASIS_LEARNED, BASIS_KINDS } basis_kind;
+/* Wavelets of so many vanishing moments. */
+typedef enum basis_kind {
+    BASIS_NONE,
+    BASIS_DCT,
+    BASIS_LEARNED,
+    BASIS_WAVELETS2,
+    BASIS_WAVELETS3,
+    BASIS_WAVELETS4,
+    BASIS_KINDS
+} basis_kind;
 typedef struct basis {
     basis_kind kind;
-    int64_t columns;   /* in use */
-    lode_array matrix; /* n x columns, orthonormal; empty for NONE */
-    lode_array coded;  /* LEARNED: the record of it */
+    int64_t length, columns; /* of the mode; in use */
+    lode_array matrix;       /* n x columns, orthonormal; empty for NONE and wavelets */
+    lode_array coded;        /* LEARNED: the record of it */
 } basis;
 void basis_free(basis *b);
-/** Cosines: entry (i, j) = sqrt((2 - [j = 0]) / n) cos(pi (i + 1/2) j / n). */
-lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
-                      lode_array *matrix);
-/** Its rows start, start + step, .. */
-lode_status basis_dct_rows(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
-                           int64_t start, int64_t count, int64_t step, lode_array *matrix);
+/** Vanishing moments; 0: these are no wavelets. */
+int basis_moments(basis_kind kind);
+/** LODE_EFORMAT where a mode of n entries may not have this kind. */
+lode_status basis_admits(lode_ctx *ctx, basis_kind kind, int64_t n);
+/** A kind that is not learned: all its columns; of wavelets no matrix, as they need none. */
+lode_status basis_given(lode_ctx *ctx, basis_kind kind, lode_dtype dtype, int64_t n,
+                        int64_t columns, basis *b);
+/** Rows start, start + step, .. of cosines or wavelets. */
+lode_status basis_rows(lode_ctx *ctx, const basis *b, lode_dtype dtype, int64_t start,
+                       int64_t count, int64_t step, lode_array *matrix);
 /** Codes the leading columns of U, each as fine as its energy over the step asks, and gives the
  *  basis that comes back from the code. energy: norms of the core's slices. */
 lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *energy, int64_t columns,
@@ -142,6 +155,7 @@ typedef struct block_task {
     lode_array missing;      /* set; empty: none */
     lode_array above, below; /* those of them that are infinities; empty: none are */
     lode_stats stats;        /* of the observed entries */
+    bool unrelated;          /* neighbours along some mode have nothing in common, as bases said */
 } block_task;
 void block_free(block_task *t);
 /** Decodes and compares with t->x. */
@@ -191,10 +205,21 @@ lode_status compress_price(lode_ctx *ctx, const block_task *t, const lode_array 
                            const basis_kind *kind, double sumsq, double *bytes);
 /** Where box b of so many (a power of two) lies: spread over x from edge to edge. */
 void compress_box(const lode_array *x, const int64_t *count, int b, int boxes, int64_t *start);
-/** Length of tiles in which x (plain, nothing missing) codes shorter at the squared error sumsq than
- *  whole; 0: whole. */
+/** Tiles in which x (plain, nothing missing) codes shorter in cosines at the squared error sumsq than
+ *  whole (length 0: none do), and to what, about; sure: by much. */
+typedef struct tiling {
+    int64_t length;
+    double bytes;
+    bool sure;
+} tiling;
 lode_status compress_tile(lode_ctx *ctx, const block_task *t, const lode_array *x, double sumsq,
-                          int64_t *tile);
+                          tiling *found);
+/** c->bytes, where that is not known yet; uses up a large core. */
+lode_status compress_size(lode_ctx *ctx, const block_task *t, const lode_array *w, choice *c);
+/** Turns modes to wavelets where samples of w say that it codes shorter so than with the kinds given
+ *  (none of them learned) at that step; where some are wavelets already, only their moments. */
+lode_status compress_given(lode_ctx *ctx, const block_task *t, const lode_array *w, double step,
+                           basis_kind *kind);
 /** Symbols of a block by the coder that the effort asks for, and how long that would be. */
 lode_status compress_symbols(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *q,
                              lode_array *stream);

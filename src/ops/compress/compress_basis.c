@@ -1,8 +1,9 @@
-/* Bases of the modes: cosines, which cost nothing to store, and learned ones, of which each column
+/* Bases of the modes: cosines and wavelets, which cost nothing to store, and learned ones, of which each column
  * is stored as finely as its energy over the step asks. What comes back from the code is made
  * orthonormal again, so that the error of a block is that of its coefficients whatever the bases
  * lost. */
 #include <math.h>
+#include <string.h>
 
 #include "ops/compress/compress.h"
 
@@ -12,14 +13,25 @@ void basis_free(basis *b)
     *b = (basis){ 0 };
 }
 
-lode_status basis_dct(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
-                      lode_array *matrix)
+int basis_moments(basis_kind kind)
 {
-    return basis_dct_rows(ctx, dtype, n, columns, 0, n, 1, matrix);
+    return kind < BASIS_WAVELETS2 ? 0 : (int)(kind - BASIS_WAVELETS2) + LODE_WAVELETS_LEAST;
 }
 
-lode_status basis_dct_rows(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
-                           int64_t start, int64_t count, int64_t step, lode_array *matrix)
+lode_status basis_admits(lode_ctx *ctx, basis_kind kind, int64_t n)
+{
+    const bool given = kind == BASIS_DCT || basis_moments(kind);
+    return given && n > BASIS_LONGEST
+               ? lode_i_fail(ctx, LODE_EFORMAT,
+                             "compress: a record has cosines or wavelets of %" PRId64
+                             " entries; there may be %d",
+                             n, (int)BASIS_LONGEST)
+               : LODE_OK;
+}
+
+/* Rows of cosines: entry (i, j) = sqrt((2 - [j = 0]) / n) cos(pi (i + 1/2) j / n). */
+static lode_status dct_rows(lode_ctx *ctx, lode_dtype dtype, int64_t n, int64_t columns,
+                            int64_t start, int64_t count, int64_t step, lode_array *matrix)
 {
     lode_status st = LODE_OK;
     lode_array B = { 0 };
@@ -41,6 +53,66 @@ done:
     return st;
 }
 
+/* Row i is what wavelets make of unit vector i. */
+static lode_status wavelet_rows(lode_ctx *ctx, const basis *b, lode_dtype dtype, int64_t start,
+                                int64_t count, int64_t step, lode_array *matrix)
+{
+    lode_status st = LODE_OK;
+    lode_array R = { 0 }, part = { 0 };
+    LODE_TRY(lode_array_zeros(ctx, dtype, 2, (const int64_t[]){ count, b->length }, &R));
+    for (int64_t i = 0; i < count; i++)
+        lode_i_set2(&R, i, start + i * step, 1);
+    LODE_TRY(lode_i_wavelets_over(ctx, &R, 1, true, basis_moments(b->kind)));
+    part = lode_i_cols(&R, 0, b->columns);
+    LODE_TRY(lode_i_as(ctx, &part, dtype, matrix));
+done:
+    LODE_FREE(&R, &part);
+    return st;
+}
+
+lode_status basis_rows(lode_ctx *ctx, const basis *b, lode_dtype dtype, int64_t start,
+                       int64_t count, int64_t step, lode_array *matrix)
+{
+    return b->kind == BASIS_DCT
+               ? dct_rows(ctx, dtype, b->length, b->columns, start, count, step, matrix)
+               : wavelet_rows(ctx, b, dtype, start, count, step, matrix);
+}
+
+lode_status basis_given(lode_ctx *ctx, basis_kind kind, lode_dtype dtype, int64_t n,
+                        int64_t columns, basis *b)
+{
+    *b = (basis){ .kind = kind, .length = n, .columns = columns };
+    return kind == BASIS_DCT ? basis_rows(ctx, b, dtype, 0, n, 1, &b->matrix) : LODE_OK;
+}
+
+/* Wavelets along mode k of *y, which nothing else holds: forward, of which as many are kept as the
+ * basis has columns, or back. */
+static lode_status turn_wavelets(lode_ctx *ctx, const basis *b, int k, bool forward, lode_array *y)
+{
+    lode_status st = LODE_OK;
+    lode_array part = { 0 }, z = { 0 };
+    if (!forward && b->columns < b->length) {
+        int64_t shape[LODE_MAX_NDIM];
+        memcpy(shape, y->shape, sizeof shape);
+        shape[k] = b->length;
+        LODE_TRY(lode_array_zeros(ctx, y->dtype, y->ndim, shape, &z));
+        LODE_TRY(lode_array_slice(ctx, &z, k, 0, b->columns, 1, &part));
+        LODE_TRY(lode_array_copy_into(ctx, y, &part));
+        lode_array_free(&part); /* none but z must hold it */
+        lode_array_swap(y, &z);
+    }
+    LODE_TRY(lode_i_wavelets_over(ctx, y, k, forward, basis_moments(b->kind)));
+    if (forward && b->columns < b->length) {
+        LODE_TRY(lode_array_slice(ctx, y, k, 0, b->columns, 1, &part));
+        lode_array_free(&z);
+        LODE_TRY(lode_array_cast(ctx, &part, y->dtype, &z));
+        lode_array_swap(y, &z);
+    }
+done:
+    LODE_FREE(&part, &z);
+    return st;
+}
+
 lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X,
                            lode_array *Y)
 {
@@ -58,8 +130,10 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
         for (int k = 0; k < ndim; k++) {
             if (done[k] || b[k].kind == BASIS_NONE)
                 continue;
-            const double ratio = (double)b[k].matrix.shape[forward] /
-                                 (double)b[k].matrix.shape[!forward];
+            const bool held = b[k].matrix.data != NULL;
+            const double rows = (double)(held ? b[k].matrix.shape[0] : b[k].length),
+                         columns = (double)(held ? b[k].matrix.shape[1] : b[k].columns);
+            const double ratio = forward ? columns / rows : rows / columns;
             if (next < 0 || ratio < best)
                 next = k, best = ratio;
         }
@@ -67,14 +141,17 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
             break;
         done[next] = true;
         const lode_trans t = forward ? LODE_T : LODE_N;
-        if (b[next].kind == BASIS_DCT && b[next].matrix.shape[0] == b[next].matrix.shape[1]) {
-            if (!own) { /* a copy and half a product */
+        const bool waves = basis_moments(b[next].kind) > 0 && b[next].matrix.data == NULL;
+        if (waves ||
+            (b[next].kind == BASIS_DCT && b[next].matrix.shape[0] == b[next].matrix.shape[1])) {
+            if (!own || !lode_array_is_contiguous(&y)) { /* a copy and less than a product */
                 LODE_TRY(lode_array_cast(ctx, &y, y.dtype, &z));
                 lode_array_swap(&y, &z);
                 lode_array_free(&z);
                 own = true;
             }
-            LODE_TRY(lode_i_cosines_over(ctx, &y, next, forward, &b[next].matrix));
+            LODE_TRY(waves ? turn_wavelets(ctx, &b[next], next, forward, &y)
+                           : lode_i_cosines_over(ctx, &y, next, forward, &b[next].matrix));
         } else if (own) {
             LODE_TRY(lode_i_ttm_over(ctx, &y, next, t, &b[next].matrix));
         } else {
@@ -128,23 +205,21 @@ static lode_status orthonormal(lode_ctx *ctx, lode_array *Q)
 }
 
 static lode_status from_symbols(lode_ctx *ctx, const lode_array *q, const lode_array *levels,
-                                double step, bool cosines, lode_dtype dtype, lode_array *matrix)
+                                double step, basis_kind kind, lode_dtype dtype, lode_array *matrix)
 {
     lode_status st = LODE_OK;
     const lode_quantizer z = { .step = step, .zone = 0.5 };
-    lode_array F = { 0 }, B = { 0 }, U = { 0 };
-    LODE_TRY(lode_i_dequantize(ctx, q, &z, dtype, &F));
-    if (cosines) {
-        LODE_TRY(basis_dct(ctx, dtype, q->shape[0], q->shape[0], &B));
-        LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &B, &F, &U));
-    } else {
-        U = lode_array_ref(&F);
-    }
+    basis given[2] = { { .kind = BASIS_NONE } };
+    lode_array U = { 0 };
+    LODE_TRY(basis_given(ctx, kind, dtype, q->shape[0], q->shape[0], &given[0]));
+    LODE_TRY(lode_i_dequantize(ctx, q, &z, dtype, &U));
+    LODE_TRY(basis_multiply(ctx, given, false, &U, &U));
     LODE_TRY(scale_columns(ctx, levels, step, true, &U));
     LODE_TRY(orthonormal(ctx, &U));
     lode_array_swap(matrix, &U);
 done:
-    LODE_FREE(&F, &B, &U);
+    basis_free(&given[0]);
+    LODE_FREE(&U);
     return st;
 }
 
@@ -167,26 +242,36 @@ done:
     return st;
 }
 
-/* As they are, or as cosines along the mode where the columns are smooth: whichever looks
- * shorter. */
-static lode_status coded_columns(lode_ctx *ctx, const lode_array *F, double step, bool *cosines,
+/* As they are, or as cosines or wavelets along the mode where the columns are smooth, or piecewise:
+ * whatever looks shortest. */
+static lode_status coded_columns(lode_ctx *ctx, const lode_array *F, double step, basis_kind *kind,
                                  lode_array *q, lode_array *stream)
 {
     lode_status st = LODE_OK;
     lode_quantizer z = { .step = step, .zone = 0.5 };
-    lode_array B = { 0 }, G = { 0 };
-    double plain = 0, turned = INFINITY;
-    LODE_TRY(lode_i_quantizer_fit(ctx, F, &z, NULL, &plain));
-    if (F->shape[0] <= BASIS_LONGEST) {
-        LODE_TRY(basis_dct(ctx, F->dtype, F->shape[0], F->shape[0], &B));
-        LODE_TRY(lode_i_gemm(ctx, LODE_T, LODE_N, &B, F, &G));
-        LODE_TRY(lode_i_quantizer_fit(ctx, &G, &z, NULL, &turned));
+    lode_array G = { 0 }, best = lode_array_ref(F);
+    basis given[2] = { { .kind = BASIS_NONE } };
+    double least = 0, bits = 0;
+    const bool any = F->shape[0] <= BASIS_LONGEST;
+    LODE_TRY(lode_i_quantizer_fit(ctx, F, &z, NULL, &least));
+    *kind = BASIS_NONE;
+    for (basis_kind k = BASIS_DCT; any && k < BASIS_KINDS; k++) {
+        if (k == BASIS_LEARNED)
+            continue;
+        basis_free(&given[0]);
+        LODE_TRY(basis_given(ctx, k, F->dtype, F->shape[0], F->shape[0], &given[0]));
+        LODE_TRY(basis_multiply(ctx, given, true, F, &G));
+        LODE_TRY(lode_i_quantizer_fit(ctx, &G, &z, NULL, &bits));
+        if (bits < least) {
+            least = bits, *kind = k;
+            lode_array_swap(&best, &G);
+        }
     }
-    *cosines = turned < plain;
-    LODE_TRY(lode_i_quantize(ctx, *cosines ? &G : F, &z, q));
+    LODE_TRY(lode_i_quantize(ctx, &best, &z, q));
     LODE_TRY(lode_i_encode(ctx, q, stream));
 done:
-    LODE_FREE(&B, &G);
+    basis_free(&given[0]);
+    LODE_FREE(&G, &best);
     return st;
 }
 
@@ -195,9 +280,9 @@ lode_status basis_price(lode_ctx *ctx, const lode_array *U, const double *energy
 {
     lode_status st = LODE_OK;
     lode_array levels = { 0 }, F = { 0 }, q = { 0 }, stream = { 0 };
-    bool cosines;
+    basis_kind kind;
     LODE_TRY(scaled(ctx, U, energy, columns, step, &levels, &F));
-    LODE_TRY(coded_columns(ctx, &F, step, &cosines, &q, &stream));
+    LODE_TRY(coded_columns(ctx, &F, step, &kind, &q, &stream));
     *bytes += (double)stream.shape[0] + 40 + 0.3 * (double)columns;
 done:
     LODE_FREE(&levels, &F, &q, &stream);
@@ -227,21 +312,21 @@ lode_status basis_learned(lode_ctx *ctx, const lode_array *U, const double *ener
     lode_array F = { 0 }, levels = { 0 }, deltas = { 0 }, stream = { 0 }, q = { 0 },
                coded_levels = { 0 };
     lode_record r = { 0 };
-    basis made = { .kind = BASIS_LEARNED, .columns = columns };
-    bool cosines = false;
+    basis made = { .kind = BASIS_LEARNED, .length = U->shape[0], .columns = columns };
+    basis_kind kind;
 
     LODE_TRY(scaled(ctx, U, energy, columns, step, &levels, &F));
-    LODE_TRY(coded_columns(ctx, &F, step, &cosines, &q, &stream));
+    LODE_TRY(coded_columns(ctx, &F, step, &kind, &q, &stream));
     LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, &deltas));
     for (int64_t j = 0; j < columns; j++)
         lode_i_set1(&deltas, j, lode_i_get1(&levels, j) - (j ? lode_i_get1(&levels, j - 1) : 0));
     LODE_TRY(lode_i_encode(ctx, &deltas, &coded_levels));
     LODE_TRY(lode_i_record_f64(ctx, &r, step));
-    LODE_TRY(lode_i_record_i64(ctx, &r, cosines));
+    LODE_TRY(lode_i_record_i64(ctx, &r, (int64_t)kind));
     LODE_TRY(lode_i_record_bytes(ctx, &r, &coded_levels));
     LODE_TRY(lode_i_record_bytes(ctx, &r, &stream));
     LODE_TRY(lode_i_record_end(ctx, &r, &made.coded));
-    LODE_TRY(from_symbols(ctx, &q, &levels, step, cosines, U->dtype, &made.matrix));
+    LODE_TRY(from_symbols(ctx, &q, &levels, step, kind, U->dtype, &made.matrix));
     basis_free(b);
     *b = made;
     made = (basis){ 0 };
@@ -259,12 +344,14 @@ lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype,
     lode_record r = { 0 };
     lode_array stream = { 0 }, levels = { 0 }, q = { 0 };
     double step = 0;
-    int64_t cosines = 0, level = 0;
+    int64_t kind = 0, level = 0;
 
     LODE_TRY(lode_i_record_open(ctx, coded, &r));
     LODE_TRY(lode_i_record_read_f64(ctx, &r, &step));
-    LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, 1, &cosines));
-    LODE_REQUIRE(step > 0, LODE_EFORMAT, "a coded basis has step %g", step);
+    LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, BASIS_KINDS - 1, &kind));
+    LODE_TRY(basis_admits(ctx, (basis_kind)kind, n));
+    LODE_REQUIRE(step > 0 && kind != BASIS_LEARNED, LODE_EFORMAT,
+                 "a coded basis has step %g and columns of kind %" PRId64, step, kind);
     LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
     LODE_TRY(lode_i_vector_new(ctx, LODE_I32, columns, &levels));
     LODE_TRY(lode_i_decode(ctx, &stream, &levels));
@@ -277,7 +364,7 @@ lode_status basis_read(lode_ctx *ctx, const lode_array *coded, lode_dtype dtype,
     LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
     LODE_TRY(lode_i_matrix_new(ctx, LODE_I32, n, columns, &q));
     LODE_TRY(lode_i_decode(ctx, &stream, &q));
-    LODE_TRY(from_symbols(ctx, &q, &levels, step, cosines, dtype, matrix));
+    LODE_TRY(from_symbols(ctx, &q, &levels, step, (basis_kind)kind, dtype, matrix));
 done:
     lode_i_record_free(&r);
     LODE_FREE(&stream, &levels, &q);

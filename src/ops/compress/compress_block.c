@@ -131,12 +131,9 @@ static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, doub
         const basis *from = &c->b[k];
         basis *to = &made.b[k];
         box[k] = from->kind == BASIS_NONE ? w->shape[k] : lode_i_max(box[k], 1);
-        to->kind = from->kind;
-        to->columns = box[k];
+        LODE_TRY(basis_given(ctx, from->kind, w->dtype, w->shape[k], box[k], to));
         if (from->kind == BASIS_LEARNED)
             LODE_TRY(basis_learned(ctx, &from->matrix, c->energy[k], box[k], step, to));
-        if (from->kind == BASIS_DCT)
-            LODE_TRY(basis_dct(ctx, w->dtype, w->shape[k], box[k], &to->matrix));
     }
     if (learned) {
         LODE_TRY(basis_multiply(ctx, made.b, true, w, &made.core));
@@ -474,20 +471,33 @@ static double expected(const block_task *t)
                           : g->sumsq;
 }
 
-static lode_status cut_in_tiles(lode_ctx *ctx, block_task *t, const lode_array *x)
+/* Cuts the frame in tiles where that codes shorter than anything whole; where both had to be looked
+ * at, c is what is best whole. */
+static lode_status cut_in_tiles(lode_ctx *ctx, block_task *t, const lode_array *x, choice *c)
 {
     lode_status st = LODE_OK;
     frame f;
-    int64_t tile = 0;
+    tiling tiles = { 0 };
+    lode_array w = { 0 };
+    const goal *g = &t->goal;
     const bool may = t->f.folds && t->o->effort > EFFORT_COSINES &&
                      t->o->method == LODE_COMPRESS_AUTO;
     if (may)
-        LODE_TRY(compress_tile(ctx, t, x, expected(t), &tile));
-    if (tile == 0)
+        LODE_TRY(compress_tile(ctx, t, x, expected(t), &tiles));
+    if (tiles.length == 0)
         goto done;
-    LODE_TRY(compress_frame(ctx, t->f.stored, t->f.work, t->f.ndim, t->f.shape, tile, &f));
+    if (!tiles.sure && !g->bytes && !(g->bound > 0)) {
+        LODE_TRY(compress_fold(ctx, &t->f, x, &w));
+        LODE_TRY(compress_choose(ctx, t, &w, g->sumsq, c));
+        LODE_TRY(compress_size(ctx, t, &w, c));
+        if (c->bytes <= tiles.bytes)
+            goto done;
+        choice_free(c);
+    }
+    LODE_TRY(compress_frame(ctx, t->f.stored, t->f.work, t->f.ndim, t->f.shape, tiles.length, &f));
     t->f = f;
 done:
+    lode_array_free(&w);
     return st;
 }
 
@@ -505,7 +515,7 @@ static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *blo
     } else {
         filled = lode_array_ref(&t->x);
     }
-    LODE_TRY(cut_in_tiles(ctx, t, &filled));
+    LODE_TRY(cut_in_tiles(ctx, t, &filled, &c));
     LODE_TRY(compress_fold(ctx, &t->f, &filled, &w));
     lode_array_free(&filled);
     if (g->bytes > 0) {
@@ -514,7 +524,11 @@ static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *blo
         LODE_TRY(compress_choose(ctx, t, &w, expected(t), &c));
         LODE_TRY(code_to_bound(ctx, t, &w, block, &c, coded, diff, met));
     } else {
-        LODE_TRY(compress_choose(ctx, t, &w, g->sumsq, &c));
+        if (!c.store)
+            LODE_TRY(compress_choose(ctx, t, &w, g->sumsq, &c));
+        for (int k = 0; k < w.ndim; k++)
+            t->unrelated = t->unrelated || (c.b[k].kind == BASIS_NONE && !t->f.place[k] &&
+                                            w.shape[k] <= BASIS_LONGEST);
         const bool ranks = g->rank.count > 0 || g->params > 0;
         const double sumsq = !ranks ? g->sumsq
                                     : fmin(g->sumsq, 1.05 * c.floor + 1e-12 * t->stats.sumsq);

@@ -1,5 +1,6 @@
-/* The choice of bases: each mode takes cosines or a learned basis, whichever makes the whole code
- * shorter. Both pure choices are tried, then one mode after the other is turned. */
+/* The choice of bases: each mode takes cosines, wavelets or a learned basis, whichever makes the
+ * whole code shorter. Cosines, with wavelets where samples promise something of them, and learned
+ * bases are tried, then one mode after the other is turned. */
 #include <math.h>
 #include <string.h>
 
@@ -146,13 +147,14 @@ typedef struct menu {
 
 static lode_status basis_of(lode_ctx *ctx, const menu *m, int k, basis_kind kind, basis *b)
 {
-    basis made = { .kind = kind, .columns = m->w->shape[k] };
+    const int64_t n = m->w->shape[k];
+    basis made = { .kind = kind, .length = n };
     if (kind == BASIS_LEARNED) {
         made.matrix = lode_array_ref(&m->U[k]);
         made.columns = made.matrix.shape[1];
+    } else {
+        LODE_FORWARD(basis_given(ctx, kind, m->w->dtype, n, n, &made));
     }
-    if (kind == BASIS_DCT)
-        LODE_FORWARD(basis_dct(ctx, m->w->dtype, made.columns, made.columns, &made.matrix));
     basis_free(b);
     *b = made;
     return LODE_OK;
@@ -263,6 +265,12 @@ lode_status compress_price(lode_ctx *ctx, const block_task *t, const lode_array 
 done:
     choice_free(&c);
     return st;
+}
+
+lode_status compress_size(lode_ctx *ctx, const block_task *t, const lode_array *w, choice *c)
+{
+    const menu m = { .t = t, .w = w };
+    return c->bytes > 0 ? LODE_OK : size_up(ctx, &m, c);
 }
 
 /* Eigenvalues of a mode's Gram matrix, from a sketch: `along` is hashed to BUCKETS with random
@@ -435,13 +443,33 @@ static bool prefer(choice *other, choice *best, double share)
     return true;
 }
 
+/* Wavelets where samples promise that, if all of it then is shorter. */
+static lode_status try_wavelets(lode_ctx *ctx, const menu *m, basis_kind *plain, choice *cosines)
+{
+    lode_status st = LODE_OK;
+    choice other = { 0 };
+    basis_kind kind[LODE_MAX_NDIM];
+    const size_t size = (size_t)m->w->ndim * sizeof *kind;
+    memcpy(kind, plain, size);
+    LODE_TRY(compress_given(ctx, m->t, m->w, cosines->step, kind));
+    if (memcmp(kind, plain, size) == 0)
+        goto done;
+    LODE_TRY(size_up(ctx, m, cosines));
+    LODE_TRY(evaluate(ctx, m, kind, true, &other));
+    if (prefer(&other, cosines, PAYS))
+        memcpy(plain, kind, size);
+done:
+    choice_free(&other);
+    return st;
+}
+
 lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq,
                             choice *c)
 {
     lode_status st = LODE_OK;
     menu m = { .t = t, .w = w, .sumsq = sumsq }, knee = m;
     choice other = { 0 };
-    basis_kind cosines[LODE_MAX_NDIM], learned[LODE_MAX_NDIM], best[LODE_MAX_NDIM];
+    basis_kind plain[LODE_MAX_NDIM], learned[LODE_MAX_NDIM], best[LODE_MAX_NDIM];
     const int d = w->ndim;
     const bool ranks = t->goal.rank.count > 0 || t->goal.params > 0;
     const bool quick = (t->o->effort <= EFFORT_COSINES || t->f.folds > FOLDS_LONG) &&
@@ -449,17 +477,25 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     const lode_compress_method method = ranks   ? LODE_COMPRESS_TUCKER
                                         : quick ? LODE_COMPRESS_DCT
                                                 : t->o->method;
+    const bool learns = method != LODE_COMPRESS_DCT && method != LODE_COMPRESS_WAVELET;
 
-    compress_cosines(&t->f, cosines);
+    compress_cosines(&t->f, plain);
+    for (int k = 0; k < d && method == LODE_COMPRESS_WAVELET; k++)
+        plain[k] = plain[k] == BASIS_DCT ? BASIS_WAVELETS3 : plain[k];
+    if (method == LODE_COMPRESS_AUTO || method == LODE_COMPRESS_WAVELET) {
+        LODE_TRY(evaluate(ctx, &m, plain, false, c));
+        if (t->o->effort >= EFFORT_TURNS)
+            LODE_TRY(try_wavelets(ctx, &m, plain, c));
+    }
     if (method == LODE_COMPRESS_AUTO) {
         bool any = false;
-        LODE_TRY(evaluate(ctx, &m, cosines, false, c));
         LODE_TRY(promising(ctx, &m, c, &any));
         if (!any)
             goto done;
-        LODE_TRY(size_up(ctx, &m, c));
+        if (!(c->bytes > 0))
+            LODE_TRY(size_up(ctx, &m, c));
     }
-    if (method != LODE_COMPRESS_DCT)
+    if (learns)
         LODE_TRY(learn(ctx, &m, &knee));
     if (ranks) /* the ranks decide the error; coding may add a little to it */
         m.sumsq = isfinite(sumsq) && sumsq > 1.05 * m.outside
@@ -467,13 +503,13 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
                       : 1.05 * m.outside + 1e-12 * t->stats.sumsq;
     for (int k = 0; k < d; k++) {
         const bool last = k == d - 1, can = m.U[k].data != NULL;
-        learned[k] = can ? BASIS_LEARNED : cosines[k];
+        learned[k] = can ? BASIS_LEARNED : plain[k];
         if (method == LODE_COMPRESS_SVD)
             learned[k] = last && can ? BASIS_LEARNED : BASIS_NONE;
     }
-    if (method == LODE_COMPRESS_DCT || !m.learnable) {
+    if (!m.learnable) {
         if (!c->store)
-            LODE_TRY(evaluate(ctx, &m, cosines, false, c));
+            LODE_TRY(evaluate(ctx, &m, plain, false, c));
         goto done;
     }
     LODE_TRY(evaluate(ctx, &m, learned, true, &other));
@@ -490,7 +526,7 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     }
     if (method != LODE_COMPRESS_AUTO)
         goto done;
-    memcpy(best, won ? learned : cosines, sizeof best);
+    memcpy(best, won ? learned : plain, sizeof best);
     /* a small core means products that shrink at once */
     for (int k = 0;
          k < d && close &&
@@ -498,10 +534,10 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
          k++) {
         if (!m.U[k].data)
             continue;
-        best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
+        best[k] = best[k] == BASIS_LEARNED ? plain[k] : BASIS_LEARNED;
         LODE_TRY(evaluate(ctx, &m, best, true, &other));
         if (!prefer(&other, c, all ? 1 : PAYS))
-            best[k] = best[k] == BASIS_LEARNED ? cosines[k] : BASIS_LEARNED;
+            best[k] = best[k] == BASIS_LEARNED ? plain[k] : BASIS_LEARNED;
     }
 done:
     if (st == LODE_OK && !c->core.data)

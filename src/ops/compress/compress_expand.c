@@ -69,10 +69,8 @@ static lode_status expand(lode_ctx *ctx, lode_record *r, const frame *f, lode_ar
         LODE_TRY(lode_i_record_read_i64(ctx, r, 0, BASIS_KINDS - 1, &kind));
         LODE_TRY(lode_i_record_read_i64(ctx, r, kind == BASIS_NONE ? f->mode[k] : 1, f->mode[k],
                                         &box[k]));
-        b[k].kind = (basis_kind)kind;
-        b[k].columns = box[k];
-        if (kind == BASIS_DCT)
-            LODE_TRY(basis_dct(ctx, f->work, f->mode[k], box[k], &b[k].matrix));
+        LODE_TRY(basis_admits(ctx, (basis_kind)kind, f->mode[k]));
+        LODE_TRY(basis_given(ctx, (basis_kind)kind, f->work, f->mode[k], box[k], &b[k]));
         if (kind == BASIS_LEARNED) {
             LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
             LODE_TRY(basis_read(ctx, &stream, f->work, f->mode[k], box[k], &b[k].matrix));
@@ -139,8 +137,8 @@ lode_status compress_expansion(lode_ctx *ctx, const lode_array *coded, lode_dtyp
         const int64_t n = made.f.mode[k];
         LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, BASIS_KINDS - 1, &kind));
         LODE_TRY(lode_i_record_read_i64(ctx, &r, kind == BASIS_NONE ? n : 1, n, &box[k]));
-        made.b[k].kind = (basis_kind)kind;
-        made.b[k].columns = box[k];
+        LODE_TRY(basis_admits(ctx, (basis_kind)kind, n));
+        made.b[k] = (basis){ .kind = (basis_kind)kind, .length = n, .columns = box[k] };
         if (kind == BASIS_LEARNED)
             LODE_TRY(lode_i_record_read_bytes(ctx, &r, &learned[k]));
     }

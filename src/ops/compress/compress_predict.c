@@ -11,6 +11,8 @@ enum { BOXES = 4, BOX = 1 << 16, TRIES = 10, AXES = 10 };
 #define ZONE 0.55
 /* Other rules than the first two rarely save more than this. */
 #define HOPE 1.6
+/* But where neighbours along some axis have nothing in common, to be predicted without them. */
+#define APART 1.6
 /* What one box says may be so far off. */
 #define LOOK 1.7
 /* Bits a value, below which the coders differ by more than some percent. */
@@ -134,7 +136,7 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
 {
     lode_status st = LODE_OK;
     static const int finer[][2] = { { 0, 0 }, { 4, 16 }, { 8, 24 } };
-    const double step = p[0].step;
+    const double step = p[0].step, more = t->unrelated ? APART : 1;
     lode_predictor now = { .step = step, .finer = 2, .finest = 8 };
     int axes = 0;
     double size = 0;
@@ -152,12 +154,12 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
         one.scale *= s->boxes, one.sumsq /= s->boxes;
         for (int i = 0; i < 2; i++)
             LODE_TRY(price(ctx, &one, &p[i], bound, &bytes[i]));
-        if (fmin(bytes[0], bytes[1]) > LOOK * most)
+        if (fmin(bytes[0], bytes[1]) > more * LOOK * most)
             goto done;
     }
     for (int i = 0; i < 2; i++)
         LODE_TRY(price(ctx, s, &p[i], bound, &bytes[i]));
-    if (fmin(bytes[0], bytes[1]) > HOPE * most)
+    if (fmin(bytes[0], bytes[1]) > more * HOPE * most)
         goto done;
     for (int k = 0; k < axes && axes > 1 && axes <= 5; k++)
         for (int i = 0; i < 2; i++) {

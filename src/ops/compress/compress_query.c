@@ -58,9 +58,8 @@ static lode_status rows_of(lode_ctx *ctx, const expansion *e, int mode, span s, 
     lode_status st = LODE_OK;
     const basis *b = &e->b[mode];
     lode_array view = { 0 };
-    if (b->kind == BASIS_DCT)
-        return basis_dct_rows(ctx, dtype, e->f.mode[mode], b->columns, s.start, s.count, s.step,
-                              rows);
+    if (!b->matrix.data)
+        return basis_rows(ctx, b, dtype, s.start, s.count, s.step, rows);
     LODE_TRY(lode_array_slice(ctx, &b->matrix, 0, s.start, s.start + (s.count - 1) * s.step + 1,
                               s.step, &view));
     LODE_TRY(lode_i_as(ctx, &view, dtype, rows));

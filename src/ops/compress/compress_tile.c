@@ -9,11 +9,9 @@
 
 enum { BOXES = 8, BOX = 1 << 16, LEAST = 1 << 12, UNIT = 32 };
 enum { SHORTEST = 8, LENGTHS = 4, MIDDLE = 2, FIRST = SHORTEST << MIDDLE };
-/* Tiles must save so much in the boxes; and where they save less than SURE, in the whole more than
- * learned bases are likely to. */
+/* Tiles must save so much in the boxes; where they save more than this, nothing else will do. */
 #define SAVES 0.97
 #define SURE 0.8
-#define LEARNED 0.93
 /* Where tiles of one length take so much more, those of another save nothing. */
 #define HOPE 1.1
 /* What boxes say may be so far off. */
@@ -135,13 +133,13 @@ static lode_status search(lode_ctx *ctx, const block_task *t, const lode_array *
 }
 
 lode_status compress_tile(lode_ctx *ctx, const block_task *t, const lode_array *x, double sumsq,
-                          int64_t *tile)
+                          tiling *found)
 {
     lode_status st = LODE_OK;
     lode_array boxes = { 0 };
-    double share = 1, plain = 0, whole = 0, least = INFINITY, bytes[LENGTHS];
+    double share = 1, plain = 0, whole = 0, bytes[LENGTHS];
     int best = 0;
-    *tile = 0;
+    *found = (tiling){ .bytes = INFINITY };
     if (lode_array_size(x) < LEAST || x->ndim >= LODE_MAX_NDIM / 2 || !(sumsq < t->stats.sumsq))
         return LODE_OK;
     LODE_TRY(gather(ctx, x, &boxes, &share));
@@ -154,13 +152,15 @@ lode_status compress_tile(lode_ctx *ctx, const block_task *t, const lode_array *
         if (!(bytes[i] < NEAR * bytes[best]))
             continue;
         LODE_TRY(price_whole(ctx, t, x, SHORTEST << i, sumsq, &whole));
-        if (whole < least)
-            least = whole, *tile = SHORTEST << i;
+        if (whole < found->bytes)
+            found->bytes = whole, found->length = SHORTEST << i;
     }
-    if (bytes[best] > SURE * plain) {
+    found->sure = bytes[best] < SURE * plain;
+    if (!found->sure) {
         LODE_TRY(price_whole(ctx, t, x, t->f.folds, sumsq, &whole));
-        if (!(least < LEARNED * whole))
-            *tile = 0;
+        if (!(found->bytes < whole))
+            found->length = 0;
+        found->sure = found->bytes < SURE * whole;
     }
 done:
     LODE_FREE(&boxes);
