@@ -49,6 +49,12 @@ lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quanti
 /** q: new i32 array; LODE_EDOMAIN where |q| would reach 2^30, or x is NaN. */
 lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z,
                             lode_array *q);
+/** The same by error and bits together: magnitudes come one lower, or groups to zero, where the fast
+ *  coder saves more than they are worth, with a step as much finer as keeps the error. z: a plain
+ *  quantizer; then the one used. *more: squared error that may come on top of the plain one; then
+ *  what did. Where there is nothing to choose, all stay as they are. */
+lode_status lode_i_quantize_rated(lode_ctx *ctx, const lode_array *x, lode_quantizer *z,
+                                  double *more, lode_array *q);
 /** x: new, f32 or f64. */
 lode_status lode_i_dequantize(lode_ctx *ctx, const lode_array *q, const lode_quantizer *z,
                               lode_dtype dtype, lode_array *x);

@@ -69,7 +69,7 @@ static uint32_t row_factor(int32_t level)
 }
 
 /* Factors of the hint along the last axis; returns the level they are relative to. */
-static int32_t hint_columns(const code_walk *w, uint32_t *column)
+int32_t fast_columns(const code_walk *w, uint32_t *column)
 {
     const int64_t n = w->count[w->ndim - 1];
     const int32_t *level = w->level[w->ndim - 1];
@@ -86,13 +86,15 @@ static inline uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-/* What code_walk_row does, in 32 bits and without the row's own neighbours: level[i] is where the
- * tables are to be looked up. Weights are below 2^9, magnitudes at most 2^17, and there are at
- * most 40 of them. */
-static inline void row_levels(const code_walk *w, uint32_t factor, const uint32_t *weight,
-                              const fast_bench *bench, const uint16_t *restrict table,
-                              uint16_t *restrict level)
+/* What code_walk_row does, in 32 bits and without the row's own neighbours. Weights are below 2^9,
+ * magnitudes at most 2^17, and there are at most 40 of them. */
+LODE_CLONES void fast_row(const code_walk *w, int32_t most, const code_hints *hints,
+                          const code_weights *weights, const uint16_t *restrict table,
+                          const fast_bench *bench)
 {
+    const uint32_t factor = row_factor(code_walk_level(w, hints) + most);
+    const uint32_t *const weight = weights->weight;
+    uint16_t *restrict const level = bench->level;
     enum { PART = 512 };
     const int last = w->ndim - 1;
     const int64_t n = w->count[last], s = w->stride[last - 1];
@@ -241,14 +243,13 @@ LODE_CLONES void fast_chunk_scan(const code_grid *g, int64_t block, const int32_
         return;
     code_walk_begin(g, start, s->count, s->box, hints, bench->padded, &w);
     const int64_t n = w.count[w.ndim - 1];
-    const int32_t most = hint_columns(&w, bench->column);
+    const int32_t most = fast_columns(&w, bench->column);
     while (code_walk_next(&w)) {
         const int32_t *const row = symbols + code_walk_flat(&w, g, first);
         uint32_t *const seen = bench->padded + w.at;
         const uint16_t *const levels = bench->level;
         uint32_t turn = 0; /* flags of a row take the states in turn, as symbols of a group do */
-        row_levels(&w, row_factor(code_walk_level(&w, hints) + most), weights->weight, bench,
-                   t->level, bench->level);
+        fast_row(&w, most, hints, weights, t->level, bench);
         /* all flags of the row, then the groups */
         for (int64_t from = 0; from < n; from += FAST_GROUP) {
             const int64_t count = lode_i_min(FAST_GROUP, n - from);
@@ -491,7 +492,7 @@ LODE_CLONES bool fast_chunk_decode(const code_grid *g, int64_t block, const uint
     r.word = bench->bytes;
     plain p = { .bits = bench->bytes + 2 * words, .bytes = bits, .sign = hints->signs };
     p.signs = p.bits + bits, p.sign_bytes = signs;
-    const int32_t most = hint_columns(&w, bench->column);
+    const int32_t most = fast_columns(&w, bench->column);
 
     while (code_walk_next(&w)) {
         int32_t *const row = symbols + code_walk_flat(&w, g, first);
@@ -499,8 +500,7 @@ LODE_CLONES bool fast_chunk_decode(const code_grid *g, int64_t block, const uint
         const uint16_t *const levels = bench->level;
         uint8_t *const token = bench->token;
         int64_t flags = 0, flag = 0;
-        row_levels(&w, row_factor(code_walk_level(&w, hints) + most), weights->weight, bench,
-                   t->level, bench->level);
+        fast_row(&w, most, hints, weights, t->level, bench);
         for (int64_t group = 0; group < n; group += FAST_GROUP) {
             const uint32_t all = group_classes(levels + group, lode_i_min(FAST_GROUP, n - group));
             bench->events[flags] = (uint16_t)(FAST_LEVELS + all);

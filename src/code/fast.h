@@ -87,6 +87,27 @@ uint64_t fast_frequencies(const uint64_t *counts, uint16_t *frequency, double *b
 /** Steps, ranges and tokens from the frequencies; false unless each class sums to 2^12. */
 bool fast_prepare(fast_tables *t, bool decoder);
 
+/* ---- contexts and rates for what chooses symbols ---- */
+
+/** Factors of the hint along the last axis, in bench->column; returns the level they are relative
+ *  to. Then the classes of the walk's present row: bench->level, entries of fast_tables.level. */
+int32_t fast_columns(const code_walk *w, uint32_t *column);
+void fast_row(const code_walk *w, int32_t most, const code_hints *hints,
+              const code_weights *weights, const uint16_t *table, const fast_bench *bench);
+
+/* Magnitudes that thresholds tell apart: the last stands for all above. */
+enum { FAST_TOLD = 16 };
+/** Bits of the tokens of each class and of a sign, and the thresholds that follow: a value that
+ *  lies `left` steps beyond the magnitude m nearest to it comes to m - 1 where left < least[][m]. */
+typedef struct fast_rates {
+    float token[FAST_CLASSES][CODE_TOKENS], sign;
+    float least[FAST_LEVELS][FAST_TOLD];
+    float price, shift[2];
+} fast_rates;
+/** Fills in all below the first line: values come back shifted so, a bit is worth `price`
+ *  squared steps. */
+void fast_thresholds(const double shift[2], float price, fast_rates *r);
+
 lode_status fast_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const int64_t *shape,
                         lode_array *out, double *bytes);
 lode_status fast_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const int64_t *shape,

@@ -12,24 +12,28 @@ typedef struct marginals {
     uint64_t *sum;      /* one table a worker: integers, so that their total has no order */
     uint32_t *largest;  /* one a worker */
     uint32_t *negative; /* one a worker: 1 or 0 */
+    int64_t *nonzeros;  /* one a block */
 } marginals;
 
 /* Adds the magnitudes of a row to those along it; returns their sum. */
 LODE_CLONES static uint64_t add_row(const int32_t *restrict symbols, int64_t n,
-                                    uint64_t *restrict along, uint32_t *largest, uint32_t *negative)
+                                    uint64_t *restrict along, uint32_t *largest, uint32_t *negative,
+                                    int64_t *nonzeros)
 {
     uint64_t row = 0;
-    uint32_t most = *largest, minus = 0;
+    uint32_t most = *largest, minus = 0, some = 0;
     for (int64_t i = 0; i < n; i++) {
         const uint32_t s = (uint32_t)symbols[i], sign = s >> 31;
         const uint32_t a = (s ^ (0 - sign)) + sign;
         most = a > most ? a : most;
         minus |= sign;
+        some += a != 0;
         along[i] += a;
         row += a;
     }
     *largest = most;
     *negative |= minus;
+    *nonzeros += some;
     return row;
 }
 
@@ -48,7 +52,7 @@ static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
         rows *= count[k];
     for (int64_t r = 0; r < rows; r++) {
         const uint64_t row = add_row(m->symbols + flat, count[last], along, &m->largest[worker],
-                                     &m->negative[worker]);
+                                     &m->negative[worker], &m->nonzeros[b]);
         for (int k = 0; k < last; k++)
             sum[m->first[k] + start[k] + index[k]] += row;
         for (int k = last - 1; k >= 0; k--) {
@@ -68,11 +72,12 @@ static double octaves4(double x)
     return 4 * log2(x) + 4 * CODE_UNIT;
 }
 
+/* nonzeros: one a block, zeros; counts them. */
 static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *symbols,
-                             code_hints *hints)
+                             code_hints *hints, int64_t *nonzeros)
 {
     lode_status st = LODE_OK;
-    marginals m = { .g = g, .symbols = symbols, .first = hints->first };
+    marginals m = { .g = g, .symbols = symbols, .first = hints->first, .nonzeros = nonzeros };
     const int workers = lode_ctx_threads(ctx);
     double total = 0, size = 1;
     uint32_t largest = 0;
@@ -118,7 +123,7 @@ done:
 
 /* ---- weights: least squares relative to the expectation, all weights nonnegative ---- */
 
-enum { SAMPLES = 1 << 16, FEWER = 1 << 13, BLOCKS = 24, FEW = 12 };
+enum { SAMPLES = 1 << 16, FEWER = 1 << 14, BLOCKS = 24, FEW = 12 };
 
 static double expectation(const float *f, const double *weight)
 {
@@ -169,18 +174,25 @@ lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, 
     double weight[CODE_FEATURES] = { 0.3, 0.1, 0.1, 0.1, 0.02, 0.1, 0.02, 0.02 };
     code_bench *bench = NULL;
     float *sample = NULL;
-    int64_t n = 0;
+    int64_t n = 0, blocks = 0, total = 0, passed = 0, *nonzeros = NULL;
 
-    LODE_TRY(fit_hints(ctx, g, symbols, hints));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(g->blocks + 1) * sizeof *nonzeros, (void **)&nonzeros));
+    LODE_TRY(fit_hints(ctx, g, symbols, hints, nonzeros));
+    for (int64_t b = 0; b < g->blocks; b++)
+        total += nonzeros[b], blocks += nonzeros[b] > 0;
     LODE_TRY(code_bench_new(ctx, g, &bench));
     const int64_t samples = hints->fast ? FEWER : SAMPLES;
     LODE_TRY(LODE_NEW(ctx, samples * (CODE_FEATURES + 1), &sample));
-    const int64_t used = hints->fast ? lode_i_min(lode_i_ceil_div(g->blocks, 4), FEW)
-                                     : lode_i_min(g->blocks, BLOCKS);
-    for (int64_t u = 0; u < used && n < samples; u++) {
+    const int64_t used = hints->fast ? lode_i_min(lode_i_ceil_div(blocks, 2), FEW)
+                                     : lode_i_min(blocks, BLOCKS);
+    for (int64_t b = 0, u = 0; b < g->blocks && n < samples; b++) {
+        passed += nonzeros[b];
+        if (passed * 2 * used <= (2 * u + 1) * total)
+            continue;
+        while (passed * 2 * used > (2 * u + 1) * total)
+            u++;
         int64_t start[CODE_AXES], count[CODE_AXES], size = 1;
-        const int64_t block = (2 * u + 1) * g->blocks / (2 * used);
-        const int64_t first = code_grid_block(g, block, start, count);
+        const int64_t first = code_grid_block(g, b, start, count);
         code_walk w;
         for (int k = 0; k < g->ndim; k++)
             size *= count[k];
@@ -221,5 +233,6 @@ lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, 
 done:
     code_bench_free(bench);
     lode_i_free(sample);
+    lode_i_free(nonzeros);
     return st;
 }

@@ -529,6 +529,51 @@ static void a_source_names_its_blocks(void **state)
     lode_source_close(&s);
 }
 
+/* Noise with memory along every axis, so that its energy falls slowly over the cosines. */
+static void make_clouds(fix *f, lode_dtype dtype, const int64_t *shape)
+{
+    lode_array a = { 0 };
+    const int64_t n = shape[0] * shape[1] * shape[2];
+    const int64_t stride[] = { shape[1] * shape[2], shape[2], 1 };
+    assert_ok(&f->ctx,
+              lode_i_randn(&f->ctx, lode_i_stream(&f->ctx, "clouds", 1), LODE_F64, n, 1, &a));
+    double *v = a.data;
+    for (int k = 0; k < 3; k++)
+        for (int64_t i = 0; i < n; i++)
+            if (i / stride[k] % shape[k] > 0)
+                v[i] += 0.9 * v[i - stride[k]];
+    const lode_array field = lode_array_wrap(v, LODE_F64, 3, shape);
+    assert_ok(&f->ctx, lode_array_cast(&f->ctx, &field, dtype, &f->x));
+    lode_array_free(&a);
+}
+
+/* Effort 1 rounds plainly; from 2 on symbols are chosen by their bits. */
+static void symbols_chosen_by_bits_are_shorter_at_the_same_error(void **state)
+{
+    fix *f = *state;
+    static const struct {
+        lode_dtype dtype;
+        int64_t shape[3];
+        double error, saves;
+    } cases[] = { { LODE_F32, { 64, 60, 72 }, 0.3, 0.03 },
+                  { LODE_F64, { 64, 60, 72 }, 0.4, 0.03 },
+                  { LODE_C64, { 30, 40, 40 }, 0.3, 0.02 },
+                  { LODE_F32, { 5, 4, 6 }, 0.3, 0 } };
+    f->o.method = LODE_COMPRESS_DCT;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        double bytes[2];
+        make_clouds(f, cases[k].dtype, cases[k].shape);
+        f->o.error = lode_error_rel(cases[k].error);
+        for (int i = 0; i < 2; i++) {
+            f->o.effort = i ? 5 : 1;
+            const found r = shrink(f);
+            assert_le(sqrt(r.sumsq), cases[k].error * sqrt(r.norm2));
+            bytes[i] = (double)stored(&f->m);
+        }
+        assert_le(bytes[1], (1 - cases[k].saves) * bytes[0]);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -547,6 +592,7 @@ int main(void)
         TEST(budgets_in_bytes_are_kept_and_used),
         TEST(ranks_and_numbers_bound_learned_bases),
         TEST(every_method_holds_the_error),
+        TEST(symbols_chosen_by_bits_are_shorter_at_the_same_error),
         TEST(damage_and_lies_are_found),
         TEST(figures_are_drawn),
         TEST(every_effort_holds_the_bounds),

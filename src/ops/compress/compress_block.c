@@ -6,7 +6,11 @@
 
 #include "ops/compress/compress.h"
 
-enum { TRIES = 6, LARGE = 1 << 21 };
+enum { TRIES = 6, LARGE = 1 << 21, SMALL = 1 << 16 };
+/* Bits a value, by the measure that comes with a step, up to which symbols are chosen by their bits:
+ * of the block where time counts, else of what is coded. */
+#define RATED_FAST 0.4
+#define RATED_SLOW 3.0
 
 void block_free(block_task *t)
 {
@@ -197,23 +201,57 @@ done:
     return st;
 }
 
-/* over: the core is used up. */
-static lode_status code_once(lode_ctx *ctx, const block_task *t, choice *c, const attempt *a,
-                             bool over, lode_array *coded)
+static lode_status code_once(lode_ctx *ctx, const block_task *t, const choice *c, const attempt *a,
+                             const lode_array *q, lode_array *coded)
 {
     lode_status st = LODE_OK;
     lode_record r = { 0 };
-    lode_array q = { 0 };
-    LODE_TRY(over ? lode_i_quantize_over(ctx, &c->core, &a->z, &q)
-                  : lode_i_quantize(ctx, &c->core, &a->z, &q));
     LODE_TRY(compress_head(ctx, t, RECORD_TRANSFORM, &r));
-    LODE_TRY(write_coefficients(ctx, t, c, &a->z, &q, &r));
-    LODE_TRY(write_corrections(ctx, t, c, a, &q, &r));
-    lode_array_free(&q);
+    LODE_TRY(write_coefficients(ctx, t, c, &a->z, q, &r));
+    LODE_TRY(write_corrections(ctx, t, c, a, q, &r));
     LODE_TRY(lode_i_record_end(ctx, &r, coded));
 done:
     lode_i_record_free(&r);
-    LODE_FREE(&q);
+    return st;
+}
+
+/* Whether choosing symbols by their bits saves enough to be worth its time: it does where most are
+ * small. */
+static bool rates(const block_task *t, const choice *c)
+{
+    const double size = (double)lode_array_size(&c->core);
+    return t->o->effort > EFFORT_FAST      ? c->bits < RATED_SLOW * size
+           : t->o->effort > EFFORT_COSINES ? c->bits < RATED_FAST * (double)t->f.size
+                                           : false;
+}
+
+/* Symbols at a's quantizer, or by their bits where that is shorter, within the error `own`. over: the
+ * core is used up. */
+static lode_status choose_symbols(lode_ctx *ctx, const block_task *t, choice *c, double own,
+                                  bool rated, bool over, attempt *a, lode_array *q)
+{
+    lode_status st = LODE_OK;
+    lode_array chosen = { 0 };
+    lode_quantizer z = a->z;
+    double more = fmax(own - a->own, 0), bytes = 0, plain = INFINITY;
+    if (rated)
+        LODE_TRY(lode_i_quantize_rated(ctx, &c->core, &z, &more, &chosen));
+    const bool small = lode_array_size(&c->core) <= SMALL;
+    if (!chosen.data || small)
+        LODE_TRY(over && !chosen.data ? lode_i_quantize_over(ctx, &c->core, &a->z, q)
+                                      : lode_i_quantize(ctx, &c->core, &a->z, q));
+    if (chosen.data && small) { /* what saves on average may not on few */
+        LODE_TRY(compress_symbols_estimate(ctx, t->o, q, &plain));
+        LODE_TRY(compress_symbols_estimate(ctx, t->o, &chosen, &bytes));
+    }
+    if (chosen.data && !(plain <= bytes)) {
+        a->z = z, a->own += more;
+        lode_array_swap(q, &chosen);
+        if (over)
+            lode_array_free(&c->core);
+    }
+done:
+    LODE_FREE(&chosen);
     return st;
 }
 
@@ -245,7 +283,7 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
 {
     lode_status st = LODE_OK;
     attempt a = { .outside = c->outside };
-    lode_array now = { 0 };
+    lode_array now = { 0 }, q = { 0 };
     choice m = { 0 };
     const double room = fmax(sumsq - c->floor, 1e-6 * sumsq); /* what the step can use */
     const bool all = t->o->effort >= EFFORT_ALL, first = t->o->effort <= EFFORT_COSINES;
@@ -257,6 +295,7 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
     *met = false;
     if (!c->core.data)
         LODE_TRY(basis_multiply(ctx, c->b, true, w, &c->core));
+    const bool rated = rates(t, c);
     LODE_TRY(cut(ctx, w, c, step, &m));
     if (over)
         lode_array_free(&c->core);
@@ -270,7 +309,9 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
         else
             LODE_TRY(compress_step(ctx, &m.core, own, a.z.step > 0 ? a.z.step : step, &a.z, &a.own,
                                    NULL));
-        LODE_TRY(code_once(ctx, t, &m, &a, over && w->data != m.core.data, &now));
+        LODE_TRY(choose_symbols(ctx, t, &m, own, rated, over && w->data != m.core.data, &a, &q));
+        LODE_TRY(code_once(ctx, t, &m, &a, &q, &now));
+        lode_array_free(&q);
         LODE_TRY(compress_measure(ctx, t, &now, block, &d));
         const bool good = d.sumsq <= sumsq && d.mismatched == 0;
         if (good && (!*met || now.shape[0] < coded->shape[0])) {
@@ -298,7 +339,7 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
     }
 done:
     choice_free(&m);
-    LODE_FREE(&now);
+    LODE_FREE(&now, &q);
     return st;
 }
 
@@ -330,7 +371,7 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_
 {
     lode_status st = LODE_OK;
     attempt a = { 0 };
-    lode_array now = { 0 };
+    lode_array now = { 0 }, q = { 0 };
     choice m = { 0 };
     const char class = lode_dtype_class(t->f.stored);
     const bool whole = class == 'i' || class == 'u' || class == 'b';
@@ -345,7 +386,9 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_
         a.bound = bound * (1 - 1e-6 * pow(30, i)) - 2 * lode_i_epsilon(t->f.work) * t->stats.maxabs;
         if (!(a.bound > 0))
             break;
-        const lode_status coding = code_once(ctx, t, &m, &a, false, &now);
+        lode_status coding = lode_i_quantize(ctx, &m.core, &a.z, &q);
+        if (coding >= 0)
+            coding = code_once(ctx, t, &m, &a, &q, &now);
         if (coding == LODE_EDOMAIN)
             break; /* out of range: exact values do it */
         LODE_TRY(coding);
@@ -357,7 +400,7 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_
     }
 done:
     choice_free(&m);
-    LODE_FREE(&now);
+    LODE_FREE(&now, &q);
     return st;
 }
 

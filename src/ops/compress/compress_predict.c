@@ -382,7 +382,9 @@ lode_status compress_predict(lode_ctx *ctx, const block_task *t, const lode_arra
     const double sumsq = !g->bytes ? g->sumsq : rival ? rival->sumsq : 1e-5 * t->stats.sumsq;
     const double step = isfinite(bound) ? 2 * bound : sqrt(12 * fmin(sumsq, t->stats.sumsq) / n);
     const double smallest = t->f.work == LODE_F64 ? 1e-300 : 1e-35;
-    const double most = !rival ? INFINITY : g->bytes ? (double)g->bytes : rival->bytes;
+    /* where time counts less, looks may be wrong by a little more */
+    const double wider = t->o->effort > EFFORT_FAST ? 1.03 : 1;
+    const double most = !rival ? INFINITY : g->bytes ? (double)g->bytes : rival->bytes * wider;
     for (int k = 0; k < t->x.ndim; k++)
         axes += t->x.shape[k] > 1;
     if (!(step > smallest && step < 1 / smallest) || most < SHORT || axes > AXES)
