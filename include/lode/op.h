@@ -219,6 +219,9 @@ typedef struct lode_answer {
 } lode_answer;
 LODE_API void lode_answer_free(lode_answer *a);
 
+/** Forms of a text: for people, as a page of two kinds, for machines. */
+typedef enum lode_doc { LODE_DOC_HELP, LODE_DOC_MAN, LODE_DOC_MARKDOWN, LODE_DOC_JSON } lode_doc;
+
 typedef struct lode_op {
     const char *name, *family, *brief; /* brief: one line, lower case */
     lode_job job;
@@ -255,6 +258,9 @@ typedef struct lode_op {
                           lode_certificate *found);
     lode_status (*plot)(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                         lode_figure *figure);
+    /* What the result holds, in lines of words (LODE_DOC_HELP) or as a JSON object; members of the
+     * model may be sources. */
+    lode_status (*tell)(lode_ctx *ctx, const lode_bundle *model, lode_doc form, char **text);
 } lode_op;
 
 /* ---- registry ---- */
@@ -301,6 +307,9 @@ LODE_API lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_v
                                  lode_certificate *found);
 LODE_API lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                                lode_figure *figure);
+/** What a result holds, in words or as JSON (LODE_DOC_HELP, LODE_DOC_JSON), as its op tells it; *text
+ *  is NULL where it tells nothing, else for lode_text_free. */
+LODE_API lode_status lode_tell(lode_ctx *ctx, const lode_bundle *model, lode_doc form, char **text);
 /** Answers from a result, decoding no more than it needs, with an error bar that follows from the
  *  certificate. Members of the model may be sources (lode_open). LODE_EUSAGE a range outside of the
  *  array (axis, index and what there is), the mean of nothing; LODE_ESHAPE another array that does
@@ -317,7 +326,6 @@ LODE_API lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model,
 /* ---- descriptions, all from the table; *text is malloc'ed by the library, give it to
  * lode_text_free ---- */
 
-typedef enum lode_doc { LODE_DOC_HELP, LODE_DOC_MAN, LODE_DOC_MARKDOWN, LODE_DOC_JSON } lode_doc;
 LODE_API lode_status lode_op_describe(lode_ctx *ctx, const lode_op *op, lode_doc form, char **text);
 /** The whole registry: JSON array of all descriptions; or completion for "bash", "zsh", "fish". */
 LODE_API lode_status lode_registry_json(lode_ctx *ctx, char **text);

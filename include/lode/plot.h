@@ -12,6 +12,24 @@ extern "C" {
 typedef struct lode_figure lode_figure;
 LODE_API lode_status lode_figure_new(lode_ctx *ctx, lode_figure **figure);
 LODE_API void lode_figure_free(lode_figure **figure);
+/** Title of the whole figure and the line under it; NULL or empty: none. */
+LODE_API lode_status lode_figure_caption(lode_ctx *ctx, lode_figure *figure, const char *title,
+                                         const char *caption);
+/** Curves on one pair of axes, a panel of the figure, a mark at each of their points. Labels carry
+ *  units: "error (m/s)". Values are copied; NaN and infinities are gaps, a logarithmic axis also drops
+ *  what is not positive. */
+typedef struct lode_curve {
+    const char *label; /* in the legend */
+    int64_t n;
+    const double *x, *y;
+} lode_curve;
+typedef struct lode_curves {
+    const char *title, *xlabel, *ylabel;
+    bool logx, logy;
+    int64_t count;
+    const lode_curve *curve;
+} lode_curves;
+LODE_API lode_status lode_figure_curves(lode_ctx *ctx, lode_figure *figure, const lode_curves *c);
 /** Writes by suffix, .svg or .png, through a temporary file; width in pixels (0: 960). An existing
  *  file is
  *  LODE_EEXIST unless force. */

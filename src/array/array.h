@@ -142,7 +142,11 @@ typedef struct lode_diff {
     int64_t at;                /* flat index of maxabs; -1: nothing compared */
 } lode_diff;
 lode_status lode_i_diff(lode_ctx *ctx, const lode_array *a, const lode_array *b, lode_diff *d);
-/** The same out of core, as lode_i_stats_push. */
+/** How many values (parts of complex ones) lie more than `bound` apart, where a - b is rounded too:
+ *  maxabs may be bound and the truth half an ulp more. NaN does not count. */
+lode_status lode_i_diff_beyond(lode_ctx *ctx, const lode_array *a, const lode_array *b,
+                               double bound, int64_t *count);
+/** The same as lode_i_diff out of core, as lode_i_stats_push. */
 typedef struct lode_diff_run {
     lode_diff so_far;
     lode_sum sumsq, ref_sumsq;

@@ -273,3 +273,33 @@ lode_status lode_i_diff(lode_ctx *ctx, const lode_array *a, const lode_array *b,
     *d = lode_i_diff_result(&run);
     return LODE_OK;
 }
+
+/* What a difference lost when it was rounded tells on which side of the bound it lies (Knuth). */
+static void beyond_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                         const double *x, const double *y)
+{
+    lode_diff now = { .at = -1 };
+    (void)at;
+    for (int64_t i = 0; i < (r->complex ? 2 * n : n); i++) {
+        const double d = x[i] - y[i];
+        if (!(fabs(d) >= r->factor))
+            continue;
+        const double back = d - x[i], lost = (x[i] - (d - back)) - (y[i] + back);
+        now.mismatched += fabs(d) > r->factor || (d > 0 ? lost > 0 : lost < 0);
+    }
+    lode_i_diff_merge(&p->diff, &now);
+}
+
+lode_status lode_i_diff_beyond(lode_ctx *ctx, const lode_array *a, const lode_array *b,
+                               double bound, int64_t *count)
+{
+    lode_diff found = { 0 };
+    lode_reduction r = { .piece = beyond_piece,
+                         .complex = lode_i_is_complex(a->dtype) || lode_i_is_complex(b->dtype),
+                         .factor = bound,
+                         .diff = &found };
+    LODE_FORWARD(lode_i_same_shape(ctx, a, b, "a comparison"));
+    LODE_FORWARD(lode_i_reduce(ctx, &r, 2, (const lode_array *const[]){ a, b }));
+    *count = found.mismatched;
+    return LODE_OK;
+}

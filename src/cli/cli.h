@@ -7,7 +7,7 @@
 #include "lode/lode.h"
 
 /** Exit statuses of our own making; the rest come from lode_status_exit. */
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_STOPPED = 130 };
 
 typedef enum cli_progress { CLI_AUTO, CLI_ALWAYS, CLI_NEVER } cli_progress;
 
@@ -88,6 +88,13 @@ void cli_print_shape(int ndim, const int64_t *shape, char *text, size_t size);
 /** JSON string with its quotes. */
 void cli_json_text(FILE *f, const char *text);
 
+/* process.c */
+/** A program by its name, in the folders of LODE_PEERS, then of PATH. */
+bool cli_find_program(const char *name, char *path, size_t size);
+/** Runs argv[0], a path, to its end; what it prints goes to the file `log`. CLI_FAILED: `said` holds
+ *  its last line. CLI_STOPPED: it or we were interrupted. */
+int cli_run_program(char *const argv[], const char *log, char *said, size_t size);
+
 /* commands: each returns the exit status */
 int cli_run_op(cli *c, const lode_op *op);
 int cli_plan(cli *c);
@@ -104,6 +111,7 @@ int cli_list(cli *c);
 int cli_find(cli *c);
 int cli_help(cli *c);
 int cli_claims(cli *c);
+int cli_bench(cli *c);
 int cli_describe(cli *c);
 int cli_version(cli *c);
 

@@ -3,7 +3,8 @@
 
 #include "cli.h"
 
-static void print_meta(cli *c, const lode_bundle *b)
+/* told: the operation says what was asked of it. */
+static void print_meta(cli *c, const lode_bundle *b, bool told)
 {
     char text[512], shape[256], in[32], out[32];
     const lode_meta *m = &b->meta;
@@ -11,7 +12,7 @@ static void print_meta(cli *c, const lode_bundle *b)
     if (m->op[0])
         printf("made by     %s (lode %s), seed %llu\n", m->op, m->version,
                (unsigned long long)m->seed);
-    if (m->options)
+    if (m->options && !told)
         printf("options     %s\n", m->options);
     if (m->has_shape) {
         cli_print_shape(m->ndim, m->shape, shape, sizeof shape);
@@ -67,10 +68,25 @@ static lode_status print_members(cli *c, const lode_file *file)
     return LODE_OK;
 }
 
+/* What the operation tells of its result; NULL: nothing. */
+static lode_status tell(cli *c, const lode_bundle *meta, char **text)
+{
+    lode_bundle model = { 0 };
+    const lode_op *op = meta->meta.op[0] ? lode_op_find(&c->ctx, meta->meta.op) : NULL;
+    if (!op || !op->tell)
+        return LODE_OK;
+    lode_status st = lode_open(&c->ctx, c->word[0], &c->read, &model);
+    if (st >= 0)
+        st = lode_tell(&c->ctx, &model, c->json ? LODE_DOC_JSON : LODE_DOC_HELP, text);
+    lode_bundle_free(&model);
+    return st;
+}
+
 int cli_info(cli *c)
 {
     lode_file *file = NULL;
     lode_bundle meta = { 0 };
+    char *told = NULL, *proof = NULL;
     const int bad = cli_no_options(c, "info");
     if (bad)
         return bad;
@@ -79,22 +95,35 @@ int cli_info(cli *c)
     lode_status st = lode_file_open(&c->ctx, c->word[0], &c->read, &file);
     if (st >= 0)
         st = lode_file_meta(&c->ctx, file, &meta);
+    if (st >= 0)
+        st = tell(c, &meta, &told);
     if (st >= 0) {
         if (c->json) {
             printf("{\"format\": \"%s\", \"op\": ", lode_file_format(file));
             cli_json_text(stdout, meta.meta.op);
             if (meta.meta.attributes)
                 printf(", \"attributes\": %s", meta.meta.attributes);
+            if (meta.meta.options)
+                printf(", \"options\": %s", meta.meta.options);
+            if (*meta.meta.op && lode_certificate_json(&c->ctx, &meta.certificate, &proof) >= 0)
+                printf(", \"certificate\": %s", proof);
+            if (told)
+                printf(", \"contents\": %s", told);
             fputs(", \"members\": [", stdout);
         } else {
             printf("format      %s\n", lode_file_format(file));
-            print_meta(c, &meta);
+            print_meta(c, &meta, told != NULL);
+            if (told)
+                fputs(told, stdout);
         }
-        st = print_members(c, file);
+        if (c->json || !told)
+            st = print_members(c, file);
         if (st >= 0 && c->json)
             puts("]}");
     }
     const int code = st < 0 ? cli_failed(c, st) : CLI_OK;
+    lode_text_free(told);
+    lode_text_free(proof);
     lode_bundle_free(&meta);
     lode_file_close(&file);
     return code;

@@ -15,6 +15,7 @@ static const struct {
     { "apply", cli_apply },   { "invert", cli_invert },     { "update", cli_update },
     { "merge", cli_merge },   { "verify", cli_verify },     { "plot", cli_plot },
     { "claims", cli_claims }, { "describe", cli_describe }, { "query", cli_query },
+    { "bench", cli_bench },
 };
 
 static lode_ctx *interrupted;

@@ -102,6 +102,18 @@ static lode_status build(cli *c, const lode_op *op, int first, request *r)
     return st;
 }
 
+/* Options given alone that are no switches: said, and CLI_USAGE. */
+static int check_values(const cli *c, const lode_op *op)
+{
+    for (int i = 0; i < c->options; i++) {
+        const lode_param *p = c->option[i].value ? NULL : find_param(op, c->option[i].name);
+        if (p && p->kind != LODE_P_BOOL)
+            return cli_usage(c, "--%s needs a value; see 'lode help %s'", c->option[i].name,
+                             op->name);
+    }
+    return CLI_OK;
+}
+
 /* Provenance: the hash of the first dense input, kept with results that keep their metadata. */
 static lode_status hash_input(cli *c, const request *r, lode_bundle *result)
 {
@@ -115,7 +127,9 @@ int cli_run_op(cli *c, const lode_op *op)
 {
     static request r;
     lode_bundle result = { 0 };
-    int code = cli_check_outputs(c);
+    int code = check_values(c, op);
+    if (!code)
+        code = cli_check_outputs(c);
     if (code)
         return code;
     const double start = cli_seconds();
@@ -149,6 +163,9 @@ int cli_plan(cli *c)
     const lode_op *op = lode_op_find(&c->ctx, c->word[0]);
     if (!op)
         return cli_usage(c, "no operation '%s'; 'lode list' shows all", c->word[0]);
+    const int bad = check_values(c, op);
+    if (bad)
+        return bad;
     lode_status st = build(c, op, 1, &r);
     if (st >= 0)
         st = lode_call_plan(&c->ctx, &r.call);

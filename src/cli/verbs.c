@@ -202,12 +202,13 @@ int cli_plot(cli *c)
         st = lode_figure_new(&c->ctx, &figure);
     if (st >= 0)
         st = lode_plot(&c->ctx, &model, original.value, figure);
+    cli_keep_caveat(c, st);
     if (st >= 0)
         st = lode_figure_write(&c->ctx, figure, c->output[0].path, width, c->dark, c->force);
-    int code = CLI_OK;
-    if (st < 0)
-        code = cli_failed(c, st);
-    else if (!c->quiet)
+    const int code = st < 0 ? cli_failed(c, st) : cli_exit(c, st);
+    if (st >= 0 && *c->caveat)
+        fprintf(stderr, "plot: %s\n", c->caveat);
+    if (st >= 0 && !c->quiet)
         fprintf(stderr, "plot: written %s\n", c->output[0].path);
     lode_figure_free(&figure);
     cli_value_free(&original);

@@ -479,8 +479,11 @@ static lode_status find_step(lode_ctx *ctx, work *w, double sumsq, double *power
         step *= fmin(1.5, fmax(0.67, pow(aim / error, 1 / slope)));
         if (!(step > low && step < high) || i > PASSES / 2) /* errors jump where few values are */
             step = low > 0 && high < INFINITY ? sqrt(low * high) : step;
-        if (all && i == PASSES - 2) /* what met it before will again */
+        if (all && i == PASSES - 2) { /* what met it before will again */
+            if (!(low > 0)) /* what lies outside of all boxes takes the error up */
+                break;
             step = low;
+        }
     }
     return LODE_OK;
 }

@@ -177,15 +177,17 @@ lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **hea
     lode_i_member *m = NULL;
 
     LODE_REQUIRE(total >= sizeof first, LODE_EFORMAT,
-                 "%s has %" PRIu64 " bytes, fewer than a header", f->path, total);
+                 "%s has %" PRIu64 " bytes, fewer than a header: it is cut off or of another kind",
+                 f->path, total);
     LODE_TRY(lode_i_infile_read(ctx, f->in, 0, first, sizeof first));
     for (int i = 7; i >= 0; i--)
         n = n << 8 | first[i];
     if (ctx->recover)
         LODE_TRY(lode_i_lode_mend(ctx, f, &n, text));
     LODE_REQUIRE(n <= total - 8 && n <= HEADER_MAX, LODE_EFORMAT,
-                 "%s gives a header of %" PRIu64 " bytes, more than %s", f->path, n,
-                 n > HEADER_MAX ? "the 100000000 that are accepted" : "it has");
+                 "%s gives a header of %" PRIu64 " bytes, more than %s: it is cut off or of "
+                 "another kind",
+                 f->path, n, n > HEADER_MAX ? "the 100000000 that are accepted" : "it has");
     if (!*text) {
         LODE_TRY(lode_i_alloc(ctx, (size_t)n + 1, (void **)text));
         LODE_TRY(lode_i_infile_read(ctx, f->in, 8, *text, (size_t)n));

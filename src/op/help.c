@@ -290,7 +290,7 @@ done:
 
 static const char *const verbs_all =
     "apply update invert query plot merge info compare convert verify plan rerun list find "
-    "help claims";
+    "help claims bench";
 static const char
     *const flags_all = "--threads --memory --scratch --seed --dtype --json --progress --quiet "
                        "--checkpoint --force --recover --version --help --from --to --output";

@@ -162,6 +162,21 @@ done:
     return st;
 }
 
+lode_status lode_tell(lode_ctx *ctx, const lode_bundle *model, lode_doc form, char **text)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    char *told = NULL;
+    LODE_FORWARD(op_of(ctx, model, &op));
+    lode_i_begin(ctx, op->name);
+    if (op->tell)
+        LODE_TRY(op->tell(ctx, model, form, &told));
+    *text = told;
+done:
+    lode_i_end(ctx);
+    return st;
+}
+
 /* ---- a reconstruction read lazily ---- */
 
 static lode_status read_part(lode_ctx *ctx, const lode_source *s, const int64_t *start,

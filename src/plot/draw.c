@@ -120,7 +120,8 @@ static void axes(lode_canvas *c, const lode_sheet *s, const lode_panel_layout *l
         c->text(c, &(lode_label){ .text = k->text,
                                   .sup = k->sup[0] ? k->sup : NULL,
                                   .x = x,
-                                  .y = p.y + p.h + tick + w + 1.02 * size,
+                                  .y = p.y + p.h + tick + w +
+                                       (l->x.lowered && i % 2 ? 2.17 : 1.02) * size,
                                   .size = size,
                                   .colour = t->muted });
     }
@@ -145,7 +146,7 @@ static void axes(lode_canvas *c, const lode_sheet *s, const lode_panel_layout *l
                 t->frame);
     if (l->y.exponent)
         power_label(c, l->y.exponent, p.x - w, p.y - 0.6 * size, size, -1, t->muted);
-    double below = p.y + p.h + (l->x.none ? 0 : tick + w + 1.15 * size);
+    double below = p.y + p.h + (l->x.none ? 0 : tick + w + (l->x.lowered ? 2.3 : 1.15) * size);
     if (l->xlabel[0] || l->x.exponent)
         below += 1.3 * s->label;
     const double legend = l->legend.outside ? l->legend.box.h + 0.6 * size : 0;

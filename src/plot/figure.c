@@ -188,6 +188,20 @@ lode_status lode_i_panel_bars(lode_ctx *ctx, lode_panel *p, const char *label, c
     return add_series(ctx, p, LODE_SERIES_BARS, label, NULL, y, NULL);
 }
 
+lode_status lode_i_panel_names(lode_ctx *ctx, lode_panel *p, int count, const char *const *names)
+{
+    if (count > LODE_BAR_NAMES)
+        return lode_i_fail(ctx, LODE_EPARAM, "plot \"%s\": %d names of bars; at most %d", p->title,
+                           count, LODE_BAR_NAMES);
+    for (int i = 0; i < count; i++) {
+        lode_lines cut; /* at a whole character */
+        lode_i_wrap(names[i], 1, false, 20, 1, &cut);
+        snprintf(p->name[i], sizeof p->name[i], "%.23s", cut.count ? cut.line[0] : "");
+    }
+    p->names = count;
+    return LODE_OK;
+}
+
 /* Reads the matrix in slabs of rows and keeps at most LODE_IMAGE_CELLS a side: first the rows of
  * each slab that belong to one kept row, so that memory holds a slab and the picture, never a copy
  * of the matrix. */

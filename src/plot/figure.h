@@ -48,6 +48,8 @@ struct lode_panel {
     int64_t count, capacity;
     lode_series *series;
     lode_image *image; /* NULL: none */
+    int names;         /* of bars; 0: they are numbered */
+    char name[LODE_BAR_NAMES][24];
 };
 struct lode_figure {
     char *title, *caption; /* NULL: none */
@@ -111,7 +113,8 @@ typedef struct lode_tick {
 typedef struct lode_axis {
     double lo, hi;
     bool log, integer;
-    bool none; /* nothing to measure: no ticks */
+    bool none;    /* nothing to measure: no ticks */
+    bool lowered; /* every second label stands in a row of its own */
     int count, minors;
     lode_tick tick[LODE_TICKS];
     double minor[LODE_MINORS];

@@ -33,6 +33,24 @@ static void fit_x_ticks(lode_axis *a, double width, double size)
     }
 }
 
+/* Names of bars, in two rows where they would touch in one. */
+static void name_ticks(const lode_panel *p, lode_axis *a, double width, double size)
+{
+    double room = INFINITY;
+    lode_i_axis_ticks(a, 2);
+    a->count = a->minors = a->exponent = 0;
+    for (int i = 0; i < p->names && i + 1 <= a->hi; i++) {
+        lode_tick *t = &a->tick[a->count++];
+        *t = (lode_tick){ .at = i + 1 };
+        snprintf(t->text, sizeof t->text, "%s", p->name[i]);
+        if (i > 0)
+            room = fmin(room, width / (a->hi - a->lo) - 0.5 * LODE_SLACK *
+                                                            (lode_i_tick_width(t, size) +
+                                                             lode_i_tick_width(t - 1, size)));
+    }
+    a->lowered = room < 0.5 * size;
+}
+
 /* Where labels still touch (uneven ones of a logarithmic axis, very long ones) the later becomes a
  * minor tick. */
 static void thin(lode_axis *a, double length, double size, bool across)
@@ -157,15 +175,18 @@ static void measure(const lode_sheet *s, const lode_panel *p, double width, lode
     }
     l->wanted = height;
     /* the last label of x may stand out to the right */
-    fit_x_ticks(&l->x, width - l->left - l->right, s->tick);
-    if (l->x.count > 0)
+    if (p->names)
+        name_ticks(p, &l->x, width - l->left - l->right, s->tick);
+    else
+        fit_x_ticks(&l->x, width - l->left - l->right, s->tick);
+    if (l->x.count > 0 && !p->names)
         l->right = fmax(l->right, 0.5 * lode_i_tick_width(&l->x.tick[l->x.count - 1], s->tick));
     lode_i_wrap(p->title, s->heading, true, 0.97 * width, 2, &l->title);
     l->top = l->title.count * 1.3 * s->heading + (l->title.count ? 0.5 * s->heading : 0);
     if (l->y.exponent || (l->bar.w > 0 && l->bar_axis.exponent))
         l->top += 1.4 * s->tick;
     footnote(s, p, 0.97 * width, l);
-    l->below = (l->x.none ? 4 * s->scale : 6 * s->scale + 1.15 * s->tick) +
+    l->below = (l->x.none ? 4 * s->scale : 6 * s->scale + (l->x.lowered ? 2.3 : 1.15) * s->tick) +
                (p->xlabel[0] || l->x.exponent ? 1.45 * s->label : 0) + 0.3 * s->tick;
     l->bottom = l->below + l->footnote.count * 1.4 * s->small;
 }
@@ -183,8 +204,10 @@ static void settle(const lode_sheet *s, const lode_panel *p, lode_box room, lode
     l->plot.x = floor(l->plot.x), l->plot.y = floor(l->plot.y);
     l->plot.w = fmax(floor(l->plot.w), 8), l->plot.h = fmax(floor(l->plot.h), 8);
     fit_y_ticks(&l->y, l->plot.h, s->tick);
-    fit_x_ticks(&l->x, l->plot.w, s->tick);
-    thin(&l->x, l->plot.w, s->tick, true);
+    if (!p->names) {
+        fit_x_ticks(&l->x, l->plot.w, s->tick);
+        thin(&l->x, l->plot.w, s->tick, true);
+    }
     if (l->bar.w > 0) {
         const double spare = (l->bar_above || l->bar_below) ? 9 * s->scale : 0;
         l->bar = (lode_box){ l->plot.x + l->plot.w + floor(8 * s->scale),

@@ -23,6 +23,10 @@ lode_status lode_i_panel_line(lode_ctx *ctx, lode_panel *p, const char *label, c
 lode_status lode_i_panel_points(lode_ctx *ctx, lode_panel *p, const char *label,
                                 const lode_array *x, const lode_array *y, const lode_array *group);
 lode_status lode_i_panel_bars(lode_ctx *ctx, lode_panel *p, const char *label, const lode_array *y);
+/** Words under the bars in place of their numbers, in order; of at most LODE_BAR_NAMES. Copied, cut at
+ *  23 bytes. LODE_EPARAM: more. */
+#define LODE_BAR_NAMES 12
+lode_status lode_i_panel_names(lode_ctx *ctx, lode_panel *p, int count, const char *const *names);
 /** A matrix as an image, row 0 on top, with a colour bar; NaN drawn as hatched gaps. lo == hi: from
  *  the data. A unit at the end of the panel's title, "wind (m/s)", also stands at the colour bar.
  *  diverging: centred on 0, blue to red; else a perceptual sequential map. Keeps at most 2048 x

@@ -267,6 +267,31 @@ static void differences_of_any_views(void **state)
 
 /* Several blocks, spoiled, on 1 to 3 threads, whole and in slabs of any size, contiguous and
  * strided: one result. */
+/* 1 + 2^-60 rounds to 1: only exact arithmetic tells it from 1. */
+static void differences_that_round_to_the_bound(void **state)
+{
+    (void)state;
+    const double tiny = 0x1p-60;
+    double x[] = { 1, 1, -1, 1, 3, (double)NAN, 1, 0.25 };
+    double y[] = { 0, -tiny, tiny, tiny, 1, 0, 2 + 0x1p-51, (double)NAN };
+    const int64_t n = 8;
+    int64_t count = -1;
+    const lode_array a = lode_array_wrap(x, LODE_F64, 1, &n),
+                     b = lode_array_wrap(y, LODE_F64, 1, &n);
+    lode_diff d;
+    assert_ok(&ctx, lode_i_diff_beyond(&ctx, &a, &b, 1, &count));
+    assert_int_equal(count, 4); /* 1 + tiny, -1 - tiny, 2 and 1 - (2 + 4 eps) */
+    assert_ok(&ctx, lode_i_diff_beyond(&ctx, &b, &a, 1, &count));
+    assert_int_equal(count, 4);
+    assert_ok(&ctx, lode_i_diff_beyond(&ctx, &a, &b, 2, &count));
+    assert_int_equal(count, 0);
+    const lode_array two = lode_array_wrap(x, LODE_F64, 1, (const int64_t[]){ 2 });
+    const lode_array three = lode_array_wrap(y, LODE_F64, 1, (const int64_t[]){ 2 });
+    assert_ok(&ctx, lode_i_diff(&ctx, &two, &three, &d));
+    assert_true(d.maxabs == 1);
+    assert_status(&ctx, lode_i_diff_beyond(&ctx, &a, &two, 1, &count), LODE_ESHAPE);
+}
+
 static void slabs_and_threads_give_the_same_bits(void **state)
 {
     (void)state;
@@ -500,6 +525,7 @@ int main(void)
         cmocka_unit_test(extreme_norms_survive),
         cmocka_unit_test(statistics_of_any_view),
         cmocka_unit_test(differences_of_any_views),
+        cmocka_unit_test(differences_that_round_to_the_bound),
         cmocka_unit_test(slabs_and_threads_give_the_same_bits),
         cmocka_unit_test(nothing_has_statistics_too),
         cmocka_unit_test(packed_values_are_measured),

@@ -18,6 +18,12 @@ gives 0 '' "$lode" invert "$dir/bad.lode" --recover --part 0:2,:,: -o "$dir/part
 head -c $((size * 3 / 4)) "$dir/a.lode" >"$dir/cut.lode"
 gives 2 'is damaged' "$lode" invert "$dir/cut.lode" -o "$dir/d.npy"
 gives 3 'damaged parts' "$lode" invert "$dir/cut.lode" --recover -o "$dir/d.npy"
+gives 2 'cut off' "$lode" info "$dir/cut.lode"
+head -c $((size / 2)) "$dir/a.lode" >"$dir/half.lode"
+gives 3 'back as NaN' "$lode" plot "$dir/half.lode" --recover -o "$dir/half.png"
+gives 0 'block is damaged' "$lode" info "$dir/bad.lode"
+head -c 60 "$dir/a.lode" >"$dir/short.lode"
+gives 2 'more than it has: it is cut off' "$lode" info "$dir/short.lode"
 # the header: one wrong bit is put right
 cp "$dir/a.lode" "$dir/head.lode"
 byte=$(dd if="$dir/a.lode" bs=1 skip=300 count=1 2>/dev/null | od -An -tu1 | tr -d ' ')

@@ -27,6 +27,15 @@ if [ -e /dev/full ]; then
 fi
 gives 5 '--memory' "$lode" make normal --shape 4000,4000 --memory 10M -o "$dir/big.npy"
 test ! -e "$dir/big.npy" || fail 'a refused command left a file'
+# what is inside a compressed file, in words
+"$lode" make bumps --shape 20,40,50 -o "$dir/bumps.npy" --quiet
+gives 0 '' "$lode" compress "$dir/bumps.npy" --method tucker --block 20000 -o "$dir/bumps.lode"
+gives 0 'asked for   --method tucker --block 20000' "$lode" info "$dir/bumps.lode"
+gives 0 '2 blocks by coefficients of a basis for each axis' "$lode" info "$dir/bumps.lode"
+gives 0 'axis 1    learned in 2,.* columns' "$lode" info "$dir/bumps.lode"
+gives 0 'in records .*learned bases [0-9]* bytes' "$lode" info "$dir/bumps.lode"
+gives 0 '"contents": {"blocks": *2,' "$lode" info "$dir/bumps.lode" --json
+gives 0 '"certificate": {' "$lode" info "$dir/bumps.lode" --json
 # pipes
 "$lode" make normal --shape 5,6 --to npy -o - --quiet >"$dir/piped.npy"
 "$lode" convert - "$dir/from-pipe.npy" --from npy --quiet <"$dir/piped.npy"

@@ -20,6 +20,11 @@ gives 2 'threads' "$lode" compare a b --threads 0
 gives 2 'memory' "$lode" compare a b --memory lots
 gives 2 'no option -x' "$lode" make normal -x
 gives 2 "no kind 'nosuch'" "$lode" make nosuch -o "$dir/x.npy"
+gives 2 'error needs a value' "$lode" compress data/winds_u.npy --error
+gives 2 'rank needs a value' "$lode" plan svd data/winds_u.npy --rank --json
+gives 0 'written .*nothing; -o FILE keeps the result' "$lode" make normal --shape 3
+gives 0 'holds one member alone' "$lode" compress data/sst_coads.npy[0] -o "$dir/alone.npy"
+for e in 0 -1 nan inf abc 1e-3:foo '' :rel 0:max 60:psnr=0; do gives 2 'option error is' "$lode" compress data/sst_coads.npy --error "$e"; done
 gives 2 'nosuch.npy' "$lode" compare "$dir/nosuch.npy" "$dir/nosuch.npy"
 test ! -e "$dir/x.npy" || fail 'a failed command left a file'
 for shell in bash zsh fish; do gives 0 compare "$lode" describe completion $shell; done

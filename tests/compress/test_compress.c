@@ -117,6 +117,68 @@ static void pointwise_errors_hold_at_every_entry(void **state)
         }
 }
 
+/* A share of no range is nothing: every value comes back as it was. */
+static void constants_keep_their_value_whatever_share_of_the_range(void **state)
+{
+    fix *f = *state;
+    static const lode_dtype types[] = {
+        LODE_F32, LODE_F64, LODE_I16, LODE_U8, LODE_C64, LODE_BF16
+    };
+    const int64_t shape[] = { 50, 60 };
+    for (size_t t = 0; t < sizeof types / sizeof *types; t++)
+        for (f->o.effort = 1; f->o.effort <= 9; f->o.effort += 4) {
+            make_field(f, types[t], 2, shape, 0, 0);
+            lode_array seven = { 0 };
+            assert_ok(&f->ctx, lode_array_zeros(&f->ctx, LODE_F64, 2, shape, &seven));
+            for (int64_t i = 0; i < 3000; i++)
+                ((double *)seven.data)[i] = 7;
+            assert_ok(&f->ctx, lode_array_cast(&f->ctx, &seven, types[t], &f->x));
+            lode_array_free(&seven);
+            if (types[t] == LODE_C64)
+                for (int64_t i = 0; i < 3000; i++) /* a constant has one value in all its parts */
+                    ((float *)f->x.data)[2 * i + 1] = 7;
+            f->o.error = lode_error_maxrel(1e-2);
+            assert_true(shrink(f).maxabs == 0);
+            assert_true(f->c.value == 0 && f->c.absolute == 0);
+        }
+}
+
+/* Squares of 1e200 pass the largest f64, those of 1e-200 the smallest; f32 has its own ends. */
+static void errors_hold_near_the_ends_of_the_types(void **state)
+{
+    fix *f = *state;
+    const int64_t shape[] = { 40, 30 };
+    static const struct {
+        lode_dtype dtype;
+        double scale;
+    } ends[] = { { LODE_F64, 1e200 },  { LODE_F64, 1e307 },  { LODE_F64, 1e-200 },
+                 { LODE_F64, 1e-310 }, { LODE_F32, 5e37 },   { LODE_F32, 1e-30 },
+                 { LODE_F32, 1e-42 },  { LODE_BF16, 1e-38 }, { LODE_C64, 1e37 } };
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+        for (f->o.effort = 1; f->o.effort <= 9; f->o.effort += 4) {
+            make_field(f, ends[i].dtype, 2, shape, ends[i].scale, 0.1);
+            const lode_array x = f->x;
+            f->o.error = lode_error_maxrel(1e-3);
+            const found r = shrink(f);
+            assert_int_equal(r.lost, 0);
+            assert_le(r.maxabs, f->c.absolute);
+            assert_le(f->c.value, 1e-3);
+            f->o.error = lode_error_rel(1e-3);
+            shrink(f);
+            assert_le(f->c.value, 1e-3);
+            double sum = 0, norm = 0;
+            for (int64_t k = 0; k < 1200 * (1 + (x.dtype == LODE_C64)); k++) {
+                const bool complex = x.dtype == LODE_C64;
+                const int64_t at[] = { k / 30, k % 30 };
+                const double a = complex ? (double)((float *)x.data)[k] : lode_array_get(&x, at);
+                const double b = complex ? (double)((float *)f->y.data)[k]
+                                         : lode_array_get(&f->y, at);
+                sum += pow((a - b) / ends[i].scale, 2), norm += pow(a / ends[i].scale, 2);
+            }
+            assert_le(sqrt(sum / norm), 1e-3 * (1 + 1e-9));
+        }
+}
+
 static void psnr_and_absolute_errors_hold(void **state)
 {
     fix *f = *state;
@@ -580,6 +642,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(frobenius_errors_hold_for_all_shapes),
         TEST(pointwise_errors_hold_at_every_entry),
+        TEST(constants_keep_their_value_whatever_share_of_the_range),
+        TEST(errors_hold_near_the_ends_of_the_types),
         TEST(psnr_and_absolute_errors_hold),
         TEST(every_type_comes_back_as_it_was),
         TEST(missing_entries_keep_their_places),

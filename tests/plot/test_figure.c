@@ -508,6 +508,73 @@ static void extreme_values_are_survived(void **state)
     }
 }
 
+/* Names stand under their bars, in two rows where one has no room, and never touch. */
+static void bars_have_names(void **state)
+{
+    bench *b = *state;
+    lode_ctx *ctx = &b->context;
+    static const char *const names[] = {
+        "coefficients", "bases",        "missing values",
+        "corrections",  "exact values", "a name that is far too long for a bar"
+    };
+    double v[] = { 5, 4, 3, 2, 1, 6 };
+    const lode_array six = vector(v, 6);
+    lode_panel *p = panel(b, "bytes");
+    assert_ok(ctx, lode_i_panel_bars(ctx, p, NULL, &six));
+    assert_ok(ctx, lode_i_panel_names(ctx, p, 6, names));
+    for (int width = 360; width <= 1000; width += 320) {
+        lode_sheet s = { 0 };
+        assert_ok(ctx, lode_i_sheet(ctx, b->figure, width, false, &s));
+        const lode_panel_layout *l = &s.panel[0];
+        const int rows = l->x.lowered ? 2 : 1;
+        assert_int_equal(l->x.count, 6);
+        assert_int_equal(l->x.lowered, width < 900);
+        for (int i = 0; i < 6; i++) {
+            const lode_tick *t = &l->x.tick[i];
+            assert_true(t->at == i + 1);
+            assert_memory_equal(t->text, names[i], i < 5 ? strlen(names[i]) + 1 : 10);
+            if (i >= rows && width > 600)
+                assert_le(0.5 *
+                              (lode_i_tick_width(t, s.tick) + lode_i_tick_width(t - rows, s.tick)),
+                          lode_i_px(l, t->at) - lode_i_px(l, (t - rows)->at));
+        }
+        lode_i_sheet_free(&s);
+    }
+    static const char *const many[LODE_BAR_NAMES + 1] = { "x" };
+    assert_status(ctx, lode_i_panel_names(ctx, p, LODE_BAR_NAMES + 1, many), LODE_EPARAM);
+    const picture drawn = picture_of(b, 400, false);
+    free(drawn.rgba);
+}
+
+static void curves_come_through_the_public_header(void **state)
+{
+    bench *b = *state;
+    lode_ctx *ctx = &b->context;
+    const double x[] = { 1, 10, 100 }, y[] = { 1e-1, 1e-2, 1e-3 }, z[] = { 0.5, 0, 1e-4 };
+    const lode_curve curve[] = { { "one", 3, x, y },
+                                 { "two", 3, x, z },
+                                 { "none", 0, NULL, NULL } };
+    const lode_curves all = { .title = "t",
+                              .xlabel = "x",
+                              .ylabel = "y",
+                              .logx = true,
+                              .logy = true,
+                              .count = 3,
+                              .curve = curve };
+    assert_ok(ctx, lode_figure_caption(ctx, b->figure, "Title", ""));
+    assert_ok(ctx, lode_figure_curves(ctx, b->figure, &all));
+    assert_int_equal(b->figure->count, 1);
+    assert_int_equal(b->figure->panels[0]->count, 3);
+    assert_true(b->figure->panels[0]->logx && b->figure->panels[0]->logy);
+    assert_true(b->figure->panels[0]->series[1].y[2] == 1e-4 && !b->figure->caption);
+    const lode_curve bad = { "bad", -1, x, y };
+    const lode_curves wrong = { .title = "t", .count = 1, .curve = &bad };
+    assert_status(ctx, lode_figure_curves(ctx, b->figure, &wrong), LODE_ESHAPE);
+    assert_int_equal(b->figure->count, 1); /* what failed left nothing */
+    const picture drawn = picture_of(b, 600, true);
+    free(drawn.rgba);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -529,6 +596,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_full_disk_leaves_nothing, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(cancelling_is_heard, bench_setup, bench_teardown),
         cmocka_unit_test_setup_teardown(extreme_values_are_survived, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(bars_have_names, bench_setup, bench_teardown),
+        cmocka_unit_test_setup_teardown(curves_come_through_the_public_header, bench_setup,
+                                        bench_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

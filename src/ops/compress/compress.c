@@ -171,4 +171,5 @@ const lode_op lode_op_compress = {
     .merge = compress_merge,
     .verify = compress_verify,
     .plot = compress_plot,
+    .tell = compress_tell,
 };

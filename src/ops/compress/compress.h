@@ -158,6 +158,9 @@ typedef struct block_task {
     bool unrelated;          /* neighbours along some mode have nothing in common, as bases said */
 } block_task;
 void block_free(block_task *t);
+/** Compares t->x with y; a largest error that rounds to the bound and is more counts as more. */
+lode_status compress_differ(lode_ctx *ctx, const block_task *t, const lode_array *y,
+                            lode_diff *diff);
 /** Decodes and compares with t->x. */
 lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded,
                              const lode_array *block, lode_diff *diff);
@@ -256,11 +259,37 @@ typedef struct record_info {
     bool exact, predicted, lorenzo;
     int modes;
     basis_kind kind[LODE_MAX_NDIM];
-    int64_t columns[LODE_MAX_NDIM], core_bytes, basis_bytes, mask_bytes, correction_bytes;
+    int axis[LODE_MAX_NDIM]; /* of the block, that a mode comes from; ndim: complex pairs */
+    int64_t length[LODE_MAX_NDIM], columns[LODE_MAX_NDIM]; /* of the mode, in use */
+    int64_t core_bytes, basis_bytes, mask_bytes, correction_bytes;
     double step;
 } record_info;
 lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
                           const int64_t *shape, record_info *info);
+
+/** What all records of a model hold, counted without decoding them. */
+typedef enum content_kind {
+    CONTENT_TRANSFORM,
+    CONTENT_INTERPOLATION,
+    CONTENT_LORENZO,
+    CONTENT_EXACT,
+    CONTENT_KINDS
+} content_kind;
+typedef struct content_mode {
+    int axis;
+    int64_t length;                                                     /* of the longest block */
+    int64_t blocks[BASIS_KINDS], least[BASIS_KINDS], most[BASIS_KINDS]; /* columns */
+} content_mode;
+typedef struct contents {
+    int64_t blocks[CONTENT_KINDS], damaged;
+    double bytes[CONTENT_KINDS], finest[CONTENT_KINDS], coarsest[CONTENT_KINDS]; /* steps */
+    double values, bases, mask, corrections, heads; /* bytes; values: coefficients, residuals */
+    int modes;
+    content_mode mode[LODE_MAX_NDIM];
+} contents;
+lode_status compress_contents(lode_ctx *ctx, const lode_bundle *model, const grid *g, contents *c);
+/** In words or as JSON. */
+lode_status compress_tell(lode_ctx *ctx, const lode_bundle *model, lode_doc form, char **text);
 
 /* ---- the whole: passes over what is coded, and sums over all that was ---- */
 

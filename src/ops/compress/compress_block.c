@@ -162,6 +162,20 @@ done:
 
 /* ---- decoding and measuring ---- */
 
+lode_status compress_differ(lode_ctx *ctx, const block_task *t, const lode_array *y,
+                            lode_diff *diff)
+{
+    const double bound = t->goal.bound;
+    int64_t beyond = 0;
+    LODE_FORWARD(lode_i_diff(ctx, &t->x, y, diff));
+    if (!(bound > 0) || diff->maxabs < bound || diff->maxabs > bound)
+        return LODE_OK;
+    LODE_FORWARD(lode_i_diff_beyond(ctx, &t->x, y, bound, &beyond));
+    if (beyond)
+        diff->maxabs = nextafter(bound, INFINITY);
+    return LODE_OK;
+}
+
 lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded,
                              const lode_array *block, lode_diff *diff)
 {
@@ -172,7 +186,7 @@ lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_arra
     lode_array_free(&back);
     if (t->missing.data)
         LODE_TRY(lode_i_missing_put(ctx, &y, &t->missing, NAN));
-    LODE_TRY(lode_i_diff(ctx, &t->x, &y, diff));
+    LODE_TRY(compress_differ(ctx, t, &y, diff));
 done:
     LODE_FREE(&back, &y);
     return st;
@@ -544,6 +558,41 @@ done:
     return st;
 }
 
+/* Bases are chosen by what they cost at an error, which is not what a bound costs: where they are
+ * learned, and corrections take most of the bytes or the bound is not met, cosines are tried
+ * too. */
+static lode_status bound_by_cosines(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                                    const lode_array *block, lode_array *coded, lode_diff *diff,
+                                    bool *met)
+{
+    lode_status st = LODE_OK;
+    lode_compress_opts o = *t->o;
+    block_task plain = *t;
+    choice c = { 0 };
+    lode_array other = { 0 };
+    lode_diff d = { 0 };
+    bool good = false;
+    if (*met) {
+        record_info info;
+        LODE_TRY(compress_info(ctx, coded, t->f.stored, block->ndim, block->shape, &info));
+        if (2 * info.correction_bytes < coded->shape[0])
+            goto done;
+    }
+    o.method = LODE_COMPRESS_DCT;
+    plain.o = &o;
+    LODE_TRY(compress_choose(ctx, &plain, w, expected(t), &c));
+    LODE_TRY(code_to_bound(ctx, t, w, block, &c, &other, &d, &good));
+    if (good && (!*met || other.shape[0] < coded->shape[0])) {
+        lode_array_swap(coded, &other);
+        *diff = d;
+        *met = true;
+    }
+done:
+    choice_free(&c);
+    LODE_FREE(&other);
+    return st;
+}
+
 static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *block,
                              lode_array *coded, lode_diff *diff, bool *met)
 {
@@ -566,6 +615,8 @@ static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *blo
     } else if (g->bound > 0) {
         LODE_TRY(compress_choose(ctx, t, &w, expected(t), &c));
         LODE_TRY(code_to_bound(ctx, t, &w, block, &c, coded, diff, met));
+        if (learns(&c, w.ndim) && t->o->method == LODE_COMPRESS_AUTO)
+            LODE_TRY(bound_by_cosines(ctx, t, &w, block, coded, diff, met));
     } else {
         if (!c.store)
             LODE_TRY(compress_choose(ctx, t, &w, g->sumsq, &c));

@@ -282,6 +282,7 @@ lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype sto
         LODE_TRY(lode_i_record_read_i64(ctx, &r, 0, BASIS_KINDS - 1, &kind));
         LODE_TRY(lode_i_record_read_i64(ctx, &r, 1, f.mode[k], &info->columns[k]));
         info->kind[k] = (basis_kind)kind;
+        info->axis[k] = f.axis[k], info->length[k] = f.mode[k];
         if (kind != BASIS_LEARNED)
             continue;
         LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));

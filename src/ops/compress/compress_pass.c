@@ -159,6 +159,8 @@ goal compress_goal(const lode_compress_opts *o, double norm2, double range, doub
     goal g = { .sumsq = INFINITY, .rank = o->rank };
     if (lode_i_error_is_pointwise(&e)) {
         g.bound = e.kind == LODE_ERROR_MAXREL ? e.value * range : e.value;
+        if (!(g.bound > 0)) /* of a constant: every bit */
+            g.sumsq = 0;
     } else if (e.kind != LODE_ERROR_NONE) {
         const double fro = lode_i_error_target_fro(&e, sqrt(norm2), range, (int64_t)count);
         g.sumsq = fro * fro;
@@ -325,10 +327,21 @@ done:
     return st;
 }
 /* Reconstructions in f32 are off by some 1e-7 of the norm, or of the largest value: errors near
- *                    that take f64. */
+ * that take f64, and so do values near the ends of f32's range. */
 static bool wide(const job *j)
 {
+    if (j->maxabs > 0x1p100 || j->maxabs < 0x1p-80)
+        return true;
     return j->goal.bound > 0 ? j->goal.bound < 1e-5 * j->maxabs : j->goal.sumsq < 1e-11 * j->norm2;
+}
+
+/* Whether f64 holds neither the whole numbers nor the squares of the values. */
+static bool beyond_f64(const job *j, lode_dtype dtype)
+{
+    const bool whole = dtype == LODE_I64 || dtype == LODE_U64;
+    const bool asked = j->goal.bytes || j->goal.params || j->goal.rank.count;
+    return (whole && j->maxabs > 0x1p53) ||
+           (!asked && j->maxabs > 0 && !(j->maxabs > 0x1p-400 && j->maxabs < 0x1p400));
 }
 
 totals compress_totals(const job *j, const lode_diff *d)
@@ -364,8 +377,8 @@ lode_status compress_code(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *
     LODE_TRY(survey(ctx, j));
     LODE_TRY(set_goal(ctx, j));
     j->work = wide(j) ? LODE_F64 : j->work;
-    if (j->maxabs > 0x1p53 && lode_dtype_size(dtype) == 8 && lode_dtype_class(dtype) != 'f')
-        LODE_TRY(code_exactly(ctx, j, model)); /* whole numbers that f64 does not hold */
+    if (beyond_f64(j, dtype))
+        LODE_TRY(code_exactly(ctx, j, model));
     else
         LODE_TRY(code_blocks(ctx, j, model, d));
     LODE_REQUIRE(d->mismatched == 0, LODE_EINTERNAL,

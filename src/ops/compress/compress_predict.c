@@ -202,7 +202,7 @@ static lode_status landed(lode_ctx *ctx, const block_task *t, const lode_predict
     LODE_TRY(compress_plain(ctx, &t->f, &block, t->missing.data != NULL, &y));
     if (t->missing.data)
         LODE_TRY(lode_i_missing_put(ctx, &y, &t->missing, NAN));
-    LODE_TRY(lode_i_diff(ctx, &t->x, &y, diff));
+    LODE_TRY(compress_differ(ctx, t, &y, diff));
 done:
     LODE_FREE(&block, &y);
     return st;
