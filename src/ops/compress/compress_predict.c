@@ -247,28 +247,31 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, lode_predic
     return LODE_OK;
 }
 
-/* The largest step that keeps the squared error, about. */
+/* The largest step that keeps the squared error, about. One try is held at a time: the best is made
+ * again where a later one was worse. */
 static lode_status code_to_error(lode_ctx *ctx, const block_task *t, lode_predictor *p,
                                  lode_predicted *r, bool *met)
 {
     lode_status st = LODE_OK;
     const double most = t->goal.sumsq;
-    lode_predicted now = { 0 };
     double good = 0, bad = INFINITY, last_step = 0, last_error = 0, slope = 2;
     lode_predictor q = *p;
+    const double near = t->o->effort > EFFORT_FAST ? 0.99 : 0.97; /* each pass takes its time */
+    bool held = false;
     for (int i = 0; i < TRIES; i++) {
         lode_diff d;
         LODE_TRY(lode_i_tick(ctx, i, TRIES));
-        LODE_TRY(code_at(ctx, t, &q, INFINITY, &now));
-        LODE_TRY(landed(ctx, t, &now, &d));
+        lode_i_predicted_free(r);
+        LODE_TRY(code_at(ctx, t, &q, INFINITY, r));
+        LODE_TRY(landed(ctx, t, r, &d));
         const double step = q.step;
+        held = d.sumsq <= most && step > good;
         if (d.sumsq <= most) {
-            const lode_predicted swap = *r;
-            *r = now, now = swap;
-            *p = q;
+            if (held)
+                *p = q;
             *met = true;
             good = fmax(good, step);
-            if (d.sumsq > 0.99 * most || step > 8 * t->stats.maxabs)
+            if (d.sumsq > near * most || step > 8 * t->stats.maxabs)
                 break;
         } else {
             bad = fmin(bad, step);
@@ -283,8 +286,11 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, lode_predic
         if (bad < 1.002 * good)
             break;
     }
+    if (*met && !held) {
+        lode_i_predicted_free(r);
+        LODE_TRY(code_at(ctx, t, p, INFINITY, r));
+    }
 done:
-    lode_i_predicted_free(&now);
     return st;
 }
 
