@@ -161,6 +161,11 @@ typedef struct lode_plan {
     int64_t block;      /* columns of a block method */
     int64_t number[8];  /* the op's own decisions */
     bool refined;       /* ranks are known: workspace and output are what will be used */
+    /* what a forecast adds: bytes of the result as a .lode file, and seconds, each from low to high;
+     * equal: about that, within a fifth; 0: not predicted. And what it is from, or why there is
+     * none. */
+    double bytes_low, bytes_high, seconds_low, seconds_high;
+    char basis[96];
 } lode_plan;
 
 #define LODE_MAX_PORTS 12
@@ -236,6 +241,10 @@ typedef struct lode_op {
     /* true: results may depend on threads or memory (say why in the file) */
     bool schedule_dependent;
     lode_status (*plan)(lode_ctx *ctx, const lode_call *call, lode_plan *plan);
+    /* Fills bytes_low .. basis of a plan that is made, from a sample of the inputs; called by `lode
+     * plan` and lode_call_forecast only, so it may read, and take up to about a quarter of the run's
+     * time; its memory is within the plan's. NULL: seconds are the plan's, no bytes. */
+    lode_status (*forecast)(lode_ctx *ctx, const lode_call *call, lode_plan *plan);
     lode_status (*run)(lode_ctx *ctx, const lode_call *call, lode_bundle *result);
     /* Verbs on a fitted bundle; NULL: the op has none. */
     lode_status (*apply)(lode_ctx *ctx, const lode_bundle *model, lode_value x,
@@ -292,6 +301,11 @@ LODE_API lode_status lode_call_input(lode_ctx *ctx, lode_call *call, const char 
                                      lode_value value);
 /** Checks and plans; lode_call_run does so itself when it was not done. */
 LODE_API lode_status lode_call_plan(lode_ctx *ctx, lode_call *call);
+/** The same, and predicts size and time of the result, where the op can, from a sample of inputs
+ *  that can be read again; results of a run stay the same. */
+LODE_API lode_status lode_call_forecast(lode_ctx *ctx, lode_call *call);
+/** The plan that was made, for bindings that do not know the layout of a call. */
+LODE_API const lode_plan *lode_call_planned(const lode_call *call);
 /** Runs and gives one bundle whose members are named as the ports; meta and certificate filled. */
 LODE_API lode_status lode_call_run(lode_ctx *ctx, lode_call *call, lode_bundle *result);
 /** Verbs on a bundle: the op is the one it records. */

@@ -14,7 +14,7 @@ from ._c import LodeError, LodeWarning
 from ._values import ArrayHandle, BundleHandle, array_struct, from_value, to_numpy, value
 
 __version__ = _c.lib.lode_version().decode()
-__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "query", "settings"]
+__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "plan", "query", "settings"]
 
 
 def settings(seed=None, threads=None, memory=None, progress=None, recover=None):
@@ -239,8 +239,9 @@ def _written(v):
     return repr(float(v)) if isinstance(v, float) else str(v)
 
 
-def _run(description, args, options):
-    ctx, out = _c.context(), BundleHandle()
+def _call(description, args, options, act):
+    """act(ctx, call) on a call with its inputs and options set."""
+    ctx = _c.context()
     op = _c.lib.lode_op_find(C.byref(ctx.c), description["name"].encode())
     call = C.create_string_buffer(_c.CALL_SIZE)
     keep = []
@@ -263,7 +264,7 @@ def _run(description, args, options):
                 keep.append(held)
                 ctx.check(_c.lib.lode_call_input(C.byref(ctx.c), call, port["name"].encode(), v))
         try:
-            ctx.check(_c.lib.lode_call_run(C.byref(ctx.c), call, C.byref(out.c)))
+            return act(ctx, call)
         except LodeError:
             for held in keep:  # an operator's own exception says more
                 error = getattr(held[-1], "error", None) if isinstance(held, tuple) else None
@@ -272,7 +273,36 @@ def _run(description, args, options):
             raise
     finally:
         _c.lib.lode_call_free(call)
+
+
+def _run(description, args, options):
+    out = BundleHandle()
+    _call(description, args, options,
+          lambda ctx, call: ctx.check(_c.lib.lode_call_run(C.byref(ctx.c), call, C.byref(out.c))))
     return Result(out)
+
+
+def _plan(description, args, options):
+    text = C.c_void_p()
+
+    def act(ctx, call):
+        ctx.check(_c.lib.lode_call_forecast(C.byref(ctx.c), call))
+        ctx.check(_c.lib.lode_plan_json(C.byref(ctx.c), _c.lib.lode_call_planned(call), C.byref(text)))
+
+    _call(description, args, options, act)
+    try:
+        return json.loads(C.cast(text, C.c_char_p).value)
+    finally:
+        _c.lib.lode_text_free(text)
+
+
+def plan(op, *args, **kwargs):
+    """What an operation would take: memory, passes, seconds and, where it can be told from a sample of the inputs, bytes of
+    the result, each from _low to _high. Takes the name of the operation and what its function takes."""
+    f = globals().get(op)
+    if op not in __all__ or not hasattr(f, "_bind"):
+        raise ValueError(f"no operation '{op}'")
+    return _plan(*f._bind(args, kwargs))
 
 
 def _function(description, taken):
@@ -286,16 +316,20 @@ def _function(description, taken):
     parameters += [P(p["name"], P.KEYWORD_ONLY, default=P.empty if p["required"] else p["default"]) for p in params]
     signature = inspect.Signature(parameters)
 
-    def call(*args, **kwargs):
+    def bind(args, kwargs):
         bound = signature.bind(*args, **kwargs)
-        return _run(description, {names[k]: v for k, v in bound.arguments.items() if k in names},
-                    {k: v for k, v in bound.arguments.items() if k in options})
+        return (description, {names[k]: v for k, v in bound.arguments.items() if k in names},
+                {k: v for k, v in bound.arguments.items() if k in options})
+
+    def call(*args, **kwargs):
+        return _run(*bind(args, kwargs))
 
     lines = [description["brief"] + ".", "", "Inputs:"]
     lines += [f"    {n}: {p['help']}" + (f" ({p['shape']})" if "shape" in p else "") for n, p in zip(names, ports)]
     lines += ["Options:"] + [f"    {p['name']} ({'|'.join(p.get('choices', [p['kind']]))}): {p['help']}" for p in params]
     lines += ["Outputs:"] + [f"    {p['name']}: {p['help']}" for p in description["out"]]
     lines += ["Verbs: " + ", ".join(description["verbs"]), f"Command: {description['example']}"]
+    call._bind = bind
     call.__name__ = call.__qualname__ = description["name"]
     call.__doc__, call.__signature__, call.__module__ = "\n".join(lines), signature, "lode"
     assert description["name"] not in taken, description["name"]

@@ -15,7 +15,7 @@ static const char *const commands_help =
     "  lode plot MODEL [ORIGINAL] -o FIG.svg  a picture, .svg or .png (--width, --dark)\n"
     "  lode info FILE                         what a file holds and what is proved about it\n"
     "  lode convert INPUT OUTPUT              another format, or --dtype; .lode files expand\n"
-    "  lode plan OP INPUT... [options]        memory, passes and time before anything runs\n"
+    "  lode plan OP INPUT... [options]        memory, size and time before anything runs\n"
     "  lode list [FAMILY], find WORDS         what there is\n"
     "  lode claims [NAME...] [--full]         run the checks behind each method\n"
     "  lode bench compress FILE [-o FIG.svg]  bytes and seconds against other compressors\n"

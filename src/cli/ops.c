@@ -1,4 +1,5 @@
 /* `lode OP ...` and `lode plan OP ...`: a call by name from the words given. */
+#include <math.h>
 #include <string.h>
 
 #include "cli.h"
@@ -153,6 +154,37 @@ int cli_run_op(cli *c, const lode_op *op)
     return st < 0 ? code : lode_status_exit(st);
 }
 
+/* Bytes of the first input, or 0. */
+static double bytes_in(const lode_value v)
+{
+    if (v.kind == LODE_ARRAY)
+        return (double)lode_array_bytes(v.as.array);
+    if (v.kind != LODE_SOURCE)
+        return 0;
+    double bytes = (double)lode_dtype_size(v.as.source->dtype);
+    for (int k = 0; k < v.as.source->ndim; k++)
+        bytes *= (double)v.as.source->shape[k];
+    return bytes;
+}
+
+static void print_forecast(const lode_call *call, const lode_plan *p)
+{
+    char low[32], high[32];
+    const double from = bytes_in(call->in[0]);
+    cli_print_bytes(p->bytes_low, low), cli_print_bytes(p->bytes_high, high);
+    if (p->bytes_high > p->bytes_low)
+        printf("  %-10s %s to %s (ratio %.3g to %.3g)\n", "size", low, high, from / p->bytes_high,
+               from / fmax(p->bytes_low, 1));
+    else if (p->bytes_high > 0)
+        printf("  %-10s about %s (ratio %.3g)\n", "size", high, from / p->bytes_high);
+    if (p->seconds_high > p->seconds_low)
+        printf("  %-10s %.2g to %.2g s\n", "time", p->seconds_low, p->seconds_high);
+    else if (p->seconds_high > 0)
+        printf("  %-10s about %.2g s\n", "time", p->seconds_high);
+    if (p->basis[0])
+        printf("  %-10s %s\n", "forecast", p->basis);
+}
+
 int cli_plan(cli *c)
 {
     static request r;
@@ -168,7 +200,7 @@ int cli_plan(cli *c)
         return bad;
     lode_status st = build(c, op, 1, &r);
     if (st >= 0)
-        st = lode_call_plan(&c->ctx, &r.call);
+        st = lode_call_forecast(&c->ctx, &r.call);
     const lode_plan *p = &r.call.plan;
     int code = CLI_OK;
     char *json = NULL;
@@ -188,8 +220,7 @@ int cli_plan(cli *c)
         printf("  %-10s %s\n  %-10s %.3g over the input\n", "disk", scratch, "passes", p->passes);
         if (p->slab > 0)
             printf("  %-10s %lld rows of the first axis at a time\n", "slabs", (long long)p->slab);
-        if (p->seconds > 0)
-            printf("  %-10s about %.2g s\n", "time", p->seconds);
+        print_forecast(&r.call, p);
     }
     lode_text_free(json);
     request_free(&r);

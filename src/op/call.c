@@ -268,6 +268,27 @@ done:
     return st;
 }
 
+lode_status lode_call_forecast(lode_ctx *ctx, lode_call *call)
+{
+    lode_status st = LODE_OK;
+    lode_plan made;
+    LODE_FORWARD(lode_call_plan(ctx, call));
+    made = call->plan;
+    made.seconds_low = made.seconds_high = made.seconds;
+    lode_i_begin(ctx, call->op->name);
+    if (call->op->forecast)
+        LODE_TRY(call->op->forecast(ctx, call, &made));
+    call->plan = made;
+done:
+    lode_i_end(ctx);
+    return st;
+}
+
+const lode_plan *lode_call_planned(const lode_call *call)
+{
+    return &call->plan;
+}
+
 static lode_status load_inputs(lode_ctx *ctx, lode_call *call)
 {
     lode_status st = LODE_OK;

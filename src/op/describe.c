@@ -212,6 +212,16 @@ lode_status lode_plan_json(lode_ctx *ctx, const lode_plan *plan, char **text)
     SET(o, "slab", lode_i_json_i64(plan->slab));
     SET(o, "block", lode_i_json_i64(plan->block));
     SET(o, "refined", lode_i_json_bool(plan->refined));
+    if (plan->seconds_high > 0) {
+        SET(o, "seconds_low", lode_i_json_f64(plan->seconds_low));
+        SET(o, "seconds_high", lode_i_json_f64(plan->seconds_high));
+    }
+    if (plan->bytes_high > 0) {
+        SET(o, "bytes_low", lode_i_json_i64((int64_t)plan->bytes_low));
+        SET(o, "bytes_high", lode_i_json_i64((int64_t)plan->bytes_high));
+    }
+    if (plan->basis[0])
+        SET(o, "basis", lode_i_json_text(plan->basis));
     LODE_TRY(lode_i_json_print(ctx, o, 0, text));
 done:
     lode_i_json_free(o);

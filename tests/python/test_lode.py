@@ -32,6 +32,17 @@ class Module(unittest.TestCase):
             self.assertTrue(f.__doc__.strip())
             self.assertTrue(inspect.signature(f).parameters)
 
+    def test_plan_predicts_size_and_time(self):
+        x = self.rng.standard_normal((40, 50, 60)).astype(np.float32)
+        p = lode.plan("compress", x, error="1e-2", effort=1)
+        size = len(lode.compress(x, error="1e-2", effort=1)["coded.0"])
+        self.assertEqual(p["bytes_low"], p["bytes_high"])
+        self.assertLess(abs(p["bytes_high"] - size), 0.2 * size)
+        self.assertLessEqual(p["seconds_low"], p["seconds_high"])
+        self.assertGreater(lode.plan("svd", x[0], rank=3)["workspace"], 0)
+        self.assertRaises(ValueError, lode.plan, "nosuch", x)
+        self.assertRaises(TypeError, lode.plan, "compress")
+
     def test_same_bits_as_the_command(self):
         A = self.rng.standard_normal((80, 50))
         np.save(self.path("a.npy"), A)

@@ -164,6 +164,9 @@ lode_status compress_differ(lode_ctx *ctx, const block_task *t, const lode_array
 /** Decodes and compares with t->x. */
 lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded,
                              const lode_array *block, lode_diff *diff);
+/** Codes a block as a transform; *met: the goal is. */
+lode_status compress_transform(lode_ctx *ctx, block_task *t, const lode_array *block,
+                               lode_array *coded, lode_diff *diff, bool *met);
 /** Codes a block as one record; diff compares t->x with what comes back from the record. */
 lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block,
                             lode_array *coded, lode_diff *diff);
@@ -179,6 +182,15 @@ typedef struct predict_rival {
 lode_status compress_predict(lode_ctx *ctx, const block_task *t, const lode_array *block,
                              const predict_rival *rival, lode_array *coded, lode_diff *diff,
                              bool *met);
+
+/** Where box b of `boxes` begins, spread over the array. */
+void compress_spread(int ndim, const int64_t *shape, const int64_t *count, int b, int boxes,
+                     int64_t *start);
+/** Bytes that tasks (at most 8, of a type and rank, as large as samples) take together by
+ *  prediction, about, at the first one's bound or all their squared errors; by rules p, whose step is
+ *  a start, or by rules chosen, which may stop early where that is over `most`. */
+lode_status compress_predict_price(lode_ctx *ctx, const block_task *tasks, int count, double most,
+                                   lode_predictor *p, bool choosing, double *bytes);
 
 lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block,
                            lode_array *coded);
@@ -206,8 +218,6 @@ void compress_cosines(const frame *f, basis_kind *kind);
  *  about. */
 lode_status compress_price(lode_ctx *ctx, const block_task *t, const lode_array *w,
                            const basis_kind *kind, double sumsq, double *bytes);
-/** Where box b of so many (a power of two) lies: spread over x from edge to edge. */
-void compress_box(const lode_array *x, const int64_t *count, int b, int boxes, int64_t *start);
 /** Tiles in which x (plain, nothing missing) codes shorter in cosines at the squared error sumsq than
  *  whole (length 0: none do), and to what, about; sure: by much. */
 typedef struct tiling {
@@ -323,6 +333,11 @@ typedef struct job {
     const totals *before;
     double values_before, values_asked;
 } job;
+/** Settles options, grid and working type of what j->source gives; then, once its sums are known,
+ *  the goal; a block of it in working form, missing entries as NaN. */
+void compress_lay(job *j);
+lode_status compress_aim(lode_ctx *ctx, job *j);
+lode_status compress_task(lode_ctx *ctx, const job *j, const lode_array *block, block_task *t);
 /** Codes j->source as coded.0, ..; d: over all of it. */
 lode_status compress_code(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *d);
 totals compress_totals(const job *j, const lode_diff *d);
@@ -334,6 +349,9 @@ lode_status compress_tell_access(lode_ctx *ctx, const job *j, lode_bundle *model
  *  (pairs counted twice). LODE_MISSED where the error asked for is not held. */
 lode_status compress_finish(lode_ctx *ctx, const lode_compress_opts *o, const totals *t,
                             double values, const grid *g, lode_bundle *model);
+
+/** Size and time from a sample: src/ops/compress/compress_forecast.c. */
+lode_status compress_forecast(lode_ctx *ctx, const lode_call *c, lode_plan *p);
 
 /* ---- verbs ---- */
 

@@ -593,8 +593,8 @@ done:
     return st;
 }
 
-static lode_status transform(lode_ctx *ctx, block_task *t, const lode_array *block,
-                             lode_array *coded, lode_diff *diff, bool *met)
+lode_status compress_transform(lode_ctx *ctx, block_task *t, const lode_array *block,
+                               lode_array *coded, lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
     lode_array filled = { 0 }, w = { 0 };
@@ -649,7 +649,7 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
     const lode_compress_method method = t->o->method;
     const bool ranks = g->params > 0 || g->rank.count > 0;
     if (!hopeless && method != LODE_COMPRESS_PREDICT) {
-        const lode_status coding = transform(ctx, t, block, &lossy, diff, &met);
+        const lode_status coding = compress_transform(ctx, t, block, &lossy, diff, &met);
         if (coding == LODE_EDOMAIN) /* so fine a step is out of range: exact values do it */
             met = false;
         else

@@ -355,16 +355,34 @@ totals compress_totals(const job *j, const lode_diff *d)
     return t;
 }
 
+void compress_lay(job *j)
+{
+    const lode_dtype dtype = j->source.dtype;
+    j->settled = compress_settle(j->o, j->source.ndim, j->source.shape);
+    j->o = &j->settled;
+    compress_grid(dtype, j->source.ndim, j->source.shape, compress_asked(j->o), &j->g);
+    j->region = compress_region(&j->g);
+    j->work = lode_i_real_of(lode_i_arith(dtype));
+}
+
+lode_status compress_aim(lode_ctx *ctx, job *j)
+{
+    LODE_FORWARD(set_goal(ctx, j));
+    j->work = wide(j) ? LODE_F64 : j->work;
+    return LODE_OK;
+}
+
+lode_status compress_task(lode_ctx *ctx, const job *j, const lode_array *block, block_task *t)
+{
+    return open_block(ctx, j, 0, block, t);
+}
+
 lode_status compress_code(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *d)
 {
     lode_status st = LODE_OK;
     const lode_compress_opts *o = j->o;
     const lode_dtype dtype = j->source.dtype;
-    j->settled = compress_settle(o, j->source.ndim, j->source.shape);
-    j->o = &j->settled;
-    compress_grid(dtype, j->source.ndim, j->source.shape, compress_asked(j->o), &j->g);
-    j->region = compress_region(&j->g);
-    j->work = lode_i_real_of(lode_i_arith(dtype));
+    compress_lay(j);
     *d = (lode_diff){ 0 };
     if (o->method == LODE_COMPRESS_LOSSLESS) {
         LODE_REQUIRE(o->budget.kind == LODE_BUDGET_NONE && o->error.kind == LODE_ERROR_NONE &&
@@ -375,8 +393,7 @@ lode_status compress_code(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *
         goto done;
     }
     LODE_TRY(survey(ctx, j));
-    LODE_TRY(set_goal(ctx, j));
-    j->work = wide(j) ? LODE_F64 : j->work;
+    LODE_TRY(compress_aim(ctx, j));
     if (beyond_f64(j, dtype))
         LODE_TRY(code_exactly(ctx, j, model));
     else

@@ -6,7 +6,7 @@
 #include "ops/compress/compress.h"
 
 /* A sample: up to BOXES boxes of BOX values, or all. */
-enum { BOXES = 4, BOX = 1 << 16, TRIES = 10, AXES = 10 };
+enum { BOXES = 4, PLACES = 8, BOX = 1 << 16, TRIES = 10, AXES = 10 };
 /* Dead zone where the squared error counts; where every entry's error counts there is none. */
 #define ZONE 0.55
 /* Other rules than the first two rarely save more than this. */
@@ -23,14 +23,14 @@ enum { BOXES = 4, BOX = 1 << 16, TRIES = 10, AXES = 10 };
 typedef struct sample {
     int boxes;
     bool whole, quick; /* all of it; sizes by the fast coder */
-    lode_array x[BOXES], set[BOXES];
+    lode_array x[PLACES], set[PLACES];
     double scale; /* values of all over values of these */
     double sumsq; /* squared error that these may have */
 } sample;
 
 static void sample_free(sample *s)
 {
-    for (int b = 0; b < BOXES; b++)
+    for (int b = 0; b < PLACES; b++)
         LODE_FREE(&s->x[b], &s->set[b]);
 }
 
@@ -45,6 +45,14 @@ static lode_status cut_box(lode_ctx *ctx, const lode_array *a, const int64_t *st
 done:
     LODE_FREE(&view);
     return st;
+}
+
+void compress_spread(int ndim, const int64_t *shape, const int64_t *count, int b, int boxes,
+                     int64_t *start)
+{
+    for (int k = 0; k < ndim; k++)
+        start[k] = (shape[k] - count[k]) * ((b * (2 * k + 1) + k) % boxes) /
+                   lode_i_max(boxes - 1, 1);
 }
 
 static lode_status take_sample(lode_ctx *ctx, const block_task *t, sample *s)
@@ -69,7 +77,7 @@ static lode_status take_sample(lode_ctx *ctx, const block_task *t, sample *s)
     }
     s->scale = (double)t->f.size / (double)(BOXES * size);
     for (int b = 0; b < BOXES; b++) {
-        compress_box(x, count, b, BOXES, start);
+        compress_spread(x->ndim, x->shape, count, b, BOXES, start);
         s->boxes = b + 1;
         LODE_TRY(cut_box(ctx, x, start, count, &s->x[b]));
         if (t->missing.data)
@@ -229,6 +237,16 @@ static double bound_of(const block_task *t)
                                                         : t->goal.bound;
 }
 
+/* Steps that the working type bears, and no more axes than rules know. */
+static bool usable(const block_task *t, double step)
+{
+    const double smallest = t->f.work == LODE_F64 ? 1e-300 : 1e-35;
+    int axes = 0;
+    for (int k = 0; k < t->x.ndim; k++)
+        axes += t->x.shape[k] > 1;
+    return step > smallest && step < 1 / smallest && axes <= AXES;
+}
+
 static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, lode_predictor *p,
                                  lode_predicted *r, bool *met)
 {
@@ -381,19 +399,15 @@ lode_status compress_predict(lode_ctx *ctx, const block_task *t, const lode_arra
     predict_rival best = { 0 };
     double bytes[2] = { 0 };
     const double n = (double)lode_i_max(t->stats.count, 1);
-    int axes = 0;
 
     *met = false;
     const double bound = g->bound > 0 && !g->bytes ? bound_of(t) : INFINITY;
     const double sumsq = !g->bytes ? g->sumsq : rival ? rival->sumsq : 1e-5 * t->stats.sumsq;
     const double step = isfinite(bound) ? 2 * bound : sqrt(12 * fmin(sumsq, t->stats.sumsq) / n);
-    const double smallest = t->f.work == LODE_F64 ? 1e-300 : 1e-35;
     /* where time counts less, looks may be wrong by a little more */
     const double wider = t->o->effort > EFFORT_FAST ? 1.03 : 1;
     const double most = !rival ? INFINITY : g->bytes ? (double)g->bytes : rival->bytes * wider;
-    for (int k = 0; k < t->x.ndim; k++)
-        axes += t->x.shape[k] > 1;
-    if (!(step > smallest && step < 1 / smallest) || most < SHORT || axes > AXES)
+    if (!usable(t, step) || most < SHORT)
         goto done;
     LODE_TRY(take_sample(ctx, t, &s));
     s.quick = t->o->effort < EFFORT_ALL;
@@ -417,6 +431,37 @@ lode_status compress_predict(lode_ctx *ctx, const block_task *t, const lode_arra
         best = (predict_rival){ (double)coded->shape[0], diff->sumsq };
         rival = &best;
     }
+done:
+    sample_free(&s);
+    return st;
+}
+
+lode_status compress_predict_price(lode_ctx *ctx, const block_task *tasks, int count, double most,
+                                   lode_predictor *p, bool choosing, double *bytes)
+{
+    lode_status st = LODE_OK;
+    sample s = { .boxes = count, .scale = 1, .quick = tasks->o->effort < EFFORT_ALL };
+    lode_predictor two[2] = { { .step = 0 }, { .step = 0 } };
+    double size[2] = { INFINITY, INFINITY }, n = 0, energy = 0;
+    const double bound = tasks->goal.bound > 0 ? bound_of(tasks) : INFINITY;
+    for (int b = 0; b < count; b++) {
+        s.x[b] = lode_array_ref(&tasks[b].x);
+        if (tasks[b].missing.data)
+            s.set[b] = lode_array_ref(&tasks[b].missing);
+        s.sumsq += isfinite(bound) ? 0 : tasks[b].goal.sumsq;
+        energy += tasks[b].stats.sumsq;
+        n += (double)tasks[b].stats.count;
+    }
+    s.sumsq = fmin(s.sumsq, energy);
+    two[0].step = isfinite(bound) ? 2 * bound : sqrt(12 * s.sumsq / fmax(n, 1));
+    if (choosing && usable(tasks, two[0].step)) {
+        LODE_TRY(choose(ctx, tasks, &s, bound, most, two, size));
+        *p = two[size[1] < size[0]];
+        size[0] = fmin(size[0], size[1]);
+    } else if (!choosing) {
+        LODE_TRY(price(ctx, &s, p, bound, &size[0]));
+    }
+    *bytes = size[0];
 done:
     sample_free(&s);
     return st;

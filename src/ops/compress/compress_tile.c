@@ -17,13 +17,6 @@ enum { SHORTEST = 8, LENGTHS = 4, MIDDLE = 2, FIRST = SHORTEST << MIDDLE };
 /* What boxes say may be so far off. */
 #define NEAR 1.1
 
-void compress_box(const lode_array *x, const int64_t *count, int b, int boxes, int64_t *start)
-{
-    for (int k = 0; k < x->ndim; k++)
-        start[k] = (x->shape[k] - count[k]) * ((b * (2 * k + 1) + k) % boxes) /
-                   lode_i_max(boxes - 1, 1);
-}
-
 /* Boxes side by side along a new first axis; *share: values of all over values of these. */
 static lode_status gather(lode_ctx *ctx, const lode_array *x, lode_array *boxes, double *share)
 {
@@ -50,7 +43,7 @@ static lode_status gather(lode_ctx *ctx, const lode_array *x, lode_array *boxes,
     *share /= (double)(count * size);
     LODE_TRY(lode_array_new(ctx, x->dtype, x->ndim + 1, shape, &made));
     for (int64_t b = 0; b < count; b++) {
-        compress_box(x, shape + 1, (int)b, (int)count, start);
+        compress_spread(x->ndim, x->shape, shape + 1, (int)b, (int)count, start);
         LODE_TRY(lode_i_strided(ctx, x, start, shape + 1, NULL, &from));
         LODE_TRY(lode_array_slice(ctx, &made, 0, b, b + 1, 1, &flat));
         LODE_TRY(lode_array_reshape(ctx, &flat, x->ndim, shape + 1, &to));
