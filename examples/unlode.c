@@ -1462,10 +1462,81 @@ static void make_frame(int axes, const int64_t *shape, int folds, frame *f)
 }
 
 /* The values of a transformed block; new. */
+/* What the block was lengthened by is left out again; x is used up. */
+static double *cut_to_block(double *x, const frame *f, int axes, const int64_t *shape)
+{
+    int64_t index[AXES] = { 0 };
+    const int64_t n = product(axes, shape);
+    double *values = allocate(n, sizeof *values);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t at = 0;
+        for (int k = 0; k < axes; k++)
+            at = at * f->whole[k] + index[k];
+        values[i] = x[at];
+        next_place(axes, shape, index);
+    }
+    free(x);
+    return values;
+}
+
+/* The values of a block coded as a tensor train; new. Symbols are rows of cores times powers of
+ * 2^(1/4) and over the step; the cores are multiplied from the first on. */
+static double *decode_train(reader *r, int folds, int axes, const int64_t *shape)
+{
+    frame f;
+    int64_t rank[AXES + 1] = { 1 }, count = 0, values = 0, rows = 1, left = 1, level = 0;
+    make_frame(axes, shape, folds, &f);
+    part_now = "ranks";
+    const double step = take_real(r);
+    if (!(step > 0))
+        fail("it is damaged: its step is %g", step);
+    rank[f.modes] = 1;
+    for (int k = 1; k < f.modes; k++) { /* no more than there are rows or columns */
+        left = times(left, f.mode[k - 1]);
+        rank[k] = take_integer(r, 1, smaller(left, product(f.modes - k, f.mode + k)));
+        count += rank[k];
+    }
+    for (int k = 0; k < f.modes; k++)
+        values += times(times(rank[k], f.mode[k]), rank[k + 1]);
+    if (values > product(f.modes, f.mode))
+        fail("it is damaged: its cores have more values than the block");
+    int32_t *levels = count ? decode_stream(take_stream(r), 1, &count, 0) : NULL;
+    double *x = allocate(1, sizeof *x);
+    x[0] = 1;
+    part_now = "cores";
+    for (int k = 0, at = 0; k < f.modes; k++) {
+        const int64_t n = f.mode[k], core[3] = { rank[k], n, rank[k + 1] }, row = n * core[2];
+        const int cosine = (int)take_integer(r, 0, n <= LONGEST_GIVEN);
+        int32_t *q = decode_stream(take_stream(r), 3, core, 0);
+        double *c = allocate(product(3, core), sizeof *c);
+        for (int64_t a = 0; a < core[0]; a++) {
+            level += k ? levels[at++] : 0;
+            if (level < -400 || level > 400)
+                fail("it is damaged: a scale of level %" PRId64, level);
+            const double unit = k ? exp2(-(double)level / 4) : step;
+            for (int64_t i = 0; i < row; i++)
+                c[a * row + i] = (double)q[a * row + i] * unit;
+        }
+        free(q);
+        if (cosine) {
+            double *basis = allocate(times(n, n), sizeof *basis);
+            cosines(n, n, basis);
+            double *y = multiply(c, core[0], n, core[2], basis, n);
+            free(c), free(basis);
+            c = y;
+        }
+        double *y = multiply(x, rows, core[0], 1, c, row);
+        free(x), free(c);
+        x = y, rows = times(rows, n);
+    }
+    free(levels);
+    return cut_to_block(x, &f, axes, shape);
+}
+
 static double *decode_transform(reader *r, int wide, int folds, int axes, const int64_t *shape)
 {
     frame f;
-    int64_t box[AXES] = { 0 }, index[AXES] = { 0 };
+    int64_t box[AXES] = { 0 };
     double *matrix[AXES] = { NULL }, shift[2];
     make_frame(axes, shape, folds, &f);
     part_now = "bases";
@@ -1509,17 +1580,8 @@ static double *decode_transform(reader *r, int wide, int folds, int axes, const 
         x = y, matrix[next] = NULL;
         box[next] = f.mode[next];
     }
-    /* What the block was lengthened by is left out again. */
     const int64_t n = product(axes, shape);
-    double *values = allocate(n, sizeof *values);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = 0;
-        for (int k = 0; k < axes; k++)
-            at = at * f.whole[k] + index[k];
-        values[i] = x[at];
-        next_place(axes, shape, index);
-    }
-    free(x);
+    double *values = cut_to_block(x, &f, axes, shape);
     part_now = "corrections";
     if (take_integer(r, 0, 1)) {
         const double bound = take_real(r);
@@ -1873,7 +1935,7 @@ static uint8_t *decode_block(reader r, const type *t, int axes, const int64_t *b
     r = open_record(r);
     take_integer(&r, 1, 1);                  /* version */
     take_integer(&r, -INT64_MAX, INT64_MAX); /* values a block may have: see cut_array */
-    const int64_t kind = take_integer(&r, 0, 2);
+    const int64_t kind = take_integer(&r, 0, 3);
     if (kind == 0) {
         part_now = "exact values";
         const int is_real = strchr("fhc", t->class) != NULL;
@@ -1893,8 +1955,9 @@ static uint8_t *decode_block(reader r, const type *t, int axes, const int64_t *b
         set = decode_set(take_stream(&r), axes, shape);
     for (int i = 0; i < 2 && missing == 3; i++)
         infinite[i] = decode_set(take_stream(&r), axes, shape);
-    double *x = kind == 1 ? decode_transform(&r, wide, folds, axes, shape)
-                          : decode_prediction(&r, wide, axes, shape, set);
+    double *x = kind == 1   ? decode_transform(&r, wide, folds, axes, shape)
+                : kind == 2 ? decode_prediction(&r, wide, axes, shape, set)
+                            : decode_train(&r, folds, axes, shape);
     if (r.at != r.end)
         fail("it is damaged: it does not end where it must");
     uint8_t *bytes = allocate(times(n, t->width), 1);

@@ -232,7 +232,7 @@ if len(sys.argv) > 1:
             ("tucker-fast", flat.astype("f4"), "--method tucker --effort 2 --error 1e-2"),
             ("bound", flat.astype("f4"), "--method dct --error 0.01:max"),
             ("bound-fast", flat.astype("f4"), "--method dct --error 0.01:max --effort 1"),
-            ("predict", cube, "--method predict --error 0.01"), ("lorenzo", line.astype("f4"), "--method predict --error 0.4:max"),
+            ("train", cube, "--method tt --error 1e-2"), ("predict", cube, "--method predict --error 0.01"), ("lorenzo", line.astype("f4"), "--method predict --error 0.4:max"),
             ("gaps", gaps, "--method dct --error 1e-2"), ("gaps-predict", gaps.astype("f4"), "--method predict --error 1e-2"),
             ("complex", (cube[:, :, 0] + 1j * cube[:, :, 1]).astype("c8"), "--error 1e-2"),
             ("half", flat.astype("f2"), "--error 2e-2"), ("whole", np.rint(90 * flat).astype("i2"), "--error 0.02"),

@@ -18,7 +18,8 @@ typedef enum lode_compress_method {
     LODE_COMPRESS_DCT,      /* cosines in every mode */
     LODE_COMPRESS_PREDICT,  /* from neighbours that came back already */
     LODE_COMPRESS_LOSSLESS, /* every bit kept */
-    LODE_COMPRESS_WAVELET   /* wavelets in every mode, or nothing */
+    LODE_COMPRESS_WAVELET,  /* wavelets in every mode, or nothing */
+    LODE_COMPRESS_TT        /* a tensor train */
 } lode_compress_method;
 typedef enum lode_compress_access {
     LODE_COMPRESS_WHOLE, /* the fewest bytes */

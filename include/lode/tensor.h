@@ -48,6 +48,40 @@ extern LODE_API const lode_op lode_op_tucker;
 LODE_API lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X,
                                  lode_array *core, lode_bundle *factors, lode_certificate *cert);
 
+/* ---- tt ---- */
+
+typedef enum lode_tt_method {
+    LODE_TT_AUTO,
+    LODE_TT_GRAM,
+    LODE_TT_QR,
+    LODE_TT_RANDOM
+} lode_tt_method;
+typedef struct lode_tt_opts {
+    size_t size;
+    lode_rank_spec rank;     /* one everywhere at most, or one a bond; auto: error or budget */
+    lode_error_spec error;   /* total; none: 1e-3 relative where neither rank nor budget is given */
+    lode_budget_spec budget; /* of all cores together */
+    lode_auto_i64 max_rank;
+    lode_tt_method method;
+} lode_tt_opts;
+LODE_API lode_tt_opts lode_tt_defaults(void);
+extern LODE_API const lode_op lode_op_tt;
+
+/** Tensor train X[i_0, .., i_d-1] ~ G_0[:, i_0, :] G_1[:, i_1, :] .. by TT-SVD, about the fewest
+ *  values that meet the error asked.
+ *  ctx   in   one per thread                     o     in  start from lode_tt_defaults()
+ *  X     in   1 or more modes: array or source of any numeric type; finite
+ *  cores out  core.0, core.1, ..: r_k x n_k x r_k+1, r_0 = r_d = 1, in the arithmetic type of X; but
+ *             for core.0, which holds the norm, orthonormal as r_k x n_k r_k+1
+ *  cert  out or NULL: relative Frobenius error, measured
+ *  Returns LODE_OK; LODE_MISSED the error asked was not reached; LODE_EPARAM a rank below 1, a
+ *  budget too small for ranks 1; LODE_ESHAPE a rank above its bond's dimension; LODE_EUSAGE a
+ *  pointwise error; LODE_EDOMAIN NaN or infinity; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Passes
+ *  over X: 2 or 3. A source is read by slabs and gives the same bits.
+ *  Source: Oseledets 2011, doi:10.1137/090752286, Algorithm 1. See also lode_tucker. */
+LODE_API lode_status lode_tt(lode_ctx *ctx, const lode_tt_opts *o, lode_value X, lode_bundle *cores,
+                             lode_certificate *cert);
+
 #ifdef __cplusplus
 }
 #endif

@@ -201,6 +201,9 @@ int64_t lode_i_source_slab(const lode_source *s, uint64_t bytes);
 lode_status lode_i_source_slice(lode_ctx *ctx, const lode_source *s, int ndim, const int64_t *start,
                                 const int64_t *stop, const int64_t *step, const bool *dropped,
                                 lode_source *out);
+/** The first `lead` axes in C order as rows, the others as columns. Holds nothing: `s` must outlive
+ *  it. */
+lode_status lode_i_source_matrix(lode_ctx *ctx, const lode_source *s, int lead, lode_source *out);
 /** Dense value as a source, whatever it is (borrowed, not closed by the caller when *owned is
  *  false). */
 lode_status lode_i_as_source(lode_ctx *ctx, lode_value v, lode_source *s, bool *owned);

@@ -17,6 +17,9 @@ typedef struct lode_i_slabs {
     int ndim, axis;            /* cut along `axis`, `rows` at a time */
     int64_t shape[LODE_MAX_NDIM], rows, count, size;
     const char *name;
+    /* in whose indices a value that is not finite is named; 0: in its own. The same C order. */
+    int named;
+    const int64_t *names;
     /* Bases already found that are not in the values yet: each slab is multiplied by them, in this
      * order. */
     int pending;

@@ -104,10 +104,10 @@ static lode_status not_finite(lode_ctx *ctx, const lode_i_slabs *s, int64_t i,
     for (int k = 0; k < s->ndim; k++)
         flat = flat * s->shape[k] + at[k];
     char where[LODE_MAX_NDIM * 20 + 3];
-    lode_i_print_index(s->ndim, s->shape, flat, where, sizeof where);
-    return lode_i_fail(ctx, LODE_EDOMAIN,
-                       "%s%s is %s; a Tucker decomposition takes finite values only", s->name,
-                       where, nan ? "nan" : "infinite");
+    lode_i_print_index(s->named ? s->named : s->ndim, s->named ? s->names : s->shape, flat, where,
+                       sizeof where);
+    return lode_i_fail(ctx, LODE_EDOMAIN, "%s%s is %s; decompositions take finite values only",
+                       s->name, where, nan ? "nan" : "infinite");
 }
 
 void lode_i_seen_join(lode_i_seen *seen, const lode_i_seen *more)

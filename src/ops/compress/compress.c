@@ -20,10 +20,10 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_compress_opts, rank), .min = 1, .max = 1e9,
       .help = LODE_HELP_RANK ", one a mode, of learned bases" },
     { LODE_PARAM(lode_compress_opts, method), .def = LODE_COMPRESS_AUTO,
-      .choices = "auto|tucker|svd|dct|predict|lossless|wavelet",
+      .choices = "auto|tucker|svd|dct|predict|lossless|wavelet|tt",
       .help =
           "the shortest of all; bases learned in every mode or the last, cosines; prediction from "
-          "neighbours; every bit kept; or wavelets" },
+          "neighbours; every bit kept; wavelets; or a tensor train" },
     { LODE_PARAM(lode_compress_opts, missing), .def_text = "nan",
       .help = LODE_HELP_MISSING_INF "; their places are kept" },
     { LODE_PARAM(lode_compress_opts, access), .def = LODE_COMPRESS_WHOLE, .choices = "whole|chunk",
@@ -92,7 +92,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     p->seconds = (most_tried ? 8e-7 : 1e-7) * (double)X.size * (0.3 + 0.7 / lode_ctx_threads(ctx));
     static const char *const names[] = { "best basis a mode", "learned bases", "learned last basis",
                                          "cosines",           "prediction",    "exact",
-                                         "wavelets" };
+                                         "wavelets",          "tensor train" };
     const bool quick = o->method == LODE_COMPRESS_AUTO && o->effort <= EFFORT_COSINES;
     const lode_compress_method method = quick ? LODE_COMPRESS_DCT : o->method;
     snprintf(p->algorithm, sizeof p->algorithm, "%s, %" PRId64 " block%s%s", names[method],

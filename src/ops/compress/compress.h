@@ -138,7 +138,13 @@ typedef struct goal {
     lode_rank_spec rank;
 } goal;
 
-enum { RECORD_VERSION = 1, RECORD_EXACT = 0, RECORD_TRANSFORM = 1, RECORD_PREDICT = 2 };
+enum {
+    RECORD_VERSION = 1,
+    RECORD_EXACT = 0,
+    RECORD_TRANSFORM = 1,
+    RECORD_PREDICT = 2,
+    RECORD_TRAIN = 3
+};
 /* What is missing in a record: also infinities, with their signs. */
 enum { RECORD_INFINITE = 3 };
 
@@ -191,6 +197,14 @@ void compress_spread(int ndim, const int64_t *shape, const int64_t *count, int b
  *  a start, or by rules chosen, which may stop early where that is over `most`. */
 lode_status compress_predict_price(lode_ctx *ctx, const block_task *tasks, int count, double most,
                                    lode_predictor *p, bool choosing, double *bytes);
+/** As a tensor train, for a squared error; rival, or NULL: tried where a look says that fewer bytes may
+ *  do, and *met only then. */
+lode_status compress_train(lode_ctx *ctx, const block_task *t, const lode_array *block,
+                           const predict_rival *rival, lode_array *coded, lode_diff *diff,
+                           bool *met);
+/** x, or NULL: the block in its modes; its step, and the bytes of its cores. */
+lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, lode_array *x,
+                                double *step, int64_t *bytes);
 
 lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block,
                            lode_array *coded);
@@ -266,7 +280,7 @@ lode_status compress_expansion(lode_ctx *ctx, const lode_array *coded, lode_dtyp
                                const int64_t *shape, expansion *e);
 /** What is in a record, without decoding it. */
 typedef struct record_info {
-    bool exact, predicted, lorenzo;
+    bool exact, predicted, lorenzo, train;
     int modes;
     basis_kind kind[LODE_MAX_NDIM];
     int axis[LODE_MAX_NDIM]; /* of the block, that a mode comes from; ndim: complex pairs */

@@ -648,7 +648,7 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
                           t->f.size < 2 || (!(g->sumsq > 0) && !(g->bound > 0) && !g->bytes);
     const lode_compress_method method = t->o->method;
     const bool ranks = g->params > 0 || g->rank.count > 0;
-    if (!hopeless && method != LODE_COMPRESS_PREDICT) {
+    if (!hopeless && method != LODE_COMPRESS_PREDICT && method != LODE_COMPRESS_TT) {
         const lode_status coding = compress_transform(ctx, t, block, &lossy, diff, &met);
         if (coding == LODE_EDOMAIN) /* so fine a step is out of range: exact values do it */
             met = false;
@@ -660,6 +660,16 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
         const predict_rival rival = { met ? (double)lossy.shape[0] : raw, diff->sumsq };
         bool better = false;
         LODE_TRY(compress_predict(ctx, t, block, met ? &rival : NULL, &lossy, diff, &better));
+        met = met || better;
+    }
+    const bool squares = !ranks && !(g->bound > 0) && !g->bytes && g->sumsq > 0;
+    if (!hopeless && squares &&
+        (method == LODE_COMPRESS_TT ||
+         (tries && met && t->f.modes > 2 && t->f.folds <= FOLDS_LONG))) {
+        const predict_rival rival = { (double)lossy.shape[0], diff->sumsq };
+        bool better = false;
+        LODE_TRY(compress_train(ctx, t, block, method == LODE_COMPRESS_TT ? NULL : &rival, &lossy,
+                                diff, &better));
         met = met || better;
     }
     /* Exact values where nothing else holds the goal, or where they are as short. */

@@ -25,7 +25,7 @@ static lode_status read_head(lode_ctx *ctx, lode_record *r, head *h)
                            "compress: a record of version %" PRId64 "; this build reads %d",
                            version, (int)RECORD_VERSION);
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, -INT64_MAX, INT64_MAX, &h->limit));
-    LODE_FORWARD(lode_i_record_read_i64(ctx, r, RECORD_EXACT, RECORD_PREDICT, &h->kind));
+    LODE_FORWARD(lode_i_record_read_i64(ctx, r, RECORD_EXACT, RECORD_TRAIN, &h->kind));
     if (h->kind == RECORD_EXACT)
         return LODE_OK;
     LODE_FORWARD(lode_i_record_read_i64(ctx, r, 0, 1, &h->wide));
@@ -195,6 +195,12 @@ lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype s
     if (h.kind == RECORD_PREDICT) {
         LODE_TRY(lode_array_new(ctx, f.work, f.plain, f.shape, &x));
         LODE_TRY(lode_i_predict_read(ctx, &r, h.missing ? &set : NULL, &p, &x));
+    } else if (h.kind == RECORD_TRAIN) {
+        double step;
+        int64_t bytes;
+        LODE_TRY(compress_train_read(ctx, &r, &f, &y, &step, &bytes));
+        LODE_TRY(compress_unfold(ctx, &f, &y, &x));
+        lode_array_free(&y);
     } else {
         LODE_TRY(expand(ctx, &r, &f, &x));
     }
@@ -273,6 +279,11 @@ lode_status compress_info(lode_ctx *ctx, const lode_array *coded, lode_dtype sto
         lode_predictor p;
         LODE_TRY(lode_i_predict_skip(ctx, &r, f.plain, f.shape, &p, &info->core_bytes));
         info->predicted = true, info->lorenzo = p.lorenzo, info->step = p.step;
+        goto done;
+    }
+    if (h.kind == RECORD_TRAIN) {
+        info->train = true;
+        LODE_TRY(compress_train_read(ctx, &r, &f, NULL, &info->step, &info->core_bytes));
         goto done;
     }
     LODE_TRY(read_quantizer(ctx, &r, &z));

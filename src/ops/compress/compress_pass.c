@@ -189,6 +189,12 @@ static lode_status set_goal(lode_ctx *ctx, job *j)
         return lode_i_fail(
             ctx, LODE_EUSAGE,
             "compress: method predict has no bases; leave out rank and budget params");
+    if (o->method == LODE_COMPRESS_TT &&
+        (o->rank.count || o->budget.kind != LODE_BUDGET_NONE || lode_i_error_is_pointwise(&e)))
+        return lode_i_fail(
+            ctx, LODE_EUSAGE,
+            "compress: method tt keeps to a sum of squares (E, E:fro, P:psnr); leave "
+            "out rank, budget and pointwise errors");
     if (o->rank.count > 1 && o->rank.count != j->g.ndim)
         return lode_i_fail(ctx, LODE_ESHAPE, "compress: option rank has %d numbers for %d modes",
                            (int)o->rank.count, j->g.ndim);
