@@ -480,7 +480,7 @@ static lode_status find_step(lode_ctx *ctx, work *w, double sumsq, double *power
         if (!(step > low && step < high) || i > PASSES / 2) /* errors jump where few values are */
             step = low > 0 && high < INFINITY ? sqrt(low * high) : step;
         if (all && i == PASSES - 2) { /* what met it before will again */
-            if (!(low > 0)) /* what lies outside of all boxes takes the error up */
+            if (!(low > 0))           /* what lies outside of all boxes takes the error up */
                 break;
             step = low;
         }
