@@ -128,7 +128,7 @@ static lode_status compared(session *s, const char *path, const lode_read_opts *
 static int measure(void *data, double *error, char *said, size_t size)
 {
     session *s = data;
-    lode_comparison r;
+    lode_comparison r = { 0 };
     const lode_read_opts o = { .format = "raw", .dtype = s->field.twice ? "f64" : "f32" };
     const lode_status st = compared(s, s->field.back, &o, &r);
     if (st < 0) {
@@ -247,7 +247,7 @@ static lode_status lode_point(session *s, const char *effort, double asked, benc
     lode_call call = { 0 };
     lode_bundle result = { 0 }, model = { 0 };
     lode_source back = { 0 };
-    lode_comparison r;
+    lode_comparison r = { 0 };
     char error[64];
     const lode_write_opts coded = { .format = "lode", .force = true },
                           plain = { .format = "npy", .force = true };
@@ -318,7 +318,7 @@ static lode_status unfit(session *s, char *why, size_t size)
 {
     const char class = lode_dtype_class(s->x->dtype);
     const lode_compare_opts how = lode_compare_defaults();
-    lode_comparison r;
+    lode_comparison r = { 0 };
     why[0] = 0;
     if (class == 'c' || class == 'q') {
         snprintf(why, size, "it takes real values only");

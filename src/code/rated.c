@@ -166,7 +166,8 @@ static void weigh_groups(const fast_rates *r, const uint16_t *level, int64_t n, 
 LODE_CLONES static void add(const int32_t *restrict q, float *restrict left, int64_t n,
                             sums *restrict s)
 {
-    float error[LANES] = { 0 }, first[LANES] = { 0 }, later[LANES] = { 0 }, one[PART], more[PART];
+    float error[LANES] = { 0 }, first[LANES] = { 0 }, later[LANES] = { 0 };
+    float one[PART] = { 0 }, more[PART] = { 0 };
     int32_t ones = 0, mores = 0;
     for (int64_t i = 0; i < n; i++) {
         const int32_t k = q[i] < 0 ? -q[i] : q[i];

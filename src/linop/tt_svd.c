@@ -38,7 +38,7 @@ typedef struct ttsvd {
 
 void lode_i_tt_full(int ndim, const int64_t *shape, int64_t *rank)
 {
-    double left = 1, right = 1, after[LODE_MAX_NDIM];
+    double left = 1, right = 1, after[LODE_MAX_NDIM] = { 0 };
     for (int k = ndim - 1; k >= 1; k--) {
         right *= (double)lode_i_max(shape[k], 1);
         after[k - 1] = right;

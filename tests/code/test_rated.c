@@ -103,7 +103,7 @@ static const struct {
     double fall, step, saves; /* share of the bytes, at least */
 } cases[] = {
     { LODE_F32, 3, { 160, 160, 200 }, 1.6, 0.1, 0.03 }, /* many blocks: sample and stages */
-    { LODE_F64, 3, { 60, 70, 80 }, 2.2, 0.01, 0.04 },    /* few: all of them at each step */
+    { LODE_F64, 3, { 60, 70, 80 }, 2.2, 0.01, 0.04 },   /* few: all of them at each step */
     { LODE_F32, 2, { 700, 301 }, 1.5, 0.2, 0.02 },
     { LODE_F32, 2, { 3, 1100 }, 1, 1, 0 }, /* rows longer than a piece */
     { LODE_F64, 1, { 3000 }, 1, 0.5, -0.03 },
