@@ -126,4 +126,68 @@ lode_status lode_i_load_members(lode_ctx *ctx, const lode_bundle *model, lode_bu
 lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
                            lode_value original, lode_diff *diff);
 
+/* ---- decompositions of a tensor with an error that is a sum of squares (squares.c) ---- */
+
+/* What an error is a multiple of, in the order of linop's own enums. */
+typedef enum lode_i_unit { LODE_I_OF_NORM, LODE_I_OF_ONE, LODE_I_OF_RANGE } lode_i_unit;
+/** What options of error and budget ask of X: an error (0: none), numbers at most (0: none). */
+typedef struct lode_i_squares {
+    double error;
+    lode_i_unit unit;
+    int64_t params;
+} lode_i_squares;
+/** what: "a train", of which the sentence says that it bounds no single value (LODE_EUSAGE). ranks:
+ *  they are given, so that no error is asked for where none is said; else it is 1e-3. */
+lode_status lode_i_squares_asked(lode_ctx *ctx, const lode_op *op, const char *what,
+                                 const lode_error_spec *e, const lode_budget_spec *b, bool ranks,
+                                 const lode_dense_info *X, lode_i_squares *s);
+/** Memory, passes and time of a plan while ranks are not known. Where the largest would not fit, the
+ *  plan is all that is left: what is found to be small enough then runs, the rest is refused when the
+ *  ranks are known. */
+typedef struct lode_i_need {
+    uint64_t workspace, output;
+    double passes, flops;
+} lode_i_need;
+void lode_i_plan_ranks(lode_ctx *ctx, const lode_dense_info *X, const lode_i_need *full,
+                       const lode_i_need *least, lode_plan *p);
+lode_certificate lode_i_squares_certificate(double error, double norm, double target,
+                                            const char *quantity);
+/** The residual measured must not exceed what the certificate says: LODE_EVERIFY. */
+lode_status lode_i_squares_verify(lode_ctx *ctx, const lode_op *op, const lode_certificate *said,
+                                  double error, double norm, double slack, lode_certificate *found);
+/** Adds NAME.0, NAME.1, .. */
+lode_status lode_i_add_numbered(lode_ctx *ctx, const char *name, lode_array *a, int count,
+                                lode_bundle *b);
+/** The result of a run: these members too, standing for X. */
+lode_status lode_i_give(lode_ctx *ctx, const lode_bundle *members, const lode_dense_info *X,
+                        lode_bundle *result);
+/** A new tensor, or slices, for a model of so many modes in dtype; shape: its own. */
+lode_status lode_i_check_modes(lode_ctx *ctx, const lode_op *op, bool slices, lode_value x,
+                               int modes, lode_dtype dtype, int64_t *shape);
+/** Slices that go on with the model along mode 0, and how many. */
+lode_status lode_i_check_slices(lode_ctx *ctx, const lode_op *op, lode_value x,
+                                const lode_meta *meta, lode_dtype dtype, int64_t *rows);
+/** Of X: what the model holds (held has its norm) and what it leaves out. */
+lode_status lode_i_fitted_norm(lode_ctx *ctx, const lode_bundle *b, const lode_array *held,
+                               double *norm);
+/** b stands for what meta does and so many rows more. */
+void lode_i_lengthen(const lode_meta *meta, int64_t rows, lode_bundle *b);
+/** Of a stack: the errors of its parts add in squares, as their norms do. LODE_MISSED where it is no
+ *  longer what was asked for. */
+lode_status lode_i_stack_certificates(lode_ctx *ctx, const lode_op *op, const lode_certificate *a,
+                                      double norm_a, double error_b, double norm_b,
+                                      lode_certificate *c);
+/** A model whose entries, or sums of them, are cheaper to get than those that lie between. */
+typedef struct lode_i_expansion {
+    const void *model;
+    /** The entries asked for, or the sum of them all. */
+    lode_status (*expand)(lode_ctx *ctx, const void *model, const lode_question *q, bool sums,
+                          lode_array *out);
+    const lode_array *held;    /* its norm is that of all that the model stands for */
+    uint64_t bytes, all_bytes; /* what that reads of it, and all of it */
+} lode_i_expansion;
+lode_status lode_i_answer_by_expanding(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                                       const lode_i_expansion *e, const lode_question *q,
+                                       lode_answer *a);
+
 #endif

@@ -36,40 +36,20 @@ static const lode_port out[] = {
 
 LODE_DEFAULTS(tt)
 
-#define DEFAULT_ERROR 1e-3
-
 /* ---- options ---- */
 
 static lode_status read_options(lode_ctx *ctx, const lode_tt_opts *o, const lode_dense_info *X,
                                 lode_ttsvd_opts *s)
 {
+    lode_i_squares asked;
     *s = (lode_ttsvd_opts){
         .method = (lode_ttsvd_method)o->method, .op = "tt", .name = "X", .ranks = o->rank.count
     };
     memcpy(s->rank, o->rank.value, sizeof s->rank);
     s->max_rank = o->max_rank.given ? o->max_rank.value : 0;
-    const double bytes = (double)lode_dtype_size(X->dtype), values = (double)X->size;
-    const double budget = o->budget.kind == LODE_BUDGET_BYTES ? o->budget.value / bytes
-                          : o->budget.kind == LODE_BUDGET_BITS
-                              ? o->budget.value * values / 8 / bytes
-                          : o->budget.kind == LODE_BUDGET_PARAMS ? o->budget.value
-                                                                 : 0;
-    if (o->budget.kind != LODE_BUDGET_NONE)
-        s->params = budget < 1 ? 1 : budget < 0x1p62 ? (int64_t)budget : INT64_C(1) << 62;
-    switch (o->error.kind) {
-    case LODE_ERROR_REL: s->error = o->error.value; break;
-    case LODE_ERROR_FRO: s->error = o->error.value, s->unit = LODE_TTSVD_ONE; break;
-    case LODE_ERROR_PSNR: /* the range stands for the peak where none is named */
-        s->error = pow(10, -o->error.value / 20) * sqrt(values) *
-                   (o->error.peak > 0 ? o->error.peak : 1);
-        s->unit = o->error.peak > 0 ? LODE_TTSVD_ONE : LODE_TTSVD_RANGE;
-        break;
-    case LODE_ERROR_NONE: s->error = o->rank.count || s->params ? 0 : DEFAULT_ERROR; break;
-    default:
-        return lode_i_fail(ctx, LODE_EUSAGE,
-                           "tt: option error asks for a bound on each value; a train bounds the "
-                           "sum of squares: give E, E:fro or P:psnr, or use compress");
-    }
+    LODE_FORWARD(lode_i_squares_asked(ctx, &lode_op_tt, "a train", &o->error, &o->budget,
+                                      o->rank.count > 0, X, &asked));
+    s->error = asked.error, s->unit = (lode_ttsvd_unit)asked.unit, s->params = asked.params;
     return LODE_OK;
 }
 
@@ -95,18 +75,9 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     }
     lode_i_tt_cost(X.stored, X.ndim, X.shape, most, &s, workers, &full);
     lode_i_tt_cost(X.stored, X.ndim, X.shape, one, &s, 1, &least);
-    const uint64_t left = lode_i_memory_left(ctx);
-    const bool fits = full.workspace + full.output <= left;
-    /* Ranks are not known yet. Where the largest would not fit, the plan is all that is left: what
-     * was found to be small enough then runs, the rest is refused when the ranks are known. */
-    p->output = fits ? full.output : least.output;
-    p->workspace = fits                                     ? full.workspace
-                   : least.workspace + least.output <= left ? left - least.output
-                                                            : least.workspace;
-    p->passes = full.passes;
-    p->flops = full.flops;
-    p->seconds = full.flops /
-                 lode_i_gemm_rate(ctx, lode_i_is_complex(X.dtype) ? LODE_C128 : LODE_F64);
+    lode_i_plan_ranks(ctx, &X,
+                      &(lode_i_need){ full.workspace, full.output, full.passes, full.flops },
+                      &(lode_i_need){ .workspace = least.workspace, .output = least.output }, p);
     p->slab = X.ndim && X.size && X.kind == LODE_SOURCE
                   ? lode_i_max(1, full.slab / lode_i_max(1, X.size / X.shape[0]))
                   : 0;
@@ -122,14 +93,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
 
 static void certify(const lode_ttsvd_info *i, lode_certificate *c)
 {
-    *c = (lode_certificate){
-        .kind = LODE_CERT_MEASURED, .norm = LODE_NORM_FRO, .relative = true, .needs_original = true
-    };
-    c->absolute = i->error;
-    c->value = i->norm > 0 ? i->error / i->norm : 0;
-    c->asked = i->norm > 0 ? i->target / i->norm : i->target;
-    c->low = c->high = (double)NAN;
-    snprintf(c->quantity, sizeof c->quantity, "||X - core.0 core.1 ..||");
+    *c = lode_i_squares_certificate(i->error, i->norm, i->target, "||X - core.0 core.1 ..||");
     snprintf(c->note, sizeof c->note, "ranks by the %s; %s",
              i->bound == LODE_TTSVD_BY_ERROR    ? "error asked"
              : i->bound == LODE_TTSVD_BY_RANK   ? "ranks given"
@@ -137,16 +101,6 @@ static void certify(const lode_ttsvd_info *i, lode_certificate *c)
                                                 : "cap max_rank, which the error would have passed",
              i->residual ? "the residual itself"
                          : "from the norms of X and the train, rounding added");
-}
-
-lode_status lode_i_tt_bundle(lode_ctx *ctx, lode_array *core, int d, lode_bundle *b)
-{
-    char name[24];
-    for (int k = 0; k < d; k++) {
-        snprintf(name, sizeof name, "core.%d", k);
-        LODE_FORWARD(lode_bundle_add_array(ctx, b, name, &core[k]));
-    }
-    return LODE_OK;
 }
 
 lode_status lode_tt(lode_ctx *ctx, const lode_tt_opts *o, lode_value X, lode_bundle *cores,
@@ -174,7 +128,7 @@ lode_status lode_tt(lode_ctx *ctx, const lode_tt_opts *o, lode_value X, lode_bun
         p.output += lode_array_bytes(&core[k]);
     p.passes = info.passes;
     LODE_TRY(lode_i_refine(ctx, &lode_op_tt, &p));
-    LODE_TRY(lode_i_tt_bundle(ctx, core, x.ndim, &b));
+    LODE_TRY(lode_i_add_numbered(ctx, "core", core, x.ndim, &b));
     if (cert)
         certify(&info, cert);
     lode_bundle_swap(cores, &b);
@@ -190,19 +144,11 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
 {
     lode_status st = LODE_OK;
     lode_bundle cores = { 0 };
-    lode_array core = { 0 };
     const lode_dense_info X = lode_call_dense(c, 0);
     LODE_TRY(lode_tt(ctx, lode_call_opts(c), c->in[0], &cores, &result->certificate));
-    for (int64_t k = 0; k < cores.count; k++) {
-        core = lode_array_ref(lode_bundle_value(&cores, k).as.array);
-        LODE_TRY(lode_bundle_add_array(ctx, result, lode_bundle_name(&cores, k), &core));
-    }
-    result->meta.has_shape = true;
-    result->meta.dtype = X.dtype;
-    result->meta.ndim = X.ndim;
-    memcpy(result->meta.shape, X.shape, sizeof X.shape);
+    LODE_TRY(lode_i_give(ctx, &cores, &X, result));
 done:
-    LODE_FREE(&cores, &core);
+    LODE_FREE(&cores);
     return st;
 }
 
@@ -241,14 +187,9 @@ static lode_status apply(lode_ctx *ctx, const lode_bundle *fitted, lode_value x,
     lode_status st = LODE_OK;
     tt_model m;
     lode_array core = { 0 };
-    lode_dtype dtype;
-    int ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
     LODE_TRY(lode_i_tt_model(ctx, fitted, &m));
-    LODE_REQUIRE(lode_i_value_shape(x, &dtype, &ndim, shape) && ndim == m.d, LODE_ESHAPE,
-                 "tt: the new tensor has %d modes, the model %d", ndim, m.d);
-    LODE_REQUIRE(!lode_i_is_complex(dtype) || lode_i_is_complex(m.core[0].dtype), LODE_ETYPE,
-                 "tt: the new tensor is complex, the model real");
+    LODE_TRY(lode_i_check_modes(ctx, &lode_op_tt, false, x, m.d, m.core[0].dtype, shape));
     LODE_TRY(lode_i_tt_project(ctx, x, m.d, m.core, "X", &core, NULL));
     LODE_TRY(lode_bundle_add_array(ctx, result, "core.0", &core));
 done:
@@ -334,11 +275,7 @@ static lode_status verify(lode_ctx *ctx, const lode_bundle *fitted, lode_value o
         goto done;
     }
     LODE_TRY(lode_i_tt_residual(ctx, original, m.d, m.core, "the original", &error, &norm));
-    found->absolute = error;
-    found->value = norm > 0 ? error / norm : error > 0 ? INFINITY : 0;
-    LODE_REQUIRE(found->value <= c->value * (1 + 1e-6) + slack, LODE_EVERIFY,
-                 "tt: the relative error is %.9g, the certificate says %.9g", found->value,
-                 c->value);
+    LODE_TRY(lode_i_squares_verify(ctx, &lode_op_tt, c, error, norm, slack, found));
 done:
     return st;
 }

@@ -11,7 +11,6 @@ typedef struct tt_model {
 } tt_model;
 /** Members as borrowed views, their shapes checked: a file may hold anything. */
 lode_status lode_i_tt_model(lode_ctx *ctx, const lode_bundle *b, tt_model *m);
-lode_status lode_i_tt_bundle(lode_ctx *ctx, lode_array *core, int d, lode_bundle *b);
 
 lode_status lode_i_tt_query(lode_ctx *ctx, const lode_bundle *model, const lode_question *q,
                             lode_answer *a);

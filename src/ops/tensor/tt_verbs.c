@@ -12,42 +12,12 @@ static lode_status add_result(lode_ctx *ctx, const lode_bundle *a, int64_t rows,
 {
     lode_status st = LODE_OK;
     lode_bundle b = { 0 };
-    LODE_TRY(lode_i_tt_bundle(ctx, core, d, &b));
-    b.meta.has_shape = true;
-    b.meta.dtype = a->meta.dtype;
-    b.meta.ndim = d;
-    memcpy(b.meta.shape, a->meta.shape, sizeof b.meta.shape);
-    b.meta.shape[0] += rows;
+    LODE_TRY(lode_i_add_numbered(ctx, "core", core, d, &b));
+    lode_i_lengthen(&a->meta, rows, &b);
     lode_bundle_swap(result, &b);
 done:
     LODE_FREE(&b);
     return st;
-}
-
-/* Parts of a stack have errors that add in squares, as their norms do. */
-static lode_status join_certificates(lode_ctx *ctx, const lode_certificate *a, double norm_a,
-                                     double error_b, double norm_b, lode_certificate *c)
-{
-    *c = *a;
-    c->absolute = hypot(a->absolute, error_b);
-    const double norm = hypot(norm_a, norm_b);
-    c->value = norm > 0 ? c->absolute / norm : 0;
-    snprintf(c->note, sizeof c->note, "parts along mode 0, their errors added in squares");
-    if (!(c->value > c->asked))
-        return LODE_OK;
-    return lode_i_fail(ctx, LODE_MISSED,
-                       "tt: the relative error is now %.3g, not the %.3g asked for", c->value,
-                       c->asked);
-}
-
-/* Of X: what the train holds and what it leaves out. */
-static lode_status norm_of(lode_ctx *ctx, const lode_bundle *b, const lode_array *core,
-                           double *norm)
-{
-    double held;
-    LODE_FORWARD(lode_i_norm_fro(ctx, core, &held));
-    *norm = hypot(held, b->certificate.absolute);
-    return LODE_OK;
 }
 
 lode_status lode_i_tt_merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
@@ -62,13 +32,13 @@ lode_status lode_i_tt_merge(lode_ctx *ctx, const lode_bundle *a, const lode_bund
     LODE_REQUIRE(m.d == n.d && m.core[0].dtype == n.core[0].dtype, LODE_ESHAPE,
                  "tt: models of %d modes in %s and %d modes in %s do not stack", m.d,
                  lode_dtype_name(m.core[0].dtype), n.d, lode_dtype_name(n.core[0].dtype));
-    LODE_TRY(norm_of(ctx, a, &m.core[0], &norm_a));
-    LODE_TRY(norm_of(ctx, b, &n.core[0], &norm_b));
+    LODE_TRY(lode_i_fitted_norm(ctx, a, &m.core[0], &norm_a));
+    LODE_TRY(lode_i_fitted_norm(ctx, b, &n.core[0], &norm_b));
     LODE_TRY(lode_i_tt_stack(ctx, m.d, m.core, n.core, 0, core, &dropped));
     LODE_TRY(add_result(ctx, a, b->meta.shape[0], core, m.d, result));
-    LODE_TRY(join_certificates(ctx, &a->certificate, norm_a,
-                               sqrt(pow(b->certificate.absolute, 2) + dropped), norm_b,
-                               &result->certificate));
+    LODE_TRY(lode_i_stack_certificates(ctx, &lode_op_tt, &a->certificate, norm_a,
+                                       sqrt(pow(b->certificate.absolute, 2) + dropped), norm_b,
+                                       &result->certificate));
 done:
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         lode_array_free(&core[k]);
@@ -107,21 +77,12 @@ lode_status lode_i_tt_update(lode_ctx *ctx, const lode_bundle *fitted, lode_valu
     tt_model m;
     lode_ttsvd_info info;
     lode_array own[LODE_MAX_NDIM] = { { 0 } }, core[LODE_MAX_NDIM] = { { 0 } }, y = { 0 };
-    lode_dtype dtype;
-    int ndim = 0;
-    int64_t shape[LODE_MAX_NDIM];
+    int64_t rows;
     double norm_a, error = 0, norm = 0;
     const lode_certificate *c = &fitted->certificate;
     LODE_TRY(lode_i_tt_model(ctx, fitted, &m));
-    LODE_REQUIRE(lode_i_value_shape(x, &dtype, &ndim, shape) && ndim == m.d, LODE_ESHAPE,
-                 "tt: the new slices have %d modes, the model %d", ndim, m.d);
-    LODE_REQUIRE(!lode_i_is_complex(dtype) || lode_i_is_complex(m.core[0].dtype), LODE_ETYPE,
-                 "tt: the new slices are complex, the model real");
-    for (int k = 1; k < m.d; k++)
-        LODE_REQUIRE(shape[k] == fitted->meta.shape[k], LODE_ESHAPE,
-                     "tt: new slices have %" PRId64 " values along mode %d, the model %" PRId64,
-                     shape[k], k, fitted->meta.shape[k]);
-    LODE_TRY(norm_of(ctx, fitted, &m.core[0], &norm_a));
+    LODE_TRY(lode_i_check_slices(ctx, &lode_op_tt, x, &fitted->meta, m.core[0].dtype, &rows));
+    LODE_TRY(lode_i_fitted_norm(ctx, fitted, &m.core[0], &norm_a));
     const double wanted = c->asked > 0 ? c->asked : c->value; /* NaN: none was asked */
     const lode_ttsvd_opts o = { .error = 0.9 * wanted, .op = "tt", .name = "X" };
     LODE_TRY(lode_i_tt_svd(ctx, x, &o, own, &info));
@@ -134,8 +95,9 @@ lode_status lode_i_tt_update(lode_ctx *ctx, const lode_bundle *fitted, lode_valu
     LODE_TRY(widen(ctx, &m, x, own, fmax(0.8 * spare, 0), core, &error, &norm));
     if (error > wanted * norm) /* what was dropped was too much after all */
         LODE_TRY(widen(ctx, &m, x, own, 0, core, &error, &norm));
-    LODE_TRY(add_result(ctx, fitted, shape[0], core, m.d, result));
-    LODE_TRY(join_certificates(ctx, c, norm_a, error, norm, &result->certificate));
+    LODE_TRY(add_result(ctx, fitted, rows, core, m.d, result));
+    LODE_TRY(
+        lode_i_stack_certificates(ctx, &lode_op_tt, c, norm_a, error, norm, &result->certificate));
 done:
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         LODE_FREE(&own[k], &core[k]);

@@ -49,13 +49,12 @@ static const lode_port out[] = {
 
 LODE_DEFAULTS(tucker)
 
-#define DEFAULT_ERROR 1e-3
-
 /* ---- options ---- */
 
 static lode_status read_options(lode_ctx *ctx, const lode_tucker_opts *o, const lode_dense_info *X,
                                 lode_sthosvd_opts *s)
 {
+    lode_i_squares asked;
     *s = (lode_sthosvd_opts){ .method = (lode_sthosvd_method)o->method,
                               .sweeps = o->max_iter,
                               .tol = o->tol,
@@ -65,29 +64,9 @@ static lode_status read_options(lode_ctx *ctx, const lode_tucker_opts *o, const 
     memcpy(s->rank, o->rank.value, sizeof s->rank);
     s->max_rank = o->max_rank.given ? o->max_rank.value : 0;
     s->oversampling = o->oversampling.given ? o->oversampling.value : 0;
-    const double bytes = (double)lode_dtype_size(X->dtype), values = (double)X->size;
-    const double budget = o->budget.kind == LODE_BUDGET_BYTES ? o->budget.value / bytes
-                          : o->budget.kind == LODE_BUDGET_BITS
-                              ? o->budget.value * values / 8 / bytes
-                          : o->budget.kind == LODE_BUDGET_PARAMS ? o->budget.value
-                                                                 : 0;
-    if (o->budget.kind != LODE_BUDGET_NONE)
-        s->params = budget < 1 ? 1 : budget < 0x1p62 ? (int64_t)budget : INT64_C(1) << 62;
-    switch (o->error.kind) {
-    case LODE_ERROR_REL: s->error = o->error.value; break;
-    case LODE_ERROR_FRO: s->error = o->error.value, s->unit = LODE_STHOSVD_ONE; break;
-    case LODE_ERROR_PSNR: /* the range stands for the peak where none is named */
-        s->error = pow(10, -o->error.value / 20) * sqrt(values) *
-                   (o->error.peak > 0 ? o->error.peak : 1);
-        s->unit = o->error.peak > 0 ? LODE_STHOSVD_ONE : LODE_STHOSVD_RANGE;
-        break;
-    case LODE_ERROR_NONE: s->error = o->rank.count || s->params ? 0 : DEFAULT_ERROR; break;
-    default:
-        return lode_i_fail(
-            ctx, LODE_EUSAGE,
-            "tucker: option error asks for a bound on each value; a Tucker core bounds "
-            "the sum of squares: give E, E:fro or P:psnr, or use compress");
-    }
+    LODE_FORWARD(lode_i_squares_asked(ctx, &lode_op_tucker, "a Tucker core", &o->error, &o->budget,
+                                      o->rank.count > 0, X, &asked));
+    s->error = asked.error, s->unit = (lode_sthosvd_unit)asked.unit, s->params = asked.params;
     return LODE_OK;
 }
 
@@ -111,18 +90,9 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     }
     lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, most, &s, workers, &full);
     lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, one, &s, 1, &least);
-    const uint64_t left = lode_i_memory_left(ctx);
-    const bool fits = full.workspace + full.output <= left;
-    /* Ranks are not known yet. Where the largest would not fit, the plan is all that is left: what
-     * was found to be small enough then runs, the rest is refused when the ranks are known. */
-    p->output = fits ? full.output : least.output;
-    p->workspace = fits                                     ? full.workspace
-                   : least.workspace + least.output <= left ? left - least.output
-                                                            : least.workspace;
-    p->passes = full.passes;
-    p->flops = full.flops;
-    p->seconds = full.flops /
-                 lode_i_gemm_rate(ctx, lode_i_is_complex(X.dtype) ? LODE_C128 : LODE_F64);
+    lode_i_plan_ranks(ctx, &X,
+                      &(lode_i_need){ full.workspace, full.output, full.passes, full.flops },
+                      &(lode_i_need){ .workspace = least.workspace, .output = least.output }, p);
     p->slab = full.slab_axis == 0 ? full.slab : 0;
     snprintf(p->algorithm, sizeof p->algorithm, "ST-HOSVD, %s%s",
              s.method == LODE_STHOSVD_AUTO   ? "method by size and error"
@@ -137,14 +107,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
 
 static void certify(const lode_sthosvd_info *i, lode_certificate *c)
 {
-    *c = (lode_certificate){
-        .kind = LODE_CERT_MEASURED, .norm = LODE_NORM_FRO, .relative = true, .needs_original = true
-    };
-    c->absolute = i->error;
-    c->value = i->norm > 0 ? i->error / i->norm : 0;
-    c->asked = i->norm > 0 ? i->target / i->norm : i->target;
-    c->low = c->high = (double)NAN;
-    snprintf(c->quantity, sizeof c->quantity, "||X - core x_k U_k||");
+    *c = lode_i_squares_certificate(i->error, i->norm, i->target, "||X - core x_k U_k||");
     const char *measured = i->residual ? "the residual itself"
                                        : "from ||X||^2 - ||core||^2, rounding added";
     if (i->bound == LODE_STHOSVD_BY_BUDGET)
@@ -157,21 +120,6 @@ static void certify(const lode_sthosvd_info *i, lode_certificate *c)
                      ? "ranks given"
                      : "cap max_rank, which the error would have passed",
                  measured);
-}
-
-static void factor_name(char name[24], int k)
-{
-    snprintf(name, 24, "factor.%d", k);
-}
-
-static lode_status bundle_factors(lode_ctx *ctx, lode_array *U, int d, lode_bundle *b)
-{
-    char name[24];
-    for (int k = 0; k < d; k++) {
-        factor_name(name, k);
-        LODE_FORWARD(lode_bundle_add_array(ctx, b, name, &U[k]));
-    }
-    return LODE_OK;
 }
 
 lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X, lode_array *core,
@@ -199,7 +147,7 @@ lode_status lode_tucker(lode_ctx *ctx, const lode_tucker_opts *o, lode_value X, 
         p.output += lode_array_bytes(&U[k]);
     p.passes = info.passes;
     LODE_TRY(lode_i_refine(ctx, &lode_op_tucker, &p));
-    LODE_TRY(bundle_factors(ctx, U, x.ndim, &b));
+    LODE_TRY(lode_i_add_numbered(ctx, "factor", U, x.ndim, &b));
     if (cert)
         certify(&info, cert);
     lode_array_swap(core, &G);
@@ -216,20 +164,13 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
 {
     lode_status st = LODE_OK;
     lode_bundle factors = { 0 };
-    lode_array *core, U = { 0 };
+    lode_array *core;
     const lode_dense_info X = lode_call_dense(c, 0);
     LODE_TRY(lode_bundle_reserve(ctx, result, out, &core));
     LODE_TRY(lode_tucker(ctx, lode_call_opts(c), c->in[0], core, &factors, &result->certificate));
-    for (int64_t k = 0; k < factors.count; k++) {
-        U = lode_array_ref(lode_bundle_value(&factors, k).as.array);
-        LODE_TRY(lode_bundle_add_array(ctx, result, lode_bundle_name(&factors, k), &U));
-    }
-    result->meta.has_shape = true;
-    result->meta.dtype = X.dtype;
-    result->meta.ndim = X.ndim;
-    memcpy(result->meta.shape, X.shape, sizeof X.shape);
+    LODE_TRY(lode_i_give(ctx, &factors, &X, result));
 done:
-    LODE_FREE(&factors, &U);
+    LODE_FREE(&factors);
     return st;
 }
 
@@ -251,7 +192,7 @@ lode_status lode_i_tucker_model(lode_ctx *ctx, const lode_bundle *b, model *m)
                            lode_dtype_name(m->core->dtype), (int)b->meta.ndim);
     for (int k = 0; k < d; k++) {
         const lode_array *U;
-        factor_name(name, k);
+        snprintf(name, sizeof name, "factor.%d", k);
         LODE_FORWARD(lode_bundle_array(ctx, b, name, &U));
         if (U->ndim != 2 || U->shape[0] != b->meta.shape[k] || U->shape[1] != m->core->shape[k] ||
             U->dtype != m->core->dtype)
@@ -273,14 +214,9 @@ static lode_status apply(lode_ctx *ctx, const lode_bundle *fitted, lode_value x,
     lode_status st = LODE_OK;
     model m;
     lode_array core = { 0 };
-    lode_dtype dtype;
-    int ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
     LODE_TRY(lode_i_tucker_model(ctx, fitted, &m));
-    LODE_REQUIRE(lode_i_value_shape(x, &dtype, &ndim, shape) && ndim == m.d, LODE_ESHAPE,
-                 "tucker: the new tensor has %d modes, the model %d", ndim, m.d);
-    LODE_REQUIRE(!lode_i_is_complex(dtype) || lode_i_is_complex(m.core->dtype), LODE_ETYPE,
-                 "tucker: the new tensor is complex, the model real");
+    LODE_TRY(lode_i_check_modes(ctx, &lode_op_tucker, false, x, m.d, m.core->dtype, shape));
     LODE_TRY(lode_i_tucker_project(ctx, x, m.U, "X", &core, NULL));
     LODE_TRY(lode_bundle_add_array(ctx, result, "core", &core));
 done:
@@ -358,11 +294,7 @@ static lode_status verify(lode_ctx *ctx, const lode_bundle *fitted, lode_value o
         goto done;
     }
     LODE_TRY(lode_i_tucker_residual(ctx, original, m.core, m.U, "the original", &error, &norm));
-    found->absolute = error;
-    found->value = norm > 0 ? error / norm : error > 0 ? INFINITY : 0;
-    LODE_REQUIRE(found->value <= c->value * (1 + 1e-6) + slack, LODE_EVERIFY,
-                 "tucker: the relative error is %.9g, the certificate says %.9g", found->value,
-                 c->value);
+    LODE_TRY(lode_i_squares_verify(ctx, &lode_op_tucker, c, error, norm, slack, found));
 done:
     return st;
 }
@@ -376,41 +308,12 @@ static lode_status add_result(lode_ctx *ctx, const lode_bundle *a, int64_t rows,
     lode_bundle b = { 0 };
     const int d = core->ndim;
     LODE_TRY(lode_bundle_add_array(ctx, &b, "core", core));
-    LODE_TRY(bundle_factors(ctx, U, d, &b));
-    b.meta.has_shape = true;
-    b.meta.dtype = a->meta.dtype;
-    b.meta.ndim = d;
-    memcpy(b.meta.shape, a->meta.shape, sizeof b.meta.shape);
-    b.meta.shape[0] += rows;
+    LODE_TRY(lode_i_add_numbered(ctx, "factor", U, d, &b));
+    lode_i_lengthen(&a->meta, rows, &b);
     lode_bundle_swap(result, &b);
 done:
     LODE_FREE(&b);
     return st;
-}
-
-/* Parts of a stack have errors that add in squares, as their norms do. */
-static lode_status join_certificates(lode_ctx *ctx, const lode_certificate *a, double norm_a,
-                                     double error_b, double norm_b, lode_certificate *c)
-{
-    *c = *a;
-    c->absolute = hypot(a->absolute, error_b);
-    const double norm = hypot(norm_a, norm_b);
-    c->value = norm > 0 ? c->absolute / norm : 0;
-    snprintf(c->note, sizeof c->note, "parts along mode 0, their errors added in squares");
-    if (!(c->value > c->asked))
-        return LODE_OK;
-    return lode_i_fail(ctx, LODE_MISSED,
-                       "tucker: the relative error is now %.3g, not the %.3g asked for", c->value,
-                       c->asked);
-}
-
-static lode_status norm_of(lode_ctx *ctx, const lode_bundle *b, const lode_array *core,
-                           double *norm)
-{
-    double held;
-    LODE_FORWARD(lode_i_norm_fro(ctx, core, &held));
-    *norm = hypot(held, b->certificate.absolute);
-    return LODE_OK;
 }
 
 static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
@@ -430,12 +333,12 @@ static lode_status merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle 
                      "tucker: models stack along mode 0; mode %d has %" PRId64 " and %" PRId64
                      " values",
                      k, a->meta.shape[k], b->meta.shape[k]);
-    LODE_TRY(norm_of(ctx, a, m.core, &norm_a));
-    LODE_TRY(norm_of(ctx, b, n.core, &norm_b));
+    LODE_TRY(lode_i_fitted_norm(ctx, a, m.core, &norm_a));
+    LODE_TRY(lode_i_fitted_norm(ctx, b, n.core, &norm_b));
     LODE_TRY(lode_i_tucker_stack(ctx, m.core, m.U, n.core, n.U, &core, U));
     LODE_TRY(add_result(ctx, a, b->meta.shape[0], &core, U, result));
-    LODE_TRY(join_certificates(ctx, &a->certificate, norm_a, b->certificate.absolute, norm_b,
-                               &result->certificate));
+    LODE_TRY(lode_i_stack_certificates(ctx, &lode_op_tucker, &a->certificate, norm_a,
+                                       b->certificate.absolute, norm_b, &result->certificate));
 done:
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         lode_array_free(&U[k]);
@@ -472,21 +375,12 @@ static lode_status update(lode_ctx *ctx, const lode_bundle *fitted, lode_value x
     lode_sthosvd_info info;
     lode_array own = { 0 }, V[LODE_MAX_NDIM] = { { 0 } }, Q[LODE_MAX_NDIM] = { { 0 } },
                U[LODE_MAX_NDIM] = { { 0 } }, core_b = { 0 }, core = { 0 };
-    lode_dtype dtype;
-    int ndim = 0;
-    int64_t shape[LODE_MAX_NDIM];
+    int64_t rows;
     double norm_a, error = 0, norm = 0;
     const lode_certificate *c = &fitted->certificate;
     LODE_TRY(lode_i_tucker_model(ctx, fitted, &m));
-    LODE_REQUIRE(lode_i_value_shape(x, &dtype, &ndim, shape) && ndim == m.d, LODE_ESHAPE,
-                 "tucker: the new slices have %d modes, the model %d", ndim, m.d);
-    LODE_REQUIRE(!lode_i_is_complex(dtype) || lode_i_is_complex(m.core->dtype), LODE_ETYPE,
-                 "tucker: the new slices are complex, the model real");
-    for (int k = 1; k < m.d; k++)
-        LODE_REQUIRE(shape[k] == fitted->meta.shape[k], LODE_ESHAPE,
-                     "tucker: new slices have %" PRId64 " values along mode %d, the model %" PRId64,
-                     shape[k], k, fitted->meta.shape[k]);
-    LODE_TRY(norm_of(ctx, fitted, m.core, &norm_a));
+    LODE_TRY(lode_i_check_slices(ctx, &lode_op_tucker, x, &fitted->meta, m.core->dtype, &rows));
+    LODE_TRY(lode_i_fitted_norm(ctx, fitted, m.core, &norm_a));
     const double wanted = c->asked > 0 ? c->asked : c->value; /* NaN: none was asked */
     const lode_sthosvd_opts o = { .error = 0.9 * wanted, .op = "tucker", .name = "X" };
     LODE_TRY(lode_i_sthosvd(ctx, x, &o, &own, V, &info));
@@ -502,8 +396,9 @@ static lode_status update(lode_ctx *ctx, const lode_bundle *fitted, lode_value x
     if (error > wanted * norm) /* what was dropped of several modes together was too much */
         LODE_TRY(widen(ctx, &m, x, &own, V, 0, &core_b, Q, &error, &norm));
     LODE_TRY(lode_i_tucker_stack(ctx, m.core, m.U, &core_b, Q, &core, U));
-    LODE_TRY(add_result(ctx, fitted, shape[0], &core, U, result));
-    LODE_TRY(join_certificates(ctx, c, norm_a, error, norm, &result->certificate));
+    LODE_TRY(add_result(ctx, fitted, rows, &core, U, result));
+    LODE_TRY(lode_i_stack_certificates(ctx, &lode_op_tucker, c, norm_a, error, norm,
+                                       &result->certificate));
 done:
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         LODE_FREE(&V[k], &Q[k], &U[k]);
