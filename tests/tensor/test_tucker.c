@@ -1,47 +1,15 @@
 /* tucker as callers meet it: the typed function, the call by name, and the verbs on what it
  * made. */
-#include "linop/tensors.h"
+#define OP lode_op_tucker
+#include "fitted.h"
 
-#include "lode/lode.h"
-#include "op/op.h"
-
-typedef struct fix {
-    lode_ctx ctx;
-    heap memory;
-    lode_tucker_opts o;
-    lode_array X, core;
-    lode_bundle factors, model;
-    lode_certificate cert;
-} fix;
-
-static fix f;
+static lode_tucker_opts asked;
 
 static int setup(void **state)
 {
     (void)state;
-    memset(&f, 0, sizeof f);
-    const lode_allocator a = heap_of(&f.memory);
-    if (lode_ctx_init(&f.ctx, &a) < 0)
-        return -1;
-    f.ctx.threads = 2;
-    f.o = lode_tucker_defaults();
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    LODE_FREE(&f.X, &f.core, &f.factors, &f.model);
-    lode_ctx_free(&f.ctx);
-    if (f.memory.live)
-        print_error("%" PRId64 " blocks leaked\n", (int64_t)f.memory.live);
-    return f.memory.live ? -1 : 0;
-}
-
-static void take(lode_array a)
-{
-    lode_array_swap(&f.X, &a);
-    lode_array_free(&a);
+    asked = lode_tucker_defaults();
+    return start();
 }
 
 static const lode_array *factor(const lode_bundle *b, int k)
@@ -52,22 +20,6 @@ static const lode_array *factor(const lode_bundle *b, int k)
     assert_ok(&f.ctx, lode_bundle_array(&f.ctx, b, name, &U));
     return U;
 }
-
-/* Runs by name: options in pairs, ended by NULL. */
-static lode_status by_name(const lode_array *X, const char *const *options, lode_bundle *model)
-{
-    lode_call call;
-    lode_status st = lode_call_init(&f.ctx, &lode_op_tucker, &call);
-    for (int i = 0; st >= 0 && options[i]; i += 2)
-        st = lode_call_set(&f.ctx, &call, options[i], options[i + 1]);
-    if (st >= 0)
-        st = lode_call_input(&f.ctx, &call, NULL, lode_from_array(X));
-    if (st >= 0)
-        st = lode_call_run(&f.ctx, &call, model);
-    lode_call_free(&call);
-    return st;
-}
-#define RUN(...) by_name(&f.X, (const char *const[]){ __VA_ARGS__, NULL }, &f.model)
 
 /* Naive relative error of a model against a tensor. */
 static double error_of(const lode_bundle *model, const lode_array *X)
@@ -85,15 +37,15 @@ static void typed_call_and_call_by_name_agree(void **state)
     (void)state;
     static const int64_t shape[] = { 15, 16, 17 };
     take(tensor_smooth(&f.ctx, LODE_F64, 3, shape, 1));
-    f.o.error = lode_error_rel(1e-2);
+    asked.error = lode_error_rel(1e-2);
     assert_ok(&f.ctx,
-              lode_tucker(&f.ctx, &f.o, lode_from_array(&f.X), &f.core, &f.factors, &f.cert));
+              lode_tucker(&f.ctx, &asked, lode_from_array(&f.X), &f.core, &f.members, &f.cert));
     assert_ok(&f.ctx, RUN("error", "1e-2"));
     const lode_array *core;
     assert_ok(&f.ctx, lode_bundle_array(&f.ctx, &f.model, "core", &core));
     assert_memory_equal(core->data, f.core.data, lode_array_bytes(core));
     for (int k = 0; k < 3; k++)
-        assert_memory_equal(factor(&f.model, k)->data, factor(&f.factors, k)->data,
+        assert_memory_equal(factor(&f.model, k)->data, factor(&f.members, k)->data,
                             lode_array_bytes(factor(&f.model, k)));
     assert_int_equal(f.cert.kind, LODE_CERT_MEASURED);
     assert_near(f.cert.value, error_of(&f.model, &f.X), 1e-9);
@@ -225,94 +177,32 @@ static void verify_catches_what_was_changed(void **state)
     static const int64_t shape[] = { 9, 10, 11 };
     take(tensor_smooth(&f.ctx, LODE_F64, 3, shape, 5));
     assert_ok(&f.ctx, RUN("error", "1e-3"));
-    lode_certificate found;
-    assert_ok(&f.ctx, lode_verify(&f.ctx, &f.model, lode_none(), &found));
-    assert_ok(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found));
-    assert_near(found.value, f.model.certificate.value, 1e-9);
-    for (int64_t m = 0; m < f.model.count; m++) {
-        lode_array *a = (lode_array *)(uintptr_t)lode_bundle_value(&f.model, m).as.array;
-        const entry v = tensor_get(a, 1);
-        /* the factors' change shows in their products, the core's in its norm */
-        tensor_set(a, 1, v + 0.01 * tensor_norm(a));
-        assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_none(), &found), LODE_EVERIFY);
-        assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found),
-                      LODE_EVERIFY);
-        tensor_set(a, 1, -v); /* a sign keeps the norm: only the original tells */
-        if (m == 0)
-            assert_ok(&f.ctx, lode_verify(&f.ctx, &f.model, lode_none(), &found));
-        assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found),
-                      LODE_EVERIFY);
-        tensor_set(a, 1, v);
-    }
-    f.model.certificate.value /= 2, f.model.certificate.absolute /= 2; /* a promise too good */
-    assert_status(&f.ctx, lode_verify(&f.ctx, &f.model, lode_from_array(&f.X), &found),
-                  LODE_EVERIFY);
+    check_tampering(true);
 }
 
-/* Four times the memory in one tensor: decomposed from a source within the budget. */
+static lode_status decompose(lode_value X)
+{
+    return lode_tucker(&f.ctx, &asked, X, &f.core, &f.members, &f.cert);
+}
+
+static void check_ranks(const int64_t *rank)
+{
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(f.core.shape[k], rank[k]);
+}
+
 static void out_of_core_within_the_budget(void **state)
 {
     (void)state;
-    static const int64_t shape[] = { 150, 250, 200 }, rank[] = { 3, 4, 5 }; /* 60 MB in f64 */
-    lode_ctx outside;
-    lode_array x = { 0 };
-    lode_source s = { 0 };
-    assert_ok(&outside, lode_ctx_init(&outside, NULL));
-    x = tensor_planted(&outside, LODE_F32, 3, shape, rank, 0.01, 3);
-    assert_ok(&outside, lode_i_source_from_array(&outside, &x, &s));
-    s.concurrent = false;
-    lode_ctx_set_memory(&f.ctx, UINT64_C(56) << 20);
-    lode_ctx_memory_reset_peak(&f.ctx);
-    f.o.error = lode_error_rel(0.02);
-    assert_ok(&f.ctx,
-              lode_tucker(&f.ctx, &f.o, lode_from_source(&s), &f.core, &f.factors, &f.cert));
-    assert_true(lode_ctx_memory_peak(&f.ctx) <= UINT64_C(56) << 20);
-    for (int k = 0; k < 3; k++)
-        assert_int_equal(f.core.shape[k], rank[k]);
-    /* not even slabs fit: the number that would do is named */
-    lode_ctx_set_memory(&f.ctx, UINT64_C(4) << 20);
-    assert_status(&f.ctx,
-                  lode_tucker(&f.ctx, &f.o, lode_from_source(&s), &f.core, &f.factors, &f.cert),
-                  LODE_EBUDGET);
-    assert_says(&f.ctx, "would do");
-    lode_source_close(&s);
-    lode_array_free(&x);
-    lode_ctx_free(&outside);
-}
-
-static void figures_are_drawn(void **state)
-{
-    (void)state;
-    static const int64_t shapes[][4] = {
-        { 12, 0, 0, 0 }, { 12, 10, 0, 0 }, { 12, 10, 9, 0 }, { 5, 6, 4, 7 }, { 3, 1, 1, 0 }
-    };
-    for (int i = 0; i < 5; i++) {
-        int d = 0;
-        while (d < 4 && shapes[i][d])
-            d++;
-        lode_figure *figure = NULL;
-        take(tensor_smooth(&f.ctx, i % 2 ? LODE_C64 : LODE_F64, d, shapes[i], 5));
-        assert_ok(&f.ctx, RUN("error", "1e-2"));
-        assert_ok(&f.ctx, lode_figure_new(&f.ctx, &figure));
-        assert_ok(&f.ctx, lode_plot(&f.ctx, &f.model, lode_none(), figure));
-        lode_figure_free(&figure);
-        lode_bundle_free(&f.model);
-    }
+    asked.error = lode_error_rel(0.02);
+    check_out_of_core(decompose, check_ranks);
 }
 
 static void damaged_models_are_refused(void **state)
 {
     (void)state;
-    static const int64_t shape[] = { 5, 6, 7 };
-    take(tensor_normal(&f.ctx, LODE_F64, 3, shape, 1));
-    assert_ok(&f.ctx, RUN("error", "0.3"));
     lode_array y = { 0 };
-    f.model.meta.shape[1] = 60;
-    assert_status(&f.ctx, lode_invert(&f.ctx, &f.model, lode_none(), NULL, &y), LODE_EFORMAT);
-    f.model.meta.shape[1] = 6, f.model.meta.ndim = 2;
-    assert_status(&f.ctx, lode_invert(&f.ctx, &f.model, lode_none(), NULL, &y), LODE_EFORMAT);
-    lode_bundle_free(&f.model);
-    snprintf(f.model.meta.op, sizeof f.model.meta.op, "tucker");
+    check_damaged();
     assert_status(&f.ctx, lode_invert(&f.ctx, &f.model, lode_none(), NULL, &y), LODE_ENOENT);
 }
 
