@@ -209,45 +209,17 @@ static void settle(const lode_i_member *m, unsigned char *dst, size_t bytes)
             dst[i] = dst[i] != 0;
 }
 
-/* Fortran order: pieces of the file's slowest axis, which is our last, read as they lie and copied
- * over. */
-static lode_status fortran(reader *r, const int64_t *start, const int64_t *count,
-                           unsigned char *dst)
+/* Fortran order: the file's axes are the member's in reverse. */
+static lode_status read_reversed(lode_ctx *ctx, void *data, const int64_t *from,
+                                 const int64_t *many, void *dst)
 {
-    lode_status st = LODE_OK;
-    lode_ctx *const ctx = r->ctx;
-    const lode_i_member *m = r->m;
-    const int n = m->ndim, last = n - 1;
-    const size_t size = lode_dtype_size(m->dtype);
-    int64_t shape[LODE_MAX_NDIM], from[LODE_MAX_NDIM], many[LODE_MAX_NDIM], each = 1;
-    unsigned char *piece = NULL;
-    for (int k = 0; k < n; k++) {
-        shape[k] = m->shape[last - k], from[k] = start[last - k], many[k] = count[last - k];
-        if (count[k] == 0)
-            return LODE_OK;
-    }
-    for (int k = 0; k < last; k++)
-        each *= count[k]; /* no overflow: a member without empty axes fits its file */
-    const int64_t step = lode_i_max(
-        1, lode_i_min(count[last], ((int64_t)4 << 20) / (each * (int64_t)size)));
-    LODE_TRY(lode_i_new(ctx, step * each, size, (void **)&piece));
-    lode_array to = lode_array_wrap(dst, m->dtype, n, count);
-    for (int64_t j = 0; j < count[last]; j += step) {
-        const int64_t rows = lode_i_min(step, count[last] - j);
-        from[0] = start[last] + j, many[0] = rows;
-        LODE_TRY(rectangle(r, n, shape, from, many, size, piece));
-        lode_array view = lode_array_wrap(piece, m->dtype, n, many), into = to;
-        for (int k = 0; k < n; k++) {
-            view.shape[k] = k == last ? rows : count[k];
-            view.strides[k] = k == 0 ? 1 : view.strides[k - 1] * view.shape[k - 1];
-        }
-        into.shape[last] = rows;
-        into.data = lode_i_at(&to, j);
-        LODE_TRY(lode_array_copy_into(ctx, &view, &into));
-    }
-done:
-    lode_i_free(piece);
-    return st;
+    reader *r = data;
+    const int n = r->m->ndim;
+    int64_t shape[LODE_MAX_NDIM];
+    (void)ctx; /* the reader has it */
+    for (int k = 0; k < n; k++)
+        shape[k] = r->m->shape[n - 1 - k];
+    return rectangle(r, n, shape, from, many, lode_dtype_size(r->m->dtype), dst);
 }
 
 lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void *memory,
@@ -277,7 +249,7 @@ lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void 
         bytes *= (size_t)many[k];
     }
     if (m->fortran)
-        LODE_TRY(fortran(&r, start, count, dst));
+        LODE_TRY(lode_i_reversed_read(ctx, m, start, count, 1, read_reversed, &r, dst));
     else
         LODE_TRY(rectangle(&r, m->ndim, shape, from, many, lode_dtype_size(m->dtype), dst));
     LODE_REQUIRE(!r.whole || r.crc == m->crc, LODE_EFORMAT,

@@ -245,6 +245,14 @@ lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lod
 /** A dense value with its axes in reverse: its C order is the value's Fortran order. It borrows the
  * value. */
 lode_status lode_i_reversed(lode_ctx *ctx, lode_value v, lode_source *out);
+/** The other way: a rectangle of a dense member that lies with its axes in reverse. `read` gives
+ *  pieces of it in the file's order of axes, whole in all but its first, along which at least `grain`
+ *  are read at once. */
+typedef lode_status (*lode_i_box_read)(lode_ctx *ctx, void *data, const int64_t *start,
+                                       const int64_t *count, void *dst);
+lode_status lode_i_reversed_read(lode_ctx *ctx, const lode_i_member *m, const int64_t *start,
+                                 const int64_t *count, int64_t grain, lode_i_box_read read,
+                                 void *data, void *dst);
 /** What a single-array format takes, in its own type: a dense value or a scalar. Its name is
  * borrowed. */
 lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *format,

@@ -165,46 +165,26 @@ static lode_status open_mat73(lode_ctx *ctx, lode_file *f, const lode_read_opts 
     return LODE_OK;
 }
 
-/* Pieces along our last axis, which is the file's first, read as they lie and copied over. */
+/* What the file's own axes say of a member, for reading in its order. */
+typedef struct stored {
+    const lode_file *file;
+    lode_i_member member;
+} stored;
+
+static lode_status read_stored(lode_ctx *ctx, void *data, const int64_t *start,
+                               const int64_t *count, void *dst)
+{
+    const stored *s = data;
+    return lode_i_h5_read(ctx, s->file, &s->member, start, count, dst);
+}
+
 static lode_status read_mat73(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                               const int64_t *start, const int64_t *count, void *dst)
 {
-    lode_status st = LODE_OK;
-    const int n = m->ndim, last = n - 1;
-    lode_i_member raw = *m;
-    int64_t from[LODE_MAX_NDIM], many[LODE_MAX_NDIM], each = 1;
-    void *piece = NULL;
-    if (n < 2)
-        return lode_i_h5_read(ctx, f, m, start, count, dst);
-    for (int k = 0; k < n; k++) {
-        from[k] = start[k], many[k] = count[k];
-        if (k < last && count[k] > 0 && !lode_i_mul(each, count[k], &each))
-            return lode_i_fail(ctx, LODE_ESHAPE, "%s: that much is not read at once", m->name);
-    }
-    reverse(raw.shape, n), reverse(from, n), reverse(many, n);
-    for (int k = 0; k < n; k++)
-        if (count[k] == 0)
-            return LODE_OK;
-    const int64_t size = (int64_t)lode_dtype_size(m->dtype);
-    const int64_t chunk = m->chunk ? m->chunk[last] : 1;
-    const int64_t step = lode_i_max(lode_i_max(1, chunk), ((int64_t)4 << 20) / (each * size));
-    LODE_TRY(lode_i_new(ctx, lode_i_min(step, count[last]) * each, (size_t)size, &piece));
-    lode_array to = lode_array_wrap(dst, m->dtype, n, count);
-    for (int64_t j = 0; j < count[last]; j += step) {
-        const int64_t some = lode_i_min(step, count[last] - j);
-        from[0] = start[last] + j, many[0] = some;
-        LODE_TRY(lode_i_h5_read(ctx, f, &raw, from, many, piece));
-        lode_array view = lode_array_wrap(piece, m->dtype, n, count), into = to;
-        view.shape[last] = into.shape[last] = some;
-        view.strides[0] = 1;
-        for (int k = 1; k < n; k++)
-            view.strides[k] = view.strides[k - 1] * view.shape[k - 1];
-        into.data = lode_i_at(&to, j);
-        LODE_TRY(lode_array_copy_into(ctx, &view, &into));
-    }
-done:
-    lode_i_free(piece);
-    return st;
+    stored s = { f, *m };
+    const int64_t grain = m->chunk && m->ndim > 0 ? m->chunk[m->ndim - 1] : 1;
+    reverse(s.member.shape, m->ndim);
+    return lode_i_reversed_read(ctx, m, start, count, grain, read_stored, &s, dst);
 }
 
 static void close_mat73(lode_file *f)
@@ -271,32 +251,15 @@ static lode_status name_for(lode_ctx *ctx, const char *name, lode_text *t)
     return LODE_OK;
 }
 
-/* A box in our order, handed on by columns; an array has at least two axes there. */
+/* A box in the file's order; an array has at least two axes there. */
 static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, const int64_t *count,
                            const void *values)
 {
-    lode_status st = LODE_OK;
     const writer *w = data;
-    const int n = w->ndim;
     int64_t from[LODE_MAX_NDIM] = { 0 }, many[LODE_MAX_NDIM] = { 1, 1 };
-    lode_array turned = { 0 };
-    if (n < 2) { /* n values are 1 x n: n x 1 in the file */
-        if (n == 1)
-            from[0] = start[0], many[0] = count[0];
-        return lode_i_h5_put(ctx, w->h, w->set, from, many, values);
-    }
-    for (int k = 0; k < n; k++)
-        from[k] = start[n - 1 - k], many[k] = count[n - 1 - k];
-    LODE_TRY(lode_array_new(ctx, w->dtype, n, many, &turned));
-    const lode_array all = lode_array_wrap((void *)(uintptr_t)values, w->dtype, n, count);
-    lode_array into = turned; /* the same places under our axes */
-    for (int k = 0; k < n; k++)
-        into.shape[k] = count[k], into.strides[k] = turned.strides[n - 1 - k];
-    LODE_TRY(lode_array_copy_into(ctx, &all, &into));
-    LODE_TRY(lode_i_h5_put(ctx, w->h, w->set, from, many, turned.data));
-done:
-    lode_array_free(&turned);
-    return st;
+    for (int k = 0; k < w->ndim; k++) /* n values are 1 x n: n x 1 in the file */
+        from[k] = start[k], many[k] = count[k];
+    return lode_i_h5_put(ctx, w->h, w->set, from, many, values);
 }
 
 /* The data set of an array of that type and shape; one without values holds the shape instead. */
@@ -328,12 +291,19 @@ static lode_status put_head(lode_ctx *ctx, writer *w, const char *name, lode_dty
 
 static lode_status put_dense(lode_ctx *ctx, writer *w, const char *name, const lode_i_tensor *t)
 {
+    lode_status st = LODE_OK;
+    lode_source s = { 0 };
     const lode_dtype dtype = t->dtype == LODE_F16 || t->dtype == LODE_BF16 ? LODE_F32 : t->dtype;
-    const int64_t none[LODE_MAX_NDIM] = { 0 };
-    LODE_FORWARD(put_head(ctx, w, name, dtype, class_for(dtype), t->ndim, t->shape));
-    if (t->value.kind == LODE_NONE)
-        return put_box(ctx, w, none, none, t->small);
-    return lode_i_emit_boxes(ctx, t->value, dtype, put_box, w);
+    LODE_TRY(put_head(ctx, w, name, dtype, class_for(dtype), t->ndim, t->shape));
+    if (t->value.kind == LODE_NONE) {
+        LODE_TRY(put_box(ctx, w, NULL, NULL, t->small));
+        goto done;
+    }
+    LODE_TRY(lode_i_reversed(ctx, t->value, &s));
+    LODE_TRY(lode_i_emit_boxes(ctx, lode_from_source(&s), dtype, put_box, w));
+done:
+    lode_source_close(&s);
+    return st;
 }
 
 /* UTF-8 as the 16-bit characters of MATLAB. */
