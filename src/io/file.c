@@ -109,6 +109,7 @@ lode_status lode_file_open(lode_ctx *ctx, const char *path, const lode_read_opts
             f->in = NULL;
         }
     }
+    LODE_TRY(lode_i_format_present(ctx, format));
     LODE_REQUIRE(format->open, LODE_EUNSUPPORTED, "%s files are written only", format->name);
     f->format = format;
     LODE_TRY(format->open(ctx, f, o));

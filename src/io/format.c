@@ -89,3 +89,10 @@ const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size,
         }
     return first;
 }
+
+lode_status lode_i_format_present(lode_ctx *ctx, const lode_i_format *f)
+{
+    return f->absent
+               ? lode_i_fail(ctx, LODE_EUNSUPPORTED, "this build reads and writes no %s", f->absent)
+               : LODE_OK;
+}

@@ -324,44 +324,21 @@ done:
     return st;
 }
 
+#endif
+
 const lode_i_format lode_i_format_hdf5 = {
     .name = "hdf5",
     .suffixes = ".h5 .hdf5 .he5",
     .many = true,
     .by_path = true,
+#ifdef LODE_HAVE_HDF5
     .mixed = true,
     .sniff = sniff,
     .open = open_hdf5,
     .read = lode_i_h5_read,
     .close = close_hdf5,
     .write = write_hdf5,
-};
-
 #else
-
-static lode_status absent(lode_ctx *ctx)
-{
-    return lode_i_fail(ctx, LODE_EUNSUPPORTED,
-                       "this build reads and writes no HDF5: it was made without libhdf5-dev");
-}
-static lode_status open_absent(lode_ctx *ctx, lode_file *f, const lode_read_opts *o)
-{
-    (void)f, (void)o;
-    return absent(ctx);
-}
-static lode_status write_absent(lode_ctx *ctx, const char *path, const lode_i_output *out,
-                                bool force)
-{
-    (void)path, (void)out, (void)force;
-    return absent(ctx);
-}
-const lode_i_format lode_i_format_hdf5 = {
-    .name = "hdf5",
-    .suffixes = ".h5 .hdf5 .he5",
-    .many = true,
-    .by_path = true,
-    .open = open_absent,
-    .write = write_absent,
-};
-
+    .absent = "HDF5: it was made without libhdf5-dev",
 #endif
+};

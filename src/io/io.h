@@ -88,6 +88,7 @@ typedef struct lode_i_format {
     bool concurrent;      /* read() may be called by several threads at once */
     bool many;            /* holds several values */
     bool mixed;           /* holds much that is no array, which reading the whole leaves out */
+    const char *absent;   /* where this build lacks it: its name, and without what it was made */
     bool (*sniff)(const unsigned char *head, size_t size);
     /** Fills members from f->in; nothing else of f is cleaned by it on failure. */
     lode_status (*open)(lode_ctx *ctx, lode_file *f, const lode_read_opts *o);
@@ -121,6 +122,8 @@ extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_
  *  LODE_EUSAGE with the nearest one. */
 lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path,
                                const lode_i_format **format);
+/** LODE_EUNSUPPORTED for a format that this build lacks. */
+lode_status lode_i_format_present(lode_ctx *ctx, const lode_i_format *f);
 /** Whether a path has one of the format's suffixes, with or without .gz behind it. */
 bool lode_i_format_claims(const lode_i_format *f, const char *path);
 /** The format that a file begins as, of several the one that claims the path; or NULL. */

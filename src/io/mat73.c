@@ -459,45 +459,21 @@ done:
     return st;
 }
 
+#endif
+
 const lode_i_format lode_i_format_mat73 = {
     .name = "mat73",
     .suffixes = ".mat",
     .many = true,
     .by_path = true,
+#ifdef LODE_HAVE_HDF5
     .mixed = true,
     .sniff = sniff,
     .open = open_mat73,
     .read = read_mat73,
     .close = close_mat73,
     .write = write_mat73,
-};
-
 #else
-
-static lode_status absent(lode_ctx *ctx)
-{
-    return lode_i_fail(
-        ctx, LODE_EUNSUPPORTED,
-        "this build reads and writes no MATLAB 7.3 files: it was made without libhdf5-dev");
-}
-static lode_status open_absent(lode_ctx *ctx, lode_file *f, const lode_read_opts *o)
-{
-    (void)f, (void)o;
-    return absent(ctx);
-}
-static lode_status write_absent(lode_ctx *ctx, const char *path, const lode_i_output *out,
-                                bool force)
-{
-    (void)path, (void)out, (void)force;
-    return absent(ctx);
-}
-const lode_i_format lode_i_format_mat73 = {
-    .name = "mat73",
-    .suffixes = ".mat",
-    .many = true,
-    .by_path = true,
-    .open = open_absent,
-    .write = write_absent,
-};
-
+    .absent = "MATLAB 7.3 files: it was made without libhdf5-dev",
 #endif
+};

@@ -420,44 +420,21 @@ static lode_status read_netcdf(lode_ctx *ctx, const lode_file *f, const lode_i_m
     return LODE_OK;
 }
 
+#endif
+
 const lode_i_format lode_i_format_netcdf = {
     .name = "netcdf",
     .suffixes = ".nc .nc4 .cdf",
     .many = true,
     .by_path = true,
+#ifdef LODE_HAVE_NETCDF
     .mixed = true,
     .sniff = sniff,
     .open = open_netcdf,
     .read = read_netcdf,
     .close = close_netcdf,
     .write = lode_i_nc_write,
-};
-
 #else
-
-static lode_status absent(lode_ctx *ctx)
-{
-    return lode_i_fail(ctx, LODE_EUNSUPPORTED,
-                       "this build reads and writes no NetCDF: it was made without libnetcdf-dev");
-}
-static lode_status open_absent(lode_ctx *ctx, lode_file *f, const lode_read_opts *o)
-{
-    (void)f, (void)o;
-    return absent(ctx);
-}
-static lode_status write_absent(lode_ctx *ctx, const char *path, const lode_i_output *out,
-                                bool force)
-{
-    (void)path, (void)out, (void)force;
-    return absent(ctx);
-}
-const lode_i_format lode_i_format_netcdf = {
-    .name = "netcdf",
-    .suffixes = ".nc .nc4 .cdf",
-    .many = true,
-    .by_path = true,
-    .open = open_absent,
-    .write = write_absent,
-};
-
+    .absent = "NetCDF: it was made without libnetcdf-dev",
 #endif
+};

@@ -20,6 +20,7 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
             "%s: its suffix names no format; use .lode, .npy, .npz, .safetensors, .nc, .h5, .mat, "
             ".mtx, .tns, .csv, .png, .cfl, .raw, a directory/ or --to",
             path);
+    LODE_FORWARD(lode_i_format_present(ctx, format));
     if (!format->write)
         return lode_i_fail(ctx, LODE_EUNSUPPORTED, "%s files are read only", format->name);
     if (lode_i_has_suffix(path, ".gz") && !format->gzip)
