@@ -1,6 +1,7 @@
 /* Writing of tables as text: shortest digits that read back as the same f64, names in a first line
  * where they are known. */
 #include "io/table.h"
+#include "io/text.h"
 
 #include <string.h>
 
@@ -12,32 +13,13 @@ typedef struct printer {
     lode_text text;
 } printer;
 
-static lode_status flush(lode_ctx *ctx, printer *p, size_t at_least)
-{
-    if (p->text.size < at_least || p->text.size == 0)
-        return LODE_OK;
-    LODE_FORWARD(lode_i_gzout_write(ctx, &p->file, p->text.text, p->text.size));
-    p->text.size = 0;
-    return LODE_OK;
-}
-
 static lode_status print_values(lode_ctx *ctx, void *data, const void *bytes, size_t size)
 {
     printer *p = data;
-    char word[32];
-    for (size_t i = 0; i < size / 8; i++) {
+    for (int64_t i = 0; i < (int64_t)(size / 8); i++) {
         const char end = ++p->at % p->cols ? p->by : '\n';
-        if (p->dtype == LODE_I64) {
-            LODE_FORWARD(
-                lode_i_text_add(ctx, &p->text, "%" PRId64 "%c", ((const int64_t *)bytes)[i], end));
-        } else if (p->dtype == LODE_U64) {
-            LODE_FORWARD(
-                lode_i_text_add(ctx, &p->text, "%" PRIu64 "%c", ((const uint64_t *)bytes)[i], end));
-        } else {
-            lode_i_print_f64(((const double *)bytes)[i], word);
-            LODE_FORWARD(lode_i_text_add(ctx, &p->text, "%s%c", word, end));
-        }
-        LODE_FORWARD(flush(ctx, p, 1 << 20));
+        LODE_FORWARD(lode_i_print_value(ctx, &p->text, p->dtype, bytes, i, end));
+        LODE_FORWARD(lode_i_print_out(ctx, &p->file, &p->text, 1 << 20));
     }
     return LODE_OK;
 }
@@ -98,7 +80,7 @@ static lode_status write_table(lode_ctx *ctx, const char *path, const lode_i_out
     LODE_TRY(lode_i_gzout_open(ctx, path, force, &p.file));
     LODE_TRY(print_names(ctx, &p, out->meta));
     LODE_TRY(lode_i_tensor_emit(ctx, &t, print_values, &p));
-    LODE_TRY(flush(ctx, &p, 0));
+    LODE_TRY(lode_i_print_out(ctx, &p.file, &p.text, 0));
     LODE_TRY(lode_i_gzout_commit(ctx, &p.file));
 done:
     lode_i_gzout_abandon(&p.file);

@@ -289,23 +289,10 @@ static field field_of(lode_dtype dtype)
 
 static lode_status print(lode_ctx *ctx, lode_text *t, field f, const void *values, int64_t at)
 {
-    char re[32], im[32];
-    if (f == INTEGER)
-        return lode_i_text_add(ctx, t, "%" PRId64 "\n", ((const int64_t *)values)[at]);
-    lode_i_print_f64(((const double *)values)[f == COMPLEX ? 2 * at : at], re);
-    if (f == REAL)
-        return lode_i_text_add(ctx, t, "%s\n", re);
-    lode_i_print_f64(((const double *)values)[2 * at + 1], im);
-    return lode_i_text_add(ctx, t, "%s %s\n", re, im);
-}
-
-static lode_status flush(lode_ctx *ctx, lode_text *t, lode_i_gzout *file, size_t at_least)
-{
-    if (t->size < at_least || t->size == 0)
-        return LODE_OK;
-    LODE_FORWARD(lode_i_gzout_write(ctx, file, t->text, t->size));
-    t->size = 0;
-    return lode_i_cancelled(ctx);
+    if (f != COMPLEX)
+        return lode_i_print_value(ctx, t, type_of(f), values, at, '\n');
+    LODE_FORWARD(lode_i_print_value(ctx, t, LODE_F64, values, 2 * at, ' '));
+    return lode_i_print_value(ctx, t, LODE_F64, values, 2 * at + 1, '\n');
 }
 
 static lode_status write_sparse(lode_ctx *ctx, const lode_sparse *s, lode_i_gzout *file,
@@ -328,7 +315,7 @@ static lode_status write_sparse(lode_ctx *ctx, const lode_sparse *s, lode_i_gzou
         for (int64_t k = p[i]; k < p[i + 1]; k++) {
             LODE_TRY(lode_i_text_add(ctx, t, "%" PRId64 " %" PRId64 " ", i + 1, c[k] + 1));
             LODE_TRY(print(ctx, t, f, values.data, k));
-            LODE_TRY(flush(ctx, t, file, 1 << 20));
+            LODE_TRY(lode_i_print_out(ctx, file, t, 1 << 20));
         }
 done:
     LODE_FREE(&csr, &values);
@@ -355,7 +342,7 @@ static lode_status write_dense(lode_ctx *ctx, const char *name, lode_value v, lo
     for (int64_t j = 0; j < cols; j++)
         for (int64_t i = 0; i < rows; i++) {
             LODE_TRY(print(ctx, t, f, a.data, i * cols + j));
-            LODE_TRY(flush(ctx, t, file, 1 << 20));
+            LODE_TRY(lode_i_print_out(ctx, file, t, 1 << 20));
         }
 done:
     lode_array_free(&a);
@@ -374,7 +361,7 @@ static lode_status write_mtx(lode_ctx *ctx, const char *path, const lode_i_outpu
         LODE_TRY(write_sparse(ctx, item->value.as.sparse, &file, &t));
     else
         LODE_TRY(write_dense(ctx, item->name, item->value, &file, &t));
-    LODE_TRY(flush(ctx, &t, &file, 0));
+    LODE_TRY(lode_i_print_out(ctx, &file, &t, 0));
     LODE_TRY(lode_i_gzout_commit(ctx, &file));
 done:
     lode_i_gzout_abandon(&file);

@@ -21,4 +21,10 @@ void lode_i_lines_close(lode_i_lines *l);
 /** Cuts the next word off, at blanks and tabs; NULL when there is none. */
 char *lode_i_word(char **at);
 
+/** Value `at` of i64, u64 or f64 values, in the fewest digits that read back as the same, and `end`. */
+lode_status lode_i_print_value(lode_ctx *ctx, lode_text *t, lode_dtype dtype, const void *values,
+                               int64_t at, char end);
+/** Writes a text out and empties it once it has so many bytes. */
+lode_status lode_i_print_out(lode_ctx *ctx, lode_i_gzout *file, lode_text *t, size_t at_least);
+
 #endif

@@ -175,15 +175,6 @@ typedef struct printer {
     int32_t ndim;
 } printer;
 
-static lode_status flush(lode_ctx *ctx, printer *p, size_t at_least)
-{
-    if (p->text.size < at_least || p->text.size == 0)
-        return LODE_OK;
-    LODE_FORWARD(lode_i_gzout_write(ctx, &p->file, p->text.text, p->text.size));
-    p->text.size = 0;
-    return lode_i_cancelled(ctx);
-}
-
 static lode_status print_shape(lode_ctx *ctx, printer *p, const int64_t *shape)
 {
     LODE_FORWARD(lode_i_text_add(ctx, &p->text, "# shape:"));
@@ -195,17 +186,10 @@ static lode_status print_shape(lode_ctx *ctx, printer *p, const int64_t *shape)
 static lode_status print_entry(lode_ctx *ctx, printer *p, const int64_t *index, const void *values,
                                int64_t at)
 {
-    char word[32];
     for (int k = 0; k < p->ndim; k++)
         LODE_FORWARD(lode_i_text_add(ctx, &p->text, "%" PRId64 " ", index[k] + 1));
-    if (p->dtype == LODE_I64) {
-        LODE_FORWARD(
-            lode_i_text_add(ctx, &p->text, "%" PRId64 "\n", ((const int64_t *)values)[at]));
-    } else {
-        lode_i_print_f64(((const double *)values)[at], word);
-        LODE_FORWARD(lode_i_text_add(ctx, &p->text, "%s\n", word));
-    }
-    return flush(ctx, p, 1 << 20);
+    LODE_FORWARD(lode_i_print_value(ctx, &p->text, p->dtype, values, at, '\n'));
+    return lode_i_print_out(ctx, &p->file, &p->text, 1 << 20);
 }
 
 static lode_status print_sparse(lode_ctx *ctx, printer *p, const lode_sparse *s)
@@ -279,7 +263,7 @@ static lode_status write_tns(lode_ctx *ctx, const char *path, const lode_i_outpu
         LODE_TRY(print_sparse(ctx, &p, s));
     else
         LODE_TRY(lode_i_emit_boxes(ctx, item->value, p.dtype, print_box, &p));
-    LODE_TRY(flush(ctx, &p, 0));
+    LODE_TRY(lode_i_print_out(ctx, &p.file, &p.text, 0));
     LODE_TRY(lode_i_gzout_commit(ctx, &p.file));
 done:
     lode_i_gzout_abandon(&p.file);
