@@ -7,18 +7,6 @@
 
 enum { PIECE = 1 << 18 };
 
-static voidpf z_alloc(voidpf ctx, uInt items, uInt size)
-{
-    void *p = NULL;
-    return lode_i_alloc(ctx, (size_t)items * size, &p) < 0 ? NULL : p;
-}
-
-static void z_free(voidpf ctx, voidpf p)
-{
-    (void)ctx;
-    lode_i_free(p);
-}
-
 /* ---- reading ---- */
 
 /* What has been inflated: in memory until that is much, then in a scratch file if there may be one. */
@@ -76,7 +64,7 @@ lode_status lode_i_unwrap(lode_ctx *ctx, lode_infile *in, lode_i_zwrap wrap, uin
                           uint64_t packed, uint64_t most, lode_infile **out)
 {
     lode_status st = LODE_OK;
-    z_stream z = { .zalloc = z_alloc, .zfree = z_free, .opaque = ctx };
+    z_stream z = { .zalloc = lode_i_zlib_alloc, .zfree = lode_i_zlib_free, .opaque = ctx };
     unsigned char *input = NULL, *output = NULL;
     const char *name = lode_i_infile_path(in);
     spool s = { .keep = lode_i_memory_left(ctx) / 4 };
@@ -147,7 +135,7 @@ lode_status lode_i_gzout_over(lode_ctx *ctx, lode_outfile *file, lode_i_zwrap wr
     s->file = file;
     LODE_TRY(lode_i_calloc(ctx, sizeof *z, (void **)&z));
     LODE_TRY(lode_i_alloc(ctx, PIECE, (void **)&s->buffer));
-    z->zalloc = z_alloc, z->zfree = z_free, z->opaque = ctx;
+    z->zalloc = lode_i_zlib_alloc, z->zfree = lode_i_zlib_free, z->opaque = ctx;
     LODE_REQUIRE(deflateInit2(z, 6, Z_DEFLATED, MAX_WBITS + (wrap == LODE_I_GZIP ? 16 : 0), 8,
                               Z_DEFAULT_STRATEGY) == Z_OK,
                  LODE_ENOMEM, "no memory to deflate");

@@ -338,6 +338,9 @@ lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what,
                                uint64_t packed, uint64_t skip, uint64_t want, bool whole,
                                void **bytes, uint32_t *crc);
 uint32_t lode_i_crc32(uint32_t crc, const void *bytes, size_t size);
+/** zlib's memory, from the budget: zalloc, zfree and, for opaque, the context. */
+void *lode_i_zlib_alloc(void *ctx, unsigned items, unsigned size);
+void lode_i_zlib_free(void *ctx, void *p);
 
 /** Inflates a zlib stream, or a gzip file with all its members, that lies at `offset`: in memory,
  * and in a scratch file where it is long and there is a place for one. most: bytes after which it

@@ -197,12 +197,12 @@ done:
     return st;
 }
 
-static voidpf z_alloc(voidpf ctx, uInt items, uInt size)
+void *lode_i_zlib_alloc(void *ctx, unsigned items, unsigned size)
 {
     void *p = NULL;
     return lode_i_alloc(ctx, (size_t)items * size, &p) < 0 ? NULL : p;
 }
-static void z_free(voidpf ctx, voidpf p)
+void lode_i_zlib_free(void *ctx, void *p)
 {
     (void)ctx;
     lode_i_free(p);
@@ -214,7 +214,7 @@ lode_status lode_i_zip_inflate(lode_ctx *ctx, lode_infile *in, const char *what,
 {
     enum { INPUT = 1 << 16 };
     lode_status st = LODE_OK;
-    z_stream z = { .zalloc = z_alloc, .zfree = z_free, .opaque = ctx };
+    z_stream z = { .zalloc = lode_i_zlib_alloc, .zfree = lode_i_zlib_free, .opaque = ctx };
     unsigned char *input = NULL, past[1024];
     void *out = NULL;
     uint64_t capacity = want < 1 << 20 ? want : 1 << 20, have = 0, skipped = 0, read = 0;
