@@ -231,12 +231,10 @@ lode_status lode_i_dense_read(lode_ctx *ctx, const lode_i_member *m, const void 
     const int64_t block = lode_dtype_block(m->dtype);
     size_t bytes = lode_dtype_size(m->dtype);
 
+    LODE_TRY(lode_i_member_check(ctx, m, start, count));
     r.whole = m->checked && !memory;
     for (int k = 0; k < m->ndim; k++) {
         shape[k] = m->shape[k], from[k] = start[k], many[k] = count[k];
-        LODE_REQUIRE(from[k] >= 0 && many[k] >= 0 && from[k] <= shape[k] - many[k], LODE_ESHAPE,
-                     "%s: values %" PRId64 " to %" PRId64 " of axis %d do not lie in its %" PRId64,
-                     m->name, from[k], from[k] + many[k] - 1, k, shape[k]);
         r.whole = r.whole && many[k] == shape[k];
         if (k == m->ndim - 1 && block > 1) {
             /* Packed values come and go in whole blocks. */

@@ -179,9 +179,10 @@ static lode_status held_read(lode_ctx *ctx, const lode_source *s, const int64_t 
                              const int64_t *count, void *dst)
 {
     const held *h = s->data;
-    if (h->file->format->read)
-        return h->file->format->read(ctx, h->file, &h->m, start, count, dst);
-    return lode_i_dense_read(ctx, &h->m, h->memory, start, count, dst);
+    if (!h->file->format->read)
+        return lode_i_dense_read(ctx, &h->m, h->memory, start, count, dst);
+    LODE_FORWARD(lode_i_member_check(ctx, &h->m, start, count));
+    return h->file->format->read(ctx, h->file, &h->m, start, count, dst);
 }
 
 static void held_close(void *data)

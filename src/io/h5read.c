@@ -587,11 +587,6 @@ lode_status lode_i_h5_read(lode_ctx *ctx, const lode_file *f, const lode_i_membe
     const hsize_t block = (hsize_t)lode_dtype_block(m->dtype), unit = lode_dtype_size(m->dtype);
     int64_t values = 1;
     for (int k = 0; k < m->ndim; k++) {
-        if (start[k] < 0 || count[k] < 0 || start[k] > m->shape[k] - count[k])
-            return lode_i_fail(ctx, LODE_ESHAPE,
-                               "%s: values %" PRId64 " to %" PRId64
-                               " of axis %d do not lie in its %" PRId64,
-                               m->name, start[k], start[k] + count[k] - 1, k, m->shape[k]);
         from[k] = (hsize_t)start[k], many[k] = (hsize_t)count[k];
         values *= count[k];
         if (k == m->ndim - 1 && block > 1) { /* packed blocks are stored as bytes */

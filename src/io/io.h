@@ -92,8 +92,8 @@ typedef struct lode_i_format {
     bool (*sniff)(const unsigned char *head, size_t size);
     /** Fills members from f->in; nothing else of f is cleaned by it on failure. */
     lode_status (*open)(lode_ctx *ctx, lode_file *f, const lode_read_opts *o);
-    /** Reads a rectangle of a dense member that is not plain bytes, one call at a time unless
-     * `concurrent`. */
+    /** Reads a rectangle of a dense member that is not plain bytes, which lies in it, one call at a
+     * time unless `concurrent`. */
     lode_status (*read)(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                         const int64_t *start, const int64_t *count, void *dst);
     /** Makes the bytes of a packed member one file for as long as a source of it lives; read() is
@@ -148,6 +148,9 @@ lode_status lode_i_member_refuse(lode_ctx *ctx, lode_i_member *m, lode_dtype sta
  * negative or a packed last axis is not whole blocks. */
 lode_status lode_i_shape_bytes(lode_ctx *ctx, const char *what, lode_dtype dtype, int ndim,
                                const int64_t *shape, uint64_t *bytes);
+/** LODE_ESHAPE for a rectangle that does not lie in the member. */
+lode_status lode_i_member_check(lode_ctx *ctx, const lode_i_member *m, const int64_t *start,
+                                const int64_t *count);
 /** Makes f->show from the hidden flags; the opener calls it once after format->open. */
 lode_status lode_i_file_show(lode_ctx *ctx, lode_file *f);
 /** All bytes of a stored or deflated member as they are in the file, into a new block. */

@@ -117,6 +117,18 @@ lode_status lode_i_shape_bytes(lode_ctx *ctx, const char *what, lode_dtype dtype
     return LODE_OK;
 }
 
+lode_status lode_i_member_check(lode_ctx *ctx, const lode_i_member *m, const int64_t *start,
+                                const int64_t *count)
+{
+    for (int k = 0; k < m->ndim; k++)
+        if (start[k] < 0 || count[k] < 0 || start[k] > m->shape[k] - count[k])
+            return lode_i_fail(ctx, LODE_ESHAPE,
+                               "%s: values %" PRId64 " to %" PRId64
+                               " of axis %d do not lie in its %" PRId64,
+                               m->name, start[k], start[k] + count[k] - 1, k, m->shape[k]);
+    return LODE_OK;
+}
+
 lode_status lode_i_file_show(lode_ctx *ctx, lode_file *f)
 {
     LODE_FORWARD(LODE_NEW(ctx, f->count, &f->show));

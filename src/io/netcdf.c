@@ -397,11 +397,6 @@ static lode_status read_netcdf(lode_ctx *ctx, const lode_file *f, const lode_i_m
     size_t from[LODE_MAX_NDIM], many[LODE_MAX_NDIM];
     int64_t values = 1;
     for (int k = 0; k < m->ndim; k++) {
-        if (start[k] < 0 || count[k] < 0 || start[k] > m->shape[k] - count[k])
-            return lode_i_fail(ctx, LODE_ESHAPE,
-                               "%s: values %" PRId64 " to %" PRId64
-                               " of axis %d do not lie in its %" PRId64,
-                               m->name, start[k], start[k] + count[k] - 1, k, m->shape[k]);
         if (count[k] == 0)
             return LODE_OK;
         from[k] = (size_t)start[k], many[k] = (size_t)count[k];
