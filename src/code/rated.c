@@ -17,9 +17,9 @@
 #define AFTER 1.0F
 /* Where values are taken to come back while symbols are chosen. */
 static const double shifts[2] = { 0, 0.03 };
-/* Of the error asked: how far below it the search aims, and what is near enough. */
 /* Power of the step that the error goes with where most symbols are 0; 2 where steps are fine. */
 #define SLOPE 1.15
+/* Of the error asked: how far below it the search aims, and what is near enough. */
 #define BELOW 0.002
 #define ENOUGH 0.004
 /* PART: symbols of a row at once, whole groups of them. The sample is one block in SHARE. */
