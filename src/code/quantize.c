@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "code/code.h"
+#include "code/quantize.h"
 
 /* PIECE: values a task; parts are joined in order */
 enum { LANES = 8, RUN = 32 * LANES, PIECE = 1 << 15 };
@@ -66,10 +66,10 @@ static lode_status fit_task(lode_ctx *ctx, int64_t i, void *data)
     return LODE_OK;
 }
 
-static lode_status too_large(lode_ctx *ctx, const lode_quantizer *z)
+lode_status code_too_large(lode_ctx *ctx, double step)
 {
     return lode_i_fail(ctx, LODE_EDOMAIN, "a value over 2^30 steps of %g cannot be quantized",
-                       z->step);
+                       step);
 }
 
 static lode_status quantize_task(lode_ctx *ctx, int64_t i, void *data)
@@ -80,7 +80,7 @@ static lode_status quantize_task(lode_ctx *ctx, int64_t i, void *data)
     int32_t *q = w->q + i * PIECE;
     const bool good = w->x->dtype == LODE_F32 ? quantize_f32(x, n, w->z, q)
                                               : quantize_f64(x, n, w->z, q);
-    return good ? LODE_OK : too_large(ctx, w->z);
+    return good ? LODE_OK : code_too_large(ctx, w->z->step);
 }
 
 static lode_status dequantize_task(lode_ctx *ctx, int64_t i, void *data)
@@ -106,7 +106,7 @@ static lode_status quantize_over_task(lode_ctx *ctx, int64_t i, void *data)
         const int64_t n = lode_i_min(BUFFER, end - at);
         memcpy(x, w->q + at, (size_t)n * sizeof *x);
         if (!quantize_f32(x, n, w->z, w->q + at))
-            return too_large(ctx, w->z);
+            return code_too_large(ctx, w->z->step);
     }
     return LODE_OK;
 }
@@ -138,6 +138,16 @@ static lode_status accepted(lode_ctx *ctx, const lode_array *x, const lode_quant
     return LODE_OK;
 }
 
+double code_centroids(double error, const double count[2], const double sum[2], double shift[2])
+{
+    for (int k = 0; k < 2; k++) {
+        /* a multiple of 2^-12, so that the stored quantizer is this one */
+        shift[k] = count[k] > 0 ? ldexp(rint(ldexp(sum[k] / count[k], 12)), -12) : 0;
+        error += shift[k] * (count[k] * shift[k] - 2 * sum[k]);
+    }
+    return fmax(error, 0);
+}
+
 lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quantizer *z,
                                  double *sumsq, double *bits)
 {
@@ -158,15 +168,10 @@ lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quanti
             total.count[k] += p->count[k];
         }
     }
-    double error = total.sumsq;
-    for (int k = 0; k < 2; k++) {
-        const double n = (double)total.count[k];
-        /* a multiple of 2^-12, so that the stored quantizer is this one */
-        z->shift[k] = n > 0 ? ldexp(rint(ldexp(total.sum[k] / n, 12)), -12) : 0;
-        error += z->shift[k] * (n * z->shift[k] - 2 * total.sum[k]);
-    }
+    const double count[2] = { (double)total.count[0], (double)total.count[1] };
+    const double error = code_centroids(total.sumsq, count, total.sum, z->shift);
     if (sumsq)
-        *sumsq = fmax(error, 0) * z->step * z->step;
+        *sumsq = error * z->step * z->step;
     if (bits)
         *bits = total.bits;
 done:

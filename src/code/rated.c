@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "code/fast.h"
+#include "code/quantize.h"
 
 /* Squared steps a bit: errors of a fine step d are d^2 / 12 and fall by half for half a bit, so ln 2
  * / 6 = 0.1155; a little more where steps are coarse. */
@@ -235,8 +236,7 @@ static lode_status decide_task(lode_ctx *ctx, int64_t i, void *data)
     fast_bench *bench = NULL;
     LODE_FORWARD(bench_of(ctx, w, &bench));
     if (!decide_block(w, w->list[i], bench))
-        return lode_i_fail(ctx, LODE_EDOMAIN, "a value over 2^30 steps of %g cannot be quantized",
-                           w->z.step);
+        return code_too_large(ctx, w->z.step);
     return LODE_OK;
 }
 
@@ -438,13 +438,7 @@ static lode_status decide_list(lode_ctx *ctx, work *w, part **blocks, int64_t co
 /* Their squared error in squared steps, at the centroids. */
 static double error_of(const sums *s, double shift[2])
 {
-    double error = s->error;
-    for (int k = 0; k < 2; k++) {
-        /* a multiple of 2^-12, so that the stored quantizer is this one */
-        shift[k] = s->count[k] > 0 ? ldexp(rint(ldexp(s->sum[k] / s->count[k], 12)), -12) : 0;
-        error += shift[k] * (s->count[k] * shift[k] - 2 * s->sum[k]);
-    }
-    return fmax(error, 0);
+    return code_centroids(s->error, s->count, s->sum, shift);
 }
 
 /* Looks for the step where the error comes to the aim: on the sample, or on all of few blocks. power:
