@@ -48,6 +48,30 @@ void fast_bench_free(fast_bench *bench)
     lode_i_free(bench);
 }
 
+lode_status fast_bench_mine(lode_ctx *ctx, const code_grid *g, fast_bench **table,
+                            fast_bench **mine)
+{
+    fast_bench **own = &table[lode_i_worker(ctx)];
+    if (!*own)
+        LODE_FORWARD(fast_bench_new(ctx, g, own));
+    *mine = *own;
+    return LODE_OK;
+}
+
+void fast_bench_counts(lode_ctx *ctx, fast_bench *const *table, uint64_t *counts)
+{
+    for (int b = 0; b < lode_ctx_threads(ctx); b++)
+        for (int e = 0; table[b] && e < FAST_EVENTS; e++)
+            counts[e] += table[b]->counts[e];
+}
+
+void fast_bench_free_all(lode_ctx *ctx, fast_bench **table)
+{
+    for (int b = 0; table && b < lode_ctx_threads(ctx); b++)
+        fast_bench_free(table[b]);
+    lode_i_free(table);
+}
+
 /* ---- contexts ---- */
 
 /* 2^(level / 4) in units of 2^-15, level <= 0. */

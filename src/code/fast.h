@@ -58,6 +58,12 @@ typedef struct fast_bench {
 } fast_bench;
 lode_status fast_bench_new(lode_ctx *ctx, const code_grid *g, fast_bench **bench);
 void fast_bench_free(fast_bench *bench);
+/** A table of one a worker, each made when first needed. */
+lode_status fast_bench_mine(lode_ctx *ctx, const code_grid *g, fast_bench **table,
+                            fast_bench **mine);
+/** What all of them counted, added to counts. */
+void fast_bench_counts(lode_ctx *ctx, fast_bench *const *table, uint64_t *counts);
+void fast_bench_free_all(lode_ctx *ctx, fast_bench **table);
 
 /** A chunk after the first pass: its events, then its plain bits and its signs. */
 typedef struct fast_scan {

@@ -23,9 +23,7 @@ static lode_status stream_new(lode_ctx *ctx, int ndim, const int64_t *shape, str
     const size_t workers = (size_t)lode_ctx_threads(ctx);
     code_grid_make(ndim, shape, &s->grid);
     s->hints.fast = true;
-    for (int k = 1; k < s->grid.ndim; k++)
-        s->hints.first[k] = s->hints.first[k - 1] + s->grid.shape[k - 1];
-    LODE_FORWARD(LODE_NEW(ctx, code_hint_length(&s->grid), &s->hints.level));
+    LODE_FORWARD(code_hint_new(ctx, &s->grid, &s->hints));
     LODE_FORWARD(lode_i_calloc(ctx, sizeof *s->tables, (void **)&s->tables));
     LODE_FORWARD(lode_i_calloc(ctx, workers * sizeof *s->bench, (void **)&s->bench));
     const size_t blocks = (size_t)s->grid.blocks + 1;
@@ -35,27 +33,16 @@ static lode_status stream_new(lode_ctx *ctx, int ndim, const int64_t *shape, str
 
 static void stream_free(lode_ctx *ctx, stream *s)
 {
-    for (int w = 0; s->bench && w < lode_ctx_threads(ctx); w++)
-        fast_bench_free(s->bench[w]);
+    fast_bench_free_all(ctx, s->bench);
     for (int64_t b = 0; s->scan && b < s->grid.blocks; b++)
         lode_i_free(s->scan[b].event);
     for (int64_t b = 0; s->coded && b < s->grid.blocks; b++)
         lode_i_free((void *)(uintptr_t)s->chunk[b]);
-    lode_i_free(s->bench);
     lode_i_free(s->scan);
     lode_i_free(s->hints.level);
     lode_i_free(s->tables);
     lode_i_free((void *)s->chunk);
     lode_i_free(s->size);
-}
-
-static lode_status bench_of(lode_ctx *ctx, stream *s, fast_bench **bench)
-{
-    fast_bench **mine = &s->bench[lode_i_worker(ctx)];
-    if (!*mine)
-        LODE_FORWARD(fast_bench_new(ctx, &s->grid, mine));
-    *bench = *mine;
-    return LODE_OK;
 }
 
 /* A long vector as rows: what lay one row back is a neighbour then, and each row has its hint.
@@ -83,7 +70,7 @@ static lode_status scan_block(lode_ctx *ctx, int64_t b, void *data)
     fast_bench *bench = NULL;
     fast_scan found;
     uint16_t *copy = NULL;
-    LODE_FORWARD(bench_of(ctx, s, &bench));
+    LODE_FORWARD(fast_bench_mine(ctx, &s->grid, s->bench, &bench));
     fast_chunk_scan(&s->grid, b, s->symbols, &s->hints, &s->weights, s->tables, bench, &found);
     s->size[b] = found.bits + found.signs;
     if (!found.event || !s->keep)
@@ -105,7 +92,7 @@ static lode_status encode_block(lode_ctx *ctx, int64_t b, void *data)
     stream *s = data;
     fast_bench *bench = NULL;
     uint8_t *copy = NULL;
-    LODE_FORWARD(bench_of(ctx, s, &bench));
+    LODE_FORWARD(fast_bench_mine(ctx, &s->grid, s->bench, &bench));
     s->size[b] = 0;
     if (!s->scan[b].event)
         return LODE_OK;
@@ -202,9 +189,7 @@ static lode_status encode_grid(lode_ctx *ctx, stream *s, lode_array *out, double
     if (s->keep)
         LODE_TRY(lode_i_calloc(ctx, (size_t)(blocks + 1) * sizeof *s->scan, (void **)&s->scan));
     LODE_TRY(lode_i_parallel(ctx, blocks, scan_block, s));
-    for (int w = 0; w < lode_ctx_threads(ctx); w++)
-        for (int e = 0; s->bench[w] && e < FAST_EVENTS; e++)
-            counts[e] += s->bench[w]->counts[e];
+    fast_bench_counts(ctx, s->bench, counts);
     const uint64_t changed = fast_frequencies(counts, s->tables->frequency, &bits);
     if (!out) {
         *bytes = HEAD / 4 + (double)lode_array_bytes(&levels) + bits / 8;
@@ -261,7 +246,7 @@ static lode_status decode_block(lode_ctx *ctx, int64_t b, void *data)
 {
     stream *s = data;
     fast_bench *bench = NULL;
-    LODE_FORWARD(bench_of(ctx, s, &bench));
+    LODE_FORWARD(fast_bench_mine(ctx, &s->grid, s->bench, &bench));
     const bool good = !s->size[b] || code_get_check(s->chunk[b] - CODE_CHECK) ==
                                          code_check_of(s->chunk[b], s->size[b], (uint64_t)b);
     if (!good || !fast_chunk_decode(&s->grid, b, s->chunk[b], s->size[b], &s->hints, &s->weights,

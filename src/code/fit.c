@@ -77,16 +77,17 @@ static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *s
                              code_hints *hints, int64_t *nonzeros)
 {
     lode_status st = LODE_OK;
-    marginals m = { .g = g, .symbols = symbols, .first = hints->first, .nonzeros = nonzeros };
+    marginals m = { .g = g,
+                    .symbols = symbols,
+                    .first = hints->first,
+                    .length = code_hint_length(g),
+                    .nonzeros = nonzeros };
     const int workers = lode_ctx_threads(ctx);
     double total = 0, size = 1;
     uint32_t largest = 0;
 
-    for (int k = 0; k < g->ndim; k++) {
-        hints->first[k] = m.length;
-        m.length += g->shape[k];
+    for (int k = 0; k < g->ndim; k++)
         size *= (double)g->shape[k];
-    }
     LODE_TRY(lode_i_calloc(ctx, (size_t)(m.length * workers) * sizeof *m.sum, (void **)&m.sum));
     LODE_TRY(lode_i_calloc(ctx, (size_t)workers * sizeof *m.largest, (void **)&m.largest));
     LODE_TRY(lode_i_calloc(ctx, (size_t)workers * sizeof *m.negative, (void **)&m.negative));

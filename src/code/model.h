@@ -138,6 +138,8 @@ uint64_t code_shape_seed(const code_grid *g, int version);
 uint32_t code_check_of(const uint8_t *bytes, int64_t size, uint64_t seed);
 void code_put_check(uint8_t *to, uint32_t v);
 uint32_t code_get_check(const uint8_t *from);
+/** Room for the levels and where those of each axis lie. */
+lode_status code_hint_new(lode_ctx *ctx, const code_grid *g, code_hints *hints);
 /** Levels of the hints as differences along their axis, in units of half an octave, and back. */
 int64_t code_hint_length(const code_grid *g);
 void code_hint_deltas(const code_grid *g, const code_hints *hints, int32_t *delta);

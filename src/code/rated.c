@@ -66,15 +66,6 @@ typedef struct work {
     fast_rates rates;
 } work;
 
-static lode_status bench_of(lode_ctx *ctx, work *w, fast_bench **bench)
-{
-    fast_bench **mine = &w->bench[lode_i_worker(ctx)];
-    if (!*mine)
-        LODE_FORWARD(fast_bench_new(ctx, &w->grid, mine));
-    *bench = *mine;
-    return LODE_OK;
-}
-
 /* ---- thresholds ---- */
 
 /* What magnitude m takes in class c. */
@@ -110,9 +101,7 @@ static void fit_rates(lode_ctx *ctx, work *w)
 {
     uint64_t counts[FAST_EVENTS] = { 0 };
     double bits;
-    for (int b = 0; b < lode_ctx_threads(ctx); b++)
-        for (int e = 0; w->bench[b] && e < FAST_EVENTS; e++)
-            counts[e] += w->bench[b]->counts[e];
+    fast_bench_counts(ctx, w->bench, counts);
     fast_frequencies(counts, w->tables->frequency, &bits);
     w->rates.sign = w->hints.signs;
     for (int e = 0; e < FAST_EVENTS; e++) {
@@ -234,7 +223,7 @@ static lode_status decide_task(lode_ctx *ctx, int64_t i, void *data)
 {
     work *w = data;
     fast_bench *bench = NULL;
-    LODE_FORWARD(bench_of(ctx, w, &bench));
+    LODE_FORWARD(fast_bench_mine(ctx, &w->grid, w->bench, &bench));
     if (!decide_block(w, w->list[i], bench))
         return code_too_large(ctx, w->z.step);
     return LODE_OK;
@@ -321,7 +310,7 @@ static lode_status count_task(lode_ctx *ctx, int64_t i, void *data)
     work *w = data;
     fast_bench *bench = NULL;
     fast_scan found;
-    LODE_FORWARD(bench_of(ctx, w, &bench));
+    LODE_FORWARD(fast_bench_mine(ctx, &w->grid, w->bench, &bench));
     fast_chunk_scan(&w->grid, w->list[i] - w->part, w->q, &w->hints, &w->weights, w->tables, bench,
                     &found);
     return LODE_OK;
@@ -334,10 +323,8 @@ static lode_status begin(lode_ctx *ctx, work *w)
     const size_t workers = (size_t)lode_ctx_threads(ctx);
     code_grid_make(w->x->ndim, w->x->shape, &w->grid);
     w->hints.fast = true;
-    for (int k = 1; k < w->grid.ndim; k++)
-        w->hints.first[k] = w->hints.first[k - 1] + w->grid.shape[k - 1];
     const size_t blocks = (size_t)w->grid.blocks + 1;
-    LODE_FORWARD(LODE_NEW(ctx, code_hint_length(&w->grid), &w->hints.level));
+    LODE_FORWARD(code_hint_new(ctx, &w->grid, &w->hints));
     LODE_FORWARD(lode_i_calloc(ctx, sizeof *w->tables, (void **)&w->tables));
     LODE_FORWARD(lode_i_calloc(ctx, workers * sizeof *w->bench, (void **)&w->bench));
     LODE_FORWARD(lode_i_calloc(ctx, blocks * sizeof *w->part, (void **)&w->part));
@@ -346,9 +333,7 @@ static lode_status begin(lode_ctx *ctx, work *w)
 
 static void end(lode_ctx *ctx, work *w)
 {
-    for (int b = 0; w->bench && b < lode_ctx_threads(ctx); b++)
-        fast_bench_free(w->bench[b]);
-    lode_i_free(w->bench);
+    fast_bench_free_all(ctx, w->bench);
     lode_i_free(w->hints.level);
     lode_i_free(w->tables);
     lode_i_free(w->part);

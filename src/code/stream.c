@@ -18,13 +18,8 @@ typedef struct stream {
 
 static lode_status stream_new(lode_ctx *ctx, int ndim, const int64_t *shape, stream *s)
 {
-    int64_t length = 0;
     code_grid_make(ndim, shape, &s->grid);
-    for (int k = 0; k < s->grid.ndim; k++) {
-        s->hints.first[k] = length;
-        length += s->grid.shape[k];
-    }
-    LODE_FORWARD(LODE_NEW(ctx, length, &s->hints.level));
+    LODE_FORWARD(code_hint_new(ctx, &s->grid, &s->hints));
     LODE_FORWARD(
         lode_i_calloc(ctx, (size_t)lode_ctx_threads(ctx) * sizeof *s->bench, (void **)&s->bench));
     LODE_FORWARD(
@@ -95,6 +90,13 @@ int64_t code_hint_length(const code_grid *g)
     for (int k = 0; k < g->ndim; k++)
         length += g->shape[k];
     return length;
+}
+
+lode_status code_hint_new(lode_ctx *ctx, const code_grid *g, code_hints *hints)
+{
+    for (int k = 1; k < g->ndim; k++)
+        hints->first[k] = hints->first[k - 1] + g->shape[k - 1];
+    return LODE_NEW(ctx, code_hint_length(g), &hints->level);
 }
 
 /* ---- encoding ---- */
