@@ -70,6 +70,8 @@ static void methods_are_told_apart(void **state)
         const char *kind, *basis;
     } cases[] = { { LODE_COMPRESS_DCT, "transform", "cosines" },
                   { LODE_COMPRESS_TUCKER, "transform", "learned" },
+                  { LODE_COMPRESS_WAVELET, "transform", "wavelets of" },
+                  { LODE_COMPRESS_TT, "train", NULL },
                   { LODE_COMPRESS_PREDICT, NULL, NULL },
                   { LODE_COMPRESS_LOSSLESS, "exact", NULL } };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -94,8 +96,11 @@ static void methods_are_told_apart(void **state)
                 assert_int_equal(number(m, "axis"), k);
                 assert_int_equal(number(m, "length"), shape[k]);
                 assert_int_equal(number(m, "blocks"), 1);
-                assert_string_equal(lode_i_json_as_text(lode_i_json_get(m, "basis")),
-                                    cases[i].basis);
+                const char *basis = lode_i_json_as_text(lode_i_json_get(m, "basis"));
+                if (f->o.method == LODE_COMPRESS_WAVELET) /* and how many moments */
+                    assert_memory_equal(basis, cases[i].basis, strlen(cases[i].basis));
+                else
+                    assert_string_equal(basis, cases[i].basis);
                 assert_true(number(m, "fewest_columns") == number(m, "most_columns") &&
                             number(m, "most_columns") <= shape[k]);
             }

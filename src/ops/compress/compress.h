@@ -202,7 +202,7 @@ lode_status compress_predict_price(lode_ctx *ctx, const block_task *tasks, int c
 lode_status compress_train(lode_ctx *ctx, const block_task *t, const lode_array *block,
                            const predict_rival *rival, lode_array *coded, lode_diff *diff,
                            bool *met);
-/** x, or NULL: the block in its modes; its step, and the bytes of its cores. */
+/** x, or NULL: the block in its modes; its step, and the bytes of its cores and their scales. */
 lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, lode_array *x,
                                 double *step, int64_t *bytes);
 
@@ -296,6 +296,7 @@ typedef enum content_kind {
     CONTENT_TRANSFORM,
     CONTENT_INTERPOLATION,
     CONTENT_LORENZO,
+    CONTENT_TRAIN,
     CONTENT_EXACT,
     CONTENT_KINDS
 } content_kind;

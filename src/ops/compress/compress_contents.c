@@ -30,6 +30,7 @@ static void count_record(contents *c, const record_info *info, double bytes)
     const content_kind kind = info->exact       ? CONTENT_EXACT
                               : info->lorenzo   ? CONTENT_LORENZO
                               : info->predicted ? CONTENT_INTERPOLATION
+                              : info->train     ? CONTENT_TRAIN
                                                 : CONTENT_TRANSFORM;
     const bool first = c->blocks[kind]++ == 0;
     c->bytes[kind] += bytes;
@@ -88,9 +89,15 @@ static double sum_bytes(const contents *c)
 
 static const char *const kind_names[CONTENT_KINDS] = {
     "by coefficients of a basis for each axis", "by prediction from neighbours (interpolation)",
-    "by prediction from neighbours (Lorenzo)", "as exact values, every bit kept"
+    "by prediction from neighbours (Lorenzo)", "as a tensor train",
+    "as exact values, every bit kept"
 };
-static const char *const basis_names[BASIS_KINDS] = { "none", "cosines", "learned" };
+static const char *const basis_names[BASIS_KINDS] = { "none",
+                                                      "cosines",
+                                                      "learned",
+                                                      "wavelets of 2 moments",
+                                                      "wavelets of 3 moments",
+                                                      "wavelets of 4 moments" };
 
 /* What was asked beyond the defaults, as the command takes it. */
 static lode_status tell_asked(lode_ctx *ctx, const lode_bundle *model, lode_text *t)
@@ -219,7 +226,7 @@ static lode_status tell_words(lode_ctx *ctx, const lode_bundle *model, const gri
 static lode_status kinds_json(lode_ctx *ctx, const contents *c, lode_json *list)
 {
     static const char *const names[CONTENT_KINDS] = { "transform", "interpolation", "lorenzo",
-                                                      "exact" };
+                                                      "train", "exact" };
     lode_status st = LODE_OK;
     lode_json *o = NULL;
     for (int k = 0; k < CONTENT_KINDS; k++) {

@@ -154,7 +154,9 @@ static lode_status bytes_panel(lode_ctx *ctx, const contents *all, lode_figure *
     const struct {
         const char *name;
         double bytes;
-    } part[] = { { c.blocks[CONTENT_TRANSFORM] ? "coefficients" : "residuals", c.values },
+    } part[] = { { c.blocks[CONTENT_TRANSFORM] || c.blocks[CONTENT_TRAIN] ? "coefficients"
+                                                                          : "residuals",
+                   c.values },
                  { "bases", c.bases },
                  { "missing", c.mask },
                  { "corrections", c.corrections },

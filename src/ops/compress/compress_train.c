@@ -269,6 +269,7 @@ lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, l
     lode_quantizer z = { .zone = 0.5 };
     LODE_TRY(lode_i_record_read_f64(ctx, r, &z.step));
     LODE_REQUIRE(z.step > 0, LODE_EFORMAT, "compress: a record has step %g", z.step);
+    *step = z.step, *bytes = 0;
     lode_i_tt_full(d, f->mode, full);
     rank[d] = 1;
     for (int k = 1; k < d; k++) {
@@ -287,13 +288,13 @@ lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, l
         LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
         LODE_TRY(lode_i_vector_new(ctx, LODE_I32, count, &deltas));
         LODE_TRY(lode_i_decode(ctx, &stream, &deltas));
+        *bytes += stream.shape[0];
     }
     for (int64_t i = 0; i < count; i++) {
         level[i] = (i ? level[i - 1] : 0) + (int64_t)lode_i_get1(&deltas, i);
         LODE_REQUIRE(level[i] >= -MOST_LEVEL && level[i] <= MOST_LEVEL, LODE_EFORMAT,
                      "compress: a scale of level %" PRId64 ": the record is damaged", level[i]);
     }
-    *step = z.step, *bytes = 0;
     for (int k = 0; k < d; k++) {
         int64_t cosines = 0;
         const int64_t shape[] = { rank[k], f->mode[k], rank[k + 1] };
