@@ -85,6 +85,24 @@ static double sum_bytes(const contents *c)
     return sum;
 }
 
+enum { PARTS = 6 };
+typedef struct part {
+    const char *words, *key;
+    double bytes;
+} part;
+
+/* Where the bytes of the records go. */
+static void list_parts(const contents *c, part list[PARTS])
+{
+    const part all[PARTS] = { { "coefficients and residuals", "values", c->values },
+                              { "learned bases", "bases", c->bases },
+                              { "places of missing values", "missing", c->mask },
+                              { "corrections", "corrections", c->corrections },
+                              { "exact values", "exact", c->bytes[CONTENT_EXACT] },
+                              { "heads", "heads", c->heads } };
+    memcpy(list, all, sizeof all);
+}
+
 /* ---- in words ---- */
 
 static const char *const kind_names[CONTENT_KINDS] = {
@@ -160,19 +178,15 @@ static lode_status tell_modes(lode_ctx *ctx, const contents *c, int ndim, const 
 
 static lode_status tell_bytes(lode_ctx *ctx, const contents *c, lode_text *t)
 {
-    const struct {
-        const char *name;
-        double bytes;
-    } part[] = { { "coefficients and residuals", c->values }, { "learned bases", c->bases },
-                 { "places of missing values", c->mask },     { "corrections", c->corrections },
-                 { "exact values", c->bytes[CONTENT_EXACT] }, { "heads", c->heads } };
+    part list[PARTS];
     const double sum = sum_bytes(c);
     const char *before = "in records  ";
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
-        if (!(part[i].bytes > 0))
+    list_parts(c, list);
+    for (int i = 0; i < PARTS; i++) {
+        if (!(list[i].bytes > 0))
             continue;
-        LODE_FORWARD(lode_i_text_add(ctx, t, "%s%s %.0f bytes (%.3g %%)", before, part[i].name,
-                                     part[i].bytes, 100 * part[i].bytes / sum));
+        LODE_FORWARD(lode_i_text_add(ctx, t, "%s%s %.0f bytes (%.3g %%)", before, list[i].words,
+                                     list[i].bytes, 100 * list[i].bytes / sum));
         before = ", ";
     }
     return lode_i_text_add(ctx, t, "\n");
@@ -221,18 +235,18 @@ static lode_status tell_words(lode_ctx *ctx, const lode_bundle *model, const gri
 
 /* ---- as JSON ---- */
 
-#define SET(object, key, value) LODE_TRY(lode_i_json_set(ctx, (object), (key), (value)))
+/* Lists and objects are handed over while they are empty and filled in where they are. */
+#define SET(object, key, value) LODE_FORWARD(lode_i_json_set(ctx, (object), (key), (value)))
 
 static lode_status kinds_json(lode_ctx *ctx, const contents *c, lode_json *list)
 {
     static const char *const names[CONTENT_KINDS] = { "transform", "interpolation", "lorenzo",
                                                       "train", "exact" };
-    lode_status st = LODE_OK;
-    lode_json *o = NULL;
     for (int k = 0; k < CONTENT_KINDS; k++) {
         if (!c->blocks[k])
             continue;
-        o = lode_i_json_object();
+        lode_json *o = lode_i_json_object();
+        LODE_FORWARD(lode_i_json_push(ctx, list, o));
         SET(o, "kind", lode_i_json_text(names[k]));
         SET(o, "blocks", lode_i_json_i64(c->blocks[k]));
         SET(o, "bytes", lode_i_json_i64((int64_t)c->bytes[k]));
@@ -240,72 +254,55 @@ static lode_status kinds_json(lode_ctx *ctx, const contents *c, lode_json *list)
             SET(o, "finest_step", lode_i_json_f64(c->finest[k]));
             SET(o, "coarsest_step", lode_i_json_f64(c->coarsest[k]));
         }
-        lode_json *given = o;
-        o = NULL;
-        LODE_TRY(lode_i_json_push(ctx, list, given));
     }
-done:
-    lode_i_json_free(o);
-    return st;
+    return LODE_OK;
 }
 
 static lode_status modes_json(lode_ctx *ctx, const contents *c, lode_json *list)
 {
-    lode_status st = LODE_OK;
-    lode_json *o = NULL;
     for (int i = 0; i < c->modes; i++)
         for (int k = 0; k < BASIS_KINDS; k++) {
             const content_mode *m = &c->mode[i];
             if (!m->blocks[k])
                 continue;
-            o = lode_i_json_object();
+            lode_json *o = lode_i_json_object();
+            LODE_FORWARD(lode_i_json_push(ctx, list, o));
             SET(o, "axis", lode_i_json_i64(m->axis));
             SET(o, "length", lode_i_json_i64(m->length));
             SET(o, "basis", lode_i_json_text(basis_names[k]));
             SET(o, "blocks", lode_i_json_i64(m->blocks[k]));
             SET(o, "fewest_columns", lode_i_json_i64(m->least[k]));
             SET(o, "most_columns", lode_i_json_i64(m->most[k]));
-            lode_json *given = o;
-            o = NULL;
-            LODE_TRY(lode_i_json_push(ctx, list, given));
         }
-done:
-    lode_i_json_free(o);
-    return st;
+    return LODE_OK;
+}
+
+static lode_status fill_json(lode_ctx *ctx, const grid *g, const contents *c, lode_json *o)
+{
+    part list[PARTS];
+    SET(o, "blocks", lode_i_json_i64(g->blocks));
+    SET(o, "damaged", lode_i_json_i64(c->damaged));
+    SET(o, "parts", lode_i_json_i64(g->segments.data ? g->segments.shape[0] : 1));
+    lode_json *const kinds = lode_i_json_array();
+    SET(o, "kinds", kinds);
+    LODE_FORWARD(kinds_json(ctx, c, kinds));
+    lode_json *const modes = lode_i_json_array();
+    SET(o, "modes", modes);
+    LODE_FORWARD(modes_json(ctx, c, modes));
+    lode_json *const bytes = lode_i_json_object();
+    SET(o, "bytes", bytes);
+    list_parts(c, list);
+    for (int i = 0; i < PARTS; i++)
+        SET(bytes, list[i].key, lode_i_json_i64((int64_t)list[i].bytes));
+    return LODE_OK;
 }
 
 static lode_status tell_json(lode_ctx *ctx, const grid *g, const contents *c, char **text)
 {
-    const struct {
-        const char *name;
-        double bytes;
-    } part[] = { { "values", c->values },
-                 { "bases", c->bases },
-                 { "missing", c->mask },
-                 { "corrections", c->corrections },
-                 { "exact", c->bytes[CONTENT_EXACT] },
-                 { "heads", c->heads } };
-    lode_status st = LODE_OK;
-    lode_json *o = lode_i_json_object(), *kinds = lode_i_json_array(), *modes = lode_i_json_array(),
-              *bytes = lode_i_json_object(), *given = NULL;
-    SET(o, "blocks", lode_i_json_i64(g->blocks));
-    SET(o, "damaged", lode_i_json_i64(c->damaged));
-    SET(o, "parts", lode_i_json_i64(g->segments.data ? g->segments.shape[0] : 1));
-    LODE_TRY(kinds_json(ctx, c, kinds));
-    given = kinds, kinds = NULL;
-    SET(o, "kinds", given);
-    LODE_TRY(modes_json(ctx, c, modes));
-    given = modes, modes = NULL;
-    SET(o, "modes", given);
-    for (size_t i = 0; i < sizeof part / sizeof *part; i++)
-        SET(bytes, part[i].name, lode_i_json_i64((int64_t)part[i].bytes));
-    given = bytes, bytes = NULL;
-    SET(o, "bytes", given);
-    LODE_TRY(lode_i_json_print(ctx, o, 0, text));
-done:
-    lode_i_json_free(kinds);
-    lode_i_json_free(modes);
-    lode_i_json_free(bytes);
+    lode_json *o = lode_i_json_object();
+    lode_status st = fill_json(ctx, g, c, o);
+    if (st == LODE_OK)
+        st = lode_i_json_print(ctx, o, 0, text);
     lode_i_json_free(o);
     return st;
 }
