@@ -152,6 +152,17 @@ enum { RECORD_INFINITE = 3 };
  * third the fast coder; from the last on, every try that may pay. */
 enum { EFFORT_COSINES = 1, EFFORT_TURNS = 4, EFFORT_FAST = 5, EFFORT_ALL = 9 };
 
+/* Dead zone of coefficients: reconstruction at centroids shifts the best one only a little with the
+ * density of nonzeros. */
+#define COEFFICIENT_ZONE 0.6
+/* From so many values on, cores are made again rather than kept, and learned bases looked at only
+ * where sketches promise something of them. */
+enum { LARGE = 1 << 21 };
+/* Exact codes are tried where others take a larger share of the bytes of floating values, and
+ * wherever there are fewer bytes. */
+#define EXACT_SHARE 0.4
+enum { EXACT_BYTES = 1 << 18 };
+
 /** A block on its way. */
 typedef struct block_task {
     const lode_compress_opts *o;

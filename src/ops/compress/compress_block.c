@@ -6,7 +6,7 @@
 
 #include "ops/compress/compress.h"
 
-enum { TRIES = 6, LARGE = 1 << 21, SMALL = 1 << 16 };
+enum { TRIES = 6, SMALL = 1 << 16 };
 /* Bits a value, by the measure that comes with a step, up to which symbols are chosen by their bits:
  * of the block where time counts, else of what is coded. */
 #define RATED_FAST 0.4
@@ -114,7 +114,7 @@ static lode_status cut(lode_ctx *ctx, const lode_array *w, const choice *c, doub
     int64_t box[LODE_MAX_NDIM];
     lode_array q = { 0 }, a = { 0 }, core = { 0 };
     /* the step may yet shrink a little */
-    const lode_quantizer z = { .step = 0.9 * step, .zone = 0.6 };
+    const lode_quantizer z = { .step = 0.9 * step, .zone = COEFFICIENT_ZONE };
     const bool learned = learns(c, d);
 
     if (learned) {
@@ -423,7 +423,7 @@ static lode_status size_at(lode_ctx *ctx, const block_task *t, const choice *c, 
                            double *bytes, double *sumsq)
 {
     lode_status st = LODE_OK;
-    lode_quantizer z = { .step = step, .zone = 0.6 };
+    lode_quantizer z = { .step = step, .zone = COEFFICIENT_ZONE };
     lode_array q = { 0 };
     int64_t box[LODE_MAX_NDIM];
     LODE_TRY(lode_i_quantizer_fit(ctx, &c->core, &z, sumsq, NULL));
@@ -674,8 +674,8 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
     }
     /* Exact values where nothing else holds the goal, or where they are as short. */
     const char class = lode_dtype_class(t->f.stored);
-    const double close = class == 'i' || class == 'u' || class == 'b' ? 0.2 : 0.4;
-    const bool tight = !met || (double)lossy.shape[0] > close * raw || raw < 1 << 18;
+    const double close = class == 'i' || class == 'u' || class == 'b' ? 0.2 : EXACT_SHARE;
+    const bool tight = !met || (double)lossy.shape[0] > close * raw || raw < EXACT_BYTES;
     if (tight && !(g->params > 0) && !(g->rank.count > 0 && met)) {
         LODE_TRY(compress_exact(ctx, t->o, block, &plain));
         const bool fits = !g->bytes || plain.shape[0] <= g->bytes;

@@ -7,18 +7,15 @@
 #include "array/box.h"
 #include "ops/compress/compress.h"
 
-/* Reconstruction at centroids shifts the best dead zone only a little with the density of
- * nonzeros. */
-#define ZONE 0.6
 /* A basis change must pay at least this. */
 #define PAYS 0.995
 /* Modes are turned only where the pure choices are within this factor of each other. */
 #define CLOSE 4.0
 enum { TURNED = 1 << 22 }; /* and where it is cheap */
-/* From here on learned bases are looked at only where sketches say that they save WORTH of what they
- * take. */
 enum { SAMPLED = 1 << 20, RUN = 256, SHARE = 16 };
-enum { LARGE = 1 << 21, BUCKETS = 32, LONGEST_LEARNED = 2048 };
+/* Of LARGE blocks learned bases are looked at only where sketches say that they save WORTH of what
+ * they take. */
+enum { BUCKETS = 32, LONGEST_LEARNED = 2048 };
 #define WORTH 0.5
 /* What learned bases lose by contexts that say less, as a share of the code: columns of sketched and
  * of learned bases follow no smooth order. */
@@ -43,7 +40,7 @@ static lode_status find_step(lode_ctx *ctx, const lode_array *core, const lode_s
     const lode_stats s = *found;
 
     norm = sqrt(s.sumsq);
-    *z = (lode_quantizer){ .step = 4 * s.maxabs, .zone = ZONE };
+    *z = (lode_quantizer){ .step = 4 * s.maxabs, .zone = COEFFICIENT_ZONE };
     if (!(norm > 0) || sumsq >= norm * norm) { /* nothing needs coding */
         z->step = norm > 0 ? z->step : 1;
         LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
@@ -207,7 +204,7 @@ static lode_status size_up(lode_ctx *ctx, const menu *m, choice *c)
     const bool over = lode_array_size(&c->core) >= LARGE;
     lode_status st = LODE_OK;
     lode_array q = { 0 };
-    const lode_quantizer z = { .step = c->step, .zone = ZONE };
+    const lode_quantizer z = { .step = c->step, .zone = COEFFICIENT_ZONE };
     int64_t box[LODE_MAX_NDIM];
     LODE_TRY(over ? lode_i_quantize_over(ctx, &c->core, &z, &q)
                   : lode_i_quantize(ctx, &c->core, &z, &q));

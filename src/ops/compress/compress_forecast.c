@@ -9,15 +9,10 @@
 #include "linalg/linalg.h"
 #include "ops/compress/compress_forecast.h"
 
-/* Arrays of fewer values are coded whole. */
-enum { TINY = 1 << 15 };
 /* Of a file beside its records, and of it for each of them. */
 enum { FILE_BYTES = 1040, RECORD_BYTES = 275 };
 /* Bytes that no look tells. */
 #define LITTLE 300
-/* Of compress_encode: when exact codes are tried. */
-#define TIGHT 0.4
-#define LITTLE_RAW (1 << 18)
 /* Ranges whose ends are closer are one number. */
 #define CLOSE 1.35
 
@@ -122,9 +117,9 @@ static guess all_methods(const sampler *s)
     const guess b = extend_local(s->look);
     low_rank(s, &a);
     guess r = { fmin(a.low, b.low), fmin(a.at, b.at), fmin(a.high, b.high) };
-    /* exact codes are tried where others are no shorter than TIGHT of what is there */
-    const double raw = (double)lode_dtype_size(s->j.g.dtype), tight = TIGHT * raw;
-    const bool little = s->size * raw < LITTLE_RAW || !isfinite(r.at);
+    /* exact codes are tried where others are no shorter than EXACT_SHARE of what is there */
+    const double raw = (double)lode_dtype_size(s->j.g.dtype), tight = EXACT_SHARE * raw;
+    const bool little = s->size * raw < EXACT_BYTES || !isfinite(r.at);
     if (little || r.high > 0.9 * tight)
         r.low = fmin(r.low, 0.97 * exact);
     if (little || r.at > tight)
@@ -164,7 +159,7 @@ static double long_sides(const frame *f)
 static lode_status expect_seconds(lode_ctx *ctx, const sampler *s, int workers, double rate,
                                   double *seconds)
 {
-    enum { FLOPS_PRODUCT = 2, FLOPS_EIGEN = 10, TRIED = 1 << 18, LARGE = 1 << 21, SHORT = 2400 };
+    enum { FLOPS_PRODUCT = 2, FLOPS_EIGEN = 10, TRIED = 1 << 18, SHORT = 2400 };
     const look *l = s->look;
     const job *j = &s->j;
     frame whole, box;

@@ -4,6 +4,8 @@
 
 #include "ops/compress/compress.h"
 
+/* Arrays of no more values are coded whole. */
+enum { TINY = 1 << 15 };
 /* Boxes of the largest size, and of one size at most; sizes. */
 enum { LOOK_PLACES = 4, LOOK_BOXES = 8, LOOK_SIZES = 3 };
 

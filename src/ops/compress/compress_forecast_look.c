@@ -7,7 +7,7 @@
 
 /* Boxes hold an eighth of the array, at least TINY and at most MOST values; sums are of all up to
  * READ values, else of that many, SLAB at a time. */
-enum { TINY = 1 << 15, MOST = 1 << 21, READ = 1 << 26, SLAB = 1 << 17, SLAB_MOST = 1 << 21 };
+enum { MOST = 1 << 21, READ = 1 << 26, SLAB = 1 << 17, SLAB_MOST = 1 << 21 };
 /* Rules of prediction are found in boxes of so many values. */
 enum { LOCAL = 1 << 14 };
 /* Axes longer than FOLDED are cut by multiples of RUN, which fold well. */

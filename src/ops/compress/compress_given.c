@@ -9,7 +9,6 @@
 enum { BOXES = 2, BOX = 1 << 17, SHARE = 32, LEAST = 1 << 15 };
 /* Shorter modes have no use for wavelets. */
 enum { SHORT = 16 };
-#define ZONE 0.6
 /* Bits a value, below which a box is too small to tell: all of it is smooth. */
 #define THIN 0.02
 /* What looks longer than this is not coded to see. */
@@ -71,7 +70,7 @@ static lode_status judge_box(lode_ctx *ctx, sample *s, int box, depth how, const
                              double *size)
 {
     lode_status st = LODE_OK;
-    lode_quantizer z = { .step = s->step, .zone = ZONE };
+    lode_quantizer z = { .step = s->step, .zone = COEFFICIENT_ZONE };
     lode_array q = { 0 };
     if (how < CODE)
         return lode_i_quantizer_fit(ctx, y, &z, how == FIRST ? &s->sumsq[box] : NULL, size);
