@@ -73,8 +73,6 @@ static int list(const char *folder)
 int cli_bench(cli *c)
 {
     char path[512], folder[3000];
-    char *argv[CLI_MAX + 4];
-    int n = 0;
     if (c->words > 1 && strcmp(c->word[0], "compress") == 0)
         return bench_compress(c);
     if (c->words == 0) {
@@ -91,18 +89,10 @@ int cli_bench(cli *c)
                        : cli_usage(c, "no bench '%s'; 'lode bench' lists them", c->word[i]);
     if (c->options || c->outputs)
         return cli_usage(c, "usage: lode bench NAME..., or lode bench compress FILE [options]");
-    const ssize_t length = readlink("/proc/self/exe", folder, sizeof folder - 1);
-    folder[length > 0 ? length : 0] = 0;
-    char *const slash = strrchr(folder, '/');
-    if (slash)
-        *slash = 0;
-    const char *const fixed[] = { "/bin/sh", "bench/run", slash ? folder : "build" };
-    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
-        argv[n++] = (char *)(uintptr_t)fixed[i];
-    for (int i = 0; i < c->words; i++)
-        argv[n++] = c->word[i];
-    argv[n] = NULL;
-    fflush(stdout);
-    execv(argv[0], argv);
-    return cli_usage(c, "%s could not be started", argv[0]);
+    const bool known = cli_own_path(folder, sizeof folder);
+    if (known)
+        *strrchr(folder, '/') = 0;
+    const char *const runner[] = { "/bin/sh", "bench/run", known ? folder : "build" };
+    cli_become(c, runner, (int)(sizeof runner / sizeof *runner));
+    return cli_usage(c, "%s could not be started", runner[0]);
 }

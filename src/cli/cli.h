@@ -21,7 +21,7 @@ typedef struct cli_option {
     const char *name, *value; /* value NULL: given alone */
 } cli_option;
 
-enum { CLI_MAX = 256 };
+enum { CLI_MAX = 256, CLI_OWN = 2 * CLI_MAX + 8 };
 typedef struct cli {
     lode_ctx ctx;
     /* flags that every command takes */
@@ -89,6 +89,11 @@ void cli_print_shape(int ndim, const int64_t *shape, char *text, size_t size);
 void cli_json_text(FILE *f, const char *text);
 
 /* process.c */
+/** Where this command lies, from the root; false: unknown. */
+bool cli_own_path(char *path, size_t size);
+/** Becomes another program: `count` words of its own, at most CLI_OWN, then ours. Returns only
+ *  where it could not be started. */
+void cli_become(cli *c, const char *const *own, int count);
 /** A program by its name, in the folders of LODE_PEERS, then of PATH. */
 bool cli_find_program(const char *name, char *path, size_t size);
 /** Runs argv[0], a path, to its end; what it prints goes to the file `log`. CLI_FAILED: `said` holds

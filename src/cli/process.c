@@ -1,4 +1,4 @@
-/* Programs beside this one: found by name, run without a shell, waited for. */
+/* Programs beside this one: found by name, run without a shell, waited for or handed over to. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -11,6 +11,26 @@
 #include "cli.h"
 
 extern char **environ;
+
+bool cli_own_path(char *path, size_t size)
+{
+    const ssize_t n = readlink("/proc/self/exe", path, size - 1);
+    path[n > 0 ? n : 0] = 0;
+    return path[0] == '/';
+}
+
+void cli_become(cli *c, const char *const *own, int count)
+{
+    char *argv[CLI_OWN + CLI_MAX + 1];
+    int n = 0;
+    while (n < count)
+        argv[n] = (char *)(uintptr_t)own[n], n++;
+    for (int i = 0; i < c->words; i++)
+        argv[n++] = c->word[i];
+    argv[n] = NULL;
+    fflush(stdout);
+    execvp(argv[0], argv);
+}
 
 static bool find_in(const char *folders, const char *name, char *path, size_t size)
 {
