@@ -201,10 +201,9 @@ static void print_json(session *s)
 {
     fputs("{\"bench\": \"compress\", \"input\": ", stdout);
     cli_json_text(stdout, s->spec);
-    printf(", \"dtype\": \"%s\", \"shape\": [", lode_dtype_name(s->x->dtype));
-    for (int k = 0; k < s->x->ndim; k++)
-        printf("%s%lld", k ? ", " : "", (long long)s->x->shape[k]);
-    printf("], \"bytes\": %llu, \"error\": \"%s\", \"threads\": %d, \"coders\": [",
+    fputs(", ", stdout);
+    cli_json_shape(stdout, s->x->dtype, s->x->ndim, s->x->shape);
+    printf(", \"bytes\": %llu, \"error\": \"%s\", \"threads\": %d, \"coders\": [",
            (unsigned long long)lode_array_bytes(s->x), kinds[s->kind].name,
            lode_ctx_threads(&s->c->ctx));
     for (int i = 0; i < s->coders; i++) {
@@ -212,10 +211,7 @@ static void print_json(session *s)
         fputs(i ? ", {\"name\": " : "{\"name\": ", stdout);
         cli_json_text(stdout, who->name);
         fputs(", \"left_out\": ", stdout);
-        if (who->why[0])
-            cli_json_text(stdout, who->why);
-        else
-            fputs("null", stdout);
+        cli_json_text(stdout, who->why[0] ? who->why : NULL);
         fputs(", \"points\": [", stdout);
         for (int k = 0; k < who->count; k++) {
             const bench_point *p = &who->point[k];
@@ -230,11 +226,8 @@ static void print_json(session *s)
             printf(", \"bytes_of_lode_over_its\": %.6g", share);
         fputs("}", stdout);
     }
-    fputs("], \"output\": ", stdout);
-    if (s->c->outputs)
-        cli_json_text(stdout, s->c->output[0].path);
-    else
-        fputs("null", stdout);
+    fputs("], ", stdout);
+    cli_json_output(stdout, s->c);
     puts("}");
 }
 

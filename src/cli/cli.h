@@ -85,8 +85,12 @@ void cli_print_bytes(double bytes, char text[32]);
 void cli_report(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan,
                 lode_status st, double seconds);
 void cli_print_shape(int ndim, const int64_t *shape, char *text, size_t size);
-/** JSON string with its quotes. */
+/** JSON string with its quotes; NULL: null. */
 void cli_json_text(FILE *f, const char *text);
+/** "dtype": .., "shape": [..] */
+void cli_json_shape(FILE *f, lode_dtype dtype, int ndim, const int64_t *shape);
+/** "output": the first output's path, or null */
+void cli_json_output(FILE *f, const cli *c);
 
 /* process.c */
 /** Where this command lies, from the root; false: unknown. */

@@ -52,11 +52,9 @@ static lode_status print_members(cli *c, const lode_file *file)
             fputs(i ? ", " : "", stdout);
             fputs("{\"name\": ", stdout);
             cli_json_text(stdout, lode_file_name(file, i));
-            printf(", \"kind\": \"%s\", \"dtype\": \"%s\", \"shape\": [", lode_kind_name(kind),
-                   lode_dtype_name(dtype));
-            for (int k = 0; k < ndim; k++)
-                printf("%s%lld", k ? ", " : "", (long long)shape[k]);
-            fputs("]}", stdout);
+            printf(", \"kind\": \"%s\", ", lode_kind_name(kind));
+            cli_json_shape(stdout, dtype, ndim, shape);
+            putchar('}');
         } else if (kind == LODE_TEXT) {
             printf("%-16s text\n", lode_file_name(file, i));
         } else {

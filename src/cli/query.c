@@ -126,10 +126,8 @@ static void print_json(const cli *c, const char *what, const lode_question *q, c
     cli_json_text(stdout, what);
     printf(", \"status\": \"LODE_OK\", \"seconds\": %.6f", seconds);
     if (q->kind == LODE_QUERY_VALUES) {
-        printf(", \"dtype\": \"%s\", \"shape\": [", lode_dtype_name(a->values.dtype));
-        for (int k = 0; k < a->values.ndim; k++)
-            printf("%s%lld", k ? ", " : "", (long long)a->values.shape[k]);
-        putchar(']');
+        fputs(", ", stdout);
+        cli_json_shape(stdout, a->values.dtype, a->values.ndim, a->values.shape);
     }
     if (q->kind == LODE_QUERY_VALUES && wide->data) {
         const int64_t n = lode_array_size(wide) * (complex ? 2 : 1);
@@ -153,15 +151,11 @@ static void print_json(const cli *c, const char *what, const lode_question *q, c
     cli_json_text(stdout, a->meaning);
     printf(
         ", \"count\": %lld, \"missing\": %lld, \"decoded\": {\"bytes\": %llu, \"of_bytes\": %llu, "
-        "\"blocks\": %lld, \"of_blocks\": %lld, \"entries\": %lld, \"of_entries\": %lld}, "
-        "\"output\": ",
+        "\"blocks\": %lld, \"of_blocks\": %lld, \"entries\": %lld, \"of_entries\": %lld}, ",
         (long long)a->count, (long long)a->missing, (unsigned long long)a->bytes,
         (unsigned long long)a->all_bytes, (long long)a->blocks, (long long)a->all_blocks,
         (long long)a->entries, (long long)a->all_entries);
-    if (c->outputs)
-        cli_json_text(stdout, c->output[0].path);
-    else
-        fputs("null", stdout);
+    cli_json_output(stdout, c);
     puts("}");
 }
 

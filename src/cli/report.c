@@ -74,6 +74,10 @@ void cli_print_shape(int ndim, const int64_t *shape, char *text, size_t size)
 
 void cli_json_text(FILE *f, const char *text)
 {
+    if (!text) {
+        fputs("null", f);
+        return;
+    }
     fputc('"', f);
     for (const char *p = text; *p; p++) {
         if (*p == '"' || *p == '\\')
@@ -84,6 +88,20 @@ void cli_json_text(FILE *f, const char *text)
             fputc(*p, f);
     }
     fputc('"', f);
+}
+
+void cli_json_shape(FILE *f, lode_dtype dtype, int ndim, const int64_t *shape)
+{
+    fprintf(f, "\"dtype\": \"%s\", \"shape\": [", lode_dtype_name(dtype));
+    for (int k = 0; k < ndim; k++)
+        fprintf(f, "%s%lld", k ? ", " : "", (long long)shape[k]);
+    fputc(']', f);
+}
+
+void cli_json_output(FILE *f, const cli *c)
+{
+    fputs("\"output\": ", f);
+    cli_json_text(f, c->outputs ? c->output[0].path : NULL);
 }
 
 static void print_member(const lode_bundle *b, int64_t i)
@@ -206,10 +224,9 @@ static void report_json(cli *c, const char *op, const lode_bundle *result, const
         cli_json_text(stdout, lode_bundle_name(result, i));
         fputs(": ", stdout);
         if (v.kind == LODE_ARRAY) {
-            printf("{\"dtype\": \"%s\", \"shape\": [", lode_dtype_name(v.as.array->dtype));
-            for (int k = 0; k < v.as.array->ndim; k++)
-                printf("%s%lld", k ? ", " : "", (long long)v.as.array->shape[k]);
-            fputs("]}", stdout);
+            putchar('{');
+            cli_json_shape(stdout, v.as.array->dtype, v.as.array->ndim, v.as.array->shape);
+            putchar('}');
         } else if (v.kind == LODE_SCALAR && v.as.scalar->dtype == LODE_I64) {
             printf("%lld", (long long)v.as.scalar->i);
         } else if (v.kind == LODE_SCALAR) {
@@ -229,11 +246,8 @@ static void report_json(cli *c, const char *op, const lode_bundle *result, const
         printf(", \"certificate\": %s", text);
         lode_text_free(text);
     }
-    printf(", \"output\": ");
-    if (c->outputs)
-        cli_json_text(stdout, c->output[0].path);
-    else
-        fputs("null", stdout);
+    fputs(", ", stdout);
+    cli_json_output(stdout, c);
     puts("}");
 }
 
