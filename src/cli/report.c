@@ -1,7 +1,6 @@
 /* What the command prints: progress, the summary for people, the object for machines. */
 #include <math.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -138,22 +137,6 @@ static double bytes_out(const cli *c, const lode_bundle *result)
     return sum;
 }
 
-/* Whether the first output keeps what later commands need: the members' names and the metadata. */
-static bool keeps_all(const cli *c)
-{
-    static const char *const whole[] = { "lode", "npz", "dir" };
-    const char *path = c->output[0].path, *name = c->to;
-    const size_t n = strlen(path);
-    if (!name) {
-        const char *dot = strrchr(path, '.');
-        name = n > 0 && path[n - 1] == '/' ? "dir" : dot ? dot + 1 : "";
-    }
-    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-        if (strcasecmp(name, whole[i]) == 0)
-            return true;
-    return false;
-}
-
 static void report_written(const cli *c, const lode_op *op, const lode_bundle *result)
 {
     bool arrays = false;
@@ -164,7 +147,7 @@ static void report_written(const cli *c, const lode_op *op, const lode_bundle *r
     else if (arrays)
         fprintf(stderr, "  %-12s nothing; -o FILE keeps the result\n", "written");
     if (c->outputs && op && op->invert && result->meta.has_shape && !c->output[0].port &&
-        !keeps_all(c))
+        !lode_format_keeps_results(c->to, c->output[0].path))
         fprintf(stderr,
                 "  %-12s %s holds one member alone; to expand, query or verify the result write a "
                 ".lode file\n",

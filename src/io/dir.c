@@ -141,6 +141,7 @@ const lode_i_format lode_i_format_dir = {
     .name = "dir",
     .suffixes = "/",
     .many = true,
+    .results = true,
     .by_path = true,
     .open = open_dir,
     .write = write_dir,

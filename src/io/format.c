@@ -46,36 +46,39 @@ bool lode_i_format_claims(const lode_i_format *f, const char *path)
     return false;
 }
 
+/* By its name, or by the path where that is NULL; NULL: none. */
+static const lode_i_format *format_of(const char *name, const char *path)
+{
+    for (int i = 0; i < FORMATS; i++)
+        if (name ? strcasecmp(name, formats[i]->name) == 0 : lode_i_format_claims(formats[i], path))
+            return formats[i];
+    return NULL;
+}
+
 lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path,
                                const lode_i_format **format)
 {
     const lode_i_format *nearest = formats[0];
-    *format = NULL;
-    if (name) {
-        for (int i = 0; i < FORMATS; i++) {
-            if (strcasecmp(name, formats[i]->name) == 0) {
-                *format = formats[i];
-                return LODE_OK;
-            }
-            if (lode_i_distance(name, formats[i]->name) < lode_i_distance(name, nearest->name))
-                nearest = formats[i];
-        }
-        return lode_i_fail(ctx, LODE_EUSAGE, "unknown file format %s; did you mean %s?", name,
-                           nearest->name);
-    }
-    for (int i = 0; i < FORMATS && !*format; i++)
-        if (lode_i_format_claims(formats[i], path))
-            *format = formats[i];
-    return LODE_OK;
+    *format = format_of(name, path);
+    if (*format || !name)
+        return LODE_OK;
+    for (int i = 1; i < FORMATS; i++)
+        if (lode_i_distance(name, formats[i]->name) < lode_i_distance(name, nearest->name))
+            nearest = formats[i];
+    return lode_i_fail(ctx, LODE_EUSAGE, "unknown file format %s; did you mean %s?", name,
+                       nearest->name);
 }
 
 bool lode_format_holds_many(const char *name, const char *path)
 {
-    const size_t n = strlen(path);
-    for (int i = 0; i < FORMATS; i++)
-        if (name ? strcasecmp(name, formats[i]->name) == 0 : lode_i_format_claims(formats[i], path))
-            return formats[i]->many;
-    return !name && n > 0 && path[n - 1] == '/';
+    const lode_i_format *f = format_of(name, path);
+    return f && f->many;
+}
+
+bool lode_format_keeps_results(const char *name, const char *path)
+{
+    const lode_i_format *f = format_of(name, path);
+    return f && f->results;
 }
 
 const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size, const char *path)

@@ -330,6 +330,7 @@ const lode_i_format lode_i_format_hdf5 = {
     .name = "hdf5",
     .suffixes = ".h5 .hdf5 .he5",
     .many = true,
+    .results = true,
     .by_path = true,
 #ifdef LODE_HAVE_HDF5
     .mixed = true,

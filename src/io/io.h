@@ -87,6 +87,7 @@ typedef struct lode_i_format {
     bool gzip;            /* a name that ends in .gz is written deflated */
     bool concurrent;      /* read() may be called by several threads at once */
     bool many;            /* holds several values */
+    bool results;         /* and what makes a result of them: its operation and certificate */
     bool mixed;           /* holds much that is no array, which reading the whole leaves out */
     const char *absent;   /* where this build lacks it: its name, and without what it was made */
     bool (*sniff)(const unsigned char *head, size_t size);

@@ -296,6 +296,7 @@ const lode_i_format lode_i_format_lode = {
     .name = "lode",
     .suffixes = ".lode",
     .many = true,
+    .results = true,
     .open = open_lode,
     .write = write_lode,
 };

@@ -259,6 +259,7 @@ const lode_i_format lode_i_format_npz = {
     .name = "npz",
     .suffixes = ".npz",
     .many = true,
+    .results = true,
     .sniff = sniff,
     .open = open_npz,
     .write = write_npz,

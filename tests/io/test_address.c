@@ -192,6 +192,15 @@ static void formats_are_found(void **state)
     }
     assert_true(count >= 20 && written >= 17);
     assert_null(lode_format_name(-1, NULL, NULL, NULL));
+    static const char *const kept[] = { "x.lode", "x.NPZ", "x.h5", "folder/" };
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        assert_true(lode_format_keeps_results(NULL, kept[i]) &&
+                    lode_format_holds_many(NULL, kept[i]));
+    assert_true(lode_format_keeps_results("npz", "x.npy") &&
+                !lode_format_keeps_results("npy", "x.npz"));
+    assert_true(lode_format_holds_many(NULL, "x.safetensors") &&
+                !lode_format_keeps_results(NULL, "x.safetensors"));
+    assert_false(lode_format_holds_many(NULL, "x.npy") || lode_format_holds_many(NULL, "folder"));
     const int64_t shape[] = { 4 };
     lode_bundle b = { 0 }, c = { 0 };
     files_add(f, &b, "array", LODE_F32, 1, shape);
