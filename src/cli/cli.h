@@ -78,6 +78,8 @@ lode_status cli_write(cli *c, const lode_bundle *result);
 void cli_progress_start(cli *c);
 void cli_progress_stop(cli *c);
 double cli_seconds(void);
+/** Whether it is a file that opens, as it is written: no member or slice, not standard input. */
+bool cli_opens(const char *path);
 /** Size of a file, -1 when there is none. */
 int64_t cli_file_size(const char *path);
 void cli_print_bytes(double bytes, char text[32]);

@@ -1,6 +1,4 @@
 /* Files looked at and turned into others: info, convert. */
-#include <string.h>
-
 #include "cli.h"
 
 /* told: the operation says what was asked of it. */
@@ -149,19 +147,12 @@ static lode_status cast_value(cli *c, lode_value v, lode_dtype dtype, lode_bundl
     return st;
 }
 
-/* Whether a whole file of several values goes into one that holds them all: coordinates then stay
- * what they are, where a value read alone takes only their numbers along. */
+/* Whether the input names a whole file of several values. */
 static bool is_whole(cli *c)
 {
     lode_file *file = NULL;
-    FILE *plain = c->dtype || !lode_format_holds_many(c->to, c->output[0].path) ||
-                          strcmp(c->word[0], "-") == 0
-                      ? NULL
-                      : fopen(c->word[0], "rb");
-    if (!plain)
-        return false;
-    fclose(plain);
-    const bool whole = lode_file_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
+    const bool whole = cli_opens(c->word[0]) &&
+                       lode_file_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
                        lode_file_count(file) > 1;
     lode_file_close(&file);
     return whole;
@@ -190,12 +181,12 @@ int cli_convert(cli *c)
     const lode_write_opts o = { .format = c->to, .force = c->force };
     cli_progress_start(c);
     lode_status st = cli_read(c, c->word[0], &v);
-    const bool many = c->output[0].port || lode_format_holds_many(c->to, c->output[0].path);
-    if (st == LODE_EUSAGE && !c->dtype && many) { /* several members: the whole file */
-        st = lode_open(&c->ctx, c->word[0], &c->read, &all);
-        if (st >= 0)
-            st = cli_write(c, &all);
-    } else if (st >= 0 && v.held.count == 1 && is_whole(c)) {
+    const bool many = lode_format_holds_many(c->to, c->output[0].path);
+    /* The whole file where it holds several values and the output holds them all, or takes the one it
+     * names: coordinates then stay what they are, where a value read alone takes only their numbers
+     * along. */
+    if (!c->dtype && ((st == LODE_EUSAGE && (many || c->output[0].port)) ||
+                      (st >= 0 && many && v.held.count == 1 && is_whole(c)))) {
         st = lode_open(&c->ctx, c->word[0], &c->read, &all);
         if (st >= 0)
             st = cli_write(c, &all);

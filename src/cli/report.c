@@ -14,6 +14,14 @@ double cli_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+bool cli_opens(const char *path)
+{
+    FILE *f = strcmp(path, "-") == 0 ? NULL : fopen(path, "rb");
+    if (f)
+        fclose(f);
+    return f != NULL;
+}
+
 int64_t cli_file_size(const char *path)
 {
     struct stat s;

@@ -57,10 +57,8 @@ static lode_status read_inverse(cli *c, const char *spec, cli_value *v, bool *is
     lode_bundle meta = { 0 }, model = { 0 };
     lode_file *file = NULL;
     *is = false;
-    FILE *f = strcmp(spec, "-") == 0 ? NULL : fopen(spec, "rb");
-    if (!f)
+    if (!cli_opens(spec))
         return LODE_OK; /* a member or slice; the reader says what is wrong otherwise */
-    fclose(f);
     lode_status st = lode_file_open(&c->ctx, spec, &c->read, &file);
     if (st >= 0)
         st = lode_file_meta(&c->ctx, file, &meta);
@@ -103,13 +101,9 @@ lode_status cli_model(cli *c, const char *path, lode_bundle *model)
 
 int cli_check_outputs(cli *c)
 {
-    for (int i = 0; i < c->outputs && !c->force; i++) {
-        FILE *f = strcmp(c->output[i].path, "-") == 0 ? NULL : fopen(c->output[i].path, "rb");
-        if (!f)
-            continue;
-        fclose(f);
-        return cli_usage(c, "%s exists; give --force to replace it", c->output[i].path);
-    }
+    for (int i = 0; i < c->outputs && !c->force; i++)
+        if (cli_opens(c->output[i].path))
+            return cli_usage(c, "%s exists; give --force to replace it", c->output[i].path);
     return CLI_OK;
 }
 
