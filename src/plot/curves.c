@@ -1,13 +1,6 @@
 /* Figures made through the public header: curves that a caller has as plain numbers. */
 #include "plot/figure.h"
 
-lode_status lode_figure_caption(lode_ctx *ctx, lode_figure *figure, const char *title,
-                                const char *caption)
-{
-    return lode_i_figure_caption(ctx, figure, title && *title ? title : NULL,
-                                 caption && *caption ? caption : NULL);
-}
-
 lode_status lode_figure_curves(lode_ctx *ctx, lode_figure *figure, const lode_curves *c)
 {
     lode_status st = LODE_OK;

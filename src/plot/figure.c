@@ -70,14 +70,14 @@ static lode_status grow(lode_ctx *ctx, int64_t count, int64_t *capacity, size_t 
     return LODE_OK;
 }
 
-lode_status lode_i_figure_caption(lode_ctx *ctx, lode_figure *f, const char *title,
-                                  const char *caption)
+lode_status lode_figure_caption(lode_ctx *ctx, lode_figure *f, const char *title,
+                                const char *caption)
 {
     lode_status st = LODE_OK;
     char *t = NULL, *c = NULL;
-    if (title)
+    if (title && *title)
         LODE_TRY(lode_i_strdup(ctx, title, &t));
-    if (caption)
+    if (caption && *caption)
         LODE_TRY(lode_i_strdup(ctx, caption, &c));
     lode_i_free(f->title);
     lode_i_free(f->caption);

@@ -34,9 +34,6 @@ lode_status lode_i_panel_names(lode_ctx *ctx, lode_panel *p, int count, const ch
  *  finite. */
 lode_status lode_i_panel_image(lode_ctx *ctx, lode_panel *p, const lode_array *image, double lo,
                                double hi, bool diverging);
-/** One line under the title of the whole figure: the certificate, the sizes. */
-lode_status lode_i_figure_caption(lode_ctx *ctx, lode_figure *f, const char *title,
-                                  const char *caption);
 
 /* Pictures that several ops share. */
 /** Two panels: singular values on a log axis, and the share of their sum of squares that the first

@@ -318,7 +318,7 @@ static lode_status everything(lode_ctx *ctx, lode_figure *f)
         v[i] = i == 7 ? NAN : cos(i);
     const lode_array ay = vector(y, 64), ag = vector(g, 64), av = matrix(v, 6, 8),
                      few = vector(y, 7);
-    LODE_TRY(lode_i_figure_caption(ctx, f, "Everything at once", "a caption"));
+    LODE_TRY(lode_figure_caption(ctx, f, "Everything at once", "a caption"));
     LODE_TRY(lode_i_panel(ctx, f, "one", "x", "y", &p));
     LODE_TRY(lode_i_panel_line(ctx, p, "line", NULL, &ay));
     LODE_TRY(lode_i_panel_points(ctx, p, "group", &ay, &ay, &ag));

@@ -99,7 +99,7 @@ static void what_a_reader_needs_is_there(void **state)
     p = panel(b, "bad \xFF bytes \x01");
     assert_ok(&b->context, lode_i_panel_bars(&b->context, p, "a > b", &ay));
     assert_ok(&b->context,
-              lode_i_figure_caption(&b->context, b->figure, "Title & all", "error 1e-3 < asked"));
+              lode_figure_caption(&b->context, b->figure, "Title & all", "error 1e-3 < asked"));
     for (int width = 400; width <= 960; width += 560)
         for (int dark = 0; dark < 2; dark++) {
             char *svg = svg_of(b, width, dark);

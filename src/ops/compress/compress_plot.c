@@ -203,7 +203,7 @@ lode_status compress_plot(lode_ctx *ctx, const lode_bundle *model, lode_value or
     snprintf(title, sizeof title, "Compressed %s %s", shape, lode_dtype_name(m->dtype));
     snprintf(caption, sizeof caption, "%" PRIu64 " bytes from %" PRIu64 " (%.1f to 1); %s", bytes,
              raw, bytes ? (double)raw / (double)bytes : 0, line);
-    LODE_TRY(lode_i_figure_caption(ctx, figure, title, caption));
+    LODE_TRY(lode_figure_caption(ctx, figure, title, caption));
     const view v = choose_view(m);
     if (v.found > 0) {
         LODE_TRY(compress_invert(ctx, model, lode_none(), &v.part, &got));

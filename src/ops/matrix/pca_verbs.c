@@ -419,7 +419,7 @@ lode_status lode_i_pca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
     (void)original;
     LODE_TRY(read_model(ctx, model, &f));
     lode_certificate_print(&model->certificate, text, sizeof text);
-    LODE_TRY(lode_i_figure_caption(ctx, figure, "Principal components", text));
+    LODE_TRY(lode_figure_caption(ctx, figure, "Principal components", text));
     LODE_TRY(lode_i_panel(ctx, figure, "variance explained", "component", "share (%)", &p));
     LODE_TRY(lode_array_cast(ctx, f.ratio, LODE_F64, &share));
     LODE_TRY(lode_i_scale(ctx, 100, &share));

@@ -460,6 +460,6 @@ lode_status lode_i_svd_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
     (void)original;
     LODE_FORWARD(read_model(ctx, model, &f));
     lode_certificate_print(&model->certificate, text, sizeof text);
-    LODE_FORWARD(lode_i_figure_caption(ctx, figure, "Singular value decomposition", text));
+    LODE_FORWARD(lode_figure_caption(ctx, figure, "Singular value decomposition", text));
     return lode_i_plot_scree(ctx, figure, "singular values", f.s);
 }

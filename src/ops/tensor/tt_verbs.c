@@ -180,7 +180,7 @@ lode_status lode_i_tt_plot(lode_ctx *ctx, const lode_bundle *fitted, lode_value 
     lode_i_print_shape(m.d, fitted->meta.shape, shape, sizeof shape);
     snprintf(title, sizeof title, "Tensor train, %.80s in %" PRId64 " values", shape, values);
     lode_certificate_print(&fitted->certificate, caption, sizeof caption);
-    LODE_TRY(lode_i_figure_caption(ctx, f, title, caption));
+    LODE_TRY(lode_figure_caption(ctx, f, title, caption));
     if (size == 0)
         goto done;
     if (m.d > 1) {

@@ -478,7 +478,7 @@ static lode_status plot(lode_ctx *ctx, const lode_bundle *fitted, lode_value ori
     lode_i_print_shape(m.d, m.core->shape, ranks, sizeof ranks);
     snprintf(title, sizeof title, "Tucker, %s to %s", shape, ranks);
     lode_certificate_print(&fitted->certificate, caption, sizeof caption);
-    LODE_TRY(lode_i_figure_caption(ctx, f, title, caption));
+    LODE_TRY(lode_figure_caption(ctx, f, title, caption));
     if (lode_array_size(m.core) == 0)
         goto done;
     LODE_TRY(lode_i_panel(ctx, f, "Mode spectra", "slice of the core", "norm", &spectrum));
