@@ -106,9 +106,9 @@ void lode_i_sthosvd_settle(sthosvd *r)
     r->seen = true;
     r->norm2 = s->sumsq;
     r->info.min = s->min / r->X.scale, r->info.max = s->max / r->X.scale;
-    const double unit = r->o->unit == LODE_STHOSVD_ONE     ? r->X.scale
-                        : r->o->unit == LODE_STHOSVD_RANGE ? s->max - s->min
-                                                           : sqrt(s->sumsq);
+    const double unit = r->o->unit == LODE_UNIT_ONE     ? r->X.scale
+                        : r->o->unit == LODE_UNIT_RANGE ? s->max - s->min
+                                                        : sqrt(s->sumsq);
     r->info.target = r->o->error > 0 ? r->o->error * unit / r->X.scale : (double)NAN;
     r->allowed = -1;
     if (!r->o->ranks && !(r->o->params > 0)) { /* with nothing asked: all above rounding */
@@ -137,7 +137,7 @@ static double relative(const sthosvd *r)
         return sqrt(r->allowed / r->norm2);
     if (r->o->ranks || r->o->params > 0)
         return 1;
-    return r->o->error > 0 && r->o->unit == LODE_STHOSVD_NORM ? r->o->error : 0;
+    return r->o->error > 0 && r->o->unit == LODE_UNIT_NORM ? r->o->error : 0;
 }
 
 /* ---- bases ---- */
@@ -526,7 +526,7 @@ static lode_status nothing(lode_ctx *ctx, sthosvd *r)
     }
     LODE_TRY(lode_array_zeros(ctx, r->X.work, r->d, rank, &r->core));
     r->met = true, r->held = 0;
-    r->info.bound = r->o->ranks ? LODE_STHOSVD_BY_RANK : LODE_STHOSVD_BY_ERROR;
+    r->info.bound = r->o->ranks ? LODE_BY_RANK : LODE_BY_ERROR;
 done:
     LODE_FREE(&eye);
     return st;
@@ -591,7 +591,7 @@ static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X)
         if (r->norm2 == 0)
             break;
         LODE_TRY(lode_i_sthosvd_choose(ctx, r));
-        if (r->met || !r->careful || r->info.bound != LODE_STHOSVD_BY_ERROR)
+        if (r->met || !r->careful || r->info.bound != LODE_BY_ERROR)
             break;
         r->careful = false; /* the stop at the noise floor lost too much */
         free_result(r);
@@ -619,15 +619,14 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
         r.X.work = LODE_F32;
     r.wide = r.X.work;
     r.info.target = (double)NAN;
-    r.look.extremes = o->unit == LODE_STHOSVD_RANGE;
+    r.look.extremes = o->unit == LODE_UNIT_RANGE;
     LODE_TRY(read_options(ctx, &r));
     order_modes(&r);
     /* the method depends on the relative error */
-    if (r.X.size && o->error > 0 && o->unit != LODE_STHOSVD_NORM)
+    if (r.X.size && o->error > 0 && o->unit != LODE_UNIT_NORM)
         LODE_TRY(first_look(ctx, &r));
     LODE_TRY(attempt(ctx, &r, X));
-    for (int i = 0;
-         i < 2 && r.info.bound == LODE_STHOSVD_BY_ERROR && r.met && r.info.error > r.info.target;
+    for (int i = 0; i < 2 && r.info.bound == LODE_BY_ERROR && r.met && r.info.error > r.info.target;
          i++) {
         /* rounding to the result's type went over the budget: once more with that much less */
         const double over = (r.info.error * r.info.error - r.info.target * r.info.target) *
@@ -641,7 +640,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     if (r.info.error > r.info.target) /* false without a target */
         st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s",
                          r.info.error, r.info.target,
-                         r.info.bound == LODE_STHOSVD_BY_MAX_RANK ? ": max_rank bound it" : "");
+                         r.info.bound == LODE_BY_MAX_RANK ? ": max_rank bound it" : "");
     if (info)
         *info = r.info;
     lode_array_swap(core, &r.core);

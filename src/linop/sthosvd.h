@@ -4,6 +4,7 @@
 #define LODE_LINOP_STHOSVD_H
 
 #include "linalg/linalg.h"
+#include "linop/wishes.h"
 
 typedef enum lode_sthosvd_method {
     LODE_STHOSVD_AUTO,  /* by size and by the error asked */
@@ -11,18 +12,6 @@ typedef enum lode_sthosvd_method {
     LODE_STHOSVD_QR,    /* singular vectors through a QR tree: any error */
     LODE_STHOSVD_RANDOM /* random sketch of the first mode, Gram matrices of what it leaves */
 } lode_sthosvd_method;
-/* What `error` is a multiple of. */
-typedef enum lode_sthosvd_unit {
-    LODE_STHOSVD_NORM, /* ||X||_F: relative */
-    LODE_STHOSVD_ONE,  /* absolute */
-    LODE_STHOSVD_RANGE /* max - min of X: a PSNR is 10^(-P/20) sqrt(count) of it */
-} lode_sthosvd_unit;
-typedef enum lode_sthosvd_bound { /* which wish decided the ranks */
-                                  LODE_STHOSVD_BY_ERROR,
-                                  LODE_STHOSVD_BY_RANK,
-                                  LODE_STHOSVD_BY_BUDGET,
-                                  LODE_STHOSVD_BY_MAX_RANK
-} lode_sthosvd_bound;
 
 /* Zero is "not asked" for every field; start from { 0 }. Ranks, when given, win over the budget,
  * the budget over the error; with none of them every direction above rounding is kept. */
@@ -30,7 +19,7 @@ typedef struct lode_sthosvd_opts {
     int32_t ranks; /* 0: not given; 1: the same in every mode; else one a mode */
     int64_t rank[LODE_MAX_NDIM];
     double error; /* total Frobenius error, in units of `unit` */
-    lode_sthosvd_unit unit;
+    lode_rank_unit unit;
     int64_t params;   /* values of core and factors together, at most */
     int64_t max_rank; /* cap on every rank, applied after the error rule */
     lode_sthosvd_method method;
@@ -52,7 +41,7 @@ typedef struct lode_sthosvd_info {
     double target;    /* absolute Frobenius error asked; NaN: none */
     double predicted; /* where a budget chose: bound by the tails of the modes */
     double min, max;  /* of X (complex: of |X|) where `unit` is the range, else 0 */
-    lode_sthosvd_bound bound;
+    lode_rank_bound bound;
     lode_sthosvd_method method;  /* of the first mode: gram, qr or random */
     int64_t sweeps;              /* done */
     double passes;               /* over X */

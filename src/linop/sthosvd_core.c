@@ -125,9 +125,9 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
         rank[k] = lode_i_min(r->rank[k], shape[k]);
     }
     r->met = true;
-    r->info.bound = LODE_STHOSVD_BY_RANK;
+    r->info.bound = LODE_BY_RANK;
     if (!r->o->ranks && r->o->params > 0) {
-        r->info.bound = LODE_STHOSVD_BY_BUDGET;
+        r->info.bound = LODE_BY_BUDGET;
         LODE_TRY(ranks_for_budget(ctx, r, energy, rank));
     } else if (!r->o->ranks) {
         int64_t cap[LODE_MAX_NDIM];
@@ -140,7 +140,7 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
                             .allowed = r->allowed,
                             .shape = r->X.shape,
                             .cap = cap };
-        r->info.bound = LODE_STHOSVD_BY_ERROR;
+        r->info.bound = LODE_BY_ERROR;
         if (r->o->hosvd)
             memcpy(rank, cap, sizeof rank);
         else if (lode_i_broken(ctx, "tucker-quasi-optimal"))
@@ -150,9 +150,9 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
         allowed = c.allowed;
         for (int k = 0; k < r->d && !r->met; k++)
             if (rank[k] == r->cap[k] && r->cap[k] < r->X.shape[k])
-                r->info.bound = LODE_STHOSVD_BY_MAX_RANK;
+                r->info.bound = LODE_BY_MAX_RANK;
     }
-    if (r->info.bound == LODE_STHOSVD_BY_ERROR && r->met && !r->precise && !r->o->hosvd &&
+    if (r->info.bound == LODE_BY_ERROR && r->met && !r->precise && !r->o->hosvd &&
         lode_array_size(&r->core) <= TRIM_SIZE)
         LODE_TRY(lode_i_tucker_trim(ctx, allowed - r->lost, r->cap, rank, TRIM_WORK, &r->core, r->U,
                                     &trimmed));

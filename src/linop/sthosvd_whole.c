@@ -46,7 +46,7 @@ static bool fits(const sthosvd *r)
     const lode_sthosvd_opts *o = r->o;
     return r->careful && o->method == LODE_STHOSVD_AUTO && !o->ranks && !o->params && !o->hosvd &&
            !o->sweeps && r->wide == LODE_F64 && r->X.scale == 1 && r->X.size >= SIZE &&
-           r->X.count >= 2 * EVERY && o->error > 0 && (r->seen || o->unit == LODE_STHOSVD_NORM);
+           r->X.count >= 2 * EVERY && o->error > 0 && (r->seen || o->unit == LODE_UNIT_NORM);
 }
 
 /* A sum of n products of a row of X with the columns of an orthonormal U passes through partial

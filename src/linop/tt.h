@@ -6,6 +6,7 @@
 #define LODE_LINOP_TT_H
 
 #include "linalg/linalg.h"
+#include "linop/wishes.h"
 
 typedef enum lode_ttsvd_method {
     LODE_TTSVD_AUTO,  /* by size and by the error asked */
@@ -13,14 +14,6 @@ typedef enum lode_ttsvd_method {
     LODE_TTSVD_QR,    /* singular vectors through a QR tree: any error */
     LODE_TTSVD_RANDOM /* block power iteration from random vectors for the first bond, then Gram */
 } lode_ttsvd_method;
-/* What `error` is a multiple of. */
-typedef enum lode_ttsvd_unit { LODE_TTSVD_NORM, LODE_TTSVD_ONE, LODE_TTSVD_RANGE } lode_ttsvd_unit;
-typedef enum lode_ttsvd_bound { /* which wish decided the ranks */
-                                LODE_TTSVD_BY_ERROR,
-                                LODE_TTSVD_BY_RANK,
-                                LODE_TTSVD_BY_BUDGET,
-                                LODE_TTSVD_BY_MAX_RANK
-} lode_ttsvd_bound;
 
 /* Zero is "not asked" for every field; start from { 0 }. Ranks, when given, win over the budget,
  * the budget over the error; with none of them every direction above rounding is kept. */
@@ -28,7 +21,7 @@ typedef struct lode_ttsvd_opts {
     int32_t ranks; /* 0: not given; 1: at most so much everywhere; d - 1: a bond each */
     int64_t rank[LODE_MAX_NDIM]; /* of bond k + 1 */
     double error;                /* total Frobenius error, in units of `unit` */
-    lode_ttsvd_unit unit;
+    lode_rank_unit unit;
     int64_t params;   /* values of all cores together, at most */
     int64_t max_rank; /* cap on every rank, applied after the error rule */
     lode_ttsvd_method method;
@@ -41,7 +34,7 @@ typedef struct lode_ttsvd_info {
     double error;  /* ||X - train||_F, measured */
     bool residual; /* on the residual itself; else ||X||^2 - ||train||^2, and rounding at most */
     double target; /* absolute Frobenius error asked; NaN: none */
-    lode_ttsvd_bound bound;
+    lode_rank_bound bound;
     lode_ttsvd_method method; /* of the first bond */
     double passes;            /* over X */
     /* ranks of the train that the choice was made from, and whether modes went from first to last */

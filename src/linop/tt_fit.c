@@ -294,7 +294,7 @@ lode_status lode_i_tt_round(lode_ctx *ctx, int d, const lode_array *core, const 
     bool met;
     const lode_dtype type = core[0].dtype;
     LODE_TRY(lode_i_tt_check(ctx, d, core, NULL, o->name ? o->name : "the train"));
-    LODE_REQUIRE(o->unit != LODE_TTSVD_RANGE, LODE_EPARAM,
+    LODE_REQUIRE(o->unit != LODE_UNIT_RANGE, LODE_EPARAM,
                  "rounding a train knows its norm, not its range");
     LODE_TRY(lode_i_tt_as(ctx, d, core, lode_i_is_complex(type) ? LODE_C128 : LODE_F64, c));
     LODE_TRY(lode_i_tt_orthogonal(ctx, d, c, false));
@@ -307,7 +307,7 @@ lode_status lode_i_tt_round(lode_ctx *ctx, int d, const lode_array *core, const 
     int64_t rank[LODE_MAX_NDIM];
     for (int k = 0; k < d - 1; k++)
         rank[k] = o->ranks > 1 ? o->rank[k] : o->rank[0];
-    const double wanted = o->error * (o->unit == LODE_TTSVD_NORM ? i.norm : 1),
+    const double wanted = o->error * (o->unit == LODE_UNIT_NORM ? i.norm : 1),
                  allowed = fmax(wanted * wanted, pow(0x1p-50 * i.norm, 2));
     const lode_i_ttgoal g = { .allowed = allowed,
                               .norm2 = i.norm * i.norm,
@@ -316,10 +316,10 @@ lode_status lode_i_tt_round(lode_ctx *ctx, int d, const lode_array *core, const 
                               .values = (double)o->params };
     LODE_TRY(lode_i_tt_fit(ctx, d, c, false, &g, &lost, &met));
     i.error = sqrt(lost);
-    i.bound = o->ranks        ? LODE_TTSVD_BY_RANK
-              : o->params > 0 ? LODE_TTSVD_BY_BUDGET
-              : met           ? LODE_TTSVD_BY_ERROR
-                              : LODE_TTSVD_BY_MAX_RANK;
+    i.bound = o->ranks        ? LODE_BY_RANK
+              : o->params > 0 ? LODE_BY_BUDGET
+              : met           ? LODE_BY_ERROR
+                              : LODE_BY_MAX_RANK;
     i.target = o->error > 0 ? wanted : (double)NAN;
     LODE_TRY(lode_i_tt_as(ctx, d, c, type, c));
     if (i.error > i.target)

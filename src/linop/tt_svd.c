@@ -100,9 +100,9 @@ static void settle(ttsvd *r)
     r->seen = true;
     r->norm2 = s->sumsq;
     const double scale = r->X.s.scale, norm = sqrt(s->sumsq),
-                 unit = r->o->unit == LODE_TTSVD_ONE     ? scale
-                        : r->o->unit == LODE_TTSVD_RANGE ? s->max - s->min
-                                                         : norm;
+                 unit = r->o->unit == LODE_UNIT_ONE     ? scale
+                        : r->o->unit == LODE_UNIT_RANGE ? s->max - s->min
+                                                        : norm;
     r->info.target = r->o->error > 0 ? r->o->error * unit / scale : (double)NAN;
     r->allowed = -1;
     if (!r->o->ranks && !(r->o->params > 0)) { /* with nothing asked: all above rounding */
@@ -128,7 +128,7 @@ static double relative(const ttsvd *r)
         return sqrt(r->allowed / r->norm2);
     if (r->o->ranks || r->o->params > 0)
         return 1;
-    return r->o->error > 0 && r->o->unit == LODE_TTSVD_NORM ? r->o->error : 0;
+    return r->o->error > 0 && r->o->unit == LODE_UNIT_NORM ? r->o->error : 0;
 }
 
 /* ---- bases ---- */
@@ -426,7 +426,7 @@ static lode_status nothing(lode_ctx *ctx, ttsvd *r)
         LODE_TRY(lode_i_tt_core(ctx, &M, 1, n, 1, &r->core[k]));
     }
     r->met = true, r->lost = 0;
-    r->info.bound = r->o->ranks ? LODE_TTSVD_BY_RANK : LODE_TTSVD_BY_ERROR;
+    r->info.bound = r->o->ranks ? LODE_BY_RANK : LODE_BY_ERROR;
 done:
     LODE_FREE(&y, &M);
     return st;
@@ -453,12 +453,10 @@ static lode_status choose(lode_ctx *ctx, ttsvd *r)
                               .quick = r->o->quick };
     LODE_TRY(lode_i_tt_fit(ctx, r->d, r->core, mirrored, &g, &lost, &r->met));
     r->lost += lost;
-    r->info.bound = r->o->ranks        ? LODE_TTSVD_BY_RANK
-                    : r->o->params > 0 ? LODE_TTSVD_BY_BUDGET
-                                       : LODE_TTSVD_BY_ERROR;
+    r->info.bound = r->o->ranks ? LODE_BY_RANK : r->o->params > 0 ? LODE_BY_BUDGET : LODE_BY_ERROR;
     for (int k = 0; k < r->d - 1 && !r->met; k++)
         if (r->core[k].shape[2] == cap[k] && r->o->max_rank == cap[k])
-            r->info.bound = LODE_TTSVD_BY_MAX_RANK;
+            r->info.bound = LODE_BY_MAX_RANK;
 done:
     return st;
 }
@@ -536,13 +534,13 @@ static lode_status attempt(lode_ctx *ctx, ttsvd *r, lode_value X)
     if (r->d == 1)
         LODE_TRY(plain(ctx, r, X));
     r->met = true;
-    r->info.bound = r->o->ranks ? LODE_TTSVD_BY_RANK : LODE_TTSVD_BY_ERROR;
+    r->info.bound = r->o->ranks ? LODE_BY_RANK : LODE_BY_ERROR;
     for (r->careful = true; r->X.s.size && r->d > 1;) {
         LODE_TRY(decompose(ctx, r));
         if (!(r->norm2 > 0))
             break;
         LODE_TRY(choose(ctx, r));
-        if (r->met || !r->careful || r->info.bound != LODE_TTSVD_BY_ERROR)
+        if (r->met || !r->careful || r->info.bound != LODE_BY_ERROR)
             break;
         r->careful = false; /* the stop at the noise floor lost too much */
         lode_i_tt_free(r->d, r->core);
@@ -573,14 +571,14 @@ lode_status lode_i_tt_svd(lode_ctx *ctx, lode_value X, const lode_ttsvd_opts *o,
     LODE_TRY(lode_i_ttmatrix_open(ctx, X, group, mirrored, o->name, &r.X));
     r.result = lode_i_arith(dtype);
     r.info.target = (double)NAN;
-    r.look.extremes = o->unit == LODE_TTSVD_RANGE;
+    r.look.extremes = o->unit == LODE_UNIT_RANGE;
     LODE_TRY(read_options(ctx, &r));
     /* the method depends on the relative error */
-    if (r.X.s.size && o->error > 0 && o->unit != LODE_TTSVD_NORM)
+    if (r.X.s.size && o->error > 0 && o->unit != LODE_UNIT_NORM)
         LODE_TRY(first_look(ctx, &r));
     LODE_TRY(attempt(ctx, &r, X));
-    for (int i = 0; i < 2 && r.info.bound == LODE_TTSVD_BY_ERROR && r.met &&
-                    r.info.error > r.info.target && r.d > 1;
+    for (int i = 0;
+         i < 2 && r.info.bound == LODE_BY_ERROR && r.met && r.info.error > r.info.target && r.d > 1;
          i++) {
         /* rounding to the result's type went over the budget: once more with that much less */
         const double over = (r.info.error * r.info.error - r.info.target * r.info.target) *
@@ -594,7 +592,7 @@ lode_status lode_i_tt_svd(lode_ctx *ctx, lode_value X, const lode_ttsvd_opts *o,
     if (r.info.error > r.info.target) /* false without a target */
         st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s",
                          r.info.error, r.info.target,
-                         r.info.bound == LODE_TTSVD_BY_MAX_RANK ? ": max_rank bound it" : "");
+                         r.info.bound == LODE_BY_MAX_RANK ? ": max_rank bound it" : "");
     if (info)
         *info = r.info;
     lode_i_tt_swap(r.d, core, r.core);

@@ -3,6 +3,7 @@
 #define LODE_OP_INTERNAL_H
 
 #include "array/array.h"
+#include "linop/wishes.h"
 #include "lode/op.h"
 #include "plot/plot.h"
 
@@ -128,12 +129,10 @@ lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *
 
 /* ---- decompositions of a tensor with an error that is a sum of squares (squares.c) ---- */
 
-/* What an error is a multiple of, in the order of linop's own enums. */
-typedef enum lode_i_unit { LODE_I_OF_NORM, LODE_I_OF_ONE, LODE_I_OF_RANGE } lode_i_unit;
 /** What options of error and budget ask of X: an error (0: none), numbers at most (0: none). */
 typedef struct lode_i_squares {
     double error;
-    lode_i_unit unit;
+    lode_rank_unit unit;
     int64_t params;
 } lode_i_squares;
 /** what: "a train", of which the sentence says that it bounds no single value (LODE_EUSAGE). ranks:

@@ -17,15 +17,15 @@ lode_status lode_i_squares_asked(lode_ctx *ctx, const lode_op *op, const char *w
                           : b->kind == LODE_BUDGET_BITS   ? b->value * values / 8 / bytes
                           : b->kind == LODE_BUDGET_PARAMS ? b->value
                                                           : 0;
-    *s = (lode_i_squares){ .unit = LODE_I_OF_NORM };
+    *s = (lode_i_squares){ .unit = LODE_UNIT_NORM };
     if (b->kind != LODE_BUDGET_NONE)
         s->params = budget < 1 ? 1 : budget < 0x1p62 ? (int64_t)budget : INT64_C(1) << 62;
     switch (e->kind) {
     case LODE_ERROR_REL: s->error = e->value; break;
-    case LODE_ERROR_FRO: s->error = e->value, s->unit = LODE_I_OF_ONE; break;
+    case LODE_ERROR_FRO: s->error = e->value, s->unit = LODE_UNIT_ONE; break;
     case LODE_ERROR_PSNR: /* the range stands for the peak where none is named */
         s->error = pow(10, -e->value / 20) * sqrt(values) * (e->peak > 0 ? e->peak : 1);
-        s->unit = e->peak > 0 ? LODE_I_OF_ONE : LODE_I_OF_RANGE;
+        s->unit = e->peak > 0 ? LODE_UNIT_ONE : LODE_UNIT_RANGE;
         break;
     case LODE_ERROR_NONE: s->error = ranks || s->params ? 0 : DEFAULT_ERROR; break;
     default:

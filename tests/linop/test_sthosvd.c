@@ -133,13 +133,13 @@ static void absolute_and_psnr_targets(void **state)
         low = fmin(low, creal(tensor_get(&f.X, i)));
         high = fmax(high, creal(tensor_get(&f.X, i)));
     }
-    f.o.error = 0.37, f.o.unit = LODE_STHOSVD_ONE;
+    f.o.error = 0.37, f.o.unit = LODE_UNIT_ONE;
     assert_ok(&f.ctx, run());
     checked();
     assert_le(f.info.error, 0.37);
     assert_le(0.1, f.info.error);
     free_result();
-    f.o.error = pow(10, -40 / 20.0) * sqrt(20 * 21 * 22), f.o.unit = LODE_STHOSVD_RANGE; /* 40 dB */
+    f.o.error = pow(10, -40 / 20.0) * sqrt(20 * 21 * 22), f.o.unit = LODE_UNIT_RANGE; /* 40 dB */
     assert_ok(&f.ctx, run());
     checked();
     assert_near(f.info.min, low, 0);
@@ -469,7 +469,7 @@ static void budgets_and_caps_hold(void **state)
         for (int k = 0; k < 3; k++)
             used += lode_array_size(&f.U[k]);
         assert_true(used <= params);
-        assert_int_equal(f.info.bound, LODE_STHOSVD_BY_BUDGET);
+        assert_int_equal(f.info.bound, LODE_BY_BUDGET);
         assert_le(error, last);
         last = error;
         free_result();
@@ -495,14 +495,14 @@ static void budgets_and_caps_hold(void **state)
     f.o = (lode_sthosvd_opts){ .error = 1e-4, .max_rank = 3 };
     assert_status(&f.ctx, run(), LODE_MISSED);
     assert_says(&f.ctx, "max_rank");
-    assert_int_equal(f.info.bound, LODE_STHOSVD_BY_MAX_RANK);
+    assert_int_equal(f.info.bound, LODE_BY_MAX_RANK);
     assert_true(checked() > 1e-4);
     for (int k = 0; k < 3; k++)
         assert_true(f.core.shape[k] <= 3);
     free_result();
     f.o = (lode_sthosvd_opts){ .error = 0.5, .max_rank = 30 };
     assert_ok(&f.ctx, run());
-    assert_int_equal(f.info.bound, LODE_STHOSVD_BY_ERROR);
+    assert_int_equal(f.info.bound, LODE_BY_ERROR);
 }
 
 static void requests_that_cannot_be_met_are_named(void **state)

@@ -205,7 +205,7 @@ static void ranks_and_budgets_are_kept(void **state)
     assert_ok(&ctx, lode_i_tt_svd(&ctx, lode_from_array(&x), &o, core, &info));
     for (int k = 0; k < 3; k++)
         assert_int_equal(core[k].shape[2], o.rank[k]);
-    assert_int_equal(info.bound, LODE_TTSVD_BY_RANK);
+    assert_int_equal(info.bound, LODE_BY_RANK);
     assert_near(info.error, train_error(&x, 4, core), 1e-9 * info.norm);
     o = (lode_ttsvd_opts){ .ranks = 1,
                            .rank = { 100 },
@@ -224,7 +224,7 @@ static void ranks_and_budgets_are_kept(void **state)
     o = opts(1e-8), o.max_rank = 3;
     assert_status(&ctx, lode_i_tt_svd(&ctx, lode_from_array(&x), &o, core, &info), LODE_MISSED);
     assert_says(&ctx, "max_rank");
-    assert_int_equal(info.bound, LODE_TTSVD_BY_MAX_RANK);
+    assert_int_equal(info.bound, LODE_BY_MAX_RANK);
     o = (lode_ttsvd_opts){ .ranks = 2, .rank = { 2, 2 }, .name = "X" };
     assert_status(&ctx, lode_i_tt_svd(&ctx, lode_from_array(&x), &o, core, &info), LODE_ESHAPE);
     o = (lode_ttsvd_opts){ .ranks = 3, .rank = { 9, 2, 2 }, .name = "X" };

@@ -179,8 +179,8 @@ static void rounding_meets_its_error(void **state)
         assert_ok(&ctx, lode_i_tt_add(&ctx, 4, a, a, c));
         assert_ok(&ctx,
                   lode_i_tt_round(&ctx, 4, c,
-                                  &(lode_ttsvd_opts){ .error = 4 * eps, .unit = LODE_TTSVD_NORM },
-                                  c, &info));
+                                  &(lode_ttsvd_opts){ .error = 4 * eps, .unit = LODE_UNIT_NORM }, c,
+                                  &info));
         for (int k = 0; k < 3; k++)
             assert_int_equal(c[k].shape[2], ra[k]);
         assert_ok(&ctx, lode_i_tt_scale(&ctx, 4, c, 0.5, c));

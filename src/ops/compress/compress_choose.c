@@ -397,7 +397,7 @@ static lode_status learn(lode_ctx *ctx, menu *m, menu *knee)
     if (g->rank.count > 0)
         ranks_of(m, &o);
     if (!given)
-        o.hosvd = true, o.unit = LODE_STHOSVD_ONE, o.error = 0.5 * sqrt(m->sumsq);
+        o.hosvd = true, o.unit = LODE_UNIT_ONE, o.error = 0.5 * sqrt(m->sumsq);
     o.single = x->sumsq > 1e-30 && x->maxabs < 1e15; /* squares of f32 keep within its range */
     LODE_TRY(lode_i_sthosvd(ctx, lode_from_array(m->w), &o, &core, m->U, &info));
     st = LODE_OK; /* a small miss of the generous core is made up by the step */

@@ -70,11 +70,9 @@ static lode_status decompose(lode_ctx *ctx, const lode_array *w, double allowed,
     lode_status st = LODE_OK;
     train made = { .d = w->ndim };
     lode_ttsvd_info info;
-    const lode_ttsvd_opts o = { .error = sqrt(allowed),
-                                .unit = LODE_TTSVD_ONE,
-                                .op = "compress",
-                                .name = "X",
-                                .quick = quick };
+    const lode_ttsvd_opts o = {
+        .error = sqrt(allowed), .unit = LODE_UNIT_ONE, .op = "compress", .name = "X", .quick = quick
+    };
     LODE_TRY(lode_i_tt_svd(ctx, lode_from_array(w), &o, made.core, &info));
     LODE_TRY(lode_i_tt_singular(ctx, made.d, made.core, made.sigma));
     for (int k = 0; k < made.d; k++)

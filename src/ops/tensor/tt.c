@@ -49,7 +49,7 @@ static lode_status read_options(lode_ctx *ctx, const lode_tt_opts *o, const lode
     s->max_rank = o->max_rank.given ? o->max_rank.value : 0;
     LODE_FORWARD(lode_i_squares_asked(ctx, &lode_op_tt, "a train", &o->error, &o->budget,
                                       o->rank.count > 0, X, &asked));
-    s->error = asked.error, s->unit = (lode_ttsvd_unit)asked.unit, s->params = asked.params;
+    s->error = asked.error, s->unit = asked.unit, s->params = asked.params;
     return LODE_OK;
 }
 
@@ -95,10 +95,10 @@ static void certify(const lode_ttsvd_info *i, lode_certificate *c)
 {
     *c = lode_i_squares_certificate(i->error, i->norm, i->target, "||X - core.0 core.1 ..||");
     snprintf(c->note, sizeof c->note, "ranks by the %s; %s",
-             i->bound == LODE_TTSVD_BY_ERROR    ? "error asked"
-             : i->bound == LODE_TTSVD_BY_RANK   ? "ranks given"
-             : i->bound == LODE_TTSVD_BY_BUDGET ? "budget"
-                                                : "cap max_rank, which the error would have passed",
+             i->bound == LODE_BY_ERROR    ? "error asked"
+             : i->bound == LODE_BY_RANK   ? "ranks given"
+             : i->bound == LODE_BY_BUDGET ? "budget"
+                                          : "cap max_rank, which the error would have passed",
              i->residual ? "the residual itself"
                          : "from the norms of X and the train, rounding added");
 }

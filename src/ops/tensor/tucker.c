@@ -66,7 +66,7 @@ static lode_status read_options(lode_ctx *ctx, const lode_tucker_opts *o, const 
     s->oversampling = o->oversampling.given ? o->oversampling.value : 0;
     LODE_FORWARD(lode_i_squares_asked(ctx, &lode_op_tucker, "a Tucker core", &o->error, &o->budget,
                                       o->rank.count > 0, X, &asked));
-    s->error = asked.error, s->unit = (lode_sthosvd_unit)asked.unit, s->params = asked.params;
+    s->error = asked.error, s->unit = asked.unit, s->params = asked.params;
     return LODE_OK;
 }
 
@@ -110,15 +110,14 @@ static void certify(const lode_sthosvd_info *i, lode_certificate *c)
     *c = lode_i_squares_certificate(i->error, i->norm, i->target, "||X - core x_k U_k||");
     const char *measured = i->residual ? "the residual itself"
                                        : "from ||X||^2 - ||core||^2, rounding added";
-    if (i->bound == LODE_STHOSVD_BY_BUDGET)
+    if (i->bound == LODE_BY_BUDGET)
         snprintf(c->note, sizeof c->note, "ranks by the budget, error predicted at most %.6g; %s",
                  i->norm > 0 ? i->predicted / i->norm : 0, measured);
     else
         snprintf(c->note, sizeof c->note, "ranks by the %s; %s",
-                 i->bound == LODE_STHOSVD_BY_ERROR ? "error asked"
-                 : i->bound == LODE_STHOSVD_BY_RANK
-                     ? "ranks given"
-                     : "cap max_rank, which the error would have passed",
+                 i->bound == LODE_BY_ERROR  ? "error asked"
+                 : i->bound == LODE_BY_RANK ? "ranks given"
+                                            : "cap max_rank, which the error would have passed",
                  measured);
 }
 
