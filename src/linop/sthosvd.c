@@ -84,62 +84,6 @@ static void order_modes(sthosvd *r)
     r->order[count] = r->X.axis;
 }
 
-/* Squares of such values leave the range of f64: they are read once more, scaled. */
-static bool extreme(const sthosvd *r)
-{
-    return r->X.scale == 1 && r->look.largest > 0 &&
-           (r->look.largest > 1e100 || r->look.largest < 1e-100);
-}
-
-/* Once the values have been seen: norm, scale, budget. */
-void lode_i_sthosvd_settle(sthosvd *r)
-{
-    const lode_i_seen *s = &r->look;
-    int e = 0;
-    r->again = extreme(r);
-    if (r->again) {
-        frexp(s->largest, &e);
-        r->X.scale = ldexp(1, s->largest > DBL_MAX ? -1060 : e < -1000 ? 1000 : -e);
-        r->look = (lode_i_seen){ .extremes = s->extremes };
-        return;
-    }
-    r->seen = true;
-    r->norm2 = s->sumsq;
-    r->info.min = s->min / r->X.scale, r->info.max = s->max / r->X.scale;
-    const double unit = r->o->unit == LODE_UNIT_ONE     ? r->X.scale
-                        : r->o->unit == LODE_UNIT_RANGE ? s->max - s->min
-                                                        : sqrt(s->sumsq);
-    r->info.target = r->o->error > 0 ? r->o->error * unit / r->X.scale : (double)NAN;
-    r->allowed = -1;
-    if (!r->o->ranks && !(r->o->params > 0)) { /* with nothing asked: all above rounding */
-        r->allowed = pow(r->o->error > 0 ? r->o->error * unit : 4 * DBL_EPSILON * sqrt(s->sumsq),
-                         2);
-        /* what the difference of ||X||^2 and ||core||^2 may be wrong by */
-        if (r->allowed > 1e-12 * s->sumsq)
-            r->allowed -= 16 * DBL_EPSILON * s->sumsq;
-    }
-}
-
-/* A pass of its own, where what follows depends on the norm or the range. */
-static lode_status first_look(lode_ctx *ctx, sthosvd *r)
-{
-    do {
-        LODE_FORWARD(lode_i_slabs_look(ctx, &r->X, &r->look));
-        lode_i_sthosvd_settle(r);
-    } while (r->again);
-    return LODE_OK;
-}
-
-/* Relative error wanted, as far as it is known before the values are. */
-static double relative(const sthosvd *r)
-{
-    if (r->allowed >= 0 && r->norm2 > 0)
-        return sqrt(r->allowed / r->norm2);
-    if (r->o->ranks || r->o->params > 0)
-        return 1;
-    return r->o->error > 0 && r->o->unit == LODE_UNIT_NORM ? r->o->error : 0;
-}
-
 /* ---- bases ---- */
 
 /* Columns to keep of a mode while the others are still whole. */
@@ -155,11 +99,11 @@ static int64_t generous(const sthosvd *r, int mode, const lode_i_basis *b)
     if (r->o->params > 0) /* a factor with more columns would be all of the budget */
         return lode_i_max(1, lode_i_min(most, r->o->params / n));
     if (r->o->hosvd)
-        return lode_i_min(most, lode_i_basis_rank(b, 0.25 * r->allowed / r->d));
+        return lode_i_min(most, lode_i_basis_rank(b, 0.25 * r->budget.allowed / r->d));
     if (r->X.size <= SMALL)
         return most;
-    const int64_t least = lode_i_basis_rank(b, r->allowed),
-                  enough = lode_i_basis_rank(b, 0.02 * r->allowed);
+    const int64_t least = lode_i_basis_rank(b, r->budget.allowed),
+                  enough = lode_i_basis_rank(b, 0.02 * r->budget.allowed);
     if (r->careful)
         most = lode_i_min(most, 2 * least + (extra ? extra : 8));
     return lode_i_min(most, enough);
@@ -213,7 +157,7 @@ static lode_status from_gram(lode_ctx *ctx, sthosvd *r, const lode_array *G, int
 {
     const int64_t n = G->shape[0];
     lode_i_basis_free(b);
-    for (int64_t l = 32; n >= LEADING_MODE && r->allowed >= 0 && 4 * l <= n; l *= 2) {
+    for (int64_t l = 32; n >= LEADING_MODE && r->budget.allowed >= 0 && 4 * l <= n; l *= 2) {
         LODE_FORWARD(
             lode_i_basis_leading(ctx, G, l, lode_i_sthosvd_stream(ctx, r, 64 + (uint64_t)mode), b));
         if (generous(r, mode, b) + 4 <= l)
@@ -256,9 +200,9 @@ static lode_status exact_basis(lode_ctx *ctx, sthosvd *r, lode_i_slabs *given, i
         LODE_TRY(lode_i_slabs_qr(ctx, s, mode, look, &G));
     else if (r->method == LODE_STHOSVD_GRAM)
         LODE_TRY(lode_i_slabs_gram(ctx, s, mode, look, &G));
-    if (!r->seen)
-        lode_i_sthosvd_settle(r);
-    if (r->again)
+    if (!r->budget.seen)
+        lode_i_budget_settle(&r->budget, &r->X);
+    if (r->budget.again)
         goto done;
     if (tall)
         LODE_TRY(lode_i_basis_svd(ctx, &T, mode, b));
@@ -280,16 +224,16 @@ static lode_status sketched_basis(lode_ctx *ctx, sthosvd *r, int mode, int along
     lode_array G = { 0 };
     LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, mode, along, SKETCH, lode_i_sthosvd_stream(ctx, r, 0),
                                  look, NULL, &G));
-    if (!r->seen)
-        lode_i_sthosvd_settle(r);
-    if (r->again)
+    if (!r->budget.seen)
+        lode_i_budget_settle(&r->budget, &r->X);
+    if (r->budget.again)
         goto done;
     /* the trace is exact in expectation only */
     double trace = 0;
     for (int64_t i = 0; i < G.shape[0]; i++)
         trace += lode_i_get2(&G, i, i);
     if (trace > 0)
-        LODE_TRY(lode_i_scale(ctx, r->norm2 / trace, &G));
+        LODE_TRY(lode_i_scale(ctx, r->budget.norm2 / trace, &G));
     LODE_TRY(from_gram(ctx, r, &G, mode, b));
     r->method = LODE_STHOSVD_RANDOM;
 done:
@@ -303,26 +247,27 @@ static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, 
 {
     lode_status st = LODE_OK;
     /* power iteration adapts to the budget as it goes */
-    if (!r->seen && r->X.shape[mode] > GRAM_MODE)
-        LODE_TRY(first_look(ctx, r));
-    r->precise = r->o->method == LODE_STHOSVD_QR || (r->o->method == LODE_STHOSVD_AUTO &&
-                                                     relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
+    if (!r->budget.seen && r->X.shape[mode] > GRAM_MODE)
+        LODE_TRY(lode_i_budget_look(ctx, &r->budget, &r->X));
+    r->precise = r->o->method == LODE_STHOSVD_QR ||
+                 (r->o->method == LODE_STHOSVD_AUTO &&
+                  lode_i_budget_relative(&r->budget) < GRAM_FLOOR * sqrt(DBL_EPSILON));
     /* what a sketch lost shows in a difference of norms, which f32 rounds */
-    r->told = !lode_i_is_single(r->wide) || relative(r) > SINGLE_LOST;
+    r->told = !lode_i_is_single(r->wide) || lode_i_budget_relative(&r->budget) > SINGLE_LOST;
     *along = r->careful && !r->precise && r->told ? sketch_along(r, mode) : -1;
     do {
-        lode_i_seen *look = r->seen ? NULL : &r->look;
-        r->again = false;
+        lode_i_seen *look = r->budget.seen ? NULL : &r->budget.look;
+        r->budget.again = false;
         if (*along >= 0)
             LODE_TRY(sketched_basis(ctx, r, mode, *along, look, b));
         else
-            LODE_TRY(exact_basis(ctx, r, &r->X, mode, look, r->norm2, b));
-    } while (r->again);
-    if (*along >= 0 && !r->rank[mode] && r->norm2 > 0 &&
+            LODE_TRY(exact_basis(ctx, r, &r->X, mode, look, r->budget.norm2, b));
+    } while (r->budget.again);
+    if (*along >= 0 && !r->rank[mode] && r->budget.norm2 > 0 &&
         generous(r, mode, b) * 10 > r->X.shape[mode] * 6) {
         *along = -1; /* no truncation worth a sketch */
         lode_i_basis_free(b);
-        LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->norm2, b));
+        LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->budget.norm2, b));
     }
 done:
     return st;
@@ -432,12 +377,12 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         }
         if (i == 0) {
             LODE_TRY(first_basis(ctx, r, k, &along, &b));
-            if (r->norm2 == 0)
+            if (r->budget.norm2 == 0)
                 goto done;
-            matters = r->rank[k] ? lode_i_basis_tail(&b, r->rank[k]) : r->allowed;
+            matters = r->rank[k] ? lode_i_basis_tail(&b, r->rank[k]) : r->budget.allowed;
             r->info.method = r->method;
         } else {
-            LODE_TRY(exact_basis(ctx, r, s, k, NULL, r->norm2 - tails, &b));
+            LODE_TRY(exact_basis(ctx, r, s, k, NULL, r->budget.norm2 - tails, &b));
         }
         const int64_t columns = r->info.kept[k] = generous(r, k, &b);
         LODE_TRY(lode_i_basis_columns(ctx, &b, columns, &r->U[k]));
@@ -445,8 +390,8 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         const lode_array *const U = &r->V[k];
         if (i == 1 && along >= 0) /* what the sketched basis of the first mode lost */
             tails = sketch_lost = r->method == LODE_STHOSVD_GRAM
-                                      ? r->norm2 - lode_i_basis_tail(&b, 0)
-                                      : r->norm2;
+                                      ? r->budget.norm2 - lode_i_basis_tail(&b, 0)
+                                      : r->budget.norm2;
         if (i > 0 || along < 0)
             tails += lode_i_basis_tail(&b, columns);
         lode_i_basis_free(&b);
@@ -495,7 +440,8 @@ static lode_status sweep(lode_ctx *ctx, sthosvd *r)
             LODE_TRY(renew(ctx, r, r->order[k], r->U[r->order[k]].shape[1]));
         LODE_TRY(lode_i_norm_fro(ctx, &r->core, &held));
         r->info.sweeps = i + 1;
-        const double error2 = r->norm2 - before * before, gain = held * held - before * before;
+        const double error2 = r->budget.norm2 - before * before,
+                     gain = held * held - before * before;
         before = held;
         if (gain <= 2 * r->o->tol * error2) /* d(e^2) = 2 e de */
             break;
@@ -551,13 +497,13 @@ static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
         lode_array_swap(a, &y);
         lode_array_free(&y);
     }
-    r->info.norm = sqrt(r->norm2) / r->X.scale;
+    r->info.norm = sqrt(r->budget.norm2) / r->X.scale;
     r->info.rounding = (rounded + r->blur) / r->X.scale;
     r->info.error = error / r->X.scale + r->info.rounding;
-    const bool cancels = !(error2 > safe * safe * r->norm2) ||
+    const bool cancels = !(error2 > safe * safe * r->budget.norm2) ||
                          !(rounded < LODE_I_STHOSVD_ROUNDED * error),
-               misses = error2 <= r->allowed && r->info.error > r->info.target;
-    r->info.residual = r->norm2 > 0 && !lode_i_is_single(r->wide) &&
+               misses = error2 <= r->budget.allowed && r->info.error > r->budget.target;
+    r->info.residual = r->budget.norm2 > 0 && !lode_i_is_single(r->wide) &&
                        ((cancels && !r->single) || misses);
     if (r->info.residual) {
         lode_i_stage(ctx, "residual", 0.95, 1);
@@ -588,7 +534,7 @@ static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X)
     lode_status st = LODE_OK;
     for (r->careful = true; r->X.size;) {
         LODE_TRY(decompose(ctx, r));
-        if (r->norm2 == 0)
+        if (r->budget.norm2 == 0)
             break;
         LODE_TRY(lode_i_sthosvd_choose(ctx, r));
         if (r->met || !r->careful || r->info.bound != LODE_BY_ERROR)
@@ -596,7 +542,7 @@ static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X)
         r->careful = false; /* the stop at the noise floor lost too much */
         free_result(r);
     }
-    if (r->norm2 == 0)
+    if (r->budget.norm2 == 0)
         LODE_TRY(nothing(ctx, r));
     else
         LODE_TRY(sweep(ctx, r));
@@ -618,29 +564,26 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     if (may_stay_single(&r))
         r.X.work = LODE_F32;
     r.wide = r.X.work;
-    r.info.target = (double)NAN;
-    r.look.extremes = o->unit == LODE_UNIT_RANGE;
+    r.budget = lode_i_budget_of(o->error, o->unit, o->ranks || o->params > 0);
     LODE_TRY(read_options(ctx, &r));
     order_modes(&r);
     /* the method depends on the relative error */
     if (r.X.size && o->error > 0 && o->unit != LODE_UNIT_NORM)
-        LODE_TRY(first_look(ctx, &r));
+        LODE_TRY(lode_i_budget_look(ctx, &r.budget, &r.X));
     LODE_TRY(attempt(ctx, &r, X));
-    for (int i = 0; i < 2 && r.info.bound == LODE_BY_ERROR && r.met && r.info.error > r.info.target;
-         i++) {
-        /* rounding to the result's type went over the budget: once more with that much less */
-        const double over = (r.info.error * r.info.error - r.info.target * r.info.target) *
-                            r.X.scale * r.X.scale;
-        if (!(over < 0.5 * r.allowed))
+    for (int i = 0;
+         i < 2 && r.info.bound == LODE_BY_ERROR && r.met && r.info.error > r.budget.target; i++) {
+        if (!lode_i_budget_tighten(&r.budget, r.info.error, r.X.scale))
             break;
-        r.allowed -= 1.5 * over + 1e-6 * r.allowed;
         free_result(&r);
         LODE_TRY(attempt(ctx, &r, X));
     }
-    if (r.info.error > r.info.target) /* false without a target */
+    if (r.info.error > r.budget.target) /* false without a target */
         st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s",
-                         r.info.error, r.info.target,
+                         r.info.error, r.budget.target,
                          r.info.bound == LODE_BY_MAX_RANK ? ": max_rank bound it" : "");
+    r.info.target = r.budget.target;
+    r.info.min = r.budget.look.min / r.X.scale, r.info.max = r.budget.look.max / r.X.scale;
     if (info)
         *info = r.info;
     lode_array_swap(core, &r.core);

@@ -50,7 +50,7 @@ done:
 /* The idea turned off: every mode cut by its own share eps^2/d of the budget. */
 static void split_evenly(sthosvd *r, double *const *energy, int64_t *rank)
 {
-    const double share = (r->allowed - r->lost) / r->d;
+    const double share = (r->budget.allowed - r->lost) / r->d;
     for (int k = 0; k < r->d; k++) {
         double tail = 0;
         rank[k] = r->core.shape[k];
@@ -72,9 +72,9 @@ static double numbers(const sthosvd *r, const int64_t *rank)
  * numbers: the error is then known to be met without another pass. */
 static lode_status ranks_for_error(lode_ctx *ctx, sthosvd *r, lode_i_choice *c, int64_t *rank)
 {
-    const double target = fmax(sqrt(fmax(r->allowed, 0)) - r->blur, 0),
-                 full = r->blur > 0 ? target * target : r->allowed,
-                 rounded = sqrt(r->norm2) * lode_i_sthosvd_rounding(r, r->core.shape);
+    const double target = fmax(sqrt(fmax(r->budget.allowed, 0)) - r->blur, 0),
+                 full = r->blur > 0 ? target * target : r->budget.allowed,
+                 rounded = sqrt(r->budget.norm2) * lode_i_sthosvd_rounding(r, r->core.shape);
     int64_t proved[LODE_MAX_NDIM];
     bool met = false;
     c->allowed = full;
@@ -96,7 +96,7 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
     double *energies = NULL, *energy[LODE_MAX_NDIM];
     int64_t *indices = NULL, *index[LODE_MAX_NDIM], rank[LODE_MAX_NDIM], length = 0, longest = 1;
     bool trimmed = false;
-    double allowed = r->allowed;
+    double allowed = r->budget.allowed;
     const int64_t *shape = r->core.shape;
     for (int k = 0; k < r->d; k++)
         length += shape[k], longest = lode_i_max(longest, shape[k]);
@@ -112,7 +112,7 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
     r->held = 0;
     for (int64_t i = 0; i < shape[0]; i++)
         r->held += energy[0][i];
-    r->whole = r->single ? r->held : r->norm2;
+    r->whole = r->single ? r->held : r->budget.norm2;
     /* tails of sketched bases are estimates; this is what is */
     if (!r->precise && r->told)
         r->lost = fmax(r->whole - r->held, 0);
@@ -137,7 +137,7 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r)
                             .order = (const int64_t *const *)index,
                             .energy = energy,
                             .lost = r->lost,
-                            .allowed = r->allowed,
+                            .allowed = r->budget.allowed,
                             .shape = r->X.shape,
                             .cap = cap };
         r->info.bound = LODE_BY_ERROR;

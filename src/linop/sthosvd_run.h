@@ -11,21 +11,18 @@
 typedef struct sthosvd {
     const lode_sthosvd_opts *o;
     lode_i_slabs X;
-    lode_i_seen look; /* of the first pass */
-    bool seen, again; /* it has been made; it must be made once more, scaled */
-    bool careful;     /* generous bases stop at a noise floor */
-    bool precise;     /* triangles of QR instead of Gram matrices */
-    bool single;      /* products in single precision, every basis whole */
-    bool told;        /* what is lost is the difference of the norms of X and core */
-    double blur;      /* what its rounding may be off by, at most */
+    lode_i_budget budget;
+    bool careful; /* generous bases stop at a noise floor */
+    bool precise; /* triangles of QR instead of Gram matrices */
+    bool single;  /* products in single precision, every basis whole */
+    bool told;    /* what is lost is the difference of the norms of X and core */
+    double blur;  /* what its rounding may be off by, at most */
     int d, order[LODE_MAX_NDIM];
     lode_dtype result; /* type of core and factors */
     lode_dtype wide;   /* f64 or c128, f32 where it was asked for: the arithmetic, but for products
                           that are `single` */
     /* asked: 0 when not; the most that may be kept */
     int64_t rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM];
-    /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
-    double norm2, allowed;
     double lost, held; /* energy outside the generous core; in the core */
     lode_sthosvd_method method;
     /* energy that `held` is a part of: of X, or of the core in whole bases */
@@ -46,8 +43,6 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r);
 /** Where a sample says that no mode truncates and the error leaves room for it (`single` then): whole
  *  bases and the core in them. Else nothing, but that X may have been seen. */
 lode_status lode_i_sthosvd_whole(lode_ctx *ctx, sthosvd *r);
-/** Once the values have been seen: norm, scale, budget; `again`, where they must be seen scaled. */
-void lode_i_sthosvd_settle(sthosvd *r);
 lode_stream lode_i_sthosvd_stream(lode_ctx *ctx, const sthosvd *r, uint64_t site);
 
 #endif

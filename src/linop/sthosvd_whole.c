@@ -46,7 +46,7 @@ static bool fits(const sthosvd *r)
     const lode_sthosvd_opts *o = r->o;
     return r->careful && o->method == LODE_STHOSVD_AUTO && !o->ranks && !o->params && !o->hosvd &&
            !o->sweeps && r->wide == LODE_F64 && r->X.scale == 1 && r->X.size >= SIZE &&
-           r->X.count >= 2 * EVERY && o->error > 0 && (r->seen || o->unit == LODE_UNIT_NORM);
+           r->X.count >= 2 * EVERY && o->error > 0 && (r->budget.seen || o->unit == LODE_UNIT_NORM);
 }
 
 /* A sum of n products of a row of X with the columns of an orthonormal U passes through partial
@@ -60,9 +60,9 @@ static bool room_for_single(sthosvd *r)
         const double n = (double)r->X.shape[k];
         share += n + 2 * sqrt(n) + 2;
     }
-    const double norm = sqrt(r->norm2), blur = 0.5 * lode_i_epsilon(LODE_F32) * share * norm;
-    const bool room = norm > 1e-15 && norm < 1e15 && r->allowed > 0 &&
-                      16 * blur <= sqrt(r->allowed);
+    const double norm = sqrt(r->budget.norm2), blur = 0.5 * lode_i_epsilon(LODE_F32) * share * norm;
+    const bool room = norm > 1e-15 && norm < 1e15 && r->budget.allowed > 0 &&
+                      16 * blur <= sqrt(r->budget.allowed);
     r->blur = room ? blur : 0;
     return room;
 }
@@ -84,7 +84,8 @@ static lode_status sampled_full(lode_ctx *ctx, sthosvd *r, int a, int b, int64_t
         trace += lode_i_get2(&G, i, i);
     if (!(trace > 0 && trace < 1e200)) /* whatever it is, the pass over all values names it */
         goto done;
-    const double share = r->seen ? r->allowed / r->norm2 : r->o->error * r->o->error;
+    const double share = r->budget.seen ? r->budget.allowed / r->budget.norm2
+                                        : r->o->error * r->o->error;
     LODE_TRY(lode_i_basis_leading(ctx, &G, LEADING, lode_i_sthosvd_stream(ctx, r, 130), &some));
     if (lode_i_basis_rank(&some, 0.02 * share * trace) <=
         LEADING) /* the common case, told cheaply */
@@ -154,10 +155,10 @@ lode_status lode_i_sthosvd_whole(lode_ctx *ctx, sthosvd *r)
     if (!full)
         goto done;
     LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, a, b, buckets, lode_i_sthosvd_stream(ctx, r, 128),
-                                 r->seen ? NULL : &r->look, &Z, &w.G[a]));
-    if (!r->seen)
-        lode_i_sthosvd_settle(r);
-    if (r->again || !room_for_single(r))
+                                 r->budget.seen ? NULL : &r->budget.look, &Z, &w.G[a]));
+    if (!r->budget.seen)
+        lode_i_budget_settle(&r->budget, &r->X);
+    if (r->budget.again || !room_for_single(r))
         goto done;
     for (int k = 0; k < r->d; k++)
         if (k != a)

@@ -24,13 +24,13 @@ enum { GRAM_MODE = 2048, LEADING_MODE = 128, SMALL = 1 << 14, JOINED = 64 };
 typedef struct ttsvd {
     const lode_ttsvd_opts *o;
     lode_i_ttmatrix X;
-    lode_i_seen look;
-    bool seen, again, careful, precise;
+    lode_i_budget budget;
+    bool careful, precise;
     int d;
     /* of modes and bonds in the order in which they are taken: backwards where X is mirrored */
     int64_t n[LODE_MAX_NDIM], rank[LODE_MAX_NDIM], cap[LODE_MAX_NDIM], full[LODE_MAX_NDIM];
     lode_dtype result;
-    double norm2, allowed, lost; /* of scaled values; allowed < 0: no error was asked */
+    double lost; /* of scaled values */
     lode_array core[LODE_MAX_NDIM];
     bool met;
     lode_ttsvd_info info;
@@ -84,53 +84,6 @@ static lode_status read_options(lode_ctx *ctx, ttsvd *r)
     return LODE_OK;
 }
 
-/* Once the values have been seen: norm, scale, budget; squares that leave the range of f64 are read
- * once more, scaled. */
-static void settle(ttsvd *r)
-{
-    const lode_i_seen *s = &r->look;
-    int e = 0;
-    r->again = r->X.s.scale == 1 && s->largest > 0 && (s->largest > 1e100 || s->largest < 1e-100);
-    if (r->again) {
-        frexp(s->largest, &e);
-        r->X.s.scale = ldexp(1, s->largest > DBL_MAX ? -1060 : e < -1000 ? 1000 : -e);
-        r->look = (lode_i_seen){ .extremes = s->extremes };
-        return;
-    }
-    r->seen = true;
-    r->norm2 = s->sumsq;
-    const double scale = r->X.s.scale, norm = sqrt(s->sumsq),
-                 unit = r->o->unit == LODE_UNIT_ONE     ? scale
-                        : r->o->unit == LODE_UNIT_RANGE ? s->max - s->min
-                                                        : norm;
-    r->info.target = r->o->error > 0 ? r->o->error * unit / scale : (double)NAN;
-    r->allowed = -1;
-    if (!r->o->ranks && !(r->o->params > 0)) { /* with nothing asked: all above rounding */
-        r->allowed = pow(r->o->error > 0 ? r->o->error * unit : 4 * DBL_EPSILON * norm, 2);
-        if (r->allowed > 1e-12 * s->sumsq) /* what differences of norms may be wrong by */
-            r->allowed -= 16 * DBL_EPSILON * s->sumsq;
-    }
-}
-
-static lode_status first_look(lode_ctx *ctx, ttsvd *r)
-{
-    do {
-        LODE_FORWARD(lode_i_slabs_look(ctx, &r->X.s, &r->look));
-        settle(r);
-    } while (r->again);
-    return LODE_OK;
-}
-
-/* Relative error wanted, as far as it is known before the values are. */
-static double relative(const ttsvd *r)
-{
-    if (r->allowed >= 0 && r->norm2 > 0)
-        return sqrt(r->allowed / r->norm2);
-    if (r->o->ranks || r->o->params > 0)
-        return 1;
-    return r->o->error > 0 && r->o->unit == LODE_UNIT_NORM ? r->o->error : 0;
-}
-
 /* ---- bases ---- */
 
 /* Columns to keep at a bond; more than there are in b: b is to get more first. */
@@ -146,8 +99,8 @@ static int64_t generous(const ttsvd *r, int bond, int64_t full, const lode_i_bas
         return lode_i_max(1, lode_i_min(most, r->o->params / (r->n[bond] + r->n[bond + 1])));
     if (r->X.s.size <= SMALL)
         return most;
-    const int64_t least = lode_i_basis_rank(b, r->allowed),
-                  enough = lode_i_basis_rank(b, fmin(0.02, 0.1 / (r->d - 1)) * r->allowed);
+    const int64_t least = lode_i_basis_rank(b, r->budget.allowed),
+                  enough = lode_i_basis_rank(b, fmin(0.02, 0.1 / (r->d - 1)) * r->budget.allowed);
     if (r->careful)
         most = lode_i_min(most, 2 * least + 8);
     return lode_i_min(most, enough);
@@ -165,7 +118,7 @@ static lode_status from_gram(lode_ctx *ctx, ttsvd *r, const lode_array *G, int b
 {
     const int64_t n = G->shape[0];
     lode_i_basis_free(b);
-    for (int64_t l = 32; n >= LEADING_MODE && r->allowed >= 0 && 4 * l <= n; l *= 2) {
+    for (int64_t l = 32; n >= LEADING_MODE && r->budget.allowed >= 0 && 4 * l <= n; l *= 2) {
         LODE_FORWARD(lode_i_basis_leading(ctx, G, l, stream_of(ctx, r, 64 + (uint64_t)bond), b));
         if (generous(r, bond, full, b) + 4 <= l)
             return LODE_OK;
@@ -196,27 +149,28 @@ static lode_status first_basis(lode_ctx *ctx, ttsvd *r, int bond, lode_i_basis *
     const int mode = r->X.mirrored ? 0 : 1;
     const int64_t n = s->shape[mode];
     const bool random = r->o->method == LODE_TTSVD_RANDOM || n > GRAM_MODE;
-    if (!r->seen && random) /* power iteration adapts to the budget as it goes */
-        LODE_TRY(first_look(ctx, r));
+    if (!r->budget.seen && random) /* power iteration adapts to the budget as it goes */
+        LODE_TRY(lode_i_budget_look(ctx, &r->budget, &r->X.s));
     r->precise = r->o->method == LODE_TTSVD_QR ||
-                 (r->o->method == LODE_TTSVD_AUTO && relative(r) < GRAM_FLOOR * sqrt(DBL_EPSILON));
+                 (r->o->method == LODE_TTSVD_AUTO &&
+                  lode_i_budget_relative(&r->budget) < GRAM_FLOOR * sqrt(DBL_EPSILON));
     r->info.method = r->precise ? LODE_TTSVD_QR : random ? LODE_TTSVD_RANDOM : LODE_TTSVD_GRAM;
     do {
-        lode_i_seen *look = r->seen ? NULL : &r->look;
-        r->again = false;
+        lode_i_seen *look = r->budget.seen ? NULL : &r->budget.look;
+        r->budget.again = false;
         if (r->precise)
             LODE_TRY(lode_i_slabs_qr(ctx, s, mode, look, &G));
         else if (!random)
             LODE_TRY(lode_i_slabs_gram(ctx, s, mode, look, &G));
-        if (!r->seen)
-            settle(r);
-    } while (r->again);
+        if (!r->budget.seen)
+            lode_i_budget_settle(&r->budget, s);
+    } while (r->budget.again);
     if (r->precise)
         LODE_TRY(lode_i_basis_qr(ctx, &G, b));
     else if (!random)
         LODE_TRY(from_gram(ctx, r, &G, bond, n, b));
     else
-        LODE_TRY(by_power(ctx, r, s, mode, bond, r->norm2, b));
+        LODE_TRY(by_power(ctx, r, s, mode, bond, r->budget.norm2, b));
 done:
     LODE_FREE(&G);
     return st;
@@ -314,7 +268,7 @@ static lode_status first_bond(lode_ctx *ctx, ttsvd *r, lode_array *T)
     int axes[LODE_MAX_NDIM];
     int64_t shape[LODE_MAX_NDIM];
     LODE_TRY(first_basis(ctx, r, g - 1, &b));
-    if (!(r->norm2 > 0))
+    if (!(r->budget.norm2 > 0))
         goto done;
     const int64_t keep = lode_i_min(generous(r, g - 1, r->X.s.shape[mode], &b), b.count);
     LODE_TRY(lode_i_basis_columns(ctx, &b, keep, &U));
@@ -358,7 +312,7 @@ static lode_status decompose(lode_ctx *ctx, ttsvd *r)
     int g = r->d - r->X.group;
     r->lost = 0;
     LODE_TRY(first_bond(ctx, r, &T));
-    if (!(r->norm2 > 0))
+    if (!(r->budget.norm2 > 0))
         goto done;
     while (g > 0) {
         const int64_t size = lode_array_size(&T), next = r->core[g].shape[0];
@@ -387,7 +341,7 @@ static lode_status decompose(lode_ctx *ctx, ttsvd *r)
     if (!r->precise) { /* tails of Gram matrices are rounded; this is what is */
         double held;
         LODE_TRY(lode_i_norm_fro(ctx, &r->core[0], &held));
-        r->lost = fmax(r->norm2 - held * held, 0);
+        r->lost = fmax(r->budget.norm2 - held * held, 0);
     }
 done:
     LODE_FREE(&T, &A, &U);
@@ -402,7 +356,7 @@ static lode_status plain(lode_ctx *ctx, ttsvd *r, lode_value X)
     lode_status st = LODE_OK;
     lode_array y = { 0 }, x = { 0 };
     if (r->d == 1 && r->X.s.size > 0) {
-        LODE_TRY(first_look(ctx, r));
+        LODE_TRY(lode_i_budget_look(ctx, &r->budget, &r->X.s));
         LODE_TRY(lode_i_as_array(ctx, X, r->X.s.work, &x));
         LODE_TRY(lode_array_cast(ctx, &x, x.dtype, &y));
         LODE_TRY(lode_i_scale(ctx, r->X.s.scale, &y));
@@ -445,8 +399,8 @@ static lode_status choose(lode_ctx *ctx, ttsvd *r)
     }
     if (mirrored)
         LODE_TRY(lode_i_tt_mirror(ctx, r->d, r->core));
-    const lode_i_ttgoal g = { .allowed = r->allowed - r->lost,
-                              .norm2 = r->norm2,
+    const lode_i_ttgoal g = { .allowed = r->budget.allowed - r->lost,
+                              .norm2 = r->budget.norm2,
                               .rank = r->o->ranks ? rank : NULL,
                               .cap = cap,
                               .values = (double)r->o->params,
@@ -500,7 +454,7 @@ static lode_status finish(lode_ctx *ctx, ttsvd *r, lode_value X)
     const double unit = 0.5 * lode_i_epsilon(r->result), safe = 1e-4;
     double held, norm = 0, rounding = unit;
     const bool scaled = r->X.s.scale < 1 || r->X.s.scale > 1;
-    if (r->d > 1 && r->norm2 > 0 && !scaled) {
+    if (r->d > 1 && r->budget.norm2 > 0 && !scaled) {
         lode_i_stage(ctx, "core 0", 0.8, 0.9);
         LODE_TRY(renew(ctx, r, X));
     }
@@ -510,13 +464,13 @@ static lode_status finish(lode_ctx *ctx, ttsvd *r, lode_value X)
     LODE_TRY(lode_i_tt_as(ctx, r->d, r->core, r->result, r->core));
     for (int k = 1; k < r->d; k++)
         rounding += unit * sqrt((double)r->core[k].shape[0]);
-    const double error2 = r->norm2 - held * held + 16 * DBL_EPSILON * r->norm2,
+    const double error2 = r->budget.norm2 - held * held + 16 * DBL_EPSILON * r->budget.norm2,
                  error = sqrt(fmax(error2, 0)), rounded = held * rounding;
-    r->info.norm = sqrt(r->norm2) / r->X.s.scale;
+    r->info.norm = sqrt(r->budget.norm2) / r->X.s.scale;
     r->info.error = (error + rounded) / r->X.s.scale;
-    const bool cancels = !(error2 > safe * safe * r->norm2) || !(rounded < ROUNDED * error),
-               misses = error2 <= r->allowed && r->info.error > r->info.target;
-    r->info.residual = r->norm2 > 0 && (cancels || misses || scaled);
+    const bool cancels = !(error2 > safe * safe * r->budget.norm2) || !(rounded < ROUNDED * error),
+               misses = error2 <= r->budget.allowed && r->info.error > r->budget.target;
+    r->info.residual = r->budget.norm2 > 0 && (cancels || misses || scaled);
     if (r->info.residual) {
         lode_i_stage(ctx, "residual", 0.9, 1);
         LODE_TRY(lode_i_tt_residual(ctx, X, r->d, r->core, r->o->name, &r->info.error, &norm));
@@ -537,7 +491,7 @@ static lode_status attempt(lode_ctx *ctx, ttsvd *r, lode_value X)
     r->info.bound = r->o->ranks ? LODE_BY_RANK : LODE_BY_ERROR;
     for (r->careful = true; r->X.s.size && r->d > 1;) {
         LODE_TRY(decompose(ctx, r));
-        if (!(r->norm2 > 0))
+        if (!(r->budget.norm2 > 0))
             break;
         LODE_TRY(choose(ctx, r));
         if (r->met || !r->careful || r->info.bound != LODE_BY_ERROR)
@@ -545,7 +499,7 @@ static lode_status attempt(lode_ctx *ctx, ttsvd *r, lode_value X)
         r->careful = false; /* the stop at the noise floor lost too much */
         lode_i_tt_free(r->d, r->core);
     }
-    if (!(r->norm2 > 0))
+    if (!(r->budget.norm2 > 0))
         LODE_TRY(nothing(ctx, r));
     LODE_TRY(finish(ctx, r, X));
 done:
@@ -570,29 +524,25 @@ lode_status lode_i_tt_svd(lode_ctx *ctx, lode_value X, const lode_ttsvd_opts *o,
     mirrored = mirrored && lode_dtype_block(dtype) == 1; /* packed: columns are not cut */
     LODE_TRY(lode_i_ttmatrix_open(ctx, X, group, mirrored, o->name, &r.X));
     r.result = lode_i_arith(dtype);
-    r.info.target = (double)NAN;
-    r.look.extremes = o->unit == LODE_UNIT_RANGE;
+    r.budget = lode_i_budget_of(o->error, o->unit, o->ranks || o->params > 0);
     LODE_TRY(read_options(ctx, &r));
     /* the method depends on the relative error */
     if (r.X.s.size && o->error > 0 && o->unit != LODE_UNIT_NORM)
-        LODE_TRY(first_look(ctx, &r));
+        LODE_TRY(lode_i_budget_look(ctx, &r.budget, &r.X.s));
     LODE_TRY(attempt(ctx, &r, X));
-    for (int i = 0;
-         i < 2 && r.info.bound == LODE_BY_ERROR && r.met && r.info.error > r.info.target && r.d > 1;
+    for (int i = 0; i < 2 && r.info.bound == LODE_BY_ERROR && r.met &&
+                    r.info.error > r.budget.target && r.d > 1;
          i++) {
-        /* rounding to the result's type went over the budget: once more with that much less */
-        const double over = (r.info.error * r.info.error - r.info.target * r.info.target) *
-                            r.X.s.scale * r.X.s.scale;
-        if (!(over < 0.5 * r.allowed))
+        if (!lode_i_budget_tighten(&r.budget, r.info.error, r.X.s.scale))
             break;
-        r.allowed -= 1.5 * over + 1e-6 * r.allowed;
         lode_i_tt_free(r.d, r.core);
         LODE_TRY(attempt(ctx, &r, X));
     }
-    if (r.info.error > r.info.target) /* false without a target */
+    if (r.info.error > r.budget.target) /* false without a target */
         st = lode_i_fail(ctx, LODE_MISSED, "the error reached is %.3g, not the %.3g asked for%s",
-                         r.info.error, r.info.target,
+                         r.info.error, r.budget.target,
                          r.info.bound == LODE_BY_MAX_RANK ? ": max_rank bound it" : "");
+    r.info.target = r.budget.target;
     if (info)
         *info = r.info;
     lode_i_tt_swap(r.d, core, r.core);

@@ -91,6 +91,28 @@ lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const l
 lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_array *const *U,
                                  lode_i_seen *seen, lode_array *out);
 
+/** What may be lost, once the values have been seen. */
+typedef struct lode_i_budget {
+    double error; /* asked, in units of `unit`; 0: not */
+    lode_rank_unit unit;
+    bool counted;     /* ranks or a number of values were asked for: no error decides */
+    lode_i_seen look; /* of the first pass */
+    bool seen, again; /* it has been made; it must be made once more, scaled */
+    /* ||X||^2 and the square of the error asked, of scaled values; allowed < 0: none */
+    double norm2, allowed;
+    double target; /* absolute error asked; NaN: none */
+} lode_i_budget;
+lode_i_budget lode_i_budget_of(double error, lode_rank_unit unit, bool counted);
+/** From the look at the values of s: norm, scale, budget; or `again`. */
+void lode_i_budget_settle(lode_i_budget *b, lode_i_slabs *s);
+/** A pass of its own for that, where what follows depends on the norm or the range. */
+lode_status lode_i_budget_look(lode_ctx *ctx, lode_i_budget *b, lode_i_slabs *s);
+/** Relative error wanted, as far as it is known before the values are. */
+double lode_i_budget_relative(const lode_i_budget *b);
+/** Where rounding to the result's type took the error above the target: so much less for the next
+ *  attempt. False where that would be more than half of the budget. */
+bool lode_i_budget_tighten(lode_i_budget *b, double error, double scale);
+
 /** The unfolding's transpose, others x n; a view where strides allow. */
 lode_status lode_i_unfold(lode_ctx *ctx, const lode_array *T, int mode, lode_array *A);
 /** The modes in the order in which products with n_k x r_k matrices cost least: from n to r, or
