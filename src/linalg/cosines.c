@@ -1,20 +1,54 @@
-/* The cosine transform along one mode, in place. Cosines of even order are symmetric about the
- * middle and those of odd order antisymmetric, so sums and differences of opposite entries each
- * take a matrix of half the order: half the flops of the product with all cosines. */
+/* The cosine transform (type II, orthonormal) along one mode, in place, by halves: even orders of n
+ * entries are the transform of n/2 sums of opposite entries, odd orders one of type IV of their
+ * differences; type IV of m entries is a rotation of opposite entries, two transforms of type II of
+ * m/2, and sums and differences. Every step is orthogonal up to a factor, so that rounding grows as
+ * log n (Plonka and Tasche, Linear Algebra Appl. 394, 2005, doi:10.1016/j.laa.2004.07.015). An odd
+ * factor of n is left at the end for products with cosines, of sums and of differences. The way back
+ * is the transpose, step by step. */
+#include <math.h>
 #include <string.h>
 
 #include "linalg/blas.h"
+#include "linalg/tiles.h"
 
-enum { PIECE = 1 << 18, NARROW = 24 };
+/* TILE: values of a tile; where products are of BLAS, it has WIDE columns or more. SHORT: odd factors
+ * up to which they are not. */
+enum { TILE = 1 << 14, WIDE = 256, SHORT = 15 };
 
-typedef struct transform {
+typedef struct cosines {
     bool forward;
     lode_dtype dtype;
-    size_t size;
-    char *x;
-    int64_t left, n, right, even, odd, piece, pieces;
-    lode_i_operand E, O; /* even x even, odd x odd: rows the first entries, columns the orders */
-} transform;
+    int64_t n, leaf; /* leaf: what is not halved further: 1, 2, 4 or odd */
+    /* of length n, of type T: for type IV of m entries, from n - 2 m on: cosine and sine of each
+     * rotation, the sines and cosines of every other one negative */
+    void *turn;
+    /* even x even, odd x odd, leaf x leaf: a row gives one entry of what comes out */
+    lode_array E, O, F;
+} cosines;
+
+/* Row k, entry i of the matrices of a leaf, or transposed for the way back. */
+enum { EVEN, ODD, FOURTH };
+static double leaf_entry(int64_t leaf, int matrix, int64_t k, int64_t i)
+{
+    const double pi = 3.14159265358979323846;
+    const int64_t order = matrix == EVEN ? 4 * k : matrix == ODD ? 4 * k + 2 : 2 * k + 1;
+    return cos(pi * (double)((2 * i + 1) * order % (8 * leaf)) / (double)(4 * leaf));
+}
+
+static lode_status make_leaf(lode_ctx *ctx, const cosines *w, int matrix, lode_array *M)
+{
+    lode_status st = LODE_OK;
+    const int64_t n = matrix == EVEN  ? w->leaf - w->leaf / 2
+                      : matrix == ODD ? w->leaf / 2
+                                      : w->leaf;
+    LODE_TRY(lode_i_matrix_new(ctx, w->dtype, n, n, M));
+    for (int64_t k = 0; k < n; k++)
+        for (int64_t i = 0; i < n; i++)
+            lode_i_set2(M, w->forward ? k : i, w->forward ? i : k,
+                        leaf_entry(w->leaf, matrix, k, i));
+done:
+    return st;
+}
 
 #define T float
 #define NAME(x) x##_f32
@@ -27,79 +61,37 @@ typedef struct transform {
 #undef T
 #undef NAME
 
-/* Both halves of a piece multiplied: the first rows (of each line, where `lines`) of `in` by E, the
- * others by O. */
-static lode_status multiply(lode_ctx *ctx, const transform *w, bool lines, int64_t width, char *in,
-                            char *out)
+static lode_status turn(lode_ctx *ctx, const void *data, int64_t width, void *const *room)
 {
-    const int64_t orders[2] = { w->even, w->odd };
-    for (int k = 0; k < 2; k++) {
-        const size_t at = (size_t)(k ? w->even : 0) * w->size * (size_t)width;
-        const int64_t m = orders[k];
-        const lode_i_operand M = k ? w->O : w->E, Mt = lode_i_operand_transposed(&M);
-        const lode_i_operand X = lode_i_operand_within(in + at, w->dtype, lines ? width : m,
-                                                       lines ? m : width, lines ? m : width);
-        if (m == 0)
-            continue;
-        if (lines)
-            LODE_FORWARD(lode_i_gemm_whole(ctx, &X, w->forward ? &M : &Mt, out + at, m));
-        else
-            LODE_FORWARD(lode_i_gemm_whole(ctx, w->forward ? &Mt : &M, &X, out + at, width));
-    }
-    return LODE_OK;
+    const cosines *w = data;
+    return (w->dtype == LODE_F32 ? tile_f32 : tile_f64)(ctx, w, width, room);
 }
 
-static lode_status task(lode_ctx *ctx, int64_t at, void *data)
+lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward)
 {
     lode_status st = LODE_OK;
-    const transform *w = data;
-    void *in = NULL, *out = NULL;
-    const bool lines = w->right == 1;
-    const int64_t l = at / w->pieces, c0 = at % w->pieces * w->piece,
-                  width = lode_i_min(w->piece, (lines ? w->left : w->right) - c0);
-    char *x = w->x + (size_t)(lines ? c0 * w->n : l * w->n * w->right + c0) * w->size;
-    LODE_TRY(lode_i_new(ctx, w->n * width, w->size, &in));
-    LODE_TRY(lode_i_new(ctx, w->n * width, w->size, &out));
-    if (w->dtype == LODE_F32)
-        (lines ? take_lines_f32 : take_rows_f32)(w, x, width, in);
-    else
-        (lines ? take_lines_f64 : take_rows_f64)(w, x, width, in);
-    LODE_TRY(multiply(ctx, w, lines, width, in, out));
-    if (w->dtype == LODE_F32)
-        (lines ? give_lines_f32 : give_rows_f32)(w, out, width, x);
-    else
-        (lines ? give_lines_f64 : give_rows_f64)(w, out, width, x);
+    cosines w = { .forward = forward, .dtype = X->dtype };
+    LODE_REQUIRE((X->dtype == LODE_F32 || X->dtype == LODE_F64) && lode_array_is_contiguous(X) &&
+                     mode >= 0 && mode < X->ndim,
+                 LODE_EINTERNAL, "cosines: mode %d of %d", mode, X->ndim);
+    w.n = w.leaf = X->shape[mode];
+    if (lode_array_size(X) == 0 || w.n == 1)
+        goto done;
+    while (w.leaf % 2 == 0 && w.leaf != 2 && w.leaf != 4)
+        w.leaf /= 2;
+    LODE_TRY(make_leaf(ctx, &w, EVEN, &w.E));
+    LODE_TRY(make_leaf(ctx, &w, ODD, &w.O));
+    LODE_TRY(make_leaf(ctx, &w, FOURTH, &w.F));
+    LODE_TRY(lode_i_new(ctx, w.n, lode_dtype_size(w.dtype), &w.turn));
+    (w.dtype == LODE_F32 ? make_turns_f32 : make_turns_f64)(&w);
+    const bool blas = w.leaf > SHORT;
+    const lode_i_tiles t = { .width = blas ? lode_i_max(WIDE, 4 * TILE / w.n) : TILE / w.n,
+                             .rooms = blas ? 4 : 2,
+                             .turn = turn,
+                             .data = &w };
+    LODE_TRY(lode_i_tiles_over(ctx, X, mode, &t));
 done:
-    lode_i_free(in), lode_i_free(out);
-    return st;
-}
-
-lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward,
-                                const lode_array *B)
-{
-    lode_status st = LODE_OK;
-    lode_array E = { 0 }, O = { 0 }, rows = { 0 }, part = { 0 };
-    transform w = { .forward = forward, .dtype = X->dtype, .size = lode_dtype_size(X->dtype) };
-    lode_i_split_mode(X, mode, &w.left, &w.n, &w.right);
-    if ((X->dtype != LODE_F32 && X->dtype != LODE_F64) || !lode_array_is_contiguous(X) ||
-        w.n < NARROW || (w.right > 1 && w.right < NARROW) || w.left == 0 || w.right == 0)
-        return lode_i_ttm_over(ctx, X, mode, forward ? LODE_T : LODE_N, B);
-    LODE_REQUIRE(B->dtype == X->dtype && B->ndim == 2 && B->shape[0] == w.n && B->shape[1] == w.n,
-                 LODE_EINTERNAL, "cosines: %" PRId64 " entries do not take these", w.n);
-    w.odd = w.n / 2, w.even = w.n - w.odd;
-    for (int k = 0; k < 2; k++) {
-        LODE_TRY(lode_array_slice(ctx, B, 0, 0, k ? w.odd : w.even, 1, &rows));
-        LODE_TRY(lode_array_slice(ctx, &rows, 1, k, w.n, 2, &part));
-        LODE_TRY(lode_array_cast(ctx, &part, X->dtype, k ? &O : &E));
-        LODE_FREE(&rows, &part);
-    }
-    w.E = lode_i_operand_of(LODE_N, &E), w.O = lode_i_operand_of(LODE_N, &O);
-    w.x = X->data;
-    const int64_t length = w.right == 1 ? w.left : w.right;
-    w.piece = lode_i_min(length, lode_i_max(NARROW, PIECE / w.n));
-    w.pieces = lode_i_ceil_div(length, w.piece);
-    LODE_TRY(lode_i_parallel(ctx, w.right == 1 ? w.pieces : w.left * w.pieces, task, &w));
-done:
-    LODE_FREE(&E, &O, &rows, &part);
+    lode_i_free(w.turn);
+    LODE_FREE(&w.E, &w.O, &w.F);
     return st;
 }

@@ -48,10 +48,10 @@ lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_t
  *  contiguous. Fresh memory costs about as much as a pass over it. */
 lode_status lode_i_ttm_over(lode_ctx *ctx, lode_array *X, int mode, lode_trans t,
                             const lode_array *M);
-/** X x_mode B^T (forward) or X x_mode B in place of X, as above, where column j of the square B is
- *  symmetric about the middle for even j and antisymmetric for odd j, as cosines are: half the work. */
-lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward,
-                                const lode_array *B);
+/** Orthonormal cosines (type II) along a mode of X (contiguous, f32 or f64), in place, for any length:
+ *  coefficient j of entries x is sqrt((2 - [j = 0]) / n) sum_i x_i cos(pi (i + 1/2) j / n); or back.
+ *  Some log2 n operations a value; the odd factor of n, where it is large, is as many more. */
+lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward);
 /** Orthonormal wavelets of some vanishing moments along a mode of X (contiguous, f32 or f64), in
  *  place, for any length: coefficients, coarse ones first (forward), or back. Time linear in X. */
 enum { LODE_WAVELETS_LEAST = 2, LODE_WAVELETS_MOST = 4 };

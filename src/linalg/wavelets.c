@@ -10,11 +10,11 @@
 #include <math.h>
 #include <string.h>
 
-#include "linalg/linalg.h"
+#include "linalg/tiles.h"
 
 /* MOST: moments; WINDOW: entries that a row at an end reaches; TOP: what is not halved further. */
 enum { MOST = 4, TAPS = 2 * MOST, WINDOW = 3 * MOST - 1, TOP = 6 * MOST - 5, LEVELS = 64 };
-enum { PIECE = 1 << 15, NARROW = 32, WIDE = 1024 };
+enum { PIECE = 1 << 15, WIDE = 1024 };
 
 static const double filters[MOST + 1][TAPS] = {
     [2] = { 0.4829629131445341433749, 0.8365163037378079055753, 0.2241438680420133810260,
@@ -37,13 +37,12 @@ typedef struct level {
 
 typedef struct wavelets {
     bool forward;
-    int64_t n, left, right, width; /* of tiles */
+    int64_t n;
     int p, levels;
     double low[TAPS], high[TAPS];
     int64_t top;
     double end[TOP][TOP]; /* rows of what is left at last */
-    char *x;
-    size_t size;
+    lode_dtype dtype;
     level level[LEVELS];
 } wavelets;
 
@@ -161,7 +160,7 @@ done:
     return st;
 }
 
-/* ---- tiles: columns of the n x (left, right) matrix, held by rows ---- */
+/* ---- tiles ---- */
 
 #define T float
 #define NAME(x) x##_f32
@@ -174,19 +173,12 @@ done:
 #undef T
 #undef NAME
 
-static lode_status task(lode_ctx *ctx, int64_t at, void *data)
+static lode_status turn(lode_ctx *ctx, const void *data, int64_t width, void *const *room)
 {
-    lode_status st = LODE_OK;
+    (void)ctx;
     const wavelets *w = data;
-    const int64_t c0 = at * w->width, width = lode_i_min(w->width, w->left * w->right - c0);
-    void *room[3] = { NULL };
-    for (int i = 0; i < 3; i++)
-        LODE_TRY(lode_i_new(ctx, w->n * width, w->size, &room[i]));
-    (w->size == sizeof(float) ? tile_f32 : tile_f64)(w, c0, width, room);
-done:
-    for (int i = 0; i < 3; i++)
-        lode_i_free(room[i]);
-    return st;
+    (w->dtype == LODE_F32 ? tile_f32 : tile_f64)(w, width, room);
+    return LODE_OK;
 }
 
 lode_status lode_i_wavelets_over(lode_ctx *ctx, lode_array *X, int mode, bool forward, int moments)
@@ -200,11 +192,12 @@ lode_status lode_i_wavelets_over(lode_ctx *ctx, lode_array *X, int mode, bool fo
     if (lode_array_size(X) == 0)
         goto done;
     LODE_TRY(LODE_NEW(ctx, 1, &w));
-    lode_i_split_mode(X, mode, &w->left, &w->n, &w->right);
-    w->forward = forward, w->x = X->data, w->size = lode_dtype_size(X->dtype);
-    LODE_TRY(prepare(ctx, moments, w->n, w));
-    w->width = lode_i_max(NARROW, lode_i_min(WIDE, PIECE / w->n / NARROW * NARROW));
-    LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w->left * w->right, w->width), task, w));
+    w->forward = forward, w->dtype = X->dtype;
+    LODE_TRY(prepare(ctx, moments, X->shape[mode], w));
+    const lode_i_tiles t = {
+        .width = lode_i_min(WIDE, PIECE / w->n), .rooms = 3, .turn = turn, .data = w
+    };
+    LODE_TRY(lode_i_tiles_over(ctx, X, mode, &t));
 done:
     lode_i_free(w);
     return st;

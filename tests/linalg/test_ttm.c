@@ -132,42 +132,6 @@ static void in_place_of_the_tensor(void **state)
                 }
 }
 
-/* Any columns that are symmetric and antisymmetric in turn: against the product with them. */
-static void halves_of_a_symmetric_basis(void **state)
-{
-    lode_ctx *ctx = &((world *)*state)->ctx;
-    const int64_t shapes[][3] = { { 40, 41, 42 },  { 3, 64, 5000 }, { 5000, 33, 1 },
-                                  { 5000, 64, 1 }, { 30, 30, 5 },   { 0, 30, 30 } };
-    const lode_dtype types[] = { LODE_F32, LODE_F64, LODE_C64 };
-    for (int t = 0; t < 3; t++)
-        for (int s = 0; s < 6; s++)
-            for (int mode = 0; mode < 3; mode++)
-                for (int forward = 0; forward < 2; forward++) {
-                    const int64_t n = shapes[s][mode];
-                    if (n > 100)
-                        continue;
-                    lode_array x = tensor(ctx, types[t], shapes[s]), y = { 0 };
-                    lode_array M = matrix(ctx, types[t], n, n, BY_ROWS, 2);
-                    for (int64_t i = 0; i < n; i++)
-                        for (int64_t j = 0; j < n; j++) {
-                            const bool middle = 2 * i + 1 == n;
-                            if (2 * i >= n - 1)
-                                lode_i_set2(&M, i, j,
-                                            middle && j % 2
-                                                ? 0
-                                                : (j % 2 ? -1 : 1) * lode_i_get2(&M, n - 1 - i, j));
-                        }
-                    if (types[t] ==
-                        LODE_C64) /* real, by get and set above, but for the first half */
-                        for (int64_t i = 0; i < n * n; i++)
-                            ((float *)M.data)[2 * i + 1] = 0;
-                    assert_ok(ctx, lode_array_cast(ctx, &x, types[t], &y));
-                    assert_ok(ctx, lode_i_cosines_over(ctx, &y, mode, forward, &M));
-                    assert_ttm(&y, &x, mode, forward ? LODE_T : LODE_N, &M);
-                    LODE_FREE(&x, &M, &y);
-                }
-}
-
 static void wrong_requests_are_told(void **state)
 {
     world *w = *state;
@@ -200,7 +164,6 @@ int main(void)
         LINALG_TEST(many_narrow_slices),
         LINALG_TEST(same_bits_on_any_threads),
         LINALG_TEST(in_place_of_the_tensor),
-        LINALG_TEST(halves_of_a_symmetric_basis),
         LINALG_TEST(wrong_requests_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,7 +96,7 @@ typedef enum basis_kind {
 typedef struct basis {
     basis_kind kind;
     int64_t length, columns; /* of the mode; in use */
-    lode_array matrix;       /* n x columns, orthonormal; empty for NONE and wavelets */
+    lode_array matrix;       /* n x columns, orthonormal; empty where a transform stands for it */
     lode_array coded;        /* LEARNED: the record of it */
 } basis;
 void basis_free(basis *b);
@@ -104,7 +104,7 @@ void basis_free(basis *b);
 int basis_moments(basis_kind kind);
 /** LODE_EFORMAT where a mode of n entries may not have this kind. */
 lode_status basis_admits(lode_ctx *ctx, basis_kind kind, int64_t n);
-/** A kind that is not learned: all its columns; of wavelets no matrix, as they need none. */
+/** A kind that is not learned; a matrix only where few columns make it the faster way. */
 lode_status basis_given(lode_ctx *ctx, basis_kind kind, lode_dtype dtype, int64_t n,
                         int64_t columns, basis *b);
 /** Rows start, start + step, .. of cosines or wavelets. */

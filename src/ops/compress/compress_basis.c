@@ -7,6 +7,9 @@
 
 #include "ops/compress/compress.h"
 
+/* A product with a share of the columns below 1 / FEW costs less than all cosines. */
+enum { FEW = 8 };
+
 void basis_free(basis *b)
 {
     LODE_FREE(&b->matrix, &b->coded);
@@ -82,12 +85,13 @@ lode_status basis_given(lode_ctx *ctx, basis_kind kind, lode_dtype dtype, int64_
                         int64_t columns, basis *b)
 {
     *b = (basis){ .kind = kind, .length = n, .columns = columns };
-    return kind == BASIS_DCT ? basis_rows(ctx, b, dtype, 0, n, 1, &b->matrix) : LODE_OK;
+    return kind == BASIS_DCT && columns <= n / FEW ? basis_rows(ctx, b, dtype, 0, n, 1, &b->matrix)
+                                                   : LODE_OK;
 }
 
-/* Wavelets along mode k of *y, which nothing else holds: forward, of which as many are kept as the
+/* Cosines or wavelets along mode k of *y, which nothing else holds: forward, of which as many are kept as the
  * basis has columns, or back. */
-static lode_status turn_wavelets(lode_ctx *ctx, const basis *b, int k, bool forward, lode_array *y)
+static lode_status turn_given(lode_ctx *ctx, const basis *b, int k, bool forward, lode_array *y)
 {
     lode_status st = LODE_OK;
     lode_array part = { 0 }, z = { 0 };
@@ -101,7 +105,9 @@ static lode_status turn_wavelets(lode_ctx *ctx, const basis *b, int k, bool forw
         lode_array_free(&part); /* none but z must hold it */
         lode_array_swap(y, &z);
     }
-    LODE_TRY(lode_i_wavelets_over(ctx, y, k, forward, basis_moments(b->kind)));
+    LODE_TRY(b->kind == BASIS_DCT
+                 ? lode_i_cosines_over(ctx, y, k, forward)
+                 : lode_i_wavelets_over(ctx, y, k, forward, basis_moments(b->kind)));
     if (forward && b->columns < b->length) {
         LODE_TRY(lode_array_slice(ctx, y, k, 0, b->columns, 1, &part));
         lode_array_free(&z);
@@ -141,17 +147,14 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
             break;
         done[next] = true;
         const lode_trans t = forward ? LODE_T : LODE_N;
-        const bool waves = basis_moments(b[next].kind) > 0 && b[next].matrix.data == NULL;
-        if (waves ||
-            (b[next].kind == BASIS_DCT && b[next].matrix.shape[0] == b[next].matrix.shape[1])) {
+        if (b[next].matrix.data == NULL) {
             if (!own || !lode_array_is_contiguous(&y)) { /* a copy and less than a product */
                 LODE_TRY(lode_array_cast(ctx, &y, y.dtype, &z));
                 lode_array_swap(&y, &z);
                 lode_array_free(&z);
                 own = true;
             }
-            LODE_TRY(waves ? turn_wavelets(ctx, &b[next], next, forward, &y)
-                           : lode_i_cosines_over(ctx, &y, next, forward, &b[next].matrix));
+            LODE_TRY(turn_given(ctx, &b[next], next, forward, &y));
         } else if (own) {
             LODE_TRY(lode_i_ttm_over(ctx, &y, next, t, &b[next].matrix));
         } else {

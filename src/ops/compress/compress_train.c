@@ -93,7 +93,6 @@ static lode_status write_core(lode_ctx *ctx, const block_task *t, const lode_arr
     lode_status st = LODE_OK;
     lode_quantizer z = { .step = step, .zone = 0.5 };
     lode_array F = { 0 }, G = { 0 }, q = { 0 }, stream = { 0 };
-    basis B = { .kind = BASIS_DCT };
     double plain = 0, turned = INFINITY;
     const int64_t n = core->shape[1];
     LODE_TRY(lode_array_cast(ctx, core, core->dtype, &F));
@@ -101,8 +100,8 @@ static lode_status write_core(lode_ctx *ctx, const block_task *t, const lode_arr
         LODE_TRY(scale_rows(ctx, level, step, false, &F));
     LODE_TRY(lode_i_quantizer_fit(ctx, &F, &z, NULL, &plain));
     if (n > 2 && n <= BASIS_LONGEST) {
-        LODE_TRY(basis_given(ctx, BASIS_DCT, F.dtype, n, n, &B));
-        LODE_TRY(lode_i_ttm(ctx, &F, 1, LODE_T, &B.matrix, &G));
+        LODE_TRY(lode_array_cast(ctx, &F, F.dtype, &G));
+        LODE_TRY(lode_i_cosines_over(ctx, &G, 1, true));
         LODE_TRY(lode_i_quantizer_fit(ctx, &G, &z, NULL, &turned));
     }
     const bool cosines = turned < plain;
@@ -112,7 +111,6 @@ static lode_status write_core(lode_ctx *ctx, const block_task *t, const lode_arr
     LODE_TRY(lode_i_record_i64(ctx, r, cosines));
     LODE_TRY(lode_i_record_bytes(ctx, r, &stream));
 done:
-    basis_free(&B);
     LODE_FREE(&F, &G, &q, &stream);
     return st;
 }
@@ -258,9 +256,7 @@ lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, l
                                 double *step, int64_t *bytes)
 {
     lode_status st = LODE_OK;
-    basis B = { .kind = BASIS_NONE };
-    lode_array core[LODE_MAX_NDIM] = { { 0 } }, stream = { 0 }, q = { 0 }, deltas = { 0 },
-               y = { 0 };
+    lode_array core[LODE_MAX_NDIM] = { { 0 } }, stream = { 0 }, q = { 0 }, deltas = { 0 };
     int64_t rank[LODE_MAX_NDIM + 1] = { 1 }, full[LODE_MAX_NDIM], *level = NULL, count = 0, at = 0;
     const int d = f->modes;
     double values = 0, size = 1;
@@ -307,13 +303,8 @@ lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, l
         if (k)
             LODE_TRY(scale_rows(ctx, level + at, z.step, true, &core[k]));
         at += k ? rank[k] : 0;
-        if (cosines) {
-            basis_free(&B);
-            LODE_TRY(basis_given(ctx, BASIS_DCT, f->work, f->mode[k], f->mode[k], &B));
-            LODE_TRY(lode_i_ttm(ctx, &core[k], 1, LODE_N, &B.matrix, &y));
-            lode_array_swap(&core[k], &y);
-            lode_array_free(&y);
-        }
+        if (cosines)
+            LODE_TRY(lode_i_cosines_over(ctx, &core[k], 1, false));
     }
     if (x)
         LODE_TRY(lode_i_tt_expand(ctx, d, core, NULL, NULL, NULL, x));
@@ -321,7 +312,6 @@ done:
     for (int k = 0; k < LODE_MAX_NDIM; k++)
         lode_array_free(&core[k]);
     lode_i_free(level);
-    basis_free(&B);
-    LODE_FREE(&stream, &q, &deltas, &y);
+    LODE_FREE(&stream, &q, &deltas);
     return st;
 }

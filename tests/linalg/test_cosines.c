@@ -1,0 +1,148 @@
+/* Cosines against the matrix of their definition, for every way in which a length halves. */
+#include "reference.h"
+
+static const lode_dtype types[] = { LODE_F32, LODE_F64 };
+
+static double tolerance(lode_dtype t)
+{
+    return t == LODE_F32 ? 2e-6 : 4e-15;
+}
+
+/* Row j: order j. */
+static lode_array definition(lode_ctx *ctx, int64_t n)
+{
+    const double pi = 3.14159265358979323846;
+    lode_array M = { 0 };
+    assert_ok(ctx, lode_i_matrix_new(ctx, LODE_F64, n, n, &M));
+    for (int64_t j = 0; j < n; j++)
+        for (int64_t i = 0; i < n; i++)
+            lode_i_set2(&M, j, i,
+                        sqrt((j ? 2.0 : 1.0) / (double)n) *
+                            cos(pi * (double)((2 * i + 1) * j % (4 * n)) / (double)(2 * n)));
+    return M;
+}
+
+/* x along a mode against the product with the definition, and back. */
+static void check(lode_ctx *ctx, lode_dtype t, const int64_t *shape, int mode)
+{
+    const int64_t n = shape[mode], size = shape[0] * shape[1] * shape[2];
+    lode_array flat = matrix(ctx, t, 1, size, BY_ROWS, 5), x = { 0 }, y = { 0 }, z = { 0 };
+    lode_array M = definition(ctx, n), whole = { 0 };
+    lode_diff d;
+    assert_ok(ctx, lode_array_reshape(ctx, &flat, 3, shape, &x));
+    assert_ok(ctx, lode_array_cast(ctx, &x, LODE_F64, &whole));
+    assert_ok(ctx, lode_i_ttm(ctx, &whole, mode, LODE_N, &M, &z));
+    assert_ok(ctx, lode_array_cast(ctx, &x, t, &y));
+    assert_ok(ctx, lode_i_cosines_over(ctx, &y, mode, true));
+    assert_ok(ctx, lode_i_diff(ctx, &z, &y, &d));
+    assert_le(d.maxabs, (1 + log2((double)n)) * tolerance(t));
+    assert_ok(ctx, lode_i_cosines_over(ctx, &y, mode, false));
+    assert_ok(ctx, lode_i_diff(ctx, &x, &y, &d));
+    assert_le(d.maxabs, (1 + log2((double)n)) * tolerance(t));
+    LODE_FREE(&flat, &x, &y, &z, &M, &whole);
+}
+
+static void every_short_length_in_every_place(void **state)
+{
+    lode_ctx *ctx = &((world *)*state)->ctx;
+    for (int t = 0; t < 2; t++)
+        for (int64_t n = 1; n <= 80; n++)
+            for (int mode = 0; mode < 3; mode++) {
+                int64_t shape[3] = { 2, 3, n % 5 ? 2 : 35 };
+                shape[mode] = n;
+                check(ctx, types[t], shape, mode);
+            }
+}
+
+/* Powers of two, odd factors with and without BLAS, primes. */
+static void long_lengths(void **state)
+{
+    lode_ctx *ctx = &((world *)*state)->ctx;
+    static const int64_t lengths[] = { 256, 300, 360, 365, 512, 720, 1000 };
+    for (int t = 0; t < 2; t++)
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+            for (int mode = 0; mode < 2; mode++) {
+                int64_t shape[3] = { 1, 1, 2 };
+                shape[mode] = lengths[i];
+                check(ctx, types[t], shape, mode);
+            }
+}
+
+/* More columns than a tile has, in runs that tiles cut. */
+static void many_columns(void **state)
+{
+    lode_ctx *ctx = &((world *)*state)->ctx;
+    static const int64_t shapes[][3] = {
+        { 16, 40, 333 }, { 333, 40, 16 }, { 7, 66, 77 }, { 3000, 24, 1 }
+    };
+    for (int t = 0; t < 2; t++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (int mode = 0; mode < 3; mode++)
+                if (shapes[s][mode] <= 400)
+                    check(ctx, types[t], shapes[s], mode);
+}
+
+static void empty_and_wrong(void **state)
+{
+    lode_ctx *ctx = &((world *)*state)->ctx;
+    lode_array x = matrix(ctx, LODE_F64, 0, 4, BY_ROWS, 1),
+               y = matrix(ctx, LODE_C64, 3, 4, BY_ROWS, 1);
+    assert_ok(ctx, lode_i_cosines_over(ctx, &x, 0, true));
+    assert_ok(ctx, lode_i_cosines_over(ctx, &x, 1, false));
+    assert_status(ctx, lode_i_cosines_over(ctx, &x, 2, true), LODE_EINTERNAL);
+    assert_status(ctx, lode_i_cosines_over(ctx, &y, 0, true), LODE_EINTERNAL);
+    LODE_FREE(&x, &y);
+}
+
+static void same_bits_on_any_threads(void **state)
+{
+    world *w = *state;
+    lode_ctx *ctx = &w->ctx;
+    const int64_t shape[3] = { 7, 148, 96 };
+    for (int t = 0; t < 2; t++)
+        for (int mode = 0; mode < 3; mode++) {
+            lode_array y[2] = { { 0 }, { 0 } };
+            for (int k = 0; k < 2; k++) {
+                lode_array x = matrix(ctx, types[t], 7 * 148, 96, BY_ROWS, 3), cube = { 0 };
+                ctx->threads = 1 + 2 * k;
+                assert_ok(ctx, lode_array_reshape(ctx, &x, 3, shape, &cube));
+                assert_ok(ctx, lode_array_cast(ctx, &cube, types[t], &y[k]));
+                assert_ok(ctx, lode_i_cosines_over(ctx, &y[k], mode, true));
+                LODE_FREE(&x, &cube);
+            }
+            assert_memory_equal(y[0].data, y[1].data, lode_array_bytes(&y[0]));
+            LODE_FREE(&y[0], &y[1]);
+        }
+}
+
+static void allocations_that_fail(void **state)
+{
+    world *w = *state;
+    lode_ctx *ctx = &w->ctx;
+    for (int blas = 0; blas < 2; blas++) {
+        lode_array x = matrix(ctx, LODE_F32, blas ? 34 : 32, 5, BY_ROWS, 1);
+        for (int n = 1;; n++) {
+            heap_fail(&w->h, n);
+            const lode_status st = lode_i_cosines_over(ctx, &x, 0, true);
+            const bool failed = heap_failed(&w->h);
+            heap_fail(&w->h, 0);
+            if (!failed)
+                break;
+            assert_int_equal(st, LODE_ENOMEM);
+        }
+        lode_array_free(&x);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LINALG_TEST(every_short_length_in_every_place),
+        LINALG_TEST(long_lengths),
+        LINALG_TEST(many_columns),
+        LINALG_TEST(empty_and_wrong),
+        LINALG_TEST(same_bits_on_any_threads),
+        LINALG_TEST(allocations_that_fail),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
