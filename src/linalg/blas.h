@@ -67,6 +67,13 @@ void lode_i_blas_trmm(const lode_i_tri *t, int64_t m, int64_t n, void *b, int64_
 /* ---- LAPACK on one thread, column-major as LAPACK has it. They return info. Scratch comes from
  * ctx. ---- */
 
+/** Rows that a complex matrix of LAPACK must have behind its last one (by rows, as it lies in memory):
+ *  kernels of OpenBLAS, to 0.3.21 at least, read an entry past the end of a vector with a stride,
+ *  which may be past the last page. Not so those of potrf, gelsy and the eigensolvers. */
+int64_t lode_i_lapack_spare(lode_dtype t);
+/** A matrix with them. */
+lode_status lode_i_lapack_matrix(lode_ctx *ctx, lode_dtype t, int64_t rows, int64_t cols,
+                                 lode_array *out);
 /** a = L Q with m <= n: L in the lower triangle, reflectors in the rest. Seen by rows, that is a QR
  * factorization of the transpose, so row-major blocks need no copy. */
 lode_status lode_i_lapack_gelqf(lode_ctx *ctx, lode_dtype t, int64_t m, int64_t n, void *a,

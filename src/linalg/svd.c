@@ -78,11 +78,12 @@ static lode_status by_lapack(lode_ctx *ctx, bool simple, const lode_array *A, lo
     const int64_t m = A->shape[0], n = A->shape[1];
     lode_array a = { 0 }, u = { 0 }, sv = { 0 }, vt = { 0 }, v = { 0 };
     int info;
-    LODE_TRY(lode_i_copy_op(ctx, LODE_N, A, &a));
+    LODE_TRY(lode_i_lapack_matrix(ctx, A->dtype, m, n, &a));
+    LODE_TRY(lode_array_copy_into(ctx, A, &a));
     LODE_TRY(lode_i_vector_new(ctx, lode_i_real_of(A->dtype), n, &sv));
     if (V) {
-        LODE_TRY(lode_i_matrix_new(ctx, A->dtype, n, n, &u));
-        LODE_TRY(lode_i_matrix_new(ctx, A->dtype, m, n, &vt));
+        LODE_TRY(lode_i_lapack_matrix(ctx, A->dtype, n, n, &u));
+        LODE_TRY(lode_i_lapack_matrix(ctx, A->dtype, m, n, &vt));
     }
     const lode_i_svd_work w = { .dtype = A->dtype,
                                 .m = n,

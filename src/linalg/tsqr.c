@@ -31,6 +31,11 @@ static int64_t node_rows(const level *l, int64_t i)
     return i == l->nodes - 1 ? l->last : l->rows;
 }
 
+static int64_t all_rows(const level *l)
+{
+    return (l->nodes - 1) * l->rows + l->last;
+}
+
 static lode_status factor(lode_ctx *ctx, int64_t i, void *data)
 {
     const tree *t = data;
@@ -95,7 +100,7 @@ lode_status lode_i_tsqr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_
 {
     lode_status st = LODE_OK;
     lode_array q = { 0 }, r = { 0 };
-    const int64_t m = A->shape[0], n = A->shape[1];
+    const int64_t m = A->shape[0], n = A->shape[1], spare = lode_i_lapack_spare(A->dtype);
     void *top = NULL, *room = NULL, *a[LEVELS] = { 0 }, *tau[LEVELS] = { 0 };
     tree t = { .A = lode_i_operand_of(LODE_N, A),
                .dtype = A->dtype,
@@ -104,7 +109,7 @@ lode_status lode_i_tsqr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_
     plan(&t);
     for (t.now = 0; t.now < t.depth; t.now++) {
         level *l = &t.at[t.now];
-        LODE_TRY(lode_i_new(ctx, ((l->nodes - 1) * l->rows + l->last) * n, t.size, &a[t.now]));
+        LODE_TRY(lode_i_new(ctx, (all_rows(l) + spare) * n, t.size, &a[t.now]));
         LODE_TRY(lode_i_new(ctx, l->nodes * n, t.size, &tau[t.now]));
         l->a = a[t.now], l->tau = tau[t.now];
         LODE_TRY(lode_i_parallel(ctx, l->nodes, factor, &t));
@@ -115,7 +120,7 @@ lode_status lode_i_tsqr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_
         memcpy((char *)r.data + (size_t)(i * n + i) * t.size, root + (size_t)(i * n + i) * t.size,
                (size_t)(n - i) * t.size);
     if (Q) {
-        LODE_TRY(lode_i_matrix_new(ctx, A->dtype, m, n, &q));
+        LODE_TRY(lode_i_lapack_matrix(ctx, A->dtype, m, n, &q));
         LODE_TRY(lode_i_calloc(ctx, (size_t)(n * n) * t.size, &top));
         /* the root's block is the identity, with the signs that make R's diagonal positive */
         if (lode_i_is_single(A->dtype))
@@ -127,7 +132,7 @@ lode_status lode_i_tsqr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_
             const level *l = &t.at[t.now];
             room = NULL;
             if (t.now > 0)
-                LODE_TRY(lode_i_new(ctx, ((l->nodes - 1) * l->rows + l->last) * n, t.size, &room));
+                LODE_TRY(lode_i_new(ctx, (all_rows(l) + spare) * n, t.size, &room));
             t.below = t.now > 0 ? room : q.data;
             LODE_TRY(lode_i_parallel(ctx, l->nodes, spread, &t));
             lode_i_free(top);
