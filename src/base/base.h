@@ -286,6 +286,16 @@ void lode_i_library_unlock(void);
 #define LODE_CLONES
 #endif
 
+/* Before a loop whose turns do not depend on each other, where a compiler cannot see that pointers do
+ * not overlap. */
+#if defined(__clang__)
+#define LODE_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define LODE_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define LODE_INDEPENDENT
+#endif
+
 /* A loop written for the 32 registers of AVX-512, to be called only where lode_i_has_avx512() says
  * so. */
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -46,6 +46,10 @@ typedef struct lode_quantizer {
  *  contiguous f32, f64. */
 lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quantizer *z,
                                  double *sumsq, double *bits);
+/** Runs of x that hold a magnitude of `least` or more, one after the other, and the sum of squares of
+ *  the rest; *some is left empty where that were more than a share `most` of x. */
+lode_status lode_i_quantizer_sieve(lode_ctx *ctx, const lode_array *x, double least, double most,
+                                   lode_array *some, double *rest);
 /** q: new i32 array; LODE_EDOMAIN where |q| would reach 2^30, or x is NaN. */
 lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z,
                             lode_array *q);

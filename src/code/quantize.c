@@ -179,6 +179,85 @@ done:
     return st;
 }
 
+/* ---- where a coarse quantizer finds anything ---- */
+
+typedef struct sieve {
+    const lode_array *x;
+    double least;
+    int64_t whole;  /* runs; what is behind them is always kept */
+    bool *kept;     /* one a run */
+    int64_t *place; /* one a piece: kept runs, then those before it */
+    double *rest;   /* one a piece */
+    char *to;
+} sieve;
+
+enum { PIECE_RUNS = PIECE / RUN };
+
+static lode_status sieve_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const sieve *w = data;
+    (void)ctx;
+    for (int64_t r = i * PIECE_RUNS; r < lode_i_min((i + 1) * PIECE_RUNS, w->whole); r++) {
+        const void *x = lode_i_at(w->x, r * RUN);
+        const bool single = w->x->dtype == LODE_F32;
+        w->kept[r] = (single ? (double)run_peak_f32(x) : run_peak_f64(x)) >= w->least;
+        w->place[i] += w->kept[r];
+        if (!w->kept[r])
+            w->rest[i] += single ? run_sumsq_f32(x) : run_sumsq_f64(x);
+    }
+    return LODE_OK;
+}
+
+static lode_status gather_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const sieve *w = data;
+    const size_t bytes = RUN * lode_dtype_size(w->x->dtype);
+    char *to = w->to + (size_t)w->place[i] * bytes;
+    (void)ctx;
+    for (int64_t r = i * PIECE_RUNS; r < lode_i_min((i + 1) * PIECE_RUNS, w->whole); r++)
+        if (w->kept[r]) {
+            memcpy(to, lode_i_at(w->x, r * RUN), bytes);
+            to += bytes;
+        }
+    return LODE_OK;
+}
+
+lode_status lode_i_quantizer_sieve(lode_ctx *ctx, const lode_array *x, double least, double most,
+                                   lode_array *some, double *rest)
+{
+    lode_status st = LODE_OK;
+    const int64_t n = lode_array_size(x), runs = n / RUN, behind = n - runs * RUN,
+                  pieces = lode_i_ceil_div(runs, PIECE_RUNS);
+    sieve w = { .x = x, .least = least, .whole = runs };
+    lode_array made = { 0 };
+    int64_t count = 0;
+    LODE_TRY(accepted(ctx, x, &(lode_quantizer){ .step = 1, .zone = 0.5 }));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(runs + 1) * sizeof *w.kept, (void **)&w.kept));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(pieces + 1) * sizeof *w.place, (void **)&w.place));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(pieces + 1) * sizeof *w.rest, (void **)&w.rest));
+    LODE_TRY(lode_i_parallel(ctx, pieces, sieve_task, &w));
+    *rest = 0;
+    for (int64_t i = 0; i < pieces; i++) {
+        const int64_t here = w.place[i];
+        w.place[i] = count, count += here;
+        *rest += w.rest[i];
+    }
+    lode_array_free(some);
+    if ((double)(count * RUN + behind) > most * (double)n)
+        goto done;
+    LODE_TRY(lode_array_new(ctx, x->dtype, 1, (const int64_t[]){ count * RUN + behind }, &made));
+    w.to = made.data;
+    LODE_TRY(lode_i_parallel(ctx, pieces, gather_task, &w));
+    if (behind)
+        memcpy(lode_i_at(&made, count * RUN), lode_i_at(x, runs * RUN),
+               (size_t)behind * lode_dtype_size(x->dtype));
+    lode_array_swap(some, &made);
+done:
+    lode_i_free(w.kept), lode_i_free(w.place), lode_i_free(w.rest);
+    LODE_FREE(&made);
+    return st;
+}
+
 lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z,
                             lode_array *q)
 {

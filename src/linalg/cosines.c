@@ -67,29 +67,28 @@ static lode_status turn(lode_ctx *ctx, const void *data, int64_t width, void *co
     return (w->dtype == LODE_F32 ? tile_f32 : tile_f64)(ctx, w, width, room);
 }
 
-lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward)
+lode_status lode_i_cosines_into(lode_ctx *ctx, const lode_array *X, int mode, int64_t n,
+                                bool forward, lode_array *Y)
 {
     lode_status st = LODE_OK;
-    cosines w = { .forward = forward, .dtype = X->dtype };
-    LODE_REQUIRE((X->dtype == LODE_F32 || X->dtype == LODE_F64) && lode_array_is_contiguous(X) &&
-                     mode >= 0 && mode < X->ndim,
-                 LODE_EINTERNAL, "cosines: mode %d of %d", mode, X->ndim);
-    w.n = w.leaf = X->shape[mode];
-    if (lode_array_size(X) == 0 || w.n == 1)
-        goto done;
-    while (w.leaf % 2 == 0 && w.leaf != 2 && w.leaf != 4)
+    cosines w = { .forward = forward, .dtype = X->dtype, .n = n, .leaf = n };
+    LODE_REQUIRE(X->dtype == LODE_F32 || X->dtype == LODE_F64, LODE_EINTERNAL,
+                 "cosines: of type %s", lode_dtype_name(X->dtype));
+    while (w.leaf % 2 == 0 && w.leaf > 4)
         w.leaf /= 2;
     LODE_TRY(make_leaf(ctx, &w, EVEN, &w.E));
     LODE_TRY(make_leaf(ctx, &w, ODD, &w.O));
     LODE_TRY(make_leaf(ctx, &w, FOURTH, &w.F));
-    LODE_TRY(lode_i_new(ctx, w.n, lode_dtype_size(w.dtype), &w.turn));
+    LODE_TRY(lode_i_new(ctx, n, lode_dtype_size(w.dtype), &w.turn));
     (w.dtype == LODE_F32 ? make_turns_f32 : make_turns_f64)(&w);
     const bool blas = w.leaf > SHORT;
-    const lode_i_tiles t = { .width = blas ? lode_i_max(WIDE, 4 * TILE / w.n) : TILE / w.n,
+    const lode_i_tiles t = { .n = n,
+                             .width = blas ? lode_i_max(WIDE, 4 * TILE / n)
+                                           : TILE / lode_i_max(n, 1),
                              .rooms = blas ? 4 : 2,
                              .turn = turn,
                              .data = &w };
-    LODE_TRY(lode_i_tiles_over(ctx, X, mode, &t));
+    LODE_TRY(lode_i_tiles_into(ctx, "cosines", X, mode, &t, Y));
 done:
     lode_i_free(w.turn);
     LODE_FREE(&w.E, &w.O, &w.F);

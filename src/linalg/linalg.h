@@ -48,14 +48,18 @@ lode_status lode_i_ttm_into(lode_ctx *ctx, const lode_array *X, int mode, lode_t
  *  contiguous. Fresh memory costs about as much as a pass over it. */
 lode_status lode_i_ttm_over(lode_ctx *ctx, lode_array *X, int mode, lode_trans t,
                             const lode_array *M);
-/** Orthonormal cosines (type II) along a mode of X (contiguous, f32 or f64), in place, for any length:
- *  coefficient j of entries x is sqrt((2 - [j = 0]) / n) sum_i x_i cos(pi (i + 1/2) j / n); or back.
- *  Some log2 n operations a value; the odd factor of n, where it is large, is as many more. */
-lode_status lode_i_cosines_over(lode_ctx *ctx, lode_array *X, int mode, bool forward);
-/** Orthonormal wavelets of some vanishing moments along a mode of X (contiguous, f32 or f64), in
- *  place, for any length: coefficients, coarse ones first (forward), or back. Time linear in X. */
+/** Orthonormal cosines (type II) along a mode, for any length n: coefficient j of entries x is
+ *  sqrt((2 - [j = 0]) / n) sum_i x_i cos(pi (i + 1/2) j / n); or back. X, f32 or f64, where it has
+ *  fewer than n entries along the mode, stands for those and zeros; Y, given, of the same type and
+ *  shape but along the mode, takes the leading ones that it has, and may be X. Both are contiguous.
+ *  Some log2 n operations a value; an odd factor of n, where it is large, is as many more. */
+lode_status lode_i_cosines_into(lode_ctx *ctx, const lode_array *X, int mode, int64_t n,
+                                bool forward, lode_array *Y);
+/** Orthonormal wavelets of some vanishing moments, in the same way: coefficients, coarse ones first
+ *  (forward), or back. Time linear in X. */
 enum { LODE_WAVELETS_LEAST = 2, LODE_WAVELETS_MOST = 4 };
-lode_status lode_i_wavelets_over(lode_ctx *ctx, lode_array *X, int mode, bool forward, int moments);
+lode_status lode_i_wavelets_into(lode_ctx *ctx, const lode_array *X, int mode, int64_t n,
+                                 bool forward, int moments, lode_array *Y);
 /** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in
  * f64 (wide true); then G is f64 / c128. */
 lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide,

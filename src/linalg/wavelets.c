@@ -181,23 +181,22 @@ static lode_status turn(lode_ctx *ctx, const void *data, int64_t width, void *co
     return LODE_OK;
 }
 
-lode_status lode_i_wavelets_over(lode_ctx *ctx, lode_array *X, int mode, bool forward, int moments)
+lode_status lode_i_wavelets_into(lode_ctx *ctx, const lode_array *X, int mode, int64_t n,
+                                 bool forward, int moments, lode_array *Y)
 {
     lode_status st = LODE_OK;
     wavelets *w = NULL;
-    LODE_REQUIRE((X->dtype == LODE_F32 || X->dtype == LODE_F64) && lode_array_is_contiguous(X) &&
-                     mode >= 0 && mode < X->ndim && moments >= LODE_WAVELETS_LEAST &&
-                     moments <= LODE_WAVELETS_MOST,
-                 LODE_EINTERNAL, "wavelets: mode %d of %d, %d moments", mode, X->ndim, moments);
-    if (lode_array_size(X) == 0)
-        goto done;
+    LODE_REQUIRE(moments >= LODE_WAVELETS_LEAST && moments <= LODE_WAVELETS_MOST, LODE_EINTERNAL,
+                 "wavelets: %d moments", moments);
     LODE_TRY(LODE_NEW(ctx, 1, &w));
     w->forward = forward, w->dtype = X->dtype;
-    LODE_TRY(prepare(ctx, moments, X->shape[mode], w));
-    const lode_i_tiles t = {
-        .width = lode_i_min(WIDE, PIECE / w->n), .rooms = 3, .turn = turn, .data = w
-    };
-    LODE_TRY(lode_i_tiles_over(ctx, X, mode, &t));
+    LODE_TRY(prepare(ctx, moments, n, w));
+    const lode_i_tiles t = { .n = n,
+                             .width = lode_i_min(WIDE, PIECE / lode_i_max(n, 1)),
+                             .rooms = 3,
+                             .turn = turn,
+                             .data = w };
+    LODE_TRY(lode_i_tiles_into(ctx, "wavelets", X, mode, &t, Y));
 done:
     lode_i_free(w);
     return st;

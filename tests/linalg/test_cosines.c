@@ -3,6 +3,11 @@
 
 static const lode_dtype types[] = { LODE_F32, LODE_F64 };
 
+static lode_status cosines(lode_ctx *ctx, lode_array *x, int mode, bool forward)
+{
+    return lode_i_cosines_into(ctx, x, mode, mode < x->ndim ? x->shape[mode] : 0, forward, x);
+}
+
 static double tolerance(lode_dtype t)
 {
     return t == LODE_F32 ? 2e-6 : 4e-15;
@@ -33,10 +38,10 @@ static void check(lode_ctx *ctx, lode_dtype t, const int64_t *shape, int mode)
     assert_ok(ctx, lode_array_cast(ctx, &x, LODE_F64, &whole));
     assert_ok(ctx, lode_i_ttm(ctx, &whole, mode, LODE_N, &M, &z));
     assert_ok(ctx, lode_array_cast(ctx, &x, t, &y));
-    assert_ok(ctx, lode_i_cosines_over(ctx, &y, mode, true));
+    assert_ok(ctx, cosines(ctx, &y, mode, true));
     assert_ok(ctx, lode_i_diff(ctx, &z, &y, &d));
     assert_le(d.maxabs, (1 + log2((double)n)) * tolerance(t));
-    assert_ok(ctx, lode_i_cosines_over(ctx, &y, mode, false));
+    assert_ok(ctx, cosines(ctx, &y, mode, false));
     assert_ok(ctx, lode_i_diff(ctx, &x, &y, &d));
     assert_le(d.maxabs, (1 + log2((double)n)) * tolerance(t));
     LODE_FREE(&flat, &x, &y, &z, &M, &whole);
@@ -82,15 +87,42 @@ static void many_columns(void **state)
                     check(ctx, types[t], shapes[s], mode);
 }
 
+/* Few coefficients stand for those and zeros, and back as many come as there is place for. */
+static void fewer_entries_than_the_length(void **state)
+{
+    lode_ctx *ctx = &((world *)*state)->ctx;
+    const int64_t shape[3] = { 5, 48, 37 };
+    for (int t = 0; t < 2; t++)
+        for (int mode = 0; mode < 3; mode++)
+            for (int forward = 0; forward < 2; forward++) {
+                const int64_t n = shape[mode], few = n / 3 + 1;
+                lode_array flat = matrix(ctx, types[t], 5 * 48, 37, BY_ROWS, 7), x = { 0 };
+                lode_array some = { 0 }, given = { 0 }, got = { 0 }, tail = { 0 }, want = { 0 };
+                lode_diff d;
+                assert_ok(ctx, lode_array_reshape(ctx, &flat, 3, shape, &x));
+                assert_ok(ctx, lode_array_slice(ctx, &x, mode, 0, few, 1, &some));
+                assert_ok(ctx, lode_array_cast(ctx, &some, types[t], &given));
+                assert_ok(ctx, lode_array_new(ctx, types[t], 3, given.shape, &got));
+                assert_ok(ctx, lode_i_cosines_into(ctx, &given, mode, n, forward, &got));
+                assert_ok(ctx, lode_array_slice(ctx, &x, mode, few, n, 1, &tail));
+                assert_ok(ctx, lode_i_scale(ctx, 0, &tail));
+                assert_ok(ctx, cosines(ctx, &x, mode, forward));
+                assert_ok(ctx, lode_array_slice(ctx, &x, mode, 0, few, 1, &want));
+                assert_ok(ctx, lode_i_diff(ctx, &want, &got, &d));
+                assert_true(d.maxabs <= 0);
+                LODE_FREE(&flat, &x, &some, &given, &got, &tail, &want);
+            }
+}
+
 static void empty_and_wrong(void **state)
 {
     lode_ctx *ctx = &((world *)*state)->ctx;
     lode_array x = matrix(ctx, LODE_F64, 0, 4, BY_ROWS, 1),
                y = matrix(ctx, LODE_C64, 3, 4, BY_ROWS, 1);
-    assert_ok(ctx, lode_i_cosines_over(ctx, &x, 0, true));
-    assert_ok(ctx, lode_i_cosines_over(ctx, &x, 1, false));
-    assert_status(ctx, lode_i_cosines_over(ctx, &x, 2, true), LODE_EINTERNAL);
-    assert_status(ctx, lode_i_cosines_over(ctx, &y, 0, true), LODE_EINTERNAL);
+    assert_ok(ctx, cosines(ctx, &x, 0, true));
+    assert_ok(ctx, cosines(ctx, &x, 1, false));
+    assert_status(ctx, cosines(ctx, &x, 2, true), LODE_EINTERNAL);
+    assert_status(ctx, cosines(ctx, &y, 0, true), LODE_EINTERNAL);
     LODE_FREE(&x, &y);
 }
 
@@ -107,7 +139,7 @@ static void same_bits_on_any_threads(void **state)
                 ctx->threads = 1 + 2 * k;
                 assert_ok(ctx, lode_array_reshape(ctx, &x, 3, shape, &cube));
                 assert_ok(ctx, lode_array_cast(ctx, &cube, types[t], &y[k]));
-                assert_ok(ctx, lode_i_cosines_over(ctx, &y[k], mode, true));
+                assert_ok(ctx, cosines(ctx, &y[k], mode, true));
                 LODE_FREE(&x, &cube);
             }
             assert_memory_equal(y[0].data, y[1].data, lode_array_bytes(&y[0]));
@@ -123,7 +155,7 @@ static void allocations_that_fail(void **state)
         lode_array x = matrix(ctx, LODE_F32, blas ? 34 : 32, 5, BY_ROWS, 1);
         for (int n = 1;; n++) {
             heap_fail(&w->h, n);
-            const lode_status st = lode_i_cosines_over(ctx, &x, 0, true);
+            const lode_status st = cosines(ctx, &x, 0, true);
             const bool failed = heap_failed(&w->h);
             heap_fail(&w->h, 0);
             if (!failed)
@@ -140,6 +172,7 @@ int main(void)
         LINALG_TEST(every_short_length_in_every_place),
         LINALG_TEST(long_lengths),
         LINALG_TEST(many_columns),
+        LINALG_TEST(fewer_entries_than_the_length),
         LINALG_TEST(empty_and_wrong),
         LINALG_TEST(same_bits_on_any_threads),
         LINALG_TEST(allocations_that_fail),

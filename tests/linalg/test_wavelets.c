@@ -4,6 +4,12 @@
 
 static const lode_dtype types[] = { LODE_F32, LODE_F64 };
 
+static lode_status wavelets(lode_ctx *ctx, lode_array *x, int mode, bool forward, int moments)
+{
+    return lode_i_wavelets_into(ctx, x, mode, mode < x->ndim ? x->shape[mode] : 0, forward, moments,
+                                x);
+}
+
 static double tolerance(lode_dtype t)
 {
     return t == LODE_F32 ? 1e-6 : 1e-13;
@@ -16,7 +22,7 @@ static lode_array transform_of(lode_ctx *ctx, lode_dtype t, int64_t n, int momen
     assert_ok(ctx, lode_array_zeros(ctx, t, 2, (const int64_t[]){ n, n }, &M));
     for (int64_t i = 0; i < n; i++)
         lode_i_set2(&M, i, i, 1);
-    assert_ok(ctx, lode_i_wavelets_over(ctx, &M, 0, true, moments));
+    assert_ok(ctx, wavelets(ctx, &M, 0, true, moments));
     return M;
 }
 
@@ -55,11 +61,11 @@ static void products_and_back(void **state)
                 lode_array M = transform_of(ctx, types[t], n, p);
                 assert_ok(ctx, lode_i_ttm(ctx, &y, mode, LODE_N, &M, &z));
                 assert_ok(ctx, lode_array_cast(ctx, &y, types[t], &x));
-                assert_ok(ctx, lode_i_wavelets_over(ctx, &x, mode, true, p));
+                assert_ok(ctx, wavelets(ctx, &x, mode, true, p));
                 lode_diff d;
                 assert_ok(ctx, lode_i_diff(ctx, &z, &x, &d));
                 assert_le(d.maxabs, 5 * tolerance(types[t]));
-                assert_ok(ctx, lode_i_wavelets_over(ctx, &x, mode, false, p));
+                assert_ok(ctx, wavelets(ctx, &x, mode, false, p));
                 assert_ok(ctx, lode_i_diff(ctx, &y, &x, &d));
                 assert_le(d.maxabs, 5 * tolerance(types[t]));
                 LODE_FREE(&x, &y, &z, &M);
@@ -78,7 +84,7 @@ static void polynomials_vanish(void **state)
                 assert_ok(ctx, lode_i_vector_new(ctx, LODE_F64, n, &x));
                 for (int64_t i = 0; i < n; i++)
                     lode_i_set1(&x, i, pow((double)i / (double)n, degree));
-                assert_ok(ctx, lode_i_wavelets_over(ctx, &x, 0, true, p));
+                assert_ok(ctx, wavelets(ctx, &x, 0, true, p));
                 for (int64_t i = p; i < n; i++)
                     most = fmax(most, fabs(lode_i_get1(&x, i)));
                 if (degree < p)
@@ -120,8 +126,8 @@ static void same_bits_on_any_threads(void **state)
             for (int k = 0; k < 2; k++) {
                 ctx->threads = k ? 4 : 1;
                 assert_ok(ctx, lode_array_cast(ctx, &cube, types[t], &y[k]));
-                assert_ok(ctx, lode_i_wavelets_over(ctx, &y[k], mode, true, 3));
-                assert_ok(ctx, lode_i_wavelets_over(ctx, &y[k], mode, false, 4));
+                assert_ok(ctx, wavelets(ctx, &y[k], mode, true, 3));
+                assert_ok(ctx, wavelets(ctx, &y[k], mode, false, 4));
             }
             ctx->threads = 1;
             assert_same_bits(&y[0], &y[1]);
@@ -135,14 +141,14 @@ static void wrong_requests_and_full_memory(void **state)
     lode_ctx *ctx = &w->ctx;
     lode_array x = matrix(ctx, LODE_F64, 40, 50, BY_ROWS, 2), none = { 0 },
                c = matrix(ctx, LODE_C64, 4, 5, BY_ROWS, 2);
-    assert_status(ctx, lode_i_wavelets_over(ctx, &x, 2, true, 3), LODE_EINTERNAL);
-    assert_status(ctx, lode_i_wavelets_over(ctx, &x, 0, true, 5), LODE_EINTERNAL);
-    assert_status(ctx, lode_i_wavelets_over(ctx, &c, 0, true, 3), LODE_EINTERNAL);
+    assert_status(ctx, wavelets(ctx, &x, 2, true, 3), LODE_EINTERNAL);
+    assert_status(ctx, wavelets(ctx, &x, 0, true, 5), LODE_EINTERNAL);
+    assert_status(ctx, wavelets(ctx, &c, 0, true, 3), LODE_EINTERNAL);
     assert_ok(ctx, lode_array_zeros(ctx, LODE_F32, 2, (const int64_t[]){ 0, 5 }, &none));
-    assert_ok(ctx, lode_i_wavelets_over(ctx, &none, 1, true, 3));
+    assert_ok(ctx, wavelets(ctx, &none, 1, true, 3));
     for (int n = 1;; n++) {
         heap_fail(&w->h, n);
-        const lode_status st = lode_i_wavelets_over(ctx, &x, 1, true, 3);
+        const lode_status st = wavelets(ctx, &x, 1, true, 3);
         const bool failed = heap_failed(&w->h);
         heap_fail(&w->h, 0);
         if (!failed)

@@ -65,7 +65,7 @@ static lode_status wavelet_rows(lode_ctx *ctx, const basis *b, lode_dtype dtype,
     LODE_TRY(lode_array_zeros(ctx, dtype, 2, (const int64_t[]){ count, b->length }, &R));
     for (int64_t i = 0; i < count; i++)
         lode_i_set2(&R, i, start + i * step, 1);
-    LODE_TRY(lode_i_wavelets_over(ctx, &R, 1, true, basis_moments(b->kind)));
+    LODE_TRY(lode_i_wavelets_into(ctx, &R, 1, b->length, true, basis_moments(b->kind), &R));
     part = lode_i_cols(&R, 0, b->columns);
     LODE_TRY(lode_i_as(ctx, &part, dtype, matrix));
 done:
@@ -89,33 +89,30 @@ lode_status basis_given(lode_ctx *ctx, basis_kind kind, lode_dtype dtype, int64_
                                                    : LODE_OK;
 }
 
-/* Cosines or wavelets along mode k of *y, which nothing else holds: forward, of which as many are kept as the
- * basis has columns, or back. */
-static lode_status turn_given(lode_ctx *ctx, const basis *b, int k, bool forward, lode_array *y)
+/* Cosines or wavelets along mode k of *y, forward, to as many as the basis has columns, or back; where
+ * nothing else holds *y (own), in its place if it is as long. */
+static lode_status turn_given(lode_ctx *ctx, const basis *b, int k, bool forward, bool own,
+                              lode_array *y)
 {
     lode_status st = LODE_OK;
-    lode_array part = { 0 }, z = { 0 };
-    if (!forward && b->columns < b->length) {
-        int64_t shape[LODE_MAX_NDIM];
-        memcpy(shape, y->shape, sizeof shape);
-        shape[k] = b->length;
-        LODE_TRY(lode_array_zeros(ctx, y->dtype, y->ndim, shape, &z));
-        LODE_TRY(lode_array_slice(ctx, &z, k, 0, b->columns, 1, &part));
-        LODE_TRY(lode_array_copy_into(ctx, y, &part));
-        lode_array_free(&part); /* none but z must hold it */
-        lode_array_swap(y, &z);
+    lode_array x = { 0 }, z = { 0 };
+    int64_t shape[LODE_MAX_NDIM];
+    memcpy(shape, y->shape, sizeof shape);
+    shape[k] = forward ? b->columns : b->length;
+    if (own && shape[k] == y->shape[k] && lode_array_is_contiguous(y)) {
+        lode_array_swap(&x, y);
+        z = lode_array_ref(&x);
+    } else {
+        LODE_TRY(lode_i_as(ctx, y, y->dtype, &x)); /* contiguous */
+        LODE_TRY(lode_array_new(ctx, y->dtype, y->ndim, shape, &z));
     }
-    LODE_TRY(b->kind == BASIS_DCT
-                 ? lode_i_cosines_over(ctx, y, k, forward)
-                 : lode_i_wavelets_over(ctx, y, k, forward, basis_moments(b->kind)));
-    if (forward && b->columns < b->length) {
-        LODE_TRY(lode_array_slice(ctx, y, k, 0, b->columns, 1, &part));
-        lode_array_free(&z);
-        LODE_TRY(lode_array_cast(ctx, &part, y->dtype, &z));
-        lode_array_swap(y, &z);
-    }
+    if (b->kind == BASIS_DCT)
+        LODE_TRY(lode_i_cosines_into(ctx, &x, k, b->length, forward, &z));
+    else
+        LODE_TRY(lode_i_wavelets_into(ctx, &x, k, b->length, forward, basis_moments(b->kind), &z));
+    lode_array_swap(y, &z);
 done:
-    LODE_FREE(&part, &z);
+    LODE_FREE(&x, &z);
     return st;
 }
 
@@ -148,21 +145,15 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
         done[next] = true;
         const lode_trans t = forward ? LODE_T : LODE_N;
         if (b[next].matrix.data == NULL) {
-            if (!own || !lode_array_is_contiguous(&y)) { /* a copy and less than a product */
-                LODE_TRY(lode_array_cast(ctx, &y, y.dtype, &z));
-                lode_array_swap(&y, &z);
-                lode_array_free(&z);
-                own = true;
-            }
-            LODE_TRY(turn_given(ctx, &b[next], next, forward, &y));
+            LODE_TRY(turn_given(ctx, &b[next], next, forward, own, &y));
         } else if (own) {
             LODE_TRY(lode_i_ttm_over(ctx, &y, next, t, &b[next].matrix));
         } else {
             LODE_TRY(lode_i_ttm(ctx, &y, next, t, &b[next].matrix, &z));
             lode_array_swap(&y, &z);
             lode_array_free(&z);
-            own = true;
         }
+        own = true;
         LODE_TRY(lode_i_tick(ctx, pass + 1, ndim));
     }
     lode_array_swap(Y, &y);

@@ -13,6 +13,8 @@
 #define CLOSE 4.0
 enum { TURNED = 1 << 22 }; /* and where it is cheap */
 enum { SAMPLED = 1 << 20, RUN = 256, SHARE = 16 };
+/* A part up to which what can be other than 0 is looked at whole. */
+#define FEW 0.25
 /* Of LARGE blocks learned bases are looked at only where sketches say that they save WORTH of what
  * they take. */
 enum { BUCKETS = 32, LONGEST_LEARNED = 2048 };
@@ -108,27 +110,43 @@ done:
     return st;
 }
 
+/* The step as a part of the core gives it: what can be other than 0, where that is little, else a
+ * sample. No value errs by more than the dead zone, so that its threshold is at least the mean error. */
+static lode_status guess_step(lode_ctx *ctx, const lode_array *core, double sumsq, double *step)
+{
+    lode_status st = LODE_OK;
+    const double n = (double)lode_array_size(core);
+    lode_array some = { 0 };
+    lode_stats s;
+    lode_quantizer z;
+    double rest = 0;
+    LODE_TRY(lode_i_quantizer_sieve(ctx, core, sqrt(sumsq / n), FEW, &some, &rest));
+    double left = sumsq - rest;
+    if (!some.data) {
+        LODE_TRY(sample_runs(ctx, core, &some));
+        left = sumsq * (double)lode_array_size(&some) / n;
+    }
+    LODE_TRY(lode_i_stats(ctx, &some, &s));
+    if (left > 0 && left < s.sumsq) {
+        LODE_TRY(find_step(ctx, &some, &s, left, 0, &z, NULL, NULL));
+        *step = z.step;
+    }
+done:
+    LODE_FREE(&some);
+    return st;
+}
+
 lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, double guess,
                           lode_quantizer *z, double *reached, double *bits)
 {
     lode_status st = LODE_OK;
-    lode_array some = { 0 };
-    lode_stats s, sampled;
+    lode_stats s;
     LODE_TRY(lode_i_stats(ctx, core, &s));
-    /* Where there is much, passes over a sample come first. */
-    if (!(guess > 0) && lode_array_size(core) >= SAMPLED && sumsq < s.sumsq) {
-        const double share = (double)(lode_array_size(core) / (RUN * SHARE) * RUN) /
-                             (double)lode_array_size(core);
-        LODE_TRY(sample_runs(ctx, core, &some));
-        LODE_TRY(lode_i_stats(ctx, &some, &sampled));
-        if (share * sumsq < sampled.sumsq) {
-            LODE_TRY(find_step(ctx, &some, &sampled, share * sumsq, 0, z, NULL, NULL));
-            guess = z->step;
-        }
-    }
+    /* Where there is much, passes over a part come first. */
+    if (!(guess > 0) && lode_array_size(core) >= SAMPLED && sumsq < s.sumsq)
+        LODE_TRY(guess_step(ctx, core, sumsq, &guess));
     LODE_TRY(find_step(ctx, core, &s, sumsq, guess, z, reached, bits));
 done:
-    LODE_FREE(&some);
     return st;
 }
 

@@ -100,8 +100,8 @@ static lode_status write_core(lode_ctx *ctx, const block_task *t, const lode_arr
         LODE_TRY(scale_rows(ctx, level, step, false, &F));
     LODE_TRY(lode_i_quantizer_fit(ctx, &F, &z, NULL, &plain));
     if (n > 2 && n <= BASIS_LONGEST) {
-        LODE_TRY(lode_array_cast(ctx, &F, F.dtype, &G));
-        LODE_TRY(lode_i_cosines_over(ctx, &G, 1, true));
+        LODE_TRY(lode_array_new(ctx, F.dtype, F.ndim, F.shape, &G));
+        LODE_TRY(lode_i_cosines_into(ctx, &F, 1, n, true, &G));
         LODE_TRY(lode_i_quantizer_fit(ctx, &G, &z, NULL, &turned));
     }
     const bool cosines = turned < plain;
@@ -304,7 +304,7 @@ lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, l
             LODE_TRY(scale_rows(ctx, level + at, z.step, true, &core[k]));
         at += k ? rank[k] : 0;
         if (cosines)
-            LODE_TRY(lode_i_cosines_over(ctx, &core[k], 1, false));
+            LODE_TRY(lode_i_cosines_into(ctx, &core[k], 1, f->mode[k], false, &core[k]));
     }
     if (x)
         LODE_TRY(lode_i_tt_expand(ctx, d, core, NULL, NULL, NULL, x));
