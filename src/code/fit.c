@@ -126,14 +126,6 @@ done:
 
 enum { SAMPLES = 1 << 16, FEWER = 1 << 14, BLOCKS = 24, FEW = 12 };
 
-static double expectation(const float *f, const double *weight)
-{
-    double m = 0;
-    for (int k = 0; k < CODE_FEATURES; k++)
-        m += weight[k] * (double)f[k];
-    return m;
-}
-
 /* Coordinate descent on the normal equations A w = b, w >= 0. */
 static void descend(double A[CODE_FEATURES][CODE_FEATURES], const double *b, double *w)
 {
@@ -146,21 +138,36 @@ static void descend(double A[CODE_FEATURES][CODE_FEATURES], const double *b, dou
         }
 }
 
+/* Normal equations of the samples, each weighed by what it is expected to be. Whole rows of A, though
+ * half would do, are what vectorizes. */
+LODE_CLONES static void gather(const float *sample, int64_t n, const double *weight,
+                               double A[CODE_FEATURES][CODE_FEATURES], double *b)
+{
+    for (int64_t s = 0; s < n; s++) {
+        const float *from = sample + s * (CODE_FEATURES + 1);
+        double f[CODE_FEATURES], m = 0;
+        for (int k = 0; k < CODE_FEATURES; k++) {
+            f[k] = (double)from[k];
+            m += weight[k] * f[k];
+        }
+        m += 8;
+        /* one giant moves little */
+        const double scale = 1 / (m * m), seen = fmin((double)from[CODE_FEATURES], 8 * m + 512);
+        for (int i = 0; i < CODE_FEATURES; i++)
+            b[i] += scale * f[i] * seen;
+        for (int i = 0; i < CODE_FEATURES; i++) {
+            const double share = scale * f[i];
+            for (int j = 0; j < CODE_FEATURES; j++)
+                A[i][j] += share * f[j];
+        }
+    }
+}
+
 static void solve(const float *sample, int64_t n, double *weight)
 {
     for (int pass = 0; pass < 4; pass++) {
         double A[CODE_FEATURES][CODE_FEATURES] = { { 0 } }, b[CODE_FEATURES] = { 0 };
-        for (int64_t s = 0; s < n; s++) {
-            const float *f = sample + s * (CODE_FEATURES + 1);
-            const double m = expectation(f, weight) + 8;
-            /* one giant moves little */
-            const double scale = 1 / (m * m), seen = fmin((double)f[CODE_FEATURES], 8 * m + 512);
-            for (int i = 0; i < CODE_FEATURES; i++) {
-                b[i] += scale * (double)f[i] * seen;
-                for (int j = 0; j <= i; j++)
-                    A[i][j] += scale * (double)f[i] * (double)f[j];
-            }
-        }
+        gather(sample, n, weight, A, b);
         for (int i = 0; i < CODE_FEATURES; i++)
             for (int j = 0; j < i; j++)
                 A[j][i] = A[i][j];
