@@ -86,6 +86,44 @@ extern LODE_API const lode_op lode_op_pca;
 LODE_API lode_status lode_pca(lode_ctx *ctx, const lode_pca_opts *o, lode_value X,
                               lode_bundle *model);
 
+/* ---- rank ---- */
+
+typedef struct lode_rank_opts {
+    size_t size;
+    lode_auto_i64 max_rank; /* candidates; auto: 64, or all but one of the shorter side */
+    const char *methods;    /* "all", or names by comma, see rank.c */
+    lode_auto_f64 noise;    /* standard deviation of the noise in an entry; auto: from the values */
+    bool center;            /* subtract column means first */
+    lode_missing missing;   /* what counts as missing; default NaN */
+    double holdout;         /* share of the entries kept back at a time */
+    lode_auto_i64 resamples; /* shuffles and random halves; auto: 20, fewer shuffles where large */
+    lode_axes axes;          /* of a tensor: the modes asked about */
+} lode_rank_opts;
+LODE_API lode_rank_opts lode_rank_defaults(void);
+extern LODE_API const lode_op lode_op_rank;
+
+/** How many components a matrix has beyond noise, by several criteria, with intervals; of a tensor,
+ *  each unfolding. (lode_rank(R) is the rank_spec of a number, hence the plural.)
+ *  X      in   m x n, m, n >= 4, or a tensor: array or source; real; a row an observation
+ *  model  out  rank d, the recommendation of each of d modes; criteria d x 6 x 3, rank, low and high
+ *              end of each criterion in the order of the option's names, -1: not asked or not to be
+ *              told; s d x p, singular values, unit of X; s_error, their standard errors; threshold,
+ *              noise, floor d; null and null_mean d x K, what shuffled data reach; cv, cv_error, mdl,
+ *              aic d x (K + 1), of ranks 0..K; stability, stability_low, stability_high d x K;
+ *              sides d x 2; axes d; advice, a sentence a mode. NaN: not computed.
+ *              Certificate: relative error of held-out entries at the recommended rank.
+ *  Returns LODE_OK; LODE_EPARAM rank cap above the shorter side, axes; LODE_EUSAGE no such method;
+ *  LODE_ESHAPE fewer than 4 rows or columns, the shorter side above 8192; LODE_EDOMAIN NaN or
+ *  infinity (named), a row or column without observed value, data that do not vary; LODE_ENOMEM;
+ *  LODE_EBUDGET; LODE_ECANCEL.
+ *  Passes over X: 3 and no copy for gavish-donoho, mdl, aic, stability; parallel and
+ *  cross-validation hold X, and so does filling gaps. Cost min(m, n) mn + min(m, n)^3 and about as
+ *  much again for either of them.
+ *  Source: Gavish & Donoho 2014, doi:10.1109/TIT.2014.2323359; Horn 1965, doi:10.1007/BF02289447;
+ *  Owen & Perry 2009, doi:10.1214/08-AOAS227; Wax & Kailath 1985, doi:10.1109/TASSP.1985.1164557. */
+LODE_API lode_status lode_ranks(lode_ctx *ctx, const lode_rank_opts *o, lode_value X,
+                                lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif

@@ -165,15 +165,21 @@ static void report_written(const cli *c, const lode_op *op, const lode_bundle *r
 static void report_text(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan,
                         lode_status st, double seconds)
 {
-    char text[512], in[32], out[32];
+    char text[512], in[32], out[32], *told = NULL;
     const double from = (double)result->meta.input_bytes, to = bytes_out(c, result);
     const lode_op *descriptor = lode_op_find(&c->ctx, op);
     fprintf(stderr, "%s: %s%s%.3g s\n", op, plan && plan->algorithm[0] ? plan->algorithm : "",
             plan && plan->algorithm[0] ? ", " : "", seconds);
-    for (int64_t i = 0; i < result->count && i < 12; i++)
+    /* a diagnosis is what it says; the arrays it rests on are in the file */
+    const bool says = descriptor && descriptor->job == LODE_DIAGNOSE && descriptor->tell &&
+                      lode_tell(&c->ctx, result, LODE_DOC_HELP, &told) >= 0;
+    if (says)
+        fputs(told, stderr);
+    for (int64_t i = 0; i < result->count && i < 12 && !says; i++)
         print_member(result, i);
-    if (result->count > 12)
+    if (result->count > 12 && !says)
         fprintf(stderr, "  and %lld more\n", (long long)(result->count - 12));
+    lode_text_free(told);
     if (from > 0 && descriptor && descriptor->job == LODE_SHRINK) {
         cli_print_bytes(from, in), cli_print_bytes(to, out);
         fprintf(stderr, "  %-12s %s -> %s\n  %-12s %.4g\n", "bytes", in, out, "ratio",
@@ -229,6 +235,12 @@ static void report_json(cli *c, const char *op, const lode_bundle *result, const
         }
     }
     fputs("}", stdout);
+    const lode_op *descriptor = lode_op_find(&c->ctx, op);
+    if (descriptor && descriptor->tell && descriptor->job == LODE_DIAGNOSE &&
+        lode_tell(&c->ctx, result, LODE_DOC_JSON, &text) >= 0) {
+        printf(", \"contents\": %s", text);
+        lode_text_free(text);
+    }
     if (plan && lode_plan_json(&c->ctx, plan, &text) >= 0) {
         printf(", \"plan\": %s", text);
         lode_text_free(text);

@@ -42,4 +42,9 @@ lode_status lode_i_masked_residual(lode_ctx *ctx, const lode_array *X, const lod
 lode_status lode_i_masked_scores(lode_ctx *ctx, const lode_array *X, const lode_array *mean,
                                  const lode_array *V, const lode_array *ridge, lode_array *Z);
 
+/** errors[k] = sum over the entries with weight (W NULL: all) of (A - L_k R_k)^2, L_k the first k of
+ *  the K columns of L, R_k those rows of R: k = 0..K. All f64 and contiguous. */
+lode_status lode_i_nested_errors(lode_ctx *ctx, const lode_array *A, const lode_array *W,
+                                 const lode_array *L, const lode_array *R, double *errors);
+
 #endif
