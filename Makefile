@@ -3,6 +3,7 @@
 # make demo       installs, builds and compresses a real array, with pictures, into build/demo
 # make test       unit and generic tests, the command's tests, quick claims
 # make test-deep  sanitizers, fuzzing, static analysis;  make test-all: everything, full claims too
+# make test-ports musl, Windows, big-endian and Arm under emulators, the reference BLAS (docs/portability.md)
 # make install    PREFIX=/usr/local (DESTDIR honoured);  make bench, make mutate, make format
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -29,6 +30,9 @@ test: all
 test-deep:
 	@scripts/test-deep
 
+test-ports:
+	@scripts/test-ports
+
 test-all: test test-deep
 	@$(BUILD)/lode claims --full
 
@@ -49,4 +53,4 @@ format:
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all deps demo test test-deep test-all bench mutate install format clean
+.PHONY: all deps demo test test-deep test-ports test-all bench mutate install format clean

@@ -1,5 +1,5 @@
 # Claims: each holds with one seed, and a check of it fails when the paper's idea is turned off.
-if(LODE_PYTHON AND TARGET lode_command)
+if(LODE_PYTHON AND TARGET lode_command AND NOT LODE_CORE)
   file(GLOB entries CONFIGURE_DEPENDS claims/*)
   foreach(path IN LISTS entries)
     get_filename_component(name ${path} NAME)
@@ -8,11 +8,11 @@ if(LODE_PYTHON AND TARGET lode_command)
     endif()
     add_test(NAME claim-${name} COMMAND ${LODE_PYTHON} ${path} --seed 1)
     set_tests_properties(claim-${name} PROPERTIES LABELS claim TIMEOUT 120
-      ENVIRONMENT "LODE=$<TARGET_FILE:lode_command>")
+      ENVIRONMENT "LODE=${LODE_RUN}")
     if(LODE_BREAKABLE)
       add_test(NAME claim-${name}-broken COMMAND ${LODE_PYTHON} ${path} --seed 1 --broken)
       set_tests_properties(claim-${name}-broken PROPERTIES LABELS claim TIMEOUT 120
-        ENVIRONMENT "LODE=$<TARGET_FILE:lode_command>;LODE_BREAK=${name}")
+        ENVIRONMENT "LODE=${LODE_RUN};LODE_BREAK=${name}")
     endif()
   endforeach()
   add_test(NAME claims-page COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/claims/run.py --check-docs)

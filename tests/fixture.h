@@ -21,6 +21,14 @@
 
 #include "lode/base.h"
 
+#ifdef _WIN32
+#include <direct.h>
+static inline char *mkdtemp(char *path)
+{
+    return mktemp(path) && _mkdir(path) == 0 ? path : NULL;
+}
+#endif
+
 /* ---- assertions ---- */
 
 static inline void fixture_status(const lode_ctx *ctx, lode_status got, lode_status want,

@@ -12,7 +12,11 @@ extern "C" {
 
 #if defined(__GNUC__)
 #define LODE_API __attribute__((visibility("default")))
+#if defined(_WIN32) && !defined(__clang__)
+#define LODE_PRINTF(fmt, args) __attribute__((format(gnu_printf, fmt, args)))
+#else
 #define LODE_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#endif
 #else
 #define LODE_API
 #define LODE_PRINTF(fmt, args)

@@ -53,6 +53,15 @@ bool lode_i_is_single(lode_dtype dtype);     /* f32 or c64 */
 double lode_i_epsilon(lode_dtype dtype);     /* of the arithmetic type: 2^-23 or 2^-52 */
 /** Bytes of rows x cols values (saturates at UINT64_MAX / 4, so that sums of plans cannot wrap). */
 uint64_t lode_i_bytes(lode_dtype dtype, int64_t rows, int64_t cols);
+/** Files, codes and hashes hold numbers with their lowest byte first; whether memory here does not. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+enum { LODE_I_BIG_ENDIAN = 1 };
+#else
+enum { LODE_I_BIG_ENDIAN = 0 };
+#endif
+/** Turns the bytes of every real number of so many bytes of values, of packed blocks those of the
+ *  scale. */
+void lode_i_turn_bytes(lode_dtype dtype, void *values, size_t bytes);
 
 /* ---- construction ---- */
 

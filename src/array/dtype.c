@@ -129,3 +129,15 @@ uint64_t lode_i_bytes(lode_dtype dtype, int64_t rows, int64_t cols)
     const uint64_t row = units * size;
     return row && (uint64_t)rows > most / row ? most : row * (uint64_t)rows;
 }
+
+void lode_i_turn_bytes(lode_dtype dtype, void *values, size_t bytes)
+{
+    const size_t step = lode_dtype_size(lode_i_real_of(dtype));
+    const size_t width = lode_dtype_class(dtype) == 'q' ? sizeof(uint16_t) : step;
+    unsigned char *p = values;
+    for (size_t i = 0; i + step <= bytes; i += step, p += step)
+        for (size_t a = 0, b = width - 1; a < b; a++, b--) {
+            const unsigned char t = p[a];
+            p[a] = p[b], p[b] = t;
+        }
+}

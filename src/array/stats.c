@@ -207,6 +207,7 @@ static void diff_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int6
     if (whole) {
         now.count = n;
     } else {
+        a[0] = b[0] = 0; /* gcc on Arm does not see that n > 0 */
         keep_comparable(x, y, parts, n, a, b, used, &now);
         x = a, y = b;
     }

@@ -277,7 +277,7 @@ void lode_i_library_unlock(void);
 /* ---- hot loops: compiled once more for wider vectors, the best one picked when the program
  * starts. The bits stay the same: nothing is contracted or reordered. ---- */
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__) &&   \
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) &&       \
     __GNUC__ >= 12 && !defined(LODE_SANITIZED)
 #define LODE_CLONES                                                                                \
     __attribute__((                                                                                \
@@ -286,11 +286,9 @@ void lode_i_library_unlock(void);
 #define LODE_CLONES
 #endif
 
-/* Before a loop whose turns do not depend on each other, where a compiler cannot see that pointers do
- * not overlap. */
-#if defined(__clang__)
-#define LODE_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
+/* Before a loop whose turns do not depend on each other, where gcc cannot see that pointers do not
+ * overlap (clang checks it as the loop begins). */
+#if defined(__GNUC__) && !defined(__clang__)
 #define LODE_INDEPENDENT _Pragma("GCC ivdep")
 #else
 #define LODE_INDEPENDENT

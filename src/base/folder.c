@@ -2,19 +2,30 @@
 #include "base/state.h"
 
 #include <errno.h>
-#include <glob.h>
+#include <limits.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#include "base/system.h"
+
+static bool is_folder(const char *path)
+{
+    struct stat s;
+    char plain[PATH_MAX];
+    size_t n = strlen(path);
+    while (n > 1 && strchr(LODE_I_SLASHES, path[n - 1])) /* which Windows does not see through */
+        n--;
+    const int kept = snprintf(plain, sizeof plain, "%.*s", (int)n, path);
+    return kept > 0 && (size_t)kept < sizeof plain && stat(plain, &s) == 0 && S_ISDIR(s.st_mode);
+}
 
 lode_status lode_i_directory_make(lode_ctx *ctx, const char *path)
 {
     char text[LODE_I_ERRNO];
-    struct stat s;
     if (mkdir(path, 0777) == 0)
         return LODE_OK;
     const int error = errno;
-    if (error == EEXIST && stat(path, &s) == 0 && S_ISDIR(s.st_mode))
+    if (error == EEXIST && is_folder(path))
         return LODE_OK;
     return lode_i_fail(ctx, error == EEXIST ? LODE_EEXIST : LODE_EIO,
                        "cannot make the directory %s: %s", path, lode_i_errno_text(error, text));

@@ -3,10 +3,9 @@
 #include "base/state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/system.h"
 
 enum { SPOOL = 1 << 20, ONCE = 1 << 30 };
 

@@ -298,7 +298,7 @@ static lode_status write_value(lode_ctx *ctx, lode_text *t, const json_t *j, int
     if (json_is_string(j))
         return write_text(ctx, t, json_string_value(j));
     if (json_is_integer(j))
-        return lode_i_text_add(ctx, t, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
+        return lode_i_text_add(ctx, t, "%" PRId64, (int64_t)json_integer_value(j));
     if (json_is_real(j))
         return write_real(ctx, t, json_real_value(j));
     return lode_i_text_add(ctx, t, "%s",

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+
+#include "base/system.h"
 
 enum { ALIGN = 64, OVERHEAD = 2 * ALIGN, HUGE_PAGE = 2 << 20 };
 
@@ -22,6 +23,9 @@ static void *heap_alloc(void *data, size_t bytes)
     (void)data;
     if (bytes < LODE_I_LARGE)
         return malloc(bytes);
+#ifdef _WIN32
+    return malloc(bytes);
+#else
     /* A large block is asked to lie in huge pages: touching it the first time is then several times
      * as fast, and a sixth of a long product was that. */
     void *block = NULL;
@@ -31,6 +35,7 @@ static void *heap_alloc(void *data, size_t bytes)
     (void)madvise(block, bytes, MADV_HUGEPAGE); /* a wish: pages of the usual size do as well */
 #endif
     return block;
+#endif
 }
 
 static void heap_free(void *data, void *block)

@@ -23,7 +23,11 @@ double lode_i_seconds(void)
 
 const char *lode_i_errno_text(int error, char text[LODE_I_ERRNO])
 {
+#ifdef __GLIBC__
     return strerror_r(error, text, LODE_I_ERRNO); /* GNU's: the text may be a constant elsewhere */
+#else
+    return strerror_r(error, text, LODE_I_ERRNO) == 0 ? text : "unknown error";
+#endif
 }
 
 /* ---- limits of control groups, both versions: those of the process's group and all above it.

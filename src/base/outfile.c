@@ -7,12 +7,11 @@
 #include "base/state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/system.h"
 
 enum { BUFFER = 1 << 17, ONCE = 1 << 30, NAME_KEPT = 180, TRIES = 10000 };
 
@@ -43,8 +42,10 @@ static lode_status failed(lode_ctx *ctx, const lode_outfile *f, const char *what
 /* Bytes of path up to and with its last slash. */
 static size_t folder_size(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    return slash ? (size_t)(slash - path) + 1 : 0;
+    size_t n = 0;
+    for (size_t i = 0; path[i]; i++)
+        n = strchr(LODE_I_SLASHES, path[i]) ? i + 1 : n;
+    return n;
 }
 
 static void release(lode_outfile *f)
@@ -126,7 +127,7 @@ lode_status lode_i_outfile_open(lode_ctx *ctx, const char *path, bool force, lod
     LODE_TRY(create(ctx, standard ? "standard output" : path, copied ? COPIED : RENAMED, &g));
     g->force = force;
     if (copied) {
-        const char *folder = ctx->scratch ? ctx->scratch : "/tmp";
+        const char *folder = ctx->scratch ? ctx->scratch : LODE_I_TEMPORARY;
         char place[PATH_MAX];
         const int n = snprintf(place, sizeof place, "%s/", folder);
         LODE_REQUIRE(n > 0 && (size_t)n < sizeof place, LODE_EUSAGE,
@@ -258,10 +259,12 @@ static int move(const lode_outfile *f)
 {
     if (f->force)
         return rename(f->temporary, f->target);
+#ifdef RENAME_NOREPLACE
     if (renameat2(AT_FDCWD, f->temporary, AT_FDCWD, f->target, RENAME_NOREPLACE) == 0)
         return 0;
     if (errno != ENOSYS && errno != EINVAL && errno != ENOTSUP)
         return -1;
+#endif
     if (link(f->temporary, f->target) != 0)
         return -1;
     unlink(f->temporary);

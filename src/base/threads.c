@@ -6,9 +6,9 @@
 #include "base/state.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/system.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define PAUSE() __builtin_ia32_pause()

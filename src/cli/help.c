@@ -17,9 +17,11 @@ static const char *const commands_help =
     "  lode convert INPUT OUTPUT              another format, or --dtype; .lode files expand\n"
     "  lode plan OP INPUT... [options]        memory, size and time before anything runs\n"
     "  lode list [FAMILY], find WORDS         what there is\n"
+#ifndef LODE_CORE
     "  lode claims [NAME...] [--full]         run the checks behind each method\n"
     "  lode bench compress FILE [-o FIG.svg]  bytes and seconds against other compressors\n"
     "                                         found on PATH (zfp), on your own array\n"
+#endif
     "\n"
     "Everywhere: --threads N --memory 4G --scratch DIR --seed N --json --quiet --force\n"
     "  --progress auto|always|never --from FORMAT --to FORMAT --dtype TYPE --shape N,M (raw "

@@ -3,6 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#ifdef _WIN32
+#include <fcntl.h>
+#include <io.h>
+#endif
 
 #include "cli.h"
 
@@ -14,8 +18,10 @@ static const struct {
     { "info", cli_info },     { "convert", cli_convert },   { "plan", cli_plan },
     { "apply", cli_apply },   { "invert", cli_invert },     { "update", cli_update },
     { "merge", cli_merge },   { "verify", cli_verify },     { "plot", cli_plot },
-    { "claims", cli_claims }, { "describe", cli_describe }, { "query", cli_query },
-    { "bench", cli_bench },
+    { "query", cli_query },   { "describe", cli_describe },
+#ifndef LODE_CORE /* they run other programs */
+    { "claims", cli_claims }, { "bench", cli_bench },
+#endif
 };
 
 static lode_ctx *interrupted;
@@ -72,6 +78,10 @@ static int dispatch(cli *c, const char *name)
 int main(int argc, char **argv)
 {
     static cli c; /* large, and zero */
+#ifdef _WIN32
+    _setmode(STDIN_FILENO, _O_BINARY);
+    _setmode(STDOUT_FILENO, _O_BINARY);
+#endif
     if (lode_ctx_init(&c.ctx, NULL) < 0) {
         fputs("lode: out of memory at start\n", stderr);
         return CLI_FAILED;
@@ -83,10 +93,15 @@ int main(int argc, char **argv)
         code = cli_version(&c);
     } else if ((code = cli_parse(&c, argc - 2, argv + 2)) == CLI_OK) {
         interrupted = &c.ctx;
+#ifdef _WIN32
+        signal(SIGINT, on_interrupt);
+        signal(SIGTERM, on_interrupt);
+#else
         struct sigaction act = { .sa_handler = on_interrupt };
         sigaction(SIGINT, &act, NULL);
         sigaction(SIGTERM, &act, NULL);
         signal(SIGPIPE, SIG_IGN);
+#endif
         c.ctx.broken = getenv("LODE_BREAK");
         code = dispatch(&c, argv[1]);
     }

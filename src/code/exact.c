@@ -69,8 +69,6 @@ static void split(const words *w, int axis, int64_t *left, int64_t *n, int64_t *
     *n = w->shape[axis];
 }
 
-/* Bytes of memory are read in the order of this machine, which is little-endian on every one Lode
- * builds for. */
 static lode_status to_words(lode_ctx *ctx, const words *w, const uint8_t *from, unsigned zeros,
                             void **x)
 {
@@ -120,7 +118,8 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
     lode_status st = LODE_OK;
     const words w = words_of(x);
     const int64_t bytes = (int64_t)lode_array_bytes(x);
-    const uint8_t *const from = x->data;
+    const uint8_t *from = x->data;
+    void *turned = NULL;
     lode_array part[2] = { { 0 }, { 0 } }, result = { 0 };
     void *word = NULL;
     int32_t *half = NULL;
@@ -131,6 +130,12 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
 
     LODE_REQUIRE(lode_array_is_contiguous(x) && w.ndim <= 32, LODE_EINTERNAL,
                  "the exact coder takes contiguous arrays");
+    if (LODE_I_BIG_ENDIAN && bytes > 0) { /* as it lies elsewhere, lowest byte first */
+        LODE_TRY(lode_i_alloc(ctx, (size_t)bytes, &turned));
+        memcpy(turned, x->data, (size_t)bytes);
+        lode_i_turn_bytes(x->dtype, turned, (size_t)bytes);
+        from = turned;
+    }
     for (int64_t i = 0; i < w.n; i++)
         any |= load(from + w.width * i, w.width);
     while (any && !(any >> zeros & 1))
@@ -180,6 +185,7 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
     }
     lode_array_swap(out, &result);
 done:
+    lode_i_free(turned);
     lode_i_free(word);
     lode_i_free(half);
     LODE_FREE(&part[0], &part[1], &result);
@@ -263,6 +269,8 @@ lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_arr
             to[w.width * i + k] = (uint8_t)(v >> 8 * k);
     }
 done:
+    if (LODE_I_BIG_ENDIAN && st >= 0)
+        lode_i_turn_bytes(x->dtype, to, (size_t)bytes);
     lode_i_free(word);
     lode_i_free(half);
     return st;

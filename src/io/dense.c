@@ -187,23 +187,11 @@ static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const in
     }
 }
 
-static void swap_bytes(unsigned char *p, size_t count, size_t width)
-{
-    for (size_t i = 0; i < count; i++, p += width)
-        for (size_t a = 0, b = width - 1; a < b; a++, b--) {
-            const unsigned char t = p[a];
-            p[a] = p[b], p[b] = t;
-        }
-}
-
 /* Byte order of each real number; any byte but 0 is true, as NumPy reads it. */
 static void settle(const lode_i_member *m, unsigned char *dst, size_t bytes)
 {
-    const size_t size = lode_dtype_size(m->dtype);
-    if (m->swapped) {
-        const size_t width = lode_dtype_class(m->dtype) == 'c' ? size / 2 : size;
-        swap_bytes(dst, bytes / width, width);
-    }
+    if (m->swapped != (LODE_I_BIG_ENDIAN != 0))
+        lode_i_turn_bytes(m->dtype, dst, bytes);
     if (m->dtype == LODE_BOOL)
         for (size_t i = 0; i < bytes; i++)
             dst[i] = dst[i] != 0;

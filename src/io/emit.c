@@ -16,23 +16,36 @@ typedef struct outlet {
     const int64_t *start, *count;
 } outlet;
 
-static lode_status give(lode_ctx *ctx, const outlet *o, const void *bytes, size_t size)
+/* Bytes in a row leave in the order of files. */
+static lode_status give(lode_ctx *ctx, const outlet *o, lode_dtype dtype, const void *bytes,
+                        size_t size)
 {
-    return o->box ? o->box(ctx, o->data, o->start, o->count, bytes)
-                  : o->sink(ctx, o->data, bytes, size);
+    if (o->box)
+        return o->box(ctx, o->data, o->start, o->count, bytes);
+    if (!LODE_I_BIG_ENDIAN)
+        return o->sink(ctx, o->data, bytes, size);
+    unsigned char turned[1 << 14];
+    const size_t whole = sizeof turned - sizeof turned % lode_dtype_size(dtype);
+    for (size_t at = 0; at < size; at += whole) {
+        const size_t n = size - at < whole ? size - at : whole;
+        memcpy(turned, (const char *)bytes + at, n);
+        lode_i_turn_bytes(dtype, turned, n);
+        LODE_FORWARD(o->sink(ctx, o->data, turned, n));
+    }
+    return LODE_OK;
 }
 
 static lode_status send(lode_ctx *ctx, const void *bytes, lode_dtype have, lode_dtype want,
                         int64_t count, const outlet *o)
 {
     if (have == want)
-        return give(ctx, o, bytes,
+        return give(ctx, o, have, bytes,
                     (size_t)(count / lode_dtype_block(have)) * lode_dtype_size(have));
     lode_status st = LODE_OK;
     lode_array cast = { 0 };
     const lode_array a = lode_array_wrap((void *)(uintptr_t)bytes, have, 1, &count);
     LODE_TRY(lode_array_cast(ctx, &a, want, &cast));
-    LODE_TRY(give(ctx, o, cast.data, lode_array_bytes(&cast)));
+    LODE_TRY(give(ctx, o, want, cast.data, lode_array_bytes(&cast)));
 done:
     lode_array_free(&cast);
     return st;
@@ -106,20 +119,21 @@ lode_status lode_i_emit(lode_ctx *ctx, lode_value v, lode_dtype dtype, lode_i_si
 {
     lode_status st = LODE_OK;
     lode_source s = { 0 };
+    const outlet o = { .sink = sink, .data = data };
     if (v.kind == LODE_SOURCE)
-        return emit_source(ctx, v.as.source, dtype, (outlet){ .sink = sink, .data = data });
+        return emit_source(ctx, v.as.source, dtype, o);
     const lode_array *a = v.as.array;
     if (a->dtype == dtype && lode_array_is_contiguous(a)) {
         const size_t bytes = lode_array_bytes(a);
         for (size_t at = 0; at < bytes; at += PIECE) {
             const size_t n = bytes - at < PIECE ? bytes - at : PIECE;
             LODE_TRY(lode_i_tick(ctx, (int64_t)at, (int64_t)bytes));
-            LODE_TRY(sink(ctx, data, (const char *)a->data + at, n));
+            LODE_TRY(give(ctx, &o, dtype, (const char *)a->data + at, n));
         }
         goto done;
     }
     LODE_TRY(lode_i_source_from_array(ctx, a, &s));
-    LODE_TRY(emit_source(ctx, &s, dtype, (outlet){ .sink = sink, .data = data }));
+    LODE_TRY(emit_source(ctx, &s, dtype, o));
 done:
     lode_source_close(&s);
     return st;
@@ -158,7 +172,9 @@ lode_status lode_i_dense_form(lode_ctx *ctx, const char *name, lode_value v, lod
 lode_status lode_i_tensor_emit(lode_ctx *ctx, const lode_i_tensor *t, lode_i_sink sink, void *data)
 {
     if (t->value.kind == LODE_NONE)
-        return t->bytes ? sink(ctx, data, t->plain ? t->plain : t->small, (size_t)t->bytes)
+        return t->bytes ? give(ctx, &(outlet){ .sink = sink, .data = data },
+                               t->plain ? LODE_U8 : t->dtype, t->plain ? t->plain : t->small,
+                               (size_t)t->bytes)
                         : LODE_OK;
     /* Complex as pairs and packed blocks as bytes are the same bytes as the value's own. */
     const lode_dtype own = t->value.kind == LODE_ARRAY ? t->value.as.array->dtype

@@ -6,12 +6,17 @@
 
 /* In the order that help shows; sniffing asks in the same order. */
 static const lode_i_format *const formats[] = {
+#ifdef LODE_CORE
+    &lode_i_format_lode, &lode_i_format_npy, &lode_i_format_safetensors,
+    &lode_i_format_raw,  &lode_i_format_dir,
+#else
     &lode_i_format_lode, &lode_i_format_npy,    &lode_i_format_npz,   &lode_i_format_safetensors,
     &lode_i_format_hdf5, &lode_i_format_netcdf, &lode_i_format_mtx,   &lode_i_format_csv,
     &lode_i_format_tsv,  &lode_i_format_tns,    &lode_i_format_png,   &lode_i_format_pnm,
     &lode_i_format_mat5, &lode_i_format_mat6,   &lode_i_format_mat73, &lode_i_format_cfl,
     &lode_i_format_fits, &lode_i_format_nifti,  &lode_i_format_gguf,  &lode_i_format_raw,
     &lode_i_format_dir,
+#endif
 };
 enum { FORMATS = (int)(sizeof formats / sizeof *formats) };
 

@@ -104,7 +104,11 @@ lode_status lode_hash(lode_ctx *ctx, lode_value v, char hex[72])
         const int32_t first = s->layout == LODE_CSR ? 0 : 1;
         for (int k = first; k < 3; k++)
             LODE_TRY(dense(ctx, &h, "sparse part", lode_from_array(a[k]), &part[k]));
-        lode_i_digest(s->shape, (size_t)s->ndim * sizeof *s->shape, UINT64_MAX - 1, &part[3]);
+        int64_t shape[LODE_MAX_NDIM];
+        memcpy(shape, s->shape, sizeof shape);
+        if (LODE_I_BIG_ENDIAN)
+            lode_i_turn_bytes(LODE_I64, shape, sizeof shape);
+        lode_i_digest(shape, (size_t)s->ndim * sizeof *shape, UINT64_MAX - 1, &part[3]);
         lode_i_digest_join(part + first, 4 - first, &d);
     } else {
         LODE_TRY(dense(ctx, &h, "the value to hash", v, &d));

@@ -10,8 +10,9 @@
 #include "array/array.h"
 #include "lode/io.h"
 
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "Lode's files are little-endian and this layer copies values as they lie in memory"
+#if !defined(LODE_CORE) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error                                                                                             \
+    "most formats copy values as they lie in memory, lowest byte first; build with -DLODE_CORE=ON"
 #endif
 
 /** Checksums cover pieces of this many bytes of a member, the last one shorter. */
@@ -32,7 +33,7 @@ typedef struct lode_i_member {
     bool owned;     /* a part of another member */
     bool secondary; /* a coordinate: not meant when a file is named without a member */
     bool fortran;   /* first axis varies fastest in the file */
-    bool swapped;   /* other byte order */
+    bool swapped;   /* highest byte first in the file */
     bool wide;      /* text in UTF-32 */
     bool checked;   /* crc holds what the whole zip entry must give */
     uint32_t crc, crc_head;

@@ -3,6 +3,24 @@
 
 #include <string.h>
 
+/* The first suffix of every format that is written. */
+static lode_status no_format(lode_ctx *ctx, const char *path)
+{
+    lode_status st = LODE_OK;
+    lode_text list = { 0 };
+    const char *suffixes = NULL;
+    bool writes = false;
+    for (int i = 0; lode_format_name(i, &suffixes, NULL, &writes); i++)
+        if (writes)
+            LODE_TRY(lode_i_text_add(ctx, &list, "%s%.*s, ", *suffixes == '/' ? "name" : "",
+                                     (int)strcspn(suffixes, " "), suffixes));
+    st = lode_i_fail(ctx, LODE_EUSAGE, "%s: its suffix names no format; use %sor --to", path,
+                     list.text);
+done:
+    lode_i_text_free(&list);
+    return st;
+}
+
 static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_output *out,
                                 const lode_write_opts *o)
 {
@@ -15,11 +33,7 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
     if (!format)
         LODE_FORWARD(lode_i_format_find(ctx, o ? o->format : NULL, path, &format));
     if (!format)
-        return lode_i_fail(
-            ctx, LODE_EUSAGE,
-            "%s: its suffix names no format; use .lode, .npy, .npz, .safetensors, .nc, .h5, .mat, "
-            ".mtx, .tns, .csv, .png, .cfl, .raw, a directory/ or --to",
-            path);
+        return no_format(ctx, path);
     LODE_FORWARD(lode_i_format_present(ctx, format));
     if (!format->write)
         return lode_i_fail(ctx, LODE_EUNSUPPORTED, "%s files are read only", format->name);

@@ -154,6 +154,15 @@ lode_status lode_i_gemm_whole(lode_ctx *ctx, const lode_i_operand *A, const lode
 lode_status lode_i_tsqr(lode_ctx *ctx, const lode_array *A, lode_array *Q, lode_array *R);
 /** The methods for a reduced matrix, in the order they are tried. */
 typedef enum lode_i_svd_route { LODE_I_GESDD, LODE_I_GESVD, LODE_I_JACOBI } lode_i_svd_route;
+#ifdef LODE_CORE /* no LAPACK to try first */
+#define LODE_I_SVD_FIRST LODE_I_JACOBI
+#define LODE_I_EIG_FEW LODE_I_EIG_JACOBI
+#define LODE_I_EIG_ALL LODE_I_EIG_JACOBI
+#else
+#define LODE_I_SVD_FIRST LODE_I_GESDD
+#define LODE_I_EIG_FEW LODE_I_SYEVR
+#define LODE_I_EIG_ALL LODE_I_SYEVD
+#endif
 /** All of the SVD of an m x n matrix, m >= n, finite and of moderate size, beginning with `first`.
  * U and V both, or both NULL. */
 lode_status lode_i_svd_reduced(lode_ctx *ctx, lode_i_svd_route first, const lode_array *A,

@@ -151,7 +151,8 @@ lode_status lode_i_eigh(lode_ctx *ctx, const lode_array *A, int64_t k, lode_arra
         LODE_TRY(lode_i_moderate(ctx, "A", A, &scaled, &factor));
         /* finding few eigenvectors one by one takes half the time of all of them (n = 2000, k =
          * 50); a quarter of them takes longer than all, and in small matrices any part does */
-        const lode_i_eig_route first = V && n >= 512 && 8 * k <= n ? LODE_I_SYEVR : LODE_I_SYEVD;
+        const lode_i_eig_route first = V && n >= 512 && 8 * k <= n ? LODE_I_EIG_FEW
+                                                                   : LODE_I_EIG_ALL;
         LODE_TRY(lode_i_eigh_routed(ctx, first, factor == 1 ? A : &scaled, k, &wv, V ? &v : NULL));
         if (factor != 1)
             LODE_TRY(lode_i_scale(ctx, factor, &wv));

@@ -24,14 +24,14 @@ enum { SWEEPS = 60 };
 #define WIDTH 2
 #include "linalg/jacobi_kernel.inc"
 
-static double sweep(lode_array *w, lode_array *v)
+static double sweep(lode_array *w, lode_array *v, double zero)
 {
     const int64_t n = w->shape[0], m = w->shape[1];
     switch (w->dtype) {
-    case LODE_F32: return sweep_f32(n, m, w->data, v->data);
-    case LODE_F64: return sweep_f64(n, m, w->data, v->data);
-    case LODE_C64: return sweep_c64(n, m, w->data, v->data);
-    default: return sweep_c128(n, m, w->data, v->data);
+    case LODE_F32: return sweep_f32(n, m, w->data, v->data, zero);
+    case LODE_F64: return sweep_f64(n, m, w->data, v->data, zero);
+    case LODE_C64: return sweep_c64(n, m, w->data, v->data, zero);
+    default: return sweep_c128(n, m, w->data, v->data, zero);
     }
 }
 
@@ -55,15 +55,25 @@ lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U,
                turned = { 0 };
     double *norm = NULL;
     int64_t *order = NULL, zeros = 0;
-    double worst = 1;
+    double worst = 1, largest = 0;
     LODE_TRY(lode_i_copy_op(ctx, LODE_T, A, &w));
     LODE_TRY(lode_i_eye(ctx, A->dtype, n, &v));
     LODE_TRY(LODE_NEW(ctx, n, &norm));
     LODE_TRY(LODE_NEW(ctx, n, &order));
     const double tol = lode_i_epsilon(A->dtype) * sqrt((double)m);
+    /* what is this small beside the rest is rounding, and its direction too: turning on it never
+     * ends where it is close to the smallest numbers there are */
+    const double small = lode_i_epsilon(A->dtype) * lode_i_epsilon(A->dtype);
+    for (int64_t j = 0; j < n; j++) {
+        from = lode_i_rows(&w, j, j + 1);
+        LODE_TRY(lode_i_norm_fro(ctx, &from, &norm[j]));
+        lode_array_free(&from);
+        largest = fmax(largest, norm[j]);
+    }
+    const double zero = small * largest * small * largest;
     for (int i = 0; i < SWEEPS && worst > tol; i++) {
         LODE_TRY(lode_i_cancelled(ctx));
-        worst = sweep(&w, &v);
+        worst = sweep(&w, &v, zero);
     }
     LODE_TRY(lode_i_vector_new(ctx, lode_i_real_of(A->dtype), n, &sv));
     for (int64_t j = 0; j < n; j++) {
@@ -76,12 +86,10 @@ lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U,
     LODE_TRY(lode_i_matrix_new(ctx, A->dtype, n, n, &vs));
     for (int64_t j = 0; j < n; j++) {
         const double length = norm[order[j]];
-        /* what is this small beside the rest is rounding, and its direction too */
-        const bool zero = !(length >
-                            norm[order[0]] * lode_i_epsilon(A->dtype) * lode_i_epsilon(A->dtype));
+        const bool none = !(length > norm[order[0]] * small);
         lode_i_set1(&sv, j, length);
         from = lode_i_rows(&w, order[j], order[j] + 1);
-        LODE_TRY(lode_i_scale(ctx, zero ? 0 : 1 / length, &from));
+        LODE_TRY(lode_i_scale(ctx, none ? 0 : 1 / length, &from));
         turned = lode_i_transposed(&from);
         to = lode_i_cols(&u, j, j + 1);
         LODE_TRY(lode_array_copy_into(ctx, &turned, &to));
@@ -91,7 +99,7 @@ lode_status lode_i_svd_jacobi(lode_ctx *ctx, const lode_array *A, lode_array *U,
         to = lode_i_cols(&vs, j, j + 1);
         LODE_TRY(lode_array_copy_into(ctx, &turned, &to));
         LODE_FREE(&from, &to);
-        zeros += zero;
+        zeros += none;
     }
     /* the zero columns become orthogonal to the others */
     if (zeros > 0)

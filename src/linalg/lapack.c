@@ -63,23 +63,6 @@ COMPLEX_ONES(c, float)
 COMPLEX_ONES(z, double)
 #undef COMPLEX_ONES
 
-int64_t lode_i_lapack_spare(lode_dtype t)
-{
-    return lode_i_is_complex(t) ? 1 : 0;
-}
-
-lode_status lode_i_lapack_matrix(lode_ctx *ctx, lode_dtype t, int64_t rows, int64_t cols,
-                                 lode_array *out)
-{
-    lode_status st = LODE_OK;
-    lode_array whole = { 0 };
-    LODE_TRY(lode_i_matrix_new(ctx, t, rows + lode_i_lapack_spare(t), cols, &whole));
-    LODE_TRY(lode_array_slice(ctx, &whole, 0, 0, rows, 1, out));
-done:
-    lode_array_free(&whole);
-    return st;
-}
-
 static int narrow(int64_t n)
 {
     assert(n >= 0 && n <= INT_MAX);

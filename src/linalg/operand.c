@@ -177,3 +177,20 @@ done:
     lode_array_free(&copy);
     return st;
 }
+
+int64_t lode_i_lapack_spare(lode_dtype t)
+{
+    return lode_i_is_complex(t) ? 1 : 0;
+}
+
+lode_status lode_i_lapack_matrix(lode_ctx *ctx, lode_dtype t, int64_t rows, int64_t cols,
+                                 lode_array *out)
+{
+    lode_status st = LODE_OK;
+    lode_array whole = { 0 };
+    LODE_TRY(lode_i_matrix_new(ctx, t, rows + lode_i_lapack_spare(t), cols, &whole));
+    LODE_TRY(lode_array_slice(ctx, &whole, 0, 0, rows, 1, out));
+done:
+    lode_array_free(&whole);
+    return st;
+}

@@ -138,7 +138,7 @@ static lode_status svd_tall(lode_ctx *ctx, const lode_array *A, int64_t k, lode_
         LODE_TRY(lode_i_qr(ctx, A, &q, &r));
     else if (tall)
         LODE_TRY(lode_i_qr_r(ctx, A, &r));
-    LODE_TRY(lode_i_svd_reduced(ctx, LODE_I_GESDD, tall ? &r : A, vectors ? &u : NULL, &sv,
+    LODE_TRY(lode_i_svd_reduced(ctx, LODE_I_SVD_FIRST, tall ? &r : A, vectors ? &u : NULL, &sv,
                                 vectors ? &v : NULL));
     if (U) {
         cut = lode_i_cols(&u, 0, k);

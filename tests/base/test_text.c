@@ -178,6 +178,8 @@ static void a_decimal_comma_changes_nothing(void **state)
     const bool read = lode_i_parse_f64("0.12345678901234567890123", &v);
     const bool refused = !lode_i_parse_f64("0,5", &v);
     setlocale(LC_ALL, "C");
+    if (strcmp(comma, "0.5") == 0)
+        skip(); /* musl takes every name, and has a point in each */
     assert_string_equal(comma, "0,5");
     assert_string_equal(text, "0.1");
     assert_true(read && refused);

@@ -79,6 +79,8 @@ static void files_give_the_same_result_back(void **state)
             char path[512];
             lode_bundle back = { 0 };
             snprintf(path, sizeof path, "%s/%s%s", f.folder, names[k], k == 2 ? "/" : "");
+            if (!lode_format_keeps_results(NULL, path))
+                continue; /* not in this build */
             must(op, lode_write(&f.ctx, path, &f.result, &(lode_write_opts){ .force = true }),
                  "write");
             must(op, lode_read(&f.ctx, path, NULL, &back), "read");
@@ -244,6 +246,7 @@ static void parts_agree_with_the_whole(void **state)
     }
 }
 
+#ifndef LODE_CORE /* which has no PNG to put in them */
 static void pictures_are_drawn(void **state)
 {
     (void)state;
@@ -264,6 +267,7 @@ static void pictures_are_drawn(void **state)
         again();
     }
 }
+#endif
 
 int main(void)
 {
@@ -274,7 +278,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(tampering_is_caught, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_files_are_caught, setup, teardown),
         cmocka_unit_test_setup_teardown(parts_agree_with_the_whole, setup, teardown),
+#ifndef LODE_CORE
         cmocka_unit_test_setup_teardown(pictures_are_drawn, setup, teardown),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,12 +47,26 @@ static inline const char *files_path(files *f, const char *name)
     return f->path;
 }
 
+/* Whether this build has the format that the name says: the core build lacks most. */
+static inline bool files_known(files *f, const char *name)
+{
+    const lode_i_format *format = NULL;
+    return lode_i_format_find(&f->ctx, NULL, name, &format) == LODE_OK && format;
+}
+
 static inline void files_put(files *f, const char *name, const void *bytes, size_t size)
 {
     FILE *file = fopen(files_path(f, name), "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, size, file), size);
     assert_int_equal(fclose(file), 0);
+}
+
+/* Values of this machine as files hold them, or back: lowest byte first. */
+static inline void files_little(lode_dtype dtype, void *values, size_t bytes)
+{
+    if (LODE_I_BIG_ENDIAN)
+        lode_i_turn_bytes(dtype, values, bytes);
 }
 
 /* Changes one byte in place: rewriting whole files thousands of times would wait for the disk. */

@@ -190,6 +190,7 @@ static void formats_are_found(void **state)
         written += writes;
         count++;
     }
+#ifndef LODE_CORE
     assert_true(count >= 20 && written >= 17);
     assert_null(lode_format_name(-1, NULL, NULL, NULL));
     static const char *const kept[] = { "x.lode", "x.NPZ", "x.h5", "folder/" };
@@ -198,6 +199,7 @@ static void formats_are_found(void **state)
                     lode_format_holds_many(NULL, kept[i]));
     assert_true(lode_format_keeps_results("npz", "x.npy") &&
                 !lode_format_keeps_results("npy", "x.npz"));
+#endif
     assert_true(lode_format_holds_many(NULL, "x.safetensors") &&
                 !lode_format_keeps_results(NULL, "x.safetensors"));
     assert_false(lode_format_holds_many(NULL, "x.npy") || lode_format_holds_many(NULL, "folder"));
@@ -206,8 +208,8 @@ static void formats_are_found(void **state)
     files_add(f, &b, "array", LODE_F32, 1, shape);
     lode_write_opts o = { .format = "npz", .force = true };
     /* Found by content where the suffix says nothing. */
-    static const char *const names[] = { "npy", "npz", "safetensors" };
-    for (int k = 0; k < 3; k++) {
+    static const char *const names[] = { "npy", "safetensors", "npz" };
+    for (int k = 0; k < 2 + files_known(f, "x.npz"); k++) {
         o.format = names[k];
         assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "thing"), &b, &o));
         assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "thing"), NULL, &c));
@@ -255,6 +257,7 @@ static void raw_files_need_words(void **state)
         assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.raw"), &o, &b), cases[i].status);
         if (cases[i].status == LODE_OK) {
             assert_int_equal(lode_bundle_value(&b, 0).as.array->shape[0], cases[i].rows);
+            files_little(LODE_F32, lode_bundle_value(&b, 0).as.array->data, 24);
             assert_memory_equal(lode_bundle_value(&b, 0).as.array->data, "0123456789abcdefghijklmn",
                                 24);
         }
@@ -273,7 +276,7 @@ static void several_files_are_one_array(void **state)
         files_add(f, &b, "x", LODE_F64, 2, shape);
         for (int k = 0; k < 6; k++)
             ((double *)lode_bundle_value(&b, 0).as.array->data)[k] = 10 * i + k;
-        snprintf(name, sizeof name, "r%02d.%s", i, i % 2 ? "npz" : "npy");
+        snprintf(name, sizeof name, "r%02d.%s", i, i % 2 ? "safetensors" : "npy");
         assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, name), &b, NULL));
         snprintf(spec, sizeof spec, "%s%s\r\n", f->path, i % 2 ? ":x[::-1]" : "[1:,:] ");
         if (i % 2 == 0)
@@ -288,8 +291,8 @@ static void several_files_are_one_array(void **state)
         double first, last;
     } cases[] = {
         { "%s/r*.npy", { 6, 2, 3 }, 3, 0, 105 },
-        { "%s/r*.npz:x", { 6, 2, 3 }, 3, 10, 115 },
-        { "%s/r*.npz:x[1,::-1]", { 6, 3 }, 2, 15, 113 },
+        { "%s/r*.safetensors:x", { 6, 2, 3 }, 3, 10, 115 },
+        { "%s/r*.safetensors:x[1,::-1]", { 6, 3 }, 2, 15, 113 },
         { "%s/r?0.npy[0]", { 2, 3 }, 2, 0, 102 },
         { "@%s/list.txt", { 6, 1, 3 }, 3, 3, 105 },
         { "@%s/list.txt[2:4,0]", { 2, 3 }, 2, 43, 65 },

@@ -8,6 +8,8 @@ static void everything_comes_back(void **state)
     static const char *const names[] = { "x.lode", "x.npz", "x/" };
     for (int k = 0; k < 3; k++) {
         lode_bundle b = { 0 }, c = { 0 };
+        if (!files_known(f, names[k]))
+            continue;
         files_everything(f, &b);
         assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, names[k]), &b, NULL));
         assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, names[k]), NULL, &c));

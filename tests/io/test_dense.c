@@ -68,6 +68,8 @@ static void random_rectangles(void **state)
     seed = 1;
     for (int k = 0; k < 6; k++) {
         lode_bundle b = { 0 };
+        if (!files_known(f, names[k]))
+            continue;
         files_add(f, &b, "x", types[k], 4, shape);
         const lode_array *a = lode_bundle_value(&b, 0).as.array;
         assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, names[k]), &b, &o));
@@ -93,6 +95,7 @@ static void fortran_rectangles(void **state)
         for (int64_t i = 0; i < 11; i++)
             for (int64_t h = 0; h < 6; h++, to += 4)
                 memcpy(to, (const float *)a.data + (h * 11 + i) * 5 + j, 4);
+    files_little(LODE_F32, file + 10 + n, (size_t)(to - file) - 10 - (size_t)n);
     files_put(f, "x.npy", file, (size_t)(to - file));
     seed = 2;
     check_member(f, files_path(f, "x.npy"), &a, 200);
@@ -261,6 +264,8 @@ static void sources_are_written_as_they_are(void **state)
         for (int k = 0; k < 5; k++) {
             lode_bundle b = { 0 };
             const lode_write_opts o = { .force = true };
+            if (!files_known(f, names[k]))
+                continue;
             assert_ok(&f->ctx, lode_write_source(&f->ctx, files_path(f, names[k]), "ramp", &s, &o));
             assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, names[k]), NULL, &b));
             const lode_array *a = lode_bundle_value(&b, 0).as.array;

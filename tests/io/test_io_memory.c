@@ -33,8 +33,10 @@ static lode_status read_back(files *f, int k, lode_bundle *b)
 static void each_failing_allocation_of_writing_leaves_nothing(void **state)
 {
     files *f = *state;
-    for (int k = 0; k < NAMES; k++) {
+    for (int k = 0, made = 0; k < NAMES; k++) {
         lode_bundle b = { 0 };
+        if (!files_known(f, names[k]))
+            continue;
         contents(f, &b, k);
         const int64_t live = f->heap.live;
         for (int64_t n = 1;; n++) {
@@ -54,8 +56,9 @@ static void each_failing_allocation_of_writing_leaves_nothing(void **state)
             assert_int_equal(st, LODE_ENOMEM);
             if (k == 2) /* members that were complete stay; without lode.json they are no result */
                 folder_remove(files_path(f, names[k]));
-            assert_int_equal(folder_count(f->folder), k);
+            assert_int_equal(folder_count(f->folder), made);
         }
+        made++;
         lode_bundle_free(&b);
     }
 }
@@ -65,6 +68,8 @@ static void each_failing_allocation_of_reading_is_survived(void **state)
     files *f = *state;
     for (int k = 0; k < NAMES; k++) {
         lode_bundle b = { 0 }, c = { 0 };
+        if (!files_known(f, names[k]))
+            continue;
         contents(f, &b, k);
         assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, names[k]), &b, NULL));
         const int64_t live = f->heap.live;
@@ -131,6 +136,8 @@ static void a_cancelled_write_leaves_nothing(void **state)
     for (int k = 0; k < 3; k++) {
         int left = 0;
         f->ctx.progress_data = &left;
+        if (!files_known(f, targets[k]))
+            continue;
         assert_status(&f->ctx, lode_write(&f->ctx, files_path(f, targets[k]), &b, NULL),
                       LODE_ECANCEL);
         assert_int_equal(folder_count(f->folder), 0);

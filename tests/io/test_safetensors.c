@@ -17,13 +17,15 @@ static void tensors_by_hand_are_read(void **state)
 {
     files *f = *state;
     static const float data[] = { 1, 2, 3, 4, 5, 6 };
+    float stored[] = { 1, 2, 3, 4, 5, 6 };
     lode_bundle b = { 0 };
+    files_little(LODE_F32, stored, sizeof stored);
     compose(f,
             "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_"
             "offsets\":[16,24]},"
             "\"none\":{\"dtype\":\"F64\",\"shape\":[0,3],\"data_offsets\":[16,16]},"
             "\"a\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]}}   ",
-            0, data, 24);
+            0, stored, 24);
     assert_ok(&f->ctx, lode_read(&f->ctx, files_path(f, "x.safetensors"), NULL, &b));
     assert_int_equal(b.count, 3);
     assert_string_equal(lode_bundle_name(&b, 0), "b");
