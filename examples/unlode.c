@@ -2,6 +2,10 @@
  *
  *     cc -std=c11 -O2 unlode.c -o unlode -lm
  *     ./unlode packed.lode array.npy
+ *     ./unlode model.lode array.npy NAME
+ *
+ * The second form takes one variable out of a file that holds several, as `lode compress model.nc`
+ * makes it, also one that was kept as it is; without a name it lists them.
  *
  * This file is the whole program. It needs a C compiler (C99 or later, IEEE floating point) and the
  * C library; nothing of Lode. Keep a copy beside data that must be readable when Lode is not. It
@@ -17,7 +21,7 @@
  * How a file is built, from the outside to the inside, with the section that reads it:
  *
  *     2   the file: a JSON header that says type, shape and where things lie; members coded.0,
- *         coded.1, ... with checksums.
+ *         coded.1, ... with checksums. A variable of several is such a file within the file.
  *     9   the array: it is cut into blocks; member coded.K is block K. Where parts were added to a
  *         file, a member before them says how many blocks belong to each.
  *     8   a block: one record of numbers and streams. Its values come in one of three ways:
@@ -413,12 +417,49 @@ typedef struct file {
     json tensors;               /* what is left of the list of what lies where */
     json members;               /* what is left of their list in the description */
     char *header, *description; /* text of it */
+    const char *prefix;         /* of the names of tensors: the variable's, or "" */
+    int plain;                  /* a variable that was kept as it is */
     type type;                  /* of the array */
     int axes;
     int64_t shape[AXES];
 } file;
 
-static void open_file(const uint8_t *bytes, int64_t size, file *f)
+/* Says which variables there are. */
+static void list_variables(json members)
+{
+    json member;
+    fprintf(stderr, "unlode: %s holds several variables; give the name of one:\n", in_path);
+    while (next_entry(&members, NULL, &member)) {
+        char *kind = string_of(entry(member, "kind")), *name = string_of(entry(member, "name"));
+        if (strcmp(kind, "bundle") == 0 || strcmp(kind, "array") == 0)
+            fprintf(stderr, "    %s\n", name);
+        free(kind), free(name);
+    }
+    exit(1);
+}
+
+/* The description of the variable, which is like that of a file; a plain array has none. */
+static json variable_of(json description, const char *wanted, file *f)
+{
+    json members = entry(description, "members"), member = members;
+    while (next_entry(&members, NULL, &member)) {
+        char *kind = string_of(entry(member, "kind")), *name = string_of(entry(member, "name"));
+        const int found = strcmp(name, wanted) == 0;
+        const int bundle = strcmp(kind, "bundle") == 0, array = strcmp(kind, "array") == 0;
+        free(kind), free(name);
+        if (!found)
+            continue;
+        if (!bundle && !array)
+            fail("its %.80s is no array", wanted);
+        f->plain = array;
+        f->prefix = bundle ? wanted : "";
+        return member;
+    }
+    fail("it has no variable %.80s", wanted);
+    return member;
+}
+
+static void open_file(const uint8_t *bytes, int64_t size, const char *variable, file *f)
 {
     static const char opening[] = "{\"__metadata__\":{\"lode_checksum\":\"";
     enum { OPENING = sizeof opening - 1, DIGITS = 16 };
@@ -438,16 +479,25 @@ static void open_file(const uint8_t *bytes, int64_t size, file *f)
     f->data = (reader){ bytes + 8 + n, bytes + size };
     f->tensors = (json){ header, header + n };
     f->description = string_of(entry(entry(f->tensors, "__metadata__"), "lode"));
-    const json description = { f->description, f->description + strlen(f->description) };
+    json description = { f->description, f->description + strlen(f->description) };
     if (integer_of(entry(description, "lode")) != 1)
         fail("it is of another version of the format; this program reads version 1");
-    char *op = string_of(entry(description, "op"));
-    if (strcmp(op, "compress") != 0)
-        fail("it holds a result of '%.40s', not of compress", op);
-    free(op);
-    f->members = entry(description, "members");
+    f->prefix = "";
+    if (variable)
+        description = variable_of(description, variable, f);
+    if (!f->plain) {
+        char *op = string_of(entry(description, "op"));
+        if (!*op && !variable)
+            list_variables(entry(description, "members"));
+        if (strcmp(op, "compress") != 0)
+            fail("it holds a result of '%.40s', not of compress", op);
+        free(op);
+        f->members = entry(description, "members");
+    } else { /* as good as the only member of a list */
+        f->members = description;
+    }
 
-    const json gives = entry(description, "gives");
+    const json gives = f->plain ? description : entry(description, "gives");
     char *name = string_of(entry(gives, "dtype"));
     const size_t count = sizeof types / sizeof *types;
     size_t t = 0;
@@ -466,11 +516,20 @@ static void open_file(const uint8_t *bytes, int64_t size, file *f)
     product(f->axes, f->shape); /* or fails */
 }
 
+/* Whether a tensor is the member of that name. */
+static int is_tensor_of(const file *f, const char *key, const char *wanted)
+{
+    const size_t n = strlen(f->prefix);
+    return n ? strncmp(key, f->prefix, n) == 0 && key[n] == '.' && strcmp(key + n + 1, wanted) == 0
+             : strcmp(key, wanted) == 0;
+}
+
+static void bytes_of(file *f, json member, const char *wanted, reader *r);
+
 /* The next member, if it has this name; its bytes, after a look at their checksums. */
 static int next_member(file *f, const char *wanted, reader *r)
 {
-    json tensors = f->tensors, members = f->members, value, member;
-    char *key = NULL;
+    json members = f->members, member;
     if (!next_entry(&members, NULL, &member))
         return 0;
     char *name = string_of(entry(member, "name"));
@@ -478,13 +537,20 @@ static int next_member(file *f, const char *wanted, reader *r)
     free(name);
     if (!found)
         return 0;
-    do { /* members and tensors are in the same order; between them is padding */
+    bytes_of(f, member, wanted, r);
+    f->members = members;
+    return 1;
+}
+
+static void bytes_of(file *f, json member, const char *wanted, reader *r)
+{
+    json tensors = f->tensors, value;
+    char *key = NULL;
+    do { /* members and tensors are in the same order; between them is padding, and other variables */
         free(key);
         if (!next_entry(&tensors, &key, &value))
             fail("it has no bytes of member %s: it is damaged", wanted);
-    } while (strncmp(key, "__", 2) == 0);
-    if (strcmp(key, wanted) != 0)
-        fail("it has bytes of %.40s where those of %s must be: it is damaged", key, wanted);
+    } while (!is_tensor_of(f, key, wanted));
     free(key);
 
     json offsets = entry(value, "data_offsets"), first = offsets, last = offsets;
@@ -504,8 +570,7 @@ static int next_member(file *f, const char *wanted, reader *r)
               smaller(PIECE, to - from - k * PIECE), (uint64_t)k, "member, piece", k);
     }
     free(sums);
-    f->tensors = tensors, f->members = members;
-    return 1;
+    f->tensors = tensors;
 }
 
 /* ---- 3. streams: what is known of a symbol before it is read ---- */
@@ -2117,6 +2182,20 @@ static uint8_t *decode_array(file *f)
     return array;
 }
 
+/* A variable that was kept as it is: its bytes are the array. */
+static uint8_t *plain_array(file *f, const char *name)
+{
+    reader r;
+    const int64_t bytes = product(f->axes, f->shape) * f->type.width *
+                          (f->type.class == 'c' ? 2 : 1);
+    bytes_of(f, f->members, name, &r);
+    if (r.end - r.at != bytes)
+        fail("%s has not as many bytes as its shape says: it is damaged", name);
+    uint8_t *array = allocate(bytes, 1);
+    memcpy(array, r.at, (size_t)bytes);
+    return array;
+}
+
 static uint8_t *read_file(const char *path, int64_t *size)
 {
     FILE *in = fopen(path, "rb");
@@ -2174,14 +2253,14 @@ int main(int argc, char **argv)
 {
     file f = { .axes = 0 };
     int64_t size = 0;
-    if (argc != 3) {
-        fprintf(stderr, "usage: unlode IN.lode OUT.npy\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "usage: unlode IN.lode OUT.npy [NAME]\n");
         return 1;
     }
     in_path = argv[1];
     uint8_t *bytes = read_file(in_path, &size);
-    open_file(bytes, size, &f);
-    uint8_t *array = decode_array(&f);
+    open_file(bytes, size, argc == 4 ? argv[3] : NULL, &f);
+    uint8_t *array = f.plain ? plain_array(&f, argv[3]) : decode_array(&f);
     const int written = write_npy(argv[2], &f, array);
     if (!written)
         fprintf(stderr, "unlode: %s cannot be written\n", argv[2]);

@@ -180,6 +180,11 @@ if len(sys.argv) > 1:
         target = path("lode", name + ".lode")
         subprocess.run([sys.argv[1], "convert", os.path.join(root, kind), target, "--force"], check=True)
         os.rename(target, path("lode", name))
+    source, target = path("lode", "m.npz"), path("lode", "m.lode")
+    np.savez(source, T=np.sin(np.arange(700.0) / 30), u=np.arange(3))
+    subprocess.run([sys.argv[1], "compress", source, "--error", "T=1e-2", "--effort", "1", "-o", target, "--force", "--quiet"], check=True)
+    os.rename(target, path("lode", "members"))
+    os.remove(source)
     for name in ("npz/savez", "npz/csr"):
         target = path("mat73", name.split("/")[1] + ".mat")
         subprocess.run([sys.argv[1], "convert", os.path.join(root, name), target, "--to", "mat73", "--force"], check=False)

@@ -66,6 +66,8 @@ LODE_API const char *lode_format_name(int i, const char **suffixes, bool *reads,
 LODE_API bool lode_format_holds_many(const char *name, const char *path);
 /** Whether it keeps a whole result, so that every verb works on what was written. */
 LODE_API bool lode_format_keeps_results(const char *name, const char *path);
+/** Whether it keeps several results beside other values, as those of a whole file are. */
+LODE_API bool lode_format_keeps_members(const char *name, const char *path);
 
 /** Tree hash of a dense value's shape, type and values, 64 hex digits: 2^20-byte leaves, so that it
  *  streams and runs on all threads. */

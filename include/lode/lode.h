@@ -9,6 +9,7 @@
 #include "lode/op.h"
 #include "lode/plot.h"
 #include "lode/value.h"
+#include "lode/whole.h"
 /* families of operations */
 #include "lode/bounds.h"
 #include "lode/compress.h"

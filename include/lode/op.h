@@ -251,7 +251,8 @@ typedef struct lode_op {
                          lode_bundle *result);
     lode_status (*invert)(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                           const lode_part *part, lode_array *out);
-    /* Sizes of the rectangles that invert decodes as a whole; NULL: any part costs its share. */
+    /* Sizes of the rectangles that invert decodes as a whole; NULL: any part costs its share. An op
+     * that has it reads members that are sources as it needs them, in invert and verify too. */
     lode_status (*chunk)(lode_ctx *ctx, const lode_bundle *model, int64_t *chunk);
     /* Answers a question whose ranges are whole and checked, all of the answer but all_entries and
      * the meaning; error: what rounding may add to what the certificate says. Members of the model
@@ -290,15 +291,18 @@ LODE_API void lode_op_defaults(const lode_op *op, void *opts);
 LODE_API lode_status lode_call_init(lode_ctx *ctx, const lode_op *op, lode_call *call);
 LODE_API void lode_call_free(lode_call *call);
 /** Option by name (either spelling) in its written form. Unknown: LODE_EUSAGE with the nearest
- *  one. */
+ *  one. An error may be rules for the members of a file, "UWND=1e-3,t_*=1e-4:max,QC=exact". */
 LODE_API lode_status lode_call_set(lode_ctx *ctx, lode_call *call, const char *name,
                                    const char *text);
 LODE_API lode_status lode_call_set_array(lode_ctx *ctx, lode_call *call, const char *name,
                                          const lode_array *a);
 /** Input by port name, or NULL for the next unbound port; repeated ports take several. Borrowed
- *  until the call is freed. */
+ *  until the call is freed. A bundle for an array runs the op on its members: lode/whole.h. */
 LODE_API lode_status lode_call_input(lode_ctx *ctx, lode_call *call, const char *port,
                                      lode_value value);
+/** Names, units and coordinates of the first input (lode_meta.attributes), which a result that stands
+ *  for it keeps; copied. NULL: none. */
+LODE_API lode_status lode_call_attributes(lode_ctx *ctx, lode_call *call, const char *attributes);
 /** Checks and plans; lode_call_run does so itself when it was not done. */
 LODE_API lode_status lode_call_plan(lode_ctx *ctx, lode_call *call);
 /** The same, and predicts size and time of the result, where the op can, from a sample of inputs

@@ -154,7 +154,8 @@ typedef struct lode_meta {
 } lode_meta;
 
 struct lode_member;
-/** An ordered set of named values, owned: a file, a fitted model, a result. */
+/** An ordered set of named values, owned: a file, a fitted model, a result; a file may hold results,
+ *  each a member that is a bundle itself. */
 typedef struct lode_bundle {
     int64_t count;
     int64_t capacity;
@@ -180,6 +181,8 @@ LODE_API lode_status lode_bundle_add_sparse(lode_ctx *ctx, lode_bundle *b, const
                                             lode_sparse *s);
 LODE_API lode_status lode_bundle_add_source(lode_ctx *ctx, lode_bundle *b, const char *name,
                                             lode_source *s);
+LODE_API lode_status lode_bundle_add_bundle(lode_ctx *ctx, lode_bundle *b, const char *name,
+                                            lode_bundle *inner);
 LODE_API lode_status lode_bundle_add_text(lode_ctx *ctx, lode_bundle *b, const char *name,
                                           const char *text);
 LODE_API lode_status lode_bundle_add_i64(lode_ctx *ctx, lode_bundle *b, const char *name,

@@ -98,15 +98,27 @@ def _query(bundle, what, other):
     return Answer(out.c, out)
 
 
+class _Inner:
+    """A result that is a member of another bundle, which it keeps alive."""
+
+    def __init__(self, at, owner):
+        self.c, self.owner = C.cast(at, C.POINTER(_c.Bundle)).contents, owner
+
+
+def _member(v, owner):
+    return Result(_Inner(v.at, owner)) if v.kind == _c.BUNDLE else from_value(v, owner)
+
+
 class Result:
-    """A fitted result: outputs as attributes, verbs as methods."""
+    """A fitted result: outputs as attributes, verbs as methods. Of a whole file: its members, those that were made
+    smaller as Results."""
 
     def __init__(self, bundle):
         self._bundle = bundle
         names = [_c.lib.lode_bundle_name(C.byref(bundle.c), i).decode() for i in range(bundle.c.count)]
         self._fields = names
         for i, name in enumerate(names):
-            v = from_value(_c.lib.lode_bundle_value(C.byref(bundle.c), i), bundle)
+            v = _member(_c.lib.lode_bundle_value(C.byref(bundle.c), i), bundle)
             stem, dot, index = name.partition(".")
             if dot and index.isdigit():
                 self.__dict__.setdefault(stem, []).append(v)
@@ -132,7 +144,7 @@ class Result:
         return f"<lode.{self.op or 'Result'}: {', '.join(self._fields)}; {self.certificate!r}>"
 
     def __getitem__(self, name):
-        return from_value(_c.lib.lode_bundle_get(C.byref(self._bundle.c), name.encode()), self._bundle)
+        return _member(_c.lib.lode_bundle_get(C.byref(self._bundle.c), name.encode()), self._bundle)
 
     def _verb(self, verb, x):
         ctx, out = _c.context(), BundleHandle()
@@ -175,9 +187,10 @@ class Result:
         return _query(self._bundle, what, other)
 
     def verify(self, original=None):
-        """Checks the certificate again; raises LodeError when it does not hold."""
+        """Checks the certificate again (of a whole file: every member's); raises LodeError when it does not hold."""
         ctx, found = _c.context(), _c.Certificate()
-        v, keep = (_c.Value(_c.NONE, None), None) if original is None else value(original, ["array"], ctx)
+        whole = _c.lib.lode_holds_results(C.byref(self._bundle.c))
+        v, keep = (_c.Value(_c.NONE, None), None) if original is None else value(original, ["array"], ctx, whole)
         ctx.check(_c.lib.lode_verify(C.byref(ctx.c), C.byref(self._bundle.c), v, C.byref(found)))
         del keep
         return Certificate(found)
@@ -203,9 +216,9 @@ class Result:
 
 
 def load(path):
-    """Reads a file whole: a result, or named arrays."""
+    """Reads a file whole: a result, named arrays, or one result of several ("model.lode:T")."""
     ctx, out = _c.context(), BundleHandle()
-    ctx.check(_c.lib.lode_read(C.byref(ctx.c), os.fspath(path).encode(), None, C.byref(out.c)))
+    ctx.check(_c.lib.lode_read_model(C.byref(ctx.c), os.fspath(path).encode(), None, True, C.byref(out.c)))
     return Result(out)
 
 
@@ -214,7 +227,7 @@ def query(file, what, other=None):
     if isinstance(file, Result):
         return file.query(what, other)
     ctx, bundle = _c.context(), BundleHandle()
-    ctx.check(_c.lib.lode_open(C.byref(ctx.c), os.fspath(file).encode(), None, C.byref(bundle.c)))
+    ctx.check(_c.lib.lode_read_model(C.byref(ctx.c), os.fspath(file).encode(), None, False, C.byref(bundle.c)))
     return _query(bundle, what, other)
 
 
@@ -255,13 +268,16 @@ def _call(description, args, options, act):
                 ctx.check(_c.lib.lode_call_set_array(C.byref(ctx.c), call, name.encode(), C.byref(a)))
             else:
                 ctx.check(_c.lib.lode_call_set(C.byref(ctx.c), call, name.encode(), _written(v).encode()))
-        for port in description["in"]:
+        files = _c.lib.lode_op_takes_files(op)
+        for number, port in enumerate(description["in"]):
             if port["name"] not in args or args[port["name"]] is None:
                 continue
             given = args[port["name"]]
             for x in given if port["repeated"] else [given]:
-                v, held = value(x, port["kinds"], ctx)
+                v, held = value(x, port["kinds"], ctx, files and number == 0)
                 keep.append(held)
+                if number == 0 and isinstance(held, BundleHandle):
+                    ctx.check(_c.lib.lode_call_attributes(C.byref(ctx.c), call, held.c.meta.attributes))
                 ctx.check(_c.lib.lode_call_input(C.byref(ctx.c), call, port["name"].encode(), v))
         try:
             return act(ctx, call)

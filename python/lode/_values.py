@@ -78,8 +78,21 @@ def _operator_value(op):
     return _c.Value(_c.CALLBACK, C.addressof(cb)), (cb, fn, multiply)
 
 
-def value(x, kinds, ctx):
-    """(value, what must stay alive) for one input of a port that takes `kinds`."""
+def _file_value(arrays, ctx):
+    """Named arrays as a file's members."""
+    held, keep = BundleHandle(), []
+    for name, x in arrays.items():
+        a, kept = array_struct(x)
+        keep.append(kept)
+        ctx.check(_c.lib.lode_bundle_add_array(C.byref(ctx.c), C.byref(held.c), str(name).encode(), C.byref(a)))
+    return _c.Value(_c.BUNDLE, C.addressof(held.c)), (held, keep)
+
+
+def value(x, kinds, ctx, whole=False):
+    """(value, what must stay alive) for one input of a port that takes `kinds`; whole: also a file of several values,
+    or a dict of arrays."""
+    if whole and isinstance(x, dict):
+        return _file_value(x, ctx)
     if hasattr(x, "_bundle"):
         return _c.Value(_c.BUNDLE, C.addressof(x._bundle.c)), x
     if isinstance(x, (str, os.PathLike)):
@@ -88,7 +101,7 @@ def value(x, kinds, ctx):
             buffer = C.create_string_buffer(text)
             return _c.Value(_c.TEXT, C.addressof(buffer)), buffer
         held = BundleHandle()
-        ctx.check(_c.lib.lode_read_value(C.byref(ctx.c), text, None, False, b"value", C.byref(held.c)))
+        ctx.check(_c.lib.lode_open_value(C.byref(ctx.c), text, None, whole, b"value", C.byref(held.c)))
         return _c.lib.lode_bundle_value(C.byref(held.c), 0), held
     if hasattr(x, "tocsr"):
         return _sparse_value(x)

@@ -191,6 +191,14 @@ lode_status lode_i_strided(lode_ctx *ctx, const lode_array *a, const int64_t *st
 /** A contiguous tensor seen as left x n x right around axis `mode`. */
 void lode_i_split_mode(const lode_array *a, int mode, int64_t *left, int64_t *n, int64_t *right);
 
+/* ---- bundles ---- */
+
+/** Member i of `from` once more, under its name; sources are not kept. */
+lode_status lode_i_bundle_ref_member(lode_ctx *ctx, const lode_bundle *from, int64_t i,
+                                     lode_bundle *to);
+/** Member i becomes a source, which is taken over; what it was is freed. */
+void lode_i_bundle_put_source(lode_bundle *b, int64_t i, lode_source *s);
+
 /* ---- sources ---- */
 
 /** A source over an array (holds a reference). */

@@ -1,4 +1,4 @@
-/* Bundles: ordered sets of named values, owned. */
+/* Bundles: ordered sets of named values, owned; one of them may be a result, a bundle again. */
 #include <string.h>
 
 #include "array/array.h"
@@ -12,6 +12,7 @@ struct lode_member {
         lode_source source;
         char *text;
         lode_scalar scalar;
+        lode_bundle *bundle;
     } as;
 };
 
@@ -22,6 +23,10 @@ static void free_member(struct lode_member *m)
     case LODE_SPARSE: lode_sparse_free(&m->as.sparse); break;
     case LODE_SOURCE: lode_source_close(&m->as.source); break;
     case LODE_TEXT: lode_i_free(m->as.text); break;
+    case LODE_BUNDLE:
+        lode_bundle_free(m->as.bundle);
+        lode_i_free(m->as.bundle);
+        break;
     default: break;
     }
     lode_i_free(m->name);
@@ -62,6 +67,7 @@ lode_value lode_bundle_value(const lode_bundle *b, int64_t i)
     case LODE_SOURCE: return lode_from_source(&m->as.source);
     case LODE_TEXT: return lode_from_text(m->as.text);
     case LODE_SCALAR: return lode_from_scalar(&m->as.scalar);
+    case LODE_BUNDLE: return lode_from_bundle(m->as.bundle);
     default: return lode_none();
     }
 }
@@ -202,6 +208,24 @@ lode_status lode_bundle_add_text(lode_ctx *ctx, lode_bundle *b, const char *name
     return LODE_OK;
 }
 
+lode_status lode_bundle_add_bundle(lode_ctx *ctx, lode_bundle *b, const char *name,
+                                   lode_bundle *inner)
+{
+    struct lode_member *m = NULL;
+    void *kept = NULL;
+    LODE_FORWARD(lode_i_calloc(ctx, sizeof *inner, &kept));
+    const lode_status st = open_member(ctx, b, name, &m);
+    if (st < 0) {
+        lode_i_free(kept);
+        return st;
+    }
+    m->kind = LODE_BUNDLE;
+    m->as.bundle = kept;
+    lode_bundle_swap(m->as.bundle, inner);
+    b->count++;
+    return LODE_OK;
+}
+
 static lode_status add_scalar(lode_ctx *ctx, lode_bundle *b, const char *name, lode_scalar s)
 {
     struct lode_member *m = NULL;
@@ -227,6 +251,7 @@ static lode_status ref_member(lode_ctx *ctx, const struct lode_member *m, lode_b
     lode_status st = LODE_OK;
     lode_array a = { 0 };
     lode_sparse s = { 0 };
+    lode_bundle inner = { 0 };
     switch (m->kind) {
     case LODE_ARRAY:
         a = lode_array_ref(&m->as.array);
@@ -241,9 +266,14 @@ static lode_status ref_member(lode_ctx *ctx, const struct lode_member *m, lode_b
         break;
     case LODE_TEXT: LODE_TRY(lode_bundle_add_text(ctx, out, m->name, m->as.text)); break;
     case LODE_SCALAR: LODE_TRY(add_scalar(ctx, out, m->name, m->as.scalar)); break;
+    case LODE_BUNDLE:
+        LODE_TRY(lode_bundle_ref(ctx, m->as.bundle, &inner));
+        LODE_TRY(lode_bundle_add_bundle(ctx, out, m->name, &inner));
+        break;
     default: break;
     }
 done:
+    lode_bundle_free(&inner);
     lode_array_free(&a);
     lode_sparse_free(&s);
     return st;
@@ -264,4 +294,20 @@ lode_status lode_bundle_ref(lode_ctx *ctx, const lode_bundle *b, lode_bundle *ou
 done:
     lode_bundle_free(&r);
     return st;
+}
+
+lode_status lode_i_bundle_ref_member(lode_ctx *ctx, const lode_bundle *from, int64_t i,
+                                     lode_bundle *to)
+{
+    return ref_member(ctx, &from->members[i], to);
+}
+
+void lode_i_bundle_put_source(lode_bundle *b, int64_t i, lode_source *s)
+{
+    struct lode_member *m = &b->members[i];
+    char *const name = m->name;
+    m->name = NULL;
+    free_member(m);
+    *m = (struct lode_member){ .name = name, .kind = LODE_SOURCE, .as.source = *s };
+    *s = (lode_source){ 0 };
 }

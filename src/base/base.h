@@ -24,6 +24,9 @@ lode_status lode_i_worse(lode_status a, lode_status b);
  *  LODE_LOST, and a sentence over all parts lost since the outermost call began. */
 LODE_PRINTF(4, 5)
 lode_status lode_i_lost(lode_ctx *ctx, double share, const char *instead, const char *format, ...);
+/** Parts lost from now on are named as parts of this one of several things, borrowed; NULL: of the
+ *  whole. Returns what it was before. */
+const char *lode_i_about(lode_ctx *ctx, const char *name);
 /** st, or LODE_LOST where it is better and parts were lost: for the end of an outermost call. */
 lode_status lode_i_with_losses(lode_ctx *ctx, lode_status st);
 

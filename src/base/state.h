@@ -74,6 +74,7 @@ struct lode_state {
     uint64_t *lost; /* fingerprints of the parts named as lost */
     int64_t losses, lost_room;
     double lost_share;
+    const char *about; /* what is read now, one of several; NULL */
     char lost_list[LODE_I_MESSAGE / 2];
 
     const struct lode_op *handed_op;

@@ -84,21 +84,18 @@ static lode_status load(session *s)
 {
     lode_ctx *ctx = &s->c->ctx;
     cli_value v = { 0 };
-    char plain[512];
+    lode_array x = { 0 };
     lode_status st = cli_read(s->c, s->spec, &v);
-    if (st >= 0 && v.value.kind == LODE_SOURCE && v.held.count == 0) {
-        const lode_read_opts npy = { .format = "npy" };
-        const lode_write_opts to = { .format = "npy", .force = true };
-        snprintf(plain, sizeof plain, "%s/x", s->folder);
-        st = lode_write_source(ctx, plain, "x", v.value.as.source, &to);
+    if (st >= 0 && v.value.kind == LODE_SOURCE) {
+        st = cli_load(s->c, v.value.as.source, &x);
         if (st >= 0)
-            st = lode_read_value(ctx, plain, &npy, true, "x", &s->held);
-        unlink(plain);
+            st = lode_bundle_add_array(ctx, &s->held, "x", &x);
     } else if (st >= 0) {
         st = lode_read_value(ctx, s->spec, &s->c->read, true, "x", &s->held);
     }
     if (st >= 0)
         st = lode_bundle_array(ctx, &s->held, "x", &s->x);
+    lode_array_free(&x);
     cli_value_free(&v);
     return st;
 }

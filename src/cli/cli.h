@@ -60,11 +60,14 @@ int cli_no_options(const cli *c, const char *command);
 /** A value named on the command line; free with cli_value_free. */
 typedef struct cli_value {
     lode_bundle held; /* what `value` points into */
-    lode_source source;
     lode_value value;
 } cli_value;
 /** Reads FILE[:member][slice]; a result with an inverse reads as its reconstruction. */
 lode_status cli_read(cli *c, const char *spec, cli_value *v);
+/** The same, but a file of several values is a bundle of them. */
+lode_status cli_read_file(cli *c, const char *spec, cli_value *v);
+/** All of a source as an array. */
+lode_status cli_load(cli *c, const lode_source *s, lode_array *x);
 /** Reads a result whole: the model of a verb. Where damage keeps it from being read, the sentence
  *  says what part of the array that takes, if the operation can tell. */
 lode_status cli_model(cli *c, const char *path, lode_bundle *model);
@@ -80,6 +83,8 @@ void cli_progress_stop(cli *c);
 double cli_seconds(void);
 /** Whether it is a file that opens, as it is written: no member or slice, not standard input. */
 bool cli_opens(const char *path);
+/** Notes of the library, unless --quiet: what a file holds that is left out. */
+void cli_tell_notes(cli *c);
 /** Size of a file, -1 when there is none. */
 int64_t cli_file_size(const char *path);
 void cli_print_bytes(double bytes, char text[32]);
@@ -93,6 +98,16 @@ void cli_json_text(FILE *f, const char *text);
 void cli_json_shape(FILE *f, lode_dtype dtype, int ndim, const int64_t *shape);
 /** "output": the first output's path, or null */
 void cli_json_output(FILE *f, const cli *c);
+
+/* whole.c */
+/** The members of a file and what became of them, as a table or as the JSON list of them. */
+lode_status cli_print_table(cli *c, FILE *f, const lode_bundle *file);
+lode_status cli_print_table_json(cli *c, const lode_bundle *file);
+/** The report of a whole file's job; from: the file it was made from. */
+lode_status cli_report_file(cli *c, const char *op, const char *from, const lode_bundle *result,
+                            lode_status st, double seconds);
+/** Checks every member; original: NULL, or the file it came from. */
+int cli_verify_file(cli *c, const lode_bundle *file, const char *original);
 
 /* process.c */
 /** Where this command lies, from the root; false: unknown. */

@@ -1,5 +1,10 @@
 /* Files looked at and turned into others: info, convert. */
+#include <string.h>
+
 #include "cli.h"
+
+/* Characters of a file's attributes that a page of words shows. */
+enum { SHOWN = 600 };
 
 /* told: the operation says what was asked of it. */
 static void print_meta(cli *c, const lode_bundle *b, bool told)
@@ -30,13 +35,38 @@ static void print_meta(cli *c, const lode_bundle *b, bool told)
     } else if (b->certificate.note[0]) {
         printf("note        %s\n", b->certificate.note);
     }
-    if (m->attributes)
-        printf("attributes  %s\n", m->attributes);
+    const size_t length = m->attributes ? strlen(m->attributes) : 0;
+    if (length > 0)
+        printf("attributes  %.*s%s\n", length > SHOWN ? SHOWN : (int)length, m->attributes,
+               length > SHOWN ? " .. (all with --json)" : "");
+}
+
+/* Members of a file that holds results, each with its rule and error. */
+static lode_status print_results(cli *c, bool *are)
+{
+    lode_bundle all = { 0 };
+    lode_status st = lode_open(&c->ctx, c->word[0], &c->read, &all);
+    *are = st >= 0 && lode_holds_results(&all);
+    if (*are)
+        st = c->json ? cli_print_table_json(c, &all) : cli_print_table(c, stdout, &all);
+    lode_bundle_free(&all);
+    return *are ? st : LODE_OK;
 }
 
 static lode_status print_members(cli *c, const lode_file *file)
 {
     char text[256];
+    bool results = false;
+    for (int64_t i = 0; i < lode_file_count(file) && !results; i++) {
+        lode_kind kind = LODE_NONE;
+        results = lode_file_info(&c->ctx, file, i, &kind, NULL, NULL, NULL) >= 0 &&
+                  kind == LODE_BUNDLE;
+    }
+    if (results) {
+        const lode_status st = print_results(c, &results);
+        if (st < 0 || results)
+            return st;
+    }
     for (int64_t i = 0; i < lode_file_count(file); i++) {
         lode_kind kind = LODE_NONE;
         lode_dtype dtype = LODE_F64;
@@ -71,11 +101,38 @@ static lode_status tell(cli *c, const lode_bundle *meta, char **text)
     const lode_op *op = meta->meta.op[0] ? lode_op_find(&c->ctx, meta->meta.op) : NULL;
     if (!op || !op->tell)
         return LODE_OK;
-    lode_status st = lode_open(&c->ctx, c->word[0], &c->read, &model);
+    lode_status st = lode_read_model(&c->ctx, c->word[0], &c->read, false, &model);
     if (st >= 0)
         st = lode_tell(&c->ctx, &model, c->json ? LODE_DOC_JSON : LODE_DOC_HELP, text);
     lode_bundle_free(&model);
     return st;
+}
+
+/* A result in a file, as a file of its own would be told. */
+static int info_member(cli *c)
+{
+    lode_bundle model = { 0 };
+    char *told = NULL, *proof = NULL;
+    lode_status st = lode_read_model(&c->ctx, c->word[0], &c->read, false, &model);
+    if (st >= 0)
+        st = tell(c, &model, &told);
+    if (st >= 0 && c->json) {
+        fputs("{\"op\": ", stdout);
+        cli_json_text(stdout, model.meta.op);
+        printf(", \"attributes\": %s", model.meta.attributes ? model.meta.attributes : "null");
+        printf(", \"options\": %s", model.meta.options ? model.meta.options : "null");
+        if (lode_certificate_json(&c->ctx, &model.certificate, &proof) >= 0)
+            printf(", \"certificate\": %s", proof);
+        printf(", \"contents\": %s}\n", told ? told : "null");
+    } else if (st >= 0) {
+        print_meta(c, &model, told != NULL);
+        fputs(told ? told : "", stdout);
+    }
+    const int code = st < 0 ? cli_failed(c, st) : CLI_OK;
+    lode_text_free(told);
+    lode_text_free(proof);
+    lode_bundle_free(&model);
+    return code;
 }
 
 int cli_info(cli *c)
@@ -88,6 +145,8 @@ int cli_info(cli *c)
         return bad;
     if (c->words != 1)
         return cli_usage(c, "usage: lode info FILE");
+    if (strchr(c->word[0], ':') && strcmp(c->word[0], "-") != 0 && !cli_opens(c->word[0]))
+        return info_member(c);
     lode_status st = lode_file_open(&c->ctx, c->word[0], &c->read, &file);
     if (st >= 0)
         st = lode_file_meta(&c->ctx, file, &meta);
@@ -129,31 +188,31 @@ int cli_info(cli *c)
 static lode_status cast_value(cli *c, lode_value v, lode_dtype dtype, lode_bundle *out)
 {
     lode_ctx *ctx = &c->ctx;
-    lode_bundle loaded = { 0 };
-    lode_array y = { 0 };
-    const lode_array *a = v.kind == LODE_ARRAY ? v.as.array : NULL;
+    lode_array x = { 0 }, y = { 0 };
     lode_status st = LODE_OK;
-    if (!a) {
-        st = lode_read_value(ctx, c->word[0], &c->read, true, "x", &loaded);
-        if (st >= 0)
-            st = lode_bundle_array(ctx, &loaded, "x", &a);
-    }
+    if (v.kind == LODE_SOURCE)
+        st = cli_load(c, v.as.source, &x);
+    else if (v.kind != LODE_ARRAY) /* says what it is instead */
+        return lode_read_value(ctx, c->word[0], &c->read, true, "x", out);
     if (st >= 0)
-        st = lode_array_cast(ctx, a, dtype, &y);
+        st = lode_array_cast(ctx, v.kind == LODE_ARRAY ? v.as.array : &x, dtype, &y);
     if (st >= 0)
         st = lode_bundle_add_array(ctx, out, "x", &y);
+    lode_array_free(&x);
     lode_array_free(&y);
-    lode_bundle_free(&loaded);
     return st;
 }
 
-/* Whether the input names a whole file of several values. */
+/* Whether the input names a whole file of several values, which is no result itself. */
 static bool is_whole(cli *c)
 {
     lode_file *file = NULL;
+    lode_bundle head = { 0 };
     const bool whole = cli_opens(c->word[0]) &&
                        lode_file_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
+                       lode_file_meta(&c->ctx, file, &head) >= 0 && !head.meta.op[0] &&
                        lode_file_count(file) > 1;
+    lode_bundle_free(&head);
     lode_file_close(&file);
     return whole;
 }
@@ -178,7 +237,6 @@ int cli_convert(cli *c)
     if (bad)
         return bad;
     const double start = cli_seconds();
-    const lode_write_opts o = { .format = c->to, .force = c->force };
     cli_progress_start(c);
     lode_status st = cli_read(c, c->word[0], &v);
     const bool many = lode_format_holds_many(c->to, c->output[0].path);
@@ -187,16 +245,16 @@ int cli_convert(cli *c)
      * along. */
     if (!c->dtype && ((st == LODE_EUSAGE && (many || c->output[0].port)) ||
                       (st >= 0 && many && v.held.count == 1 && is_whole(c)))) {
+        cli_tell_notes(c);
         st = lode_open(&c->ctx, c->word[0], &c->read, &all);
+        if (st >= 0)
+            st = lode_expand(&c->ctx, &all); /* decoded as it is written */
         if (st >= 0)
             st = cli_write(c, &all);
     } else if (st >= 0 && c->dtype && !c->shape) {
         st = cast_value(c, v.value, dtype, &all);
         if (st >= 0)
             st = cli_write(c, &all);
-    } else if (st >= 0 &&
-               v.held.count == 0) { /* what an operation inverts, decoded as it is written */
-        st = lode_write_source(&c->ctx, c->output[0].path, "x", v.value.as.source, &o);
     } else if (st >= 0) {
         st = cli_write(c, &v.held);
     }

@@ -14,7 +14,9 @@ static const char *const commands_help =
     "  lode verify FILE [ORIGINAL]            check the certificate again\n"
     "  lode plot MODEL [ORIGINAL] -o FIG.svg  a picture, .svg or .png (--width, --dark)\n"
     "  lode info FILE                         what a file holds and what is proved about it\n"
-    "  lode convert INPUT OUTPUT              another format, or --dtype; .lode files expand\n"
+    "  lode convert INPUT OUTPUT              another format, or --dtype; .lode files expand,\n"
+    "                                         whole files too: compress model.nc -o m.lode,\n"
+    "                                         convert m.lode back.nc; m.lode:T is one of it\n"
     "  lode plan OP INPUT... [options]        memory, size and time before anything runs\n"
     "  lode list [FAMILY], find WORDS         what there is\n"
 #ifndef LODE_CORE

@@ -36,20 +36,14 @@ static void on_interrupt(int sig)
     lode_ctx_cancel(interrupted);
 }
 
-static void print_note(void *data, const char *sentence)
-{
-    (void)data;
-    fprintf(stderr, "lode: %s\n", sentence);
-}
-
 static int dispatch(cli *c, const char *name)
 {
     static const char *const recovers[] = { "invert", "convert", "plot", "info" };
     bool may = !c->ctx.recover;
     for (size_t i = 0; i < sizeof recovers / sizeof *recovers; i++)
         may = may || strcmp(name, recovers[i]) == 0;
-    if (c->ctx.recover && !c->quiet)
-        c->ctx.log = print_note;
+    if (c->ctx.recover)
+        cli_tell_notes(c);
     if (!may)
         return cli_usage(c, "--recover goes with invert, convert, plot and info");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)

@@ -76,6 +76,7 @@ static lode_status add_input(cli *c, request *r, const char *word)
     if (!port)
         port = next_port(r);
     cli_value *v = &r->input[r->inputs++];
+    const bool first = port == r->call.op->in && r->inputs == 1;
     lode_status st = LODE_OK;
     if (port && port->kinds == LODE_KIND_BIT(LODE_TEXT)) {
         v->value = lode_from_text(spec);
@@ -83,8 +84,11 @@ static lode_status add_input(cli *c, request *r, const char *word)
         st = cli_model(c, spec, &v->held);
         v->value = lode_from_bundle(&v->held);
     } else {
-        st = cli_read(c, spec, v);
+        st = first && lode_op_takes_files(r->call.op) ? cli_read_file(c, spec, v)
+                                                      : cli_read(c, spec, v);
     }
+    if (st >= 0 && first)
+        st = lode_call_attributes(&c->ctx, &r->call, v->held.meta.attributes);
     return st < 0 ? st : lode_call_input(&c->ctx, &r->call, name, v->value);
 }
 
@@ -124,9 +128,32 @@ static lode_status hash_input(cli *c, const request *r, lode_bundle *result)
     return lode_hash(&c->ctx, v, result->meta.input_hash);
 }
 
+/* Of a whole file: what is left out is told, and what does not fit waits beside the output. */
+static int prepare_file(cli *c, const request *r, char *folder, size_t size)
+{
+    const char *path = c->outputs ? c->output[0].path : "";
+    if (r->call.in[0].kind != LODE_BUNDLE)
+        return CLI_OK;
+    for (int i = 0; i < c->outputs; i++)
+        if (c->output[i].port || !lode_format_keeps_members(c->to, c->output[i].path))
+            return cli_usage(c,
+                             "%s is a whole file, whose results go into one .lode file; give -o "
+                             "NAME.lode, or name one value as %s:NAME",
+                             c->word[0], c->word[0]);
+    const char *slash = strrchr(path, '/');
+    const size_t n = slash ? (size_t)(slash - path) + 1 : 2;
+    if (!c->ctx.scratch && c->outputs && strcmp(path, "-") != 0 && n < size) {
+        memcpy(folder, slash ? path : "./", n);
+        folder[n] = '\0';
+        c->ctx.scratch = folder;
+    }
+    return CLI_OK;
+}
+
 int cli_run_op(cli *c, const lode_op *op)
 {
     static request r;
+    static char folder[4096];
     lode_bundle result = { 0 };
     int code = check_values(c, op);
     if (!code)
@@ -135,7 +162,13 @@ int cli_run_op(cli *c, const lode_op *op)
         return code;
     const double start = cli_seconds();
     cli_progress_start(c);
+    cli_tell_notes(c);
     lode_status st = build(c, op, 0, &r);
+    code = st >= 0 ? prepare_file(c, &r, folder, sizeof folder) : CLI_OK;
+    if (code) {
+        request_free(&r);
+        return code;
+    }
     if (st >= 0)
         st = lode_call_run(&c->ctx, &r.call, &result);
     const double seconds = cli_seconds() - start;
@@ -145,10 +178,14 @@ int cli_run_op(cli *c, const lode_op *op)
         const lode_status wrote = hashed < 0 ? hashed : cli_write(c, &result);
         st = wrote < 0 ? wrote : st;
     }
+    if (st >= 0 && r.call.in[0].kind == LODE_BUNDLE) {
+        const lode_status told = cli_report_file(c, op->name, c->word[0], &result, st, seconds);
+        st = told < 0 ? told : st;
+    } else if (st >= 0) {
+        cli_report(c, op->name, &result, &r.call.plan, st, seconds);
+    }
     if (st < 0)
         code = cli_failed(c, st);
-    else
-        cli_report(c, op->name, &result, &r.call.plan, st, seconds);
     lode_bundle_free(&result);
     request_free(&r);
     return st < 0 ? code : lode_status_exit(st);
@@ -159,6 +196,11 @@ static double bytes_in(const lode_value v)
 {
     if (v.kind == LODE_ARRAY)
         return (double)lode_array_bytes(v.as.array);
+    double all = 0;
+    for (int64_t i = 0; v.kind == LODE_BUNDLE && i < v.as.bundle->count; i++)
+        all += bytes_in(lode_bundle_value(v.as.bundle, i));
+    if (v.kind == LODE_BUNDLE)
+        return all;
     if (v.kind != LODE_SOURCE)
         return 0;
     double bytes = (double)lode_dtype_size(v.as.source->dtype);

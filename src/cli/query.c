@@ -225,7 +225,7 @@ int cli_query(cli *c)
         return cli_usage(c, "dot needs another array, as in dot=OTHER.npy");
     const double start = cli_seconds();
     cli_progress_start(c);
-    lode_status st = lode_open(&c->ctx, c->word[0], &c->read, &model);
+    lode_status st = lode_read_model(&c->ctx, c->word[0], &c->read, false, &model);
     if (st >= 0)
         st = lode_question_parse(&c->ctx, &model, what, &q);
     if (st >= 0 && file) {

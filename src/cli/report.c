@@ -14,6 +14,25 @@ double cli_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* Each once: a file that is opened twice has the same to say. */
+static void print_note(void *data, const char *sentence)
+{
+    static uint64_t told[64];
+    uint64_t print = 1;
+    (void)data;
+    for (const char *p = sentence; *p; p++)
+        print = (print ^ (unsigned char)*p) * UINT64_C(0x100000001B3);
+    if (told[print % 64] == print)
+        return;
+    told[print % 64] = print;
+    fprintf(stderr, "lode: %s\n", sentence);
+}
+
+void cli_tell_notes(cli *c)
+{
+    c->ctx.log = c->quiet ? NULL : print_note;
+}
+
 bool cli_opens(const char *path)
 {
     FILE *f = strcmp(path, "-") == 0 ? NULL : fopen(path, "rb");

@@ -5,15 +5,8 @@
 
 void cli_value_free(cli_value *v)
 {
-    lode_source_close(&v->source);
     lode_bundle_free(&v->held);
     *v = (cli_value){ 0 };
-}
-
-static bool has_inverse(cli *c, const lode_bundle *model)
-{
-    const lode_op *op = model->meta.op[0] ? lode_op_find(&c->ctx, model->meta.op) : NULL;
-    return op && op->invert && model->meta.has_shape;
 }
 
 /* A header in doubt is a caveat of all that follows. */
@@ -33,65 +26,49 @@ static lode_status read_model(cli *c, const char *path, lode_bundle *model)
     const lode_op *op = NULL;
     if (c->ctx.recover)
         doubt_header(c, path);
-    lode_status st = lode_read(&c->ctx, path, &c->read, model);
+    lode_status st = lode_read_model(&c->ctx, path, &c->read, true, model);
     if (st > 0 && (op = lode_op_find(&c->ctx, model->meta.op)) && op->chunk)
         return LODE_OK;
     cli_keep_caveat(c, st);
     if (st != LODE_EFORMAT || c->ctx.recover)
         return st;
     c->ctx.recover = true;
-    const lode_status got = lode_read(&c->ctx, path, &c->read, &damaged);
+    const lode_status got = lode_read_model(&c->ctx, path, &c->read, true, &damaged);
     c->ctx.recover = false;
     lode_status said = LODE_OK;
     if (got >= 0 && (op = lode_op_find(&c->ctx, damaged.meta.op)) && op->chunk)
         said = lode_verify(&c->ctx, &damaged, lode_none(), &found);
     if (said >= 0) /* the reader's own sentence */
-        st = lode_read(&c->ctx, path, &c->read, model);
+        st = lode_read_model(&c->ctx, path, &c->read, true, model);
     lode_bundle_free(&damaged);
     return st;
 }
 
-/* Whether the spec is a plain path of a result that stands for an array. */
-static lode_status read_inverse(cli *c, const char *spec, cli_value *v, bool *is)
+static lode_status read_value(cli *c, const char *spec, bool whole, cli_value *v)
 {
-    lode_bundle meta = { 0 }, model = { 0 };
-    lode_file *file = NULL;
-    *is = false;
-    if (!cli_opens(spec))
-        return LODE_OK; /* a member or slice; the reader says what is wrong otherwise */
-    lode_status st = lode_file_open(&c->ctx, spec, &c->read, &file);
+    *v = (cli_value){ 0 };
+    const lode_status st = lode_open_value(&c->ctx, spec, &c->read, whole, NULL, &v->held);
+    cli_keep_caveat(c, st);
     if (st >= 0)
-        st = lode_file_meta(&c->ctx, file, &meta);
-    lode_file_close(&file);
-    if (st == LODE_EFORMAT) /* says more where it can */
-        st = read_model(c, spec, &model);
-    else if (st >= 0 && has_inverse(c, &meta)) {
-        st = read_model(c, spec, &model);
-        if (st >= 0)
-            st = lode_invert_source(&c->ctx, &model, &v->source);
-        *is = st >= 0;
-    }
-    lode_bundle_free(&meta);
-    lode_bundle_free(&model);
+        v->value = lode_bundle_value(&v->held, 0);
     return st;
 }
 
 lode_status cli_read(cli *c, const char *spec, cli_value *v)
 {
-    bool inverse = false;
-    *v = (cli_value){ 0 };
-    lode_status st = read_inverse(c, spec, v, &inverse);
-    if (st < 0)
-        return st;
-    if (inverse) {
-        v->value = lode_from_source(&v->source);
-        return LODE_OK;
-    }
-    st = lode_read_value(&c->ctx, spec, &c->read, false, NULL, &v->held);
-    cli_keep_caveat(c, st);
-    if (st >= 0)
-        v->value = lode_bundle_value(&v->held, 0);
-    return st;
+    return read_value(c, spec, false, v);
+}
+
+lode_status cli_read_file(cli *c, const char *spec, cli_value *v)
+{
+    return read_value(c, spec, true, v);
+}
+
+lode_status cli_load(cli *c, const lode_source *s, lode_array *x)
+{
+    const int64_t start[LODE_MAX_NDIM] = { 0 };
+    const lode_status st = lode_array_new(&c->ctx, s->dtype, s->ndim, s->shape, x);
+    return st < 0 ? st : s->read(&c->ctx, s, start, s->shape, x->data);
 }
 
 lode_status cli_model(cli *c, const char *path, lode_bundle *model)

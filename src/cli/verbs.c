@@ -158,6 +158,14 @@ int cli_verify(cli *c)
     if (bad)
         return bad;
     cli_progress_start(c);
+    lode_bundle file = { 0 };
+    if (cli_opens(c->word[0]) && lode_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
+        lode_holds_results(&file)) {
+        const int whole = cli_verify_file(c, &file, c->words == 2 ? c->word[1] : NULL);
+        lode_bundle_free(&file);
+        return whole;
+    }
+    lode_bundle_free(&file);
     lode_status st = cli_model(c, c->word[0], &model);
     if (st >= 0 && c->words == 2)
         st = cli_read(c, c->word[1], &original);

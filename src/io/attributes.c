@@ -135,6 +135,7 @@ static lode_status of_variable(lode_ctx *ctx, lode_file *f, const lode_i_member 
     LODE_TRY(set_copy(ctx, o, "attributes", lode_i_json_get(v, "attributes")));
     LODE_TRY(set_copy(ctx, o, "types", lode_i_json_get(v, "types")));
     LODE_TRY(set_copy(ctx, o, "stored", lode_i_json_get(v, "stored")));
+    LODE_TRY(set_copy(ctx, o, "nearest", lode_i_json_get(v, "nearest")));
     given = o, o = NULL;
     LODE_TRY(lode_i_json_set(ctx, list, m->name, given));
     given = list, list = NULL;

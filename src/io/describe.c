@@ -13,6 +13,7 @@ const char *lode_i_described_kind(lode_kind kind)
     case LODE_SPARSE: return "sparse";
     case LODE_TEXT: return "text";
     case LODE_SCALAR: return "scalar";
+    case LODE_BUNDLE: return "bundle";
     default: return NULL;
     }
 }
@@ -98,6 +99,31 @@ done:
     return st;
 }
 
+static lode_status describe_all(lode_ctx *ctx, lode_json *root, const lode_i_output *out,
+                                const lode_i_tensors *t);
+
+/* A bundle is described as a file is, in its place; its tensors are those of the item. */
+static lode_status describe_bundle(lode_ctx *ctx, lode_json *o, const lode_bundle *b,
+                                   const lode_i_tensors *t, int64_t item)
+{
+    lode_status st = LODE_OK;
+    lode_i_output out = { .count = 0 };
+    lode_i_tensors own = { .count = 0 };
+    LODE_TRY(lode_i_output_of(ctx, b, &out));
+    LODE_TRY(lode_i_new(ctx, t->count + 1, sizeof *own.at, (void **)&own.at));
+    for (int64_t k = 0; k < t->count; k++)
+        if (t->at[k].item == item) {
+            own.at[own.count] = t->at[k]; /* borrows all it points to */
+            own.at[own.count].item = t->at[k].inner;
+            own.count++;
+        }
+    LODE_TRY(describe_all(ctx, o, &out, &own));
+done:
+    lode_i_free(own.at);
+    lode_i_free(out.items);
+    return st;
+}
+
 static lode_status describe_members(lode_ctx *ctx, lode_json *root, const lode_i_output *out,
                                     const lode_i_tensors *t)
 {
@@ -110,7 +136,9 @@ static lode_status describe_members(lode_ctx *ctx, lode_json *root, const lode_i
         o = lode_i_json_object();
         LODE_TRY(set_text(ctx, o, "name", out->items[i].name));
         LODE_TRY(set_text(ctx, o, "kind", lode_i_described_kind(v.kind)));
-        if (v.kind == LODE_SPARSE)
+        if (v.kind == LODE_BUNDLE)
+            LODE_TRY(describe_bundle(ctx, o, v.as.bundle, t, i));
+        else if (v.kind == LODE_SPARSE)
             LODE_TRY(describe_sparse(ctx, o, v.as.sparse, &t->at[k]));
         else
             LODE_TRY(set_form(ctx, o, &t->at[k], v));
@@ -188,17 +216,22 @@ done:
     return st;
 }
 
+static lode_status describe_all(lode_ctx *ctx, lode_json *root, const lode_i_output *out,
+                                const lode_i_tensors *t)
+{
+    LODE_FORWARD(describe_members(ctx, root, out, t));
+    if (out->meta)
+        LODE_FORWARD(describe_meta(ctx, root, out->meta));
+    return out->certificate ? describe_certificate(ctx, root, out->certificate) : LODE_OK;
+}
+
 lode_status lode_i_describe(lode_ctx *ctx, const lode_i_output *out, const lode_i_tensors *t,
                             char **text)
 {
     lode_status st = LODE_OK;
     lode_json *root = lode_i_json_object();
     LODE_TRY(set_i64(ctx, root, "lode", LODE_I_FORMAT_VERSION));
-    LODE_TRY(describe_members(ctx, root, out, t));
-    if (out->meta)
-        LODE_TRY(describe_meta(ctx, root, out->meta));
-    if (out->certificate)
-        LODE_TRY(describe_certificate(ctx, root, out->certificate));
+    LODE_TRY(describe_all(ctx, root, out, t));
     LODE_TRY(lode_i_json_print(ctx, root, 0, text));
 done:
     lode_i_json_free(root);

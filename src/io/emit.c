@@ -257,41 +257,86 @@ static void scalar_tensor(const lode_scalar *s, bool pairs, lode_i_tensor *t)
         t->dtype = LODE_F64, t->ndim = 1, t->shape[0] = 2;
 }
 
+/* Tensors that a value takes at most. */
+static int64_t tensors_of(lode_value v)
+{
+    int64_t n = v.kind == LODE_BUNDLE ? 0 : v.kind == LODE_SPARSE ? 3 : 1;
+    for (int64_t i = 0; v.kind == LODE_BUNDLE && i < v.as.bundle->count; i++)
+        n += tensors_of(lode_bundle_value(v.as.bundle, i));
+    return n;
+}
+
+/* A new tensor, which the caller fills. */
+static lode_i_tensor *next_tensor(lode_i_tensors *t, int64_t item, int64_t inner)
+{
+    lode_i_tensor *a = &t->at[t->count++];
+    a->item = item, a->inner = inner;
+    return a;
+}
+
+static lode_status flatten(lode_ctx *ctx, const char *name, lode_value v, bool pairs, int64_t item,
+                           int64_t inner, lode_i_tensors *t)
+{
+    lode_i_tensor *a = NULL;
+    if (v.kind == LODE_SPARSE) {
+        const lode_sparse *s = v.as.sparse;
+        const lode_array *const part[3] = { &s->indptr, &s->indices, &s->values };
+        static const char *const names[3] = { "indptr", "indices", "values" };
+        for (int k = s->layout == LODE_CSR ? 0 : 1; k < 3; k++) {
+            a = next_tensor(t, item, inner);
+            LODE_FORWARD(named(ctx, name, names[k], a));
+            LODE_FORWARD(dense_tensor(ctx, a->name, lode_from_array(part[k]), pairs, a));
+        }
+        return LODE_OK;
+    }
+    a = next_tensor(t, item, inner);
+    LODE_FORWARD(named(ctx, name, NULL, a));
+    switch (v.kind) {
+    case LODE_ARRAY:
+    case LODE_SOURCE: return dense_tensor(ctx, name, v, pairs, a);
+    case LODE_SCALAR: scalar_tensor(v.as.scalar, pairs, a); return LODE_OK;
+    case LODE_TEXT:
+        a->dtype = LODE_U8, a->ndim = 1, a->plain = v.as.text;
+        a->bytes = strlen(v.as.text), a->shape[0] = (int64_t)a->bytes;
+        return LODE_OK;
+    default:
+        return lode_i_fail(ctx, LODE_ETYPE, "%s is a %s, which no file holds", name,
+                           lode_kind_name(v.kind));
+    }
+}
+
+static lode_status flatten_bundle(lode_ctx *ctx, const char *name, const lode_bundle *b, bool pairs,
+                                  int64_t item, lode_i_tensors *t)
+{
+    lode_status st = LODE_OK;
+    lode_text full = { 0 };
+    LODE_REQUIRE(pairs, LODE_ETYPE,
+                 "%s is a result of %s; only a .lode file holds such beside other values: write "
+                 "one, or expand it first",
+                 name, b->meta.op[0] ? b->meta.op : "another file");
+    for (int64_t i = 0; i < b->count; i++) {
+        full.size = 0;
+        LODE_TRY(lode_i_text_add(ctx, &full, "%s.%s", name, lode_bundle_name(b, i)));
+        LODE_TRY(flatten(ctx, full.text, lode_bundle_value(b, i), pairs, item, i, t));
+    }
+done:
+    lode_i_text_free(&full);
+    return st;
+}
+
 lode_status lode_i_flatten(lode_ctx *ctx, const lode_i_output *out, bool pairs, lode_i_tensors *t)
 {
     lode_status st = LODE_OK;
-    LODE_TRY(lode_i_calloc(ctx, (size_t)(3 * out->count + 1) * sizeof *t->at, (void **)&t->at));
+    int64_t most = 1;
+    for (int64_t i = 0; i < out->count; i++)
+        most += tensors_of(out->items[i].value);
+    LODE_TRY(lode_i_calloc(ctx, (size_t)most * sizeof *t->at, (void **)&t->at));
     for (int64_t i = 0; i < out->count; i++) {
         const lode_i_item *item = &out->items[i];
-        const lode_value v = item->value;
-        lode_i_tensor *a = &t->at[t->count];
-        if (v.kind == LODE_SPARSE) {
-            const lode_sparse *s = v.as.sparse;
-            const lode_array *const part[3] = { &s->indptr, &s->indices, &s->values };
-            static const char *const names[3] = { "indptr", "indices", "values" };
-            for (int k = s->layout == LODE_CSR ? 0 : 1; k < 3; k++) {
-                a = &t->at[t->count++];
-                a->item = i;
-                LODE_TRY(named(ctx, item->name, names[k], a));
-                LODE_TRY(dense_tensor(ctx, a->name, lode_from_array(part[k]), pairs, a));
-            }
-            continue;
-        }
-        t->count++;
-        a->item = i;
-        LODE_TRY(named(ctx, item->name, NULL, a));
-        switch (v.kind) {
-        case LODE_ARRAY:
-        case LODE_SOURCE: LODE_TRY(dense_tensor(ctx, item->name, v, pairs, a)); break;
-        case LODE_SCALAR: scalar_tensor(v.as.scalar, pairs, a); break;
-        case LODE_TEXT:
-            a->dtype = LODE_U8, a->ndim = 1, a->plain = v.as.text;
-            a->bytes = strlen(v.as.text), a->shape[0] = (int64_t)a->bytes;
-            break;
-        default:
-            LODE_REQUIRE(false, LODE_ETYPE, "%s is a %s, which no file holds", item->name,
-                         lode_kind_name(v.kind));
-        }
+        if (item->value.kind == LODE_BUNDLE)
+            LODE_TRY(flatten_bundle(ctx, item->name, item->value.as.bundle, pairs, i, t));
+        else
+            LODE_TRY(flatten(ctx, item->name, item->value, pairs, i, 0, t));
     }
     for (int64_t i = 1; i < t->count; i++)
         for (int64_t j = 0; j < i; j++)

@@ -380,6 +380,38 @@ done:
     return st;
 }
 
+lode_status lode_i_nested_read(lode_ctx *ctx, lode_file *f, const lode_i_member *m, bool load,
+                               lode_bundle *out)
+{
+    lode_status st = LODE_OK;
+    lode_bundle b = { .certificate = m->inner->head.certificate };
+    lode_text full = { 0 };
+    LODE_TRY(lode_i_meta_copy(ctx, &m->inner->head.meta, &b.meta));
+    for (int64_t i = 0; i < m->inner->count; i++) {
+        full.size = 0;
+        LODE_TRY(lode_i_text_add(ctx, &full, "%s.%s", m->name, m->inner->name[i]));
+        lode_i_member *one = lode_i_member_find(f, full.text);
+        LODE_TRY(lode_i_file_add(ctx, f, one, load, m->inner->name[i], &b));
+    }
+    lode_bundle_swap(out, &b);
+done:
+    lode_bundle_free(&b);
+    lode_i_text_free(&full);
+    return st;
+}
+
+static lode_status add_bundle(lode_ctx *ctx, lode_file *f, const lode_i_member *m, bool load,
+                              const char *name, lode_bundle *into)
+{
+    lode_status st = LODE_OK;
+    lode_bundle b = { 0 };
+    LODE_TRY(lode_i_nested_read(ctx, f, m, load, &b));
+    LODE_TRY(lode_bundle_add_bundle(ctx, into, name, &b));
+done:
+    lode_bundle_free(&b);
+    return st;
+}
+
 lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool load,
                             const char *name, lode_bundle *into)
 {
@@ -388,6 +420,7 @@ lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool 
     lode_source s = { 0 };
     lode_text t = { 0 };
     switch (m->kind) {
+    case LODE_BUNDLE: LODE_TRY(add_bundle(ctx, f, m, load, name, into)); break;
     case LODE_SPARSE: LODE_TRY(add_sparse(ctx, f, m, name, into)); break;
     case LODE_SCALAR: LODE_TRY(add_scalar(ctx, f, m, name, into)); break;
     case LODE_TEXT:
@@ -395,7 +428,8 @@ lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool 
         LODE_TRY(lode_bundle_add_text(ctx, into, name, t.text ? t.text : ""));
         break;
     default: /* an array, or what cannot be read: the next call says so */
-        if (load || m->dtype == LODE_I64) { /* tables of an op are needed whole */
+        /* tables of an op are needed whole */
+        if (load || (m->dtype == LODE_I64 && (m->owned || f->head.meta.op[0]))) {
             LODE_TRY(lode_i_member_array(ctx, f, m, &a));
             LODE_TRY(lode_bundle_add_array(ctx, into, name, &a));
         } else {

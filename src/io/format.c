@@ -86,6 +86,18 @@ bool lode_format_keeps_results(const char *name, const char *path)
     return f && f->results;
 }
 
+bool lode_i_format_may_hold(const char *name, const char *path, bool results)
+{
+    const lode_i_format *f = format_of(name, path);
+    return !f || (results ? f->results || f == &lode_i_format_safetensors : f->many);
+}
+
+bool lode_format_keeps_members(const char *name, const char *path)
+{
+    const lode_i_format *f = format_of(name, path);
+    return f && f->bundles;
+}
+
 const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size, const char *path)
 {
     const lode_i_format *first = NULL;

@@ -18,10 +18,18 @@
 /** Checksums cover pieces of this many bytes of a member, the last one shorter. */
 #define LODE_I_SUM_CHUNK ((uint64_t)1 << 20)
 
+/** A member that is a bundle itself: its own meta and certificate, and its members, which the file
+ *  holds, owned and hidden, as NAME.MEMBER. */
+typedef struct lode_i_nested {
+    lode_bundle head;
+    int64_t count;
+    char **name;
+} lode_i_nested;
+
 /** One named value of an open file. */
 typedef struct lode_i_member {
     char *name;
-    /* ARRAY, SPARSE, TEXT, SCALAR; NONE: it is there but cannot be read, see note */
+    /* ARRAY, SPARSE, TEXT, SCALAR, BUNDLE; NONE: it is there but cannot be read, see note */
     lode_kind kind;
     lode_dtype dtype;
     lode_layout layout; /* sparse only */
@@ -48,6 +56,7 @@ typedef struct lode_i_member {
     int64_t id;           /* the format's own number of it */
     int64_t *chunk;       /* how the format keeps it together, ndim sizes, or NULL */
     char *note;           /* why it cannot be read */
+    lode_i_nested *inner; /* of a bundle; dtype and shape above are then of what it gives */
 } lode_i_member;
 
 struct lode_i_format;
@@ -89,6 +98,7 @@ typedef struct lode_i_format {
     bool concurrent;      /* read() may be called by several threads at once */
     bool many;            /* holds several values */
     bool results;         /* and what makes a result of them: its operation and certificate */
+    bool bundles;         /* and results beside other values */
     bool mixed;           /* holds much that is no array, which reading the whole leaves out */
     const char *absent;   /* where this build lacks it: its name, and without what it was made */
     bool (*sniff)(const unsigned char *head, size_t size);
@@ -124,6 +134,9 @@ extern const lode_i_format lode_i_format_lode, lode_i_format_npy, lode_i_format_
  *  LODE_EUSAGE with the nearest one. */
 lode_status lode_i_format_find(lode_ctx *ctx, const char *name, const char *path,
                                const lode_i_format **format);
+/** Whether a file may hold a result, or several values, as far as its name (or that of its format) tells:
+ *  what need not be opened to see. */
+bool lode_i_format_may_hold(const char *name, const char *path, bool results);
 /** LODE_EUNSUPPORTED for a format that this build lacks. */
 lode_status lode_i_format_present(lode_ctx *ctx, const lode_i_format *f);
 /** Whether a path has one of the format's suffixes, with or without .gz behind it. */
@@ -189,6 +202,9 @@ lode_status lode_i_file_source_of(lode_ctx *ctx, lode_file *f, lode_i_member *m,
 /** Adds member m to a bundle under `name`: sources stay lazy unless load. */
 lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool load,
                             const char *name, lode_bundle *into);
+/** A member that is a bundle, as one. */
+lode_status lode_i_nested_read(lode_ctx *ctx, lode_file *f, const lode_i_member *m, bool load,
+                               lode_bundle *out);
 lode_file *lode_i_file_ref(lode_file *f);
 
 /* ---- JSON description of members, meta and certificate, shared by .lode, .npz and directories
@@ -202,6 +218,7 @@ const char *lode_i_described_kind(lode_kind kind);
 typedef struct lode_i_tensor {
     char *name;
     int64_t item;     /* of the output; -1: padding */
+    int64_t inner;    /* of an item that is a bundle: number of its member */
     lode_dtype dtype; /* as stored: complex pairs and packed blocks are already plain */
     int32_t ndim;
     int64_t shape[LODE_MAX_NDIM];
@@ -216,8 +233,8 @@ typedef struct lode_i_tensors {
     int64_t count;
     lode_i_tensor *at;
 } lode_i_tensors;
-/** Splits every item into tensors. pairs: complex as a last axis of 2. Items of kinds that no file
- * holds are LODE_ETYPE. */
+/** Splits every item into tensors. pairs: complex as a last axis of 2, bundles as theirs. Items of
+ * kinds that the file does not hold are LODE_ETYPE. */
 lode_status lode_i_flatten(lode_ctx *ctx, const lode_i_output *out, bool pairs, lode_i_tensors *t);
 void lode_i_tensors_free(lode_i_tensors *t);
 /** Stored type and shape of a dense value. */
@@ -232,6 +249,8 @@ lode_status lode_i_describe(lode_ctx *ctx, const lode_i_output *out, const lode_
 lode_status lode_i_undescribe(lode_ctx *ctx, lode_file *f, const char *text, size_t size,
                               bool pairs, bool strict);
 lode_status lode_i_meta_copy(lode_ctx *ctx, const lode_meta *from, lode_meta *to);
+/** The members of a bundle as an output, whose items are freed with lode_i_free. */
+lode_status lode_i_output_of(lode_ctx *ctx, const lode_bundle *b, lode_i_output *out);
 
 /* ---- writing ---- */
 
@@ -270,6 +289,8 @@ lode_status lode_i_choose(lode_ctx *ctx, const lode_i_output *out, const char *f
 lode_status lode_i_choose_item(lode_ctx *ctx, const lode_i_output *out, uint32_t kinds,
                                const lode_i_item **item);
 lode_status lode_i_sink_outfile(lode_ctx *ctx, void *outfile, const void *bytes, size_t size);
+/** A dense value written to a scratch file, as a source of it. LODE_EBUDGET without ctx->scratch. */
+lode_status lode_i_spill(lode_ctx *ctx, lode_value v, lode_source *out);
 
 /* ---- formats of two files ---- */
 
@@ -479,6 +500,18 @@ lode_status lode_i_address_form(lode_ctx *ctx, const char *spec, const lode_read
                                 lode_dtype *dtype, int *ndim, int64_t *shape);
 lode_status lode_i_address_source(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
                                   lode_source *out);
+/** What an address names where that is a result, a member that is a bundle or (without a member) a
+ *  whole file that an operation made: its members as sources, or read in with `load`; `slice` is the
+ *  text in brackets and `attributes` what the value takes along, NULL where there is none. found is
+ *  false, and nothing done, where it names anything else, which lode_read_value then reads. */
+typedef struct lode_i_model {
+    bool found, member;
+    lode_bundle model;
+    char *name, *slice, *attributes;
+} lode_i_model;
+lode_status lode_i_address_model(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
+                                 bool load, lode_i_model *m);
+void lode_i_model_free(lode_i_model *m);
 /** Takes a source over into a slice of it, "0:10,:,5"; on failure it stays as it was. */
 lode_status lode_i_slice_source(lode_ctx *ctx, const char *text, size_t size, lode_source *s);
 /** One axis of a slice, made whole: start and stop as lode_i_source_slice takes them. */
@@ -489,6 +522,8 @@ typedef struct lode_i_range {
 /** Makes ranges whole for a shape, as NumPy does; s NULL: everything. */
 lode_status lode_i_slice_resolve(lode_ctx *ctx, const lode_i_slice *s, int ndim,
                                  const int64_t *shape, lode_i_range *ranges);
+/** Takes a source over into its ranges, one an axis; on failure it stays as it was. */
+lode_status lode_i_cut_source(lode_ctx *ctx, const lode_i_range *ranges, lode_source *s);
 /** JSON attributes of one variable of a NetCDF file, cut by ranges. */
 lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
                                  const lode_i_range *ranges, char **text);

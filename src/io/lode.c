@@ -297,6 +297,7 @@ const lode_i_format lode_i_format_lode = {
     .suffixes = ".lode",
     .many = true,
     .results = true,
+    .bundles = true,
     .open = open_lode,
     .write = write_lode,
 };

@@ -11,6 +11,13 @@ void lode_i_member_clear(lode_i_member *m)
     lode_i_free(m->passed);
     lode_i_free(m->chunk);
     lode_i_infile_close(m->in);
+    if (m->inner) {
+        for (int64_t i = 0; i < m->inner->count; i++)
+            lode_i_free(m->inner->name[i]);
+        lode_i_free(m->inner->name);
+        lode_bundle_free(&m->inner->head);
+        lode_i_free(m->inner);
+    }
 }
 
 /* Where a name is in the table, or where it would go. */

@@ -125,6 +125,7 @@ typedef struct lode_i_nc_form {
     lode_dtype values; /* of the array, as it is handed over */
     bool packs;        /* values pass through packing, and all come back as they were */
     bool described;    /* attributes of packing hold for what is stored */
+    bool nearest; /* the values are within an error anyhow: each goes to the nearest stored one */
     lode_i_packing packing;
 } lode_i_nc_form;
 /** The form in which a file had it, where every value survives that; else its own. Reads the values

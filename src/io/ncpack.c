@@ -7,6 +7,22 @@
 
 #ifdef LODE_HAVE_NETCDF
 
+/* A number that stands for missing is no value's: the next one towards 0 is, from 0 that above it. */
+static double off_fills(const lode_i_nc_form *f, double q)
+{
+    for (int tries = 0; tries < 3; tries++)
+        for (int k = 0; k < f->packing.fills; k++) {
+            const double fill = f->packing.fill[k], to = q > 0 ? 0 : q < 0 ? -0.0 : 1;
+            if (f->dtype == LODE_F32 && (float)q == (float)fill)
+                q = (double)nextafterf((float)q, (float)to);
+            else if (f->dtype == LODE_F64 && q == fill)
+                q = nextafter(q, to);
+            else if (f->dtype != LODE_F32 && f->dtype != LODE_F64 && q == fill)
+                q += q > 0 ? -1 : 1;
+        }
+    return q;
+}
+
 /* Stored numbers as f64: what each value came from. */
 static double stored_of(const lode_i_nc_form *f, double v)
 {
@@ -18,6 +34,8 @@ static double stored_of(const lode_i_nc_form *f, double v)
         q = (v - p->offset) / p->factor;
     if (lode_dtype_class(f->dtype) == 'i' || lode_dtype_class(f->dtype) == 'u')
         q = rint(q);
+    if (f->nearest && !isnan(v))
+        q = off_fills(f, q);
     return p->wrap > 0 && q >= p->wrap / 2 ? q - p->wrap : q;
 }
 
@@ -94,6 +112,14 @@ lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lo
         return LODE_OK;
     }
     form->described = false;
+    bool nearest = false;
+    lode_i_json_as_bool(lode_i_json_get(variable, "nearest"), &nearest);
+    if (nearest && unpacked == own && real && as.packing.factor != 0 &&
+        lode_i_nc_type_for(as.dtype) != NC_NAT) {
+        *form = as;
+        form->packs = form->described = form->nearest = true;
+        return LODE_OK;
+    }
     const bool again = t->value.kind == LODE_ARRAY ||
                        (t->value.kind == LODE_SOURCE && t->value.as.source->rewindable);
     if (unpacked != own || !real || !again || lode_i_nc_type_for(as.dtype) == NC_NAT ||

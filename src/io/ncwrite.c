@@ -255,7 +255,7 @@ lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output
     LODE_TRY(lode_i_nc_library(ctx, &w.f.nc));
     LODE_TRY(lode_i_calloc(ctx, (size_t)(out->count + 1) * sizeof *t.at, (void **)&t.at));
     LODE_TRY(LODE_NEW(ctx, out->count + 1, &w.form));
-    if (out->meta && out->meta->attributes)
+    if (out->meta && out->meta->attributes && !out->meta->op[0]) /* else of what it stands for */
         LODE_TRY(lode_i_json_parse(ctx, out->meta->attributes, strlen(out->meta->attributes),
                                    &attributes));
     w.f.variables = lode_i_json_get(attributes, "variables");

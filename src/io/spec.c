@@ -4,152 +4,6 @@
 
 #include <string.h>
 
-/* ---- the slice ---- */
-
-static bool part_i64(const char *text, size_t size, bool *given, int64_t *v)
-{
-    char word[24];
-    while (size > 0 && *text == ' ')
-        text++, size--;
-    while (size > 0 && text[size - 1] == ' ')
-        size--;
-    *given = size > 0;
-    if (size >= sizeof word)
-        return false;
-    memcpy(word, text, size);
-    word[size] = '\0';
-    return size == 0 || lode_i_parse_i64(word, v);
-}
-
-lode_status lode_i_slice_parse(lode_ctx *ctx, const char *text, size_t size, lode_i_slice *s)
-{
-    const char *at = text, *const end = text + size;
-    *s = (lode_i_slice){ .ellipsis = -1 };
-    while (size > 0) {
-        const char *comma = memchr(at, ',', (size_t)(end - at)), *stop = comma ? comma : end;
-        const char *one = memchr(at, ':', (size_t)(stop - at));
-        const char *two = one ? memchr(one + 1, ':', (size_t)(stop - one - 1)) : NULL;
-        const int k = s->ndim;
-        bool ok = true, given = false;
-        if (k == LODE_MAX_NDIM)
-            return lode_i_fail(ctx, LODE_EUSAGE, "slice [%.*s] has more than %d parts", (int)size,
-                               text, LODE_MAX_NDIM);
-        s->step[k] = 1;
-        const char *dots = at;
-        while (dots < stop && *dots == ' ')
-            dots++;
-        if (stop - dots >= 3 && memcmp(dots, "...", 3) == 0 && s->ellipsis < 0) {
-            ok = part_i64(dots + 3, (size_t)(stop - dots - 3), &given, &s->start[k]) && !given;
-            s->ellipsis = k;
-        } else if (!one) {
-            ok = part_i64(at, (size_t)(stop - at), &given, &s->start[k]) && given;
-            s->dropped[k] = true;
-            s->ndim++;
-        } else {
-            ok = part_i64(at, (size_t)(one - at), &s->has_start[k], &s->start[k]) &&
-                 part_i64(one + 1, (size_t)((two ? two : stop) - one - 1), &s->has_stop[k],
-                          &s->stop[k]);
-            if (two)
-                ok = ok && part_i64(two + 1, (size_t)(stop - two - 1), &given, &s->step[k]);
-            ok = ok && s->step[k] != 0;
-            s->ndim++;
-        }
-        if (!ok)
-            return lode_i_fail(ctx, LODE_EUSAGE,
-                               "'%.*s' in slice [%.*s] is none of 5, 0:10, 0:10:2, : or ...",
-                               (int)(stop - at), at, (int)size, text);
-        if (!comma)
-            break;
-        at = comma + 1;
-    }
-    return LODE_OK;
-}
-
-/* An end of a range in 0..n (low..high when the step is negative), as Python's slice.indices. */
-static int64_t clip(int64_t v, int64_t n, int64_t low, int64_t high)
-{
-    if (v < 0)
-        v = v < -n ? low : v + n;
-    return v < low ? low : v > high ? high : v;
-}
-
-lode_status lode_i_slice_resolve(lode_ctx *ctx, const lode_i_slice *s, int ndim,
-                                 const int64_t *shape, lode_i_range *ranges)
-{
-    static const lode_i_slice everything = { .ellipsis = 0 };
-    if (!s)
-        s = &everything;
-    const int gap = s->ellipsis < 0 ? s->ndim : s->ellipsis, hole = ndim - s->ndim;
-    if (hole < 0)
-        return lode_i_fail(ctx, LODE_ESHAPE, "the slice has %d parts, the array %d axes",
-                           (int)s->ndim, ndim);
-    for (int i = 0; i < ndim; i++) {
-        const int64_t n = shape[i];
-        ranges[i] = (lode_i_range){ .start = 0, .stop = n, .step = 1 };
-        if (i >= gap && i < gap + hole)
-            continue;
-        const int k = i < gap ? i : i - hole;
-        if (s->dropped[k]) {
-            const int64_t v = s->start[k];
-            if (v < -n || v >= n)
-                return lode_i_fail(
-                    ctx, LODE_ESHAPE,
-                    "index %" PRId64 " is outside axis %d, which has %" PRId64 " values", v, i, n);
-            ranges[i].start = v < 0 ? v + n : v;
-            ranges[i].stop = ranges[i].start + 1;
-            ranges[i].dropped = true;
-            continue;
-        }
-        const bool down = s->step[k] < 0;
-        const int64_t low = down ? -1 : 0, high = down ? n - 1 : n;
-        ranges[i].step = s->step[k];
-        ranges[i].start = s->has_start[k] ? clip(s->start[k], n, low, high) : down ? high : 0;
-        ranges[i].stop = s->has_stop[k] ? clip(s->stop[k], n, low, high) : down ? -1 : n;
-    }
-    return LODE_OK;
-}
-
-/* A slice of a source that it keeps open. */
-typedef struct cut {
-    lode_source whole, part;
-} cut;
-
-static lode_status cut_read(lode_ctx *ctx, const lode_source *s, const int64_t *start,
-                            const int64_t *count, void *dst)
-{
-    const cut *c = s->data;
-    return c->part.read(ctx, &c->part, start, count, dst);
-}
-
-static void cut_close(void *data)
-{
-    cut *c = data;
-    lode_source_close(&c->part);
-    lode_source_close(&c->whole);
-    lode_i_free(c);
-}
-
-/* Takes the source over into its slice; on failure it stays as it was. */
-static lode_status cut_source(lode_ctx *ctx, const lode_i_range *ranges, lode_source *s)
-{
-    lode_status st = LODE_OK;
-    int64_t start[LODE_MAX_NDIM], stop[LODE_MAX_NDIM], step[LODE_MAX_NDIM];
-    bool dropped[LODE_MAX_NDIM];
-    cut *c = NULL;
-    for (int k = 0; k < s->ndim; k++)
-        start[k] = ranges[k].start, stop[k] = ranges[k].stop, step[k] = ranges[k].step,
-        dropped[k] = ranges[k].dropped;
-    LODE_TRY(lode_i_calloc(ctx, sizeof *c, (void **)&c));
-    c->whole = *s;
-    LODE_TRY(lode_i_source_slice(ctx, &c->whole, s->ndim, start, stop, step, dropped, &c->part));
-    *s = c->part;
-    s->read = cut_read, s->close = cut_close, s->data = c;
-    c = NULL;
-done:
-    lode_i_free(c);
-    return st;
-}
-
 /* ---- the address ---- */
 
 typedef struct address {
@@ -295,15 +149,6 @@ done:
     return st;
 }
 
-lode_status lode_i_slice_source(lode_ctx *ctx, const char *text, size_t size, lode_source *s)
-{
-    lode_i_slice slice;
-    lode_i_range ranges[LODE_MAX_NDIM];
-    LODE_FORWARD(lode_i_slice_parse(ctx, text, size, &slice));
-    LODE_FORWARD(lode_i_slice_resolve(ctx, &slice, s->ndim, s->shape, ranges));
-    return cut_source(ctx, ranges, s);
-}
-
 /* What an address names in one file. */
 typedef struct place {
     address a;
@@ -339,7 +184,7 @@ done:
 static lode_status place_source(lode_ctx *ctx, place *p, lode_source *s)
 {
     LODE_FORWARD(lode_i_file_source_of(ctx, p->file, p->m, s));
-    return p->a.slice ? cut_source(ctx, p->ranges, s) : LODE_OK;
+    return p->a.slice ? lode_i_cut_source(ctx, p->ranges, s) : LODE_OK;
 }
 
 lode_status lode_i_address_source(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
@@ -351,6 +196,126 @@ lode_status lode_i_address_source(lode_ctx *ctx, const char *spec, const lode_re
         st = place_source(ctx, &p, out);
     if (st < 0)
         lode_source_close(out);
+    place_free(&p);
+    return st;
+}
+
+/* ---- results ---- */
+
+void lode_i_model_free(lode_i_model *m)
+{
+    lode_bundle_free(&m->model);
+    lode_i_free(m->name);
+    lode_i_free(m->slice);
+    lode_i_free(m->attributes);
+    *m = (lode_i_model){ .found = false };
+}
+
+/* Members of the whole file. */
+static lode_status add_all(lode_ctx *ctx, lode_file *f, bool load, lode_bundle *b)
+{
+    for (int64_t i = 0; i < f->shown; i++) {
+        lode_i_member *m = &f->members[f->show[i]];
+        LODE_FORWARD(lode_i_tick(ctx, i, f->shown));
+        LODE_FORWARD(lode_i_file_add(ctx, f, m, load, m->name, b));
+    }
+    return lode_file_meta(ctx, f, b);
+}
+
+/* A file that stands for one array, with the name and attributes that its variable had. */
+static lode_status take_file(lode_ctx *ctx, place *p, bool load, lode_i_model *m)
+{
+    lode_status st = LODE_OK;
+    const lode_meta *meta = &p->file->head.meta;
+    lode_json *all = NULL, *v = NULL;
+    lode_i_slice slice;
+    lode_i_member one = { .kind = LODE_ARRAY, .dtype = meta->dtype, .ndim = meta->ndim };
+    memcpy(one.shape, meta->shape, sizeof one.shape);
+    LODE_TRY(add_all(ctx, p->file, load, &m->model));
+    if (!meta->attributes)
+        goto done;
+    LODE_TRY(lode_i_json_parse(ctx, meta->attributes, strlen(meta->attributes), &all));
+    const lode_json *variables = lode_i_json_get(all, "variables");
+    const char *name = lode_i_json_next(variables, NULL, &v);
+    if (!name || lode_i_json_count(variables) != 1)
+        goto done;
+    LODE_TRY(lode_i_strdup(ctx, name, &m->name));
+    if (p->a.slice)
+        LODE_TRY(lode_i_slice_parse(ctx, p->a.slice, strlen(p->a.slice) - 1, &slice));
+    LODE_TRY(lode_i_slice_resolve(ctx, p->a.slice ? &slice : NULL, one.ndim, one.shape, p->ranges));
+    one.name = m->name;
+    LODE_TRY(lode_i_attributes_of(ctx, p->file, &one, p->ranges, &m->attributes));
+done:
+    lode_i_json_free(all);
+    return st;
+}
+
+/* The only member that is a result, which is meant where none is named. */
+static lode_i_member *only_result(const lode_file *f)
+{
+    lode_i_member *only = NULL;
+    for (int64_t i = 0; i < f->shown; i++) {
+        lode_i_member *m = &f->members[f->show[i]];
+        if (m->kind == LODE_BUNDLE && only)
+            return NULL;
+        if (m->kind == LODE_BUNDLE)
+            only = m;
+    }
+    return only;
+}
+
+static lode_status take_member(lode_ctx *ctx, place *p, bool load, lode_i_model *m)
+{
+    lode_status st = LODE_OK;
+    const lode_meta *meta = &p->file->head.meta;
+    int64_t shape[LODE_MAX_NDIM] = { 0 };
+    lode_i_slice slice;
+    if (p->a.slice)
+        LODE_TRY(lode_i_slice_parse(ctx, p->a.slice, strlen(p->a.slice) - 1, &slice));
+    memcpy(shape, p->m->shape, sizeof shape);
+    LODE_TRY(lode_i_slice_resolve(ctx, p->a.slice ? &slice : NULL, p->m->ndim, shape, p->ranges));
+    LODE_TRY(lode_i_nested_read(ctx, p->file, p->m, load, &m->model));
+    LODE_TRY(lode_i_strdup(ctx, p->m->name, &m->name));
+    if (meta->attributes)
+        LODE_TRY(lode_i_attributes_of(ctx, p->file, p->m, p->ranges, &m->attributes));
+done:
+    return st;
+}
+
+lode_status lode_i_address_model(lode_ctx *ctx, const char *spec, const lode_read_opts *o,
+                                 bool load, lode_i_model *m)
+{
+    lode_status st = LODE_OK;
+    place p = { .file = NULL };
+    lode_i_model made = { .found = false };
+    if (*spec == '@' || strcmp(spec, "-") == 0 || find_file(ctx, spec, &p.a) < 0)
+        goto done; /* the reader says what is wrong, if anything is */
+    if ((o && o->dtype) || !lode_i_format_may_hold(o ? o->format : NULL, p.a.path, true))
+        goto done;
+    LODE_TRY(lode_file_open(ctx, p.a.path, o, &p.file));
+    const lode_meta *meta = &p.file->head.meta;
+    if (!p.a.member && meta->op[0] && meta->has_shape) {
+        LODE_TRY(take_file(ctx, &p, load, &made));
+        made.found = true;
+    } else if (!meta->op[0]) {
+        if (!p.a.member)
+            p.m = only_result(p.file);
+        else if (choose_whole(ctx, p.file, &p.a, &p.m) < 0)
+            goto done;
+        if (!p.m || p.m->kind != LODE_BUNDLE)
+            goto done;
+        LODE_TRY(take_member(ctx, &p, load, &made));
+        made.found = made.member = true;
+    }
+    if (made.found && p.a.slice) {
+        LODE_TRY(lode_i_strdup(ctx, p.a.slice, &made.slice));
+        made.slice[strlen(made.slice) - 1] = '\0'; /* the bracket */
+    }
+    lode_i_model_free(m);
+    *m = made;
+    made = (lode_i_model){ .found = false };
+done:
+    lode_i_model_free(&made);
     place_free(&p);
     return st;
 }

@@ -123,38 +123,6 @@ static lode_status undescribe_sparse(lode_ctx *ctx, lode_file *f, const lode_jso
     return get_shape(ctx, o, name, NULL, &m->ndim, m->shape);
 }
 
-static lode_status undescribe_member(lode_ctx *ctx, lode_file *f, const lode_json *o, bool pairs)
-{
-    lode_i_member *m = NULL;
-    const char *name = lode_i_json_as_text(lode_i_json_get(o, "name"));
-    const char *kind = lode_i_json_as_text(lode_i_json_get(o, "kind"));
-    int k = 0;
-    if (!name || !kind)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: a described member has no name or no kind",
-                           f->path);
-    for (k = LODE_SCALAR; k > LODE_NONE; k--) {
-        const char *known = k == LODE_SOURCE ? NULL : lode_i_described_kind((lode_kind)k);
-        if (known && strcmp(known, kind) == 0)
-            break;
-    }
-    if (k == LODE_NONE)
-        return lode_i_fail(ctx, LODE_EFORMAT,
-                           "%s: member %s is of kind %s, which this version does not know", f->path,
-                           name, kind);
-    if (k == LODE_SPARSE)
-        return undescribe_sparse(ctx, f, o, name, pairs);
-    LODE_FORWARD(claim(ctx, f, o, name, pairs, &m));
-    if (k == LODE_TEXT ? m->kind != LODE_TEXT && (m->dtype != LODE_U8 || m->ndim != 1)
-                       : m->kind != LODE_ARRAY)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: member %s is not stored as %s", f->path, name,
-                           kind);
-    if (k == LODE_SCALAR && m->ndim != 0)
-        return lode_i_fail(ctx, LODE_EFORMAT, "%s: scalar %s has %d axes", f->path, name,
-                           (int)m->ndim);
-    m->kind = (lode_kind)k;
-    return LODE_OK;
-}
-
 /* Short text into a fixed field; what does not fit is no description of ours. */
 static lode_status get_field(lode_ctx *ctx, const lode_file *f, const lode_json *o, const char *key,
                              char *field, size_t size)
@@ -175,9 +143,9 @@ static lode_status get_document(lode_ctx *ctx, const lode_json *root, const char
     return j ? lode_i_json_print(ctx, j, 0, text) : LODE_OK;
 }
 
-static lode_status undescribe_meta(lode_ctx *ctx, lode_file *f, const lode_json *root)
+static lode_status undescribe_meta(lode_ctx *ctx, const lode_file *f, const lode_json *root,
+                                   lode_meta *m)
 {
-    lode_meta *m = &f->head.meta;
     int64_t bytes = 0;
     const char *seed = lode_i_json_as_text(lode_i_json_get(root, "seed"));
     LODE_FORWARD(get_field(ctx, f, root, "op", m->op, sizeof m->op));
@@ -194,9 +162,9 @@ static lode_status undescribe_meta(lode_ctx *ctx, lode_file *f, const lode_json 
     return gives ? get_shape(ctx, gives, f->path, &m->dtype, &m->ndim, m->shape) : LODE_OK;
 }
 
-static lode_status undescribe_certificate(lode_ctx *ctx, lode_file *f, const lode_json *root)
+static lode_status undescribe_certificate(lode_ctx *ctx, const lode_file *f, const lode_json *root,
+                                          lode_certificate *c)
 {
-    lode_certificate *c = &f->head.certificate;
     const lode_json *o = lode_i_json_get(root, "certificate");
     if (!o)
         return LODE_OK;
@@ -222,6 +190,93 @@ static lode_status undescribe_certificate(lode_ctx *ctx, lode_file *f, const lod
     c->kind = (lode_cert_kind)k, c->norm = (lode_norm)n;
     LODE_FORWARD(get_field(ctx, f, o, "quantity", c->quantity, sizeof c->quantity));
     return get_field(ctx, f, o, "note", c->note, sizeof c->note);
+}
+
+/* name: its own, or that with the name of the bundle around it; **added: the member. */
+static lode_status undescribe_named(lode_ctx *ctx, lode_file *f, const lode_json *o,
+                                    const char *name, bool pairs, lode_i_member **added)
+{
+    lode_i_member *m = NULL;
+    const char *kind = lode_i_json_as_text(lode_i_json_get(o, "kind"));
+    int k = LODE_NONE;
+    if (!kind)
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: member %s has no kind", f->path, name);
+    for (k = LODE_SCALAR; k > LODE_NONE; k--) {
+        const bool whole = k == LODE_SOURCE || k == LODE_BUNDLE;
+        const char *known = whole ? NULL : lode_i_described_kind((lode_kind)k);
+        if (known && strcmp(known, kind) == 0)
+            break;
+    }
+    if (k == LODE_NONE)
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "%s: member %s is of kind %s, which this version does not know", f->path,
+                           name, kind);
+    if (k == LODE_SPARSE) {
+        LODE_FORWARD(undescribe_sparse(ctx, f, o, name, pairs));
+        *added = &f->members[f->count - 1];
+        return LODE_OK;
+    }
+    LODE_FORWARD(claim(ctx, f, o, name, pairs, &m));
+    if (k == LODE_TEXT ? m->kind != LODE_TEXT && (m->dtype != LODE_U8 || m->ndim != 1)
+                       : m->kind != LODE_ARRAY)
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: member %s is not stored as %s", f->path, name,
+                           kind);
+    if (k == LODE_SCALAR && m->ndim != 0)
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: scalar %s has %d axes", f->path, name,
+                           (int)m->ndim);
+    m->kind = (lode_kind)k;
+    *added = m;
+    return LODE_OK;
+}
+
+/* A bundle in the file: its members lie beside the others and are shown as one. */
+static lode_status undescribe_bundle(lode_ctx *ctx, lode_file *f, const lode_json *o,
+                                     const char *name, bool pairs)
+{
+    lode_status st = LODE_OK;
+    lode_i_member *m = NULL;
+    lode_text full = { 0 };
+    const lode_json *list = lode_i_json_get(o, "members");
+    const int64_t count = lode_i_json_count(list);
+    LODE_REQUIRE(count >= 0, LODE_EFORMAT, "%s: bundle %s has no members", f->path, name);
+    LODE_TRY(lode_i_member_add(ctx, f, name, strlen(name), &m));
+    const int64_t at = f->count - 1;
+    m->kind = LODE_BUNDLE;
+    LODE_TRY(lode_i_calloc(ctx, sizeof *m->inner, (void **)&m->inner));
+    lode_i_nested *const inner = m->inner; /* stays where it is when members move */
+    LODE_TRY(LODE_NEW(ctx, count + 1, &inner->name));
+    for (int64_t i = 0; i < count; i++) {
+        const char *own = lode_i_json_as_text(lode_i_json_get(lode_i_json_at(list, i), "name"));
+        LODE_REQUIRE(own, LODE_EFORMAT, "%s: a described member of %s has no name", f->path, name);
+        LODE_TRY(lode_i_strdup(ctx, own, &inner->name[i]));
+        inner->count++;
+        full.size = 0;
+        LODE_TRY(lode_i_text_add(ctx, &full, "%s.%s", name, own));
+        LODE_TRY(undescribe_named(ctx, f, lode_i_json_at(list, i), full.text, pairs, &m));
+        m->hidden = m->owned = true;
+    }
+    LODE_TRY(undescribe_meta(ctx, f, o, &inner->head.meta));
+    LODE_TRY(undescribe_certificate(ctx, f, o, &inner->head.certificate));
+    const lode_meta *meta = &inner->head.meta;
+    m = &f->members[at];
+    m->ndim = meta->has_shape ? meta->ndim : 0, m->dtype = meta->has_shape ? meta->dtype : LODE_U8;
+    memcpy(m->shape, meta->shape, sizeof m->shape);
+done:
+    lode_i_text_free(&full);
+    return st;
+}
+
+static lode_status undescribe_member(lode_ctx *ctx, lode_file *f, const lode_json *o, bool pairs)
+{
+    lode_i_member *m = NULL;
+    const char *name = lode_i_json_as_text(lode_i_json_get(o, "name"));
+    const char *kind = lode_i_json_as_text(lode_i_json_get(o, "kind"));
+    if (!name || !kind)
+        return lode_i_fail(ctx, LODE_EFORMAT, "%s: a described member has no name or no kind",
+                           f->path);
+    return strcmp(kind, lode_i_described_kind(LODE_BUNDLE)) == 0
+               ? undescribe_bundle(ctx, f, o, name, pairs)
+               : undescribe_named(ctx, f, o, name, pairs, &m);
 }
 
 /* Members come in the order of the description, then those that only the container knows. */
@@ -290,8 +345,8 @@ lode_status lode_i_undescribe(lode_ctx *ctx, lode_file *f, const char *text, siz
         m->hidden = false;
     }
     LODE_TRY(reorder(ctx, f, list));
-    LODE_TRY(undescribe_meta(ctx, f, root));
-    LODE_TRY(undescribe_certificate(ctx, f, root));
+    LODE_TRY(undescribe_meta(ctx, f, root, &f->head.meta));
+    LODE_TRY(undescribe_certificate(ctx, f, root, &f->head.certificate));
 done:
     lode_i_json_free(root);
     return st;

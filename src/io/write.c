@@ -45,21 +45,29 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
     return format->write(ctx, path, out, o && o->force);
 }
 
+lode_status lode_i_output_of(lode_ctx *ctx, const lode_bundle *b, lode_i_output *out)
+{
+    void *items = NULL;
+    LODE_FORWARD(lode_i_calloc(ctx, (size_t)b->count * sizeof *out->items + 1, &items));
+    *out = (lode_i_output){ .meta = &b->meta, .items = items, .count = b->count };
+    if (b->certificate.kind != LODE_CERT_NONE || b->certificate.note[0] ||
+        b->certificate.quantity[0])
+        out->certificate = &b->certificate;
+    for (int64_t i = 0; i < b->count; i++) {
+        out->items[i].name = lode_bundle_name(b, i);
+        out->items[i].value = lode_bundle_value(b, i);
+    }
+    return LODE_OK;
+}
+
 lode_status lode_write(lode_ctx *ctx, const char *path, const lode_bundle *b,
                        const lode_write_opts *o)
 {
     lode_status st = LODE_OK;
-    lode_i_output out = { .meta = &b->meta, .only = o ? o->only : NULL };
+    lode_i_output out = { .count = 0 };
     lode_i_begin(ctx, "write");
-    if (b->certificate.kind != LODE_CERT_NONE || b->certificate.note[0] ||
-        b->certificate.quantity[0])
-        out.certificate = &b->certificate;
-    LODE_TRY(lode_i_calloc(ctx, (size_t)b->count * sizeof *out.items + 1, (void **)&out.items));
-    out.count = b->count;
-    for (int64_t i = 0; i < b->count; i++) {
-        out.items[i].name = lode_bundle_name(b, i);
-        out.items[i].value = lode_bundle_value(b, i);
-    }
+    LODE_TRY(lode_i_output_of(ctx, b, &out));
+    out.only = o ? o->only : NULL;
     LODE_TRY(write_output(ctx, path, &out, o));
     st = lode_i_with_losses(ctx, st);
 done:

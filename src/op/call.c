@@ -126,6 +126,8 @@ void lode_call_free(lode_call *call)
         for (int i = 0; i < LODE_MAX_PORTS; i++)
             lode_bundle_free(&s->items[i]);
         lode_bundle_free(&s->loaded);
+        lode_i_free(s->rules);
+        lode_i_free(s->attributes);
     }
     lode_i_free(s);
     lode_i_free(call->opts);
@@ -164,7 +166,29 @@ lode_status lode_call_set(lode_ctx *ctx, lode_call *call, const char *name, cons
         text = copy;
     }
     call->planned = false;
-    return lode_i_param_parse(ctx, call->op, p, text, call->opts);
+    if (p->kind == LODE_P_ERROR) { /* the last one given holds */
+        lode_i_free(call->store->rules);
+        call->store->rules = NULL;
+    }
+    if (p->kind != LODE_P_ERROR || !lode_i_rules_are(text))
+        return lode_i_param_parse(ctx, call->op, p, text, call->opts);
+    lode_i_rules rules = { 0 };
+    LODE_FORWARD(
+        lode_i_rules_parse(ctx, call->op, p, text, &rules)); /* what is wrong is said now */
+    lode_i_rules_free(&rules);
+    LODE_FORWARD(lode_i_strdup(ctx, text, &copy));
+    call->store->rules = copy;
+    return LODE_OK;
+}
+
+lode_status lode_call_attributes(lode_ctx *ctx, lode_call *call, const char *attributes)
+{
+    char *copy = NULL;
+    if (attributes)
+        LODE_FORWARD(lode_i_strdup(ctx, attributes, &copy));
+    lode_i_free(call->store->attributes);
+    call->store->attributes = copy;
+    return LODE_OK;
 }
 
 lode_status lode_call_set_array(lode_ctx *ctx, lode_call *call, const char *name,
@@ -252,8 +276,14 @@ lode_status lode_call_plan(lode_ctx *ctx, lode_call *call)
 {
     if (call->planned)
         return LODE_OK;
+    if (lode_i_is_whole(call))
+        return lode_i_whole_plan(ctx, call, false, &call->plan);
     lode_status st = LODE_OK;
     lode_i_begin(ctx, call->op->name);
+    LODE_REQUIRE(!call->store || !call->store->rules, LODE_EUSAGE,
+                 "%s: option error gives rules by name (%s), and the input is one array; give one "
+                 "error, or the whole file",
+                 call->op->name, call->store->rules);
     LODE_TRY(lode_i_check_call(ctx, call));
     LODE_TRY(make_plan(ctx, call, &call->plan));
     for (int n = 0; call->op->in[n].name; n++)
@@ -272,6 +302,8 @@ lode_status lode_call_forecast(lode_ctx *ctx, lode_call *call)
 {
     lode_status st = LODE_OK;
     lode_plan made;
+    if (lode_i_is_whole(call))
+        return lode_i_whole_plan(ctx, call, true, &call->plan);
     LODE_FORWARD(lode_call_plan(ctx, call));
     made = call->plan;
     made.seconds_low = made.seconds_high = made.seconds;
@@ -364,25 +396,66 @@ static lode_status fill_meta(lode_ctx *ctx, const lode_call *call, lode_bundle *
         const lode_dense_info d = lode_call_dense(call, 0);
         if (d.kind == LODE_ARRAY || d.kind == LODE_SOURCE)
             m->input_bytes = lode_i_bytes(d.stored, d.size, 1);
+        const bool same = m->has_shape && m->ndim == d.ndim &&
+                          memcmp(m->shape, d.shape, (size_t)d.ndim * sizeof *d.shape) == 0;
+        if (same && call->store->attributes && !m->attributes)
+            return lode_i_strdup(ctx, call->store->attributes, &m->attributes);
     }
     return LODE_OK;
+}
+
+/* What names and units take of a budget that is the size of a file: their text, quoted in the header.
+ * Where they would take much of it they are left out. NULL: no such budget. */
+static lode_budget_spec *spend_on_attributes(lode_ctx *ctx, lode_call *call, double *asked)
+{
+    char **const text = call->store ? &call->store->attributes : NULL;
+    double bytes = 0;
+    for (const lode_param *p = call->op->params; text && *text && p->name; p++) {
+        lode_budget_spec *const b = (lode_budget_spec *)(void *)((char *)call->opts + p->offset);
+        if (p->kind != LODE_P_BUDGET || b->kind != LODE_BUDGET_BYTES)
+            continue;
+        for (const char *c = *text; *c; c++)
+            bytes += *c == '"' || *c == '\\' ? 2 : 1;
+        *asked = b->value;
+        if (bytes > b->value / 4) {
+            lode_i_log(ctx,
+                       "names and units of the input take %.0f bytes, and are left out for a "
+                       "budget of %.0f",
+                       bytes, b->value);
+            lode_i_free(*text);
+            *text = NULL;
+        } else {
+            b->value -= bytes;
+        }
+        return b;
+    }
+    return NULL;
 }
 
 lode_status lode_call_run(lode_ctx *ctx, lode_call *call, lode_bundle *result)
 {
     lode_status st = LODE_OK;
     lode_bundle local = { 0 };
+    double asked = 0;
+    lode_budget_spec *budget = NULL;
+    if (lode_i_is_whole(call))
+        return lode_i_whole_run(ctx, call, result);
     lode_i_begin(ctx, call->op->name);
+    budget = spend_on_attributes(ctx, call, &asked);
     LODE_TRY(lode_call_plan(ctx, call));
     LODE_TRY(load_inputs(ctx, call));
     lode_i_hand_plan(ctx, call->op, &call->plan);
     const lode_status ran = call->op->run(ctx, call, &local);
     lode_i_hand_plan(ctx, NULL, NULL);
     LODE_TRY(ran);
+    if (budget)
+        budget->value = asked;
     LODE_TRY(lode_i_check_result(ctx, call, &local));
     LODE_TRY(fill_meta(ctx, call, &local));
     lode_bundle_swap(result, &local);
 done:
+    if (budget)
+        budget->value = asked;
     lode_i_end(ctx);
     LODE_FREE(&local);
     return st;

@@ -10,7 +10,52 @@ struct lode_call_store {
     char **text;                       /* written forms that text options point into */
     lode_bundle items[LODE_MAX_PORTS]; /* of repeated ports */
     lode_bundle loaded;                /* inputs read in for ports that take arrays only */
+    char *rules;                       /* errors by name, for a file's members; NULL: none */
+    char *attributes;                  /* of the first input; NULL: none */
 };
+
+/* ---- rules: "UWND=1e-3,t_*=1e-4:max,*=exact" ---- */
+
+typedef struct lode_i_rule {
+    const char *name;
+    bool pattern; /* holds a * */
+    bool exact;   /* every bit is kept */
+    bool used;
+    lode_error_spec error;
+} lode_i_rule;
+typedef struct lode_i_rules {
+    int64_t count;
+    lode_i_rule *at;
+    char *text; /* names point into it */
+} lode_i_rules;
+/** Whether the written form of an error is one for members by name. */
+bool lode_i_rules_are(const char *text);
+/** LODE_EUSAGE for a name that is given twice, LODE_EPARAM for a spec that is none. */
+lode_status lode_i_rules_parse(lode_ctx *ctx, const lode_op *op, const lode_param *p,
+                               const char *text, lode_i_rules *rules);
+void lode_i_rules_free(lode_i_rules *rules);
+/** The rule of that very name, else the first pattern that fits it; NULL: none. */
+lode_i_rule *lode_i_rules_find(const lode_i_rules *rules, const char *name);
+/** LODE_EUSAGE for a rule that fits no member, with the nearest name. */
+lode_status lode_i_rules_check(lode_ctx *ctx, const lode_op *op, const lode_i_rules *rules,
+                               const lode_bundle *file);
+/** The option that rules are for; NULL: the op has none. */
+const lode_param *lode_i_error_param(const lode_op *op);
+
+/* ---- whole files ---- */
+
+/** Whether the call's first input is a file's members, each to be run by itself. */
+bool lode_i_is_whole(const lode_call *call);
+lode_status lode_i_whole_run(lode_ctx *ctx, const lode_call *call, lode_bundle *result);
+/** The largest of the members' plans and the sums of their times and sizes. */
+lode_status lode_i_whole_plan(lode_ctx *ctx, const lode_call *call, bool forecast, lode_plan *plan);
+/** Every certificate of a file whose members are results. */
+lode_status lode_i_verify_all(lode_ctx *ctx, const lode_bundle *file, lode_value original,
+                              lode_certificate *found);
+/** A source of what a model stands for, which takes the model over; name: of the member that it is in a
+ *  file, which failures and losses then say, or NULL. */
+lode_status lode_i_invert_take(lode_ctx *ctx, lode_bundle *model, const char *name,
+                               lode_source *out);
 
 /** Checks options and inputs against the table and binds the symbols. */
 lode_status lode_i_check_call(lode_ctx *ctx, lode_call *call);

@@ -5,6 +5,7 @@
 #include "array/array.h"
 #include "linop/wishes.h"
 #include "lode/op.h"
+#include "lode/whole.h"
 #include "plot/plot.h"
 
 /* The table of built-in operations, expanded from the registry list by src/ops/registry.c; ends

@@ -4,8 +4,20 @@
 
 #include "op/call.h"
 
+static const char *first_result(const lode_bundle *file)
+{
+    int64_t i = 0;
+    while (lode_bundle_value(file, i).kind != LODE_BUNDLE)
+        i++;
+    return lode_bundle_name(file, i);
+}
+
 static lode_status op_of(lode_ctx *ctx, const lode_bundle *model, const lode_op **op)
 {
+    if (lode_holds_results(model))
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "this file holds several results; name one, as in FILE:%s",
+                           first_result(model));
     if (!model->meta.op[0])
         return lode_i_fail(ctx, LODE_EUSAGE,
                            "this file records no operation, so it has no such verb; give a result "
@@ -43,6 +55,8 @@ static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, lode_bundle 
     result->meta.seed = from->seed;
     if (from->options && !result->meta.options)
         LODE_FORWARD(lode_i_strdup(ctx, from->options, &result->meta.options));
+    if (from->attributes && !result->meta.attributes && result->meta.has_shape)
+        LODE_FORWARD(lode_i_strdup(ctx, from->attributes, &result->meta.attributes));
     return LODE_OK;
 }
 
@@ -136,6 +150,8 @@ lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value orig
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_certificate local = { .asked = NAN };
+    if (lode_holds_results(model))
+        return lode_i_verify_all(ctx, model, original, found);
     LODE_FORWARD(op_of(ctx, model, &op));
     if (!op->verify)
         return no_verb(ctx, op, "verify");
@@ -179,16 +195,27 @@ done:
 
 /* ---- a reconstruction read lazily ---- */
 
+typedef struct held {
+    lode_bundle model;
+    char *name; /* of the member of a file that it is; NULL: it is no such member */
+} held;
+
 static lode_status read_part(lode_ctx *ctx, const lode_source *s, const int64_t *start,
                              const int64_t *count, void *dst)
 {
     lode_status st = LODE_OK;
+    const held *h = s->data;
     lode_array got = { 0 };
     lode_array to = lode_array_wrap(dst, s->dtype, s->ndim, count);
     lode_part part = { .ndim = s->ndim };
     memcpy(part.start, start, (size_t)s->ndim * sizeof *start);
     memcpy(part.count, count, (size_t)s->ndim * sizeof *count);
-    LODE_TRY(lode_invert(ctx, s->data, lode_none(), &part, &got));
+    const char *const before = lode_i_about(ctx, h->name);
+    const lode_status inverted = lode_invert(ctx, &h->model, lode_none(), &part, &got);
+    lode_i_about(ctx, before);
+    if (inverted < 0 && h->name)
+        lode_i_prefix(ctx, "%s: ", h->name);
+    LODE_TRY(inverted);
     LODE_TRY(lode_array_copy_into(ctx, &got, &to));
 done:
     LODE_FREE(&got);
@@ -197,34 +224,53 @@ done:
 
 static void close_model(void *data)
 {
-    lode_bundle_free(data);
-    lode_i_free(data);
+    held *h = data;
+    lode_bundle_free(&h->model);
+    lode_i_free(h->name);
+    lode_i_free(h);
+}
+
+lode_status lode_i_invert_take(lode_ctx *ctx, lode_bundle *model, const char *name,
+                               lode_source *out)
+{
+    lode_status st = LODE_OK;
+    const lode_op *op = NULL;
+    held *h = NULL;
+    LODE_FORWARD(op_of(ctx, model, &op));
+    if (!op->invert || !model->meta.has_shape)
+        return no_verb(ctx, op, "invert");
+    lode_source s = { .dtype = model->meta.dtype,
+                      .ndim = model->meta.ndim,
+                      .rewindable = true,
+                      .read = read_part,
+                      .close = close_model };
+    memcpy(s.shape, model->meta.shape, sizeof s.shape);
+    LODE_TRY(lode_i_calloc(ctx, sizeof *h, (void **)&h));
+    if (name)
+        LODE_TRY(lode_i_strdup(ctx, name, &h->name));
+    if (op->chunk)
+        LODE_TRY(op->chunk(ctx, model, s.chunk));
+    else
+        LODE_TRY(lode_i_load_members(ctx, model, &h->model)); /* once, not with every part */
+    if (op->chunk)
+        lode_bundle_swap(&h->model, model);
+    s.data = h;
+    *out = s;
+    h = NULL;
+done:
+    if (h)
+        close_model(h);
+    return st;
 }
 
 lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model, lode_source *out)
 {
     lode_status st = LODE_OK;
-    const lode_op *op = NULL;
-    void *copy = NULL;
-    LODE_FORWARD(op_of(ctx, model, &op));
-    if (!op->invert || !model->meta.has_shape)
-        return no_verb(ctx, op, "invert");
-    LODE_TRY(lode_i_calloc(ctx, sizeof(lode_bundle), &copy));
-    LODE_TRY(lode_bundle_ref(ctx, model, copy));
-    lode_source s = { .dtype = model->meta.dtype,
-                      .ndim = model->meta.ndim,
-                      .rewindable = true,
-                      .read = read_part,
-                      .close = close_model,
-                      .data = copy };
-    memcpy(s.shape, model->meta.shape, sizeof s.shape);
-    if (op->chunk)
-        LODE_TRY(op->chunk(ctx, model, s.chunk));
-    *out = s;
-    copy = NULL;
+    lode_bundle copy = { 0 };
+    LODE_TRY(lode_bundle_ref(ctx, model, &copy));
+    LODE_TRY(lode_i_invert_take(ctx, &copy, NULL, out));
 done:
-    if (copy)
-        close_model(copy);
+    LODE_FREE(&copy);
     return st;
 }
 

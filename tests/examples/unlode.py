@@ -341,7 +341,36 @@ def damage(parts):
     assert "not of compress" in call(UNLODE, bad, out, status=2)
 
 
+def several():
+    """One variable of a file that holds several, coded or kept as it is."""
+    x = np.sin(np.arange(6000).reshape(60, 100) / 37)
+    values = {"T": x.astype("f4"), "T2": x, "g.z": (x + 1j).astype("c8"), "small": np.arange(5), "flag": x[:3, :4] > 0}
+    np.savez(os.path.join(folder, "m.npz"), t=np.array("text"), **values)
+    model, out = os.path.join(folder, "m.lode"), os.path.join(folder, "member.npy")
+    call(LODE, "compress", os.path.join(folder, "m.npz"), "--error", "T2=1e-3:max,*=1e-2", "-o", model, "--force", "--quiet")
+    for name, a in values.items():
+        call(UNLODE, model, out, name)
+        b = np.load(out)
+        assert b.dtype == a.dtype and b.shape == a.shape, (name, b.dtype, b.shape)
+        e = np.abs(b - a).max() if a.dtype.kind != "b" else np.sum(a != b)
+        assert e <= {"T2": 1e-3, "small": 0, "flag": 0}.get(name, 0.1), (name, e)
+        os.remove(out)
+    assert "    T2\n" in call(UNLODE, model, out, status=1)
+    assert "no variable U" in call(UNLODE, model, out, "U", status=2)
+    assert "is no array" in call(UNLODE, model, out, "t", status=2)
+    tensors, data = header(model)[1:]
+    with open(model, "r+b") as f:
+        at = data + tensors["T2.coded.0"]["data_offsets"][0] + 20
+        f.seek(at)
+        byte = f.read(1)[0]
+        f.seek(at)
+        f.write(bytes([byte ^ 8]))
+    assert "damaged" in call(UNLODE, model, out, "T2", status=2)
+    call(UNLODE, model, out, "T")
+
+
 run()
+several()
 damage(0)
 damage(2)
 if "-v" in os.environ.get("UNLODE_TEST", ""):

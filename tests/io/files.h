@@ -129,6 +129,8 @@ static inline void files_same_array(const lode_array *a, const lode_array *b)
     assert_memory_equal(a->data, b->data, lode_array_bytes(a));
 }
 
+static inline void files_same_bundle(const lode_bundle *a, const lode_bundle *b);
+
 static inline void files_same_value(lode_value a, lode_value b)
 {
     assert_int_equal(a.kind, b.kind);
@@ -144,6 +146,7 @@ static inline void files_same_value(lode_value a, lode_value b)
         files_same_array(&a.as.sparse->indices, &b.as.sparse->indices);
         files_same_array(&a.as.sparse->values, &b.as.sparse->values);
         break;
+    case LODE_BUNDLE: files_same_bundle(a.as.bundle, b.as.bundle); break;
     case LODE_TEXT: assert_string_equal(a.as.text, b.as.text); break;
     case LODE_SCALAR:
         assert_int_equal(a.as.scalar->dtype, b.as.scalar->dtype);

@@ -131,6 +131,27 @@ class Module(unittest.TestCase):
         self.assertEqual(lost.sum(), 2)
         np.testing.assert_array_equal(got[~lost], want[~lost])
 
+    def test_whole_files(self):
+        x = np.sin(np.arange(6000).reshape(60, 100) / 37)
+        r = lode.compress({"T": x, "u/z": x * 3, "n": np.arange(4)}, error="T=1e-3:max,*=1e-2")
+        self.assertLess(np.abs(r["T"].invert() - x).max(), 1e-3)
+        self.assertEqual(r["u/z"].options["error"], "0.01:rel")
+        self.assertTrue((r["n"] == np.arange(4)).all())
+        r.save(self.path("m.lode"))
+        np.savez(self.path("m.npz"), **{"T": x, "u/z": x * 3, "n": np.arange(4)})
+        lode.load(self.path("m.lode")).verify(self.path("m.npz"))
+        one = lode.load(self.path("m.lode") + ":T")
+        self.assertEqual(one.op, "compress")
+        self.assertLess(abs(lode.query(self.path("m.lode") + ":T", "mean").value - x.mean()), 1e-3)
+        self.assertLess(lode.compare(self.path("m.lode") + ":T[3:9]", x[3:9]).max, 1e-3)
+        part = one.invert(part=np.s_[3:9, :])
+        del r, one
+        self.assertLess(np.abs(part - x[3:9]).max(), 1e-3)
+        again = lode.compress(self.path("m.npz"), error="T=exact")
+        self.assertTrue((again["T"].invert() == x).all())
+        with self.assertRaisesRegex(lode.LodeError, "names no member of the file; did you mean T"):
+            lode.compress({"T": x}, error="TT=1")
+
     def test_repeated_outputs_are_lists(self):
         X = self.rng.standard_normal((8, 9, 10))
         r = lode.tucker(X, rank=[3, 4, 5])

@@ -15,7 +15,8 @@
 
 static const lode_param params[] = {
     { LODE_PARAM(lode_compress_opts, error), .min = 0, .max = 1e300,
-      .help = LODE_HELP_ERROR "; 1e-3 where neither budget nor rank is given" },
+      .help = LODE_HELP_ERROR "; 1e-3 where neither budget nor rank is given; of a whole file by "
+                              "name: T=1e-3,*=1e-4:max,QC=exact" },
     { LODE_PARAM(lode_compress_opts, budget), .min = 1e-6, .max = 1e18, .help = LODE_HELP_BUDGET },
     { LODE_PARAM(lode_compress_opts, rank), .min = 1, .max = 1e9,
       .help = LODE_HELP_RANK ", one a mode, of learned bases" },
@@ -42,7 +43,9 @@ static const lode_param params[] = {
     { 0 },
 };
 static const lode_port in[] = {
-    { "X", "...", .types = LODE_NUMBERS & ~LODE_PACKED, .help = "array of any shape" }, { 0 }
+    { "X", "...", .types = LODE_NUMBERS & ~LODE_PACKED,
+      .help = "array of any shape; or a file of several, each compressed by itself" },
+    { 0 }
 };
 static const lode_port out[] = { { "coded.*", "bytes", .types = LODE_BIT(U8), .repeated = true,
                                    .help = "one record a block" },
@@ -158,7 +161,7 @@ const lode_op lode_op_compress = {
     .doi = "10.1109/TVCG.2019.2904063",
     .example = "lode compress data/winds_u.npy --error 1e-2 -o winds.lode",
     .words = "lossy lossless array compression codec error bound rate distortion smaller files "
-             "tthresh sz zfp nan interpolation lorenzo",
+             "tthresh sz zfp nan interpolation lorenzo whole netcdf hdf5 file variables",
     .params = params,
     .opts_size = sizeof(lode_compress_opts),
     .in = in,

@@ -406,6 +406,6 @@ lode_status compress_record(lode_ctx *ctx, const lode_bundle *model, int64_t b,
 lode_status compress_load(lode_ctx *ctx, const lode_bundle *model, int64_t b, lode_array *coded);
 /** Block b as it comes back, and its record (or NULL); a damaged one is named by what it covers. */
 lode_status compress_read_block(lode_ctx *ctx, const lode_bundle *model, const grid *g, int64_t b,
-                                const lode_array **coded, lode_array *block);
+                                lode_array *coded, lode_array *block);
 
 #endif

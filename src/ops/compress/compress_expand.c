@@ -238,19 +238,29 @@ lode_status compress_hide(lode_ctx *ctx, const lode_array *coded, lode_array *x,
     lode_status st = LODE_OK;
     lode_record r = { 0 };
     head h = { 0 };
-    lode_array set = { 0 };
+    lode_array set = { 0 }, stream = { 0 };
+    double value = 0;
+    int64_t count = 0;
     LODE_TRY(lode_i_record_open(ctx, coded, &r));
     LODE_TRY(read_head(ctx, &r, &h));
-    if (h.missing != 2)
+    if (h.kind == RECORD_EXACT) { /* such values, where one was declared, are among the others */
+        LODE_TRY(lode_i_record_read_bytes(ctx, &r, &stream));
+        if (r.size == r.bytes.shape[0])
+            goto done;
+        LODE_TRY(lode_i_record_read_f64(ctx, &r, &value));
+        LODE_TRY(lode_i_missing_find(ctx, y, false, value, &set, &count));
+    } else if (h.missing == 2) {
+        LODE_TRY(lode_array_new(ctx, LODE_BOOL, x->ndim, x->shape, &set));
+        LODE_TRY(lode_i_decode_mask(ctx, &h.mask, &set));
+    } else {
         goto done; /* none, or NaN already */
-    LODE_TRY(lode_array_new(ctx, LODE_BOOL, x->ndim, x->shape, &set));
-    LODE_TRY(lode_i_decode_mask(ctx, &h.mask, &set));
+    }
     LODE_TRY(lode_i_missing_put(ctx, x, &set, NAN));
     LODE_TRY(lode_i_missing_put(ctx, y, &set, NAN));
 done:
     lode_i_record_free(&r);
     head_free(&h);
-    LODE_FREE(&set);
+    LODE_FREE(&set, &stream);
     return st;
 }
 

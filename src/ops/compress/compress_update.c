@@ -24,22 +24,31 @@ done:
 
 lode_status compress_totals_read(lode_ctx *ctx, const lode_bundle *model, totals *t)
 {
-    const lode_array *sums = NULL;
+    lode_status st = LODE_OK;
+    const lode_value v = lode_bundle_get(model, "sums");
+    const lode_array *given = NULL;
+    lode_array sums = { 0 };
     double value[TOTALS];
-    LODE_FORWARD(lode_bundle_array(ctx, model, "sums", &sums));
-    if (sums->dtype != LODE_F64 || sums->ndim != 1 || sums->shape[0] != TOTALS)
-        return lode_i_fail(ctx, LODE_EFORMAT, "compress: the sums are no vector of %d f64",
-                           (int)TOTALS);
+    if (v.kind == LODE_SOURCE && v.as.source->ndim == 1 && v.as.source->shape[0] == TOTALS) {
+        LODE_TRY(lode_i_source_load(ctx, v.as.source, &sums));
+    } else {
+        LODE_TRY(lode_bundle_array(ctx, model, "sums", &given));
+        sums = lode_array_ref(given);
+    }
+    LODE_REQUIRE(sums.dtype == LODE_F64 && sums.ndim == 1 && sums.shape[0] == TOTALS, LODE_EFORMAT,
+                 "compress: the sums are no vector of %d f64", (int)TOTALS);
     for (int i = 0; i < TOTALS; i++)
-        value[i] = lode_i_get1(sums, i);
+        value[i] = lode_i_get1(&sums, i);
     *t = (totals){ value[0], value[1], value[2], value[3], value[4], value[5] };
-    if (!(t->sumsq >= 0 && t->maxabs >= 0) || t->count < 0 || t->count > 0x1p62 || t->norm2 < 0)
-        return lode_i_fail(
-            ctx, LODE_EFORMAT,
-            "compress: the sums say %g entries, a squared error of %g, a largest one "
-            "of %g and a squared norm of %g",
-            t->count, t->sumsq, t->maxabs, t->norm2);
-    return LODE_OK;
+    LODE_REQUIRE(t->sumsq >= 0 && t->maxabs >= 0 && !(t->count < 0) && !(t->count > 0x1p62) &&
+                     !(t->norm2 < 0),
+                 LODE_EFORMAT,
+                 "compress: the sums say %g entries, a squared error of %g, a largest one "
+                 "of %g and a squared norm of %g",
+                 t->count, t->sumsq, t->maxabs, t->norm2);
+done:
+    LODE_FREE(&sums);
+    return st;
 }
 
 totals compress_totals_join(const totals *a, const totals *b)
