@@ -72,6 +72,9 @@ typedef struct lode_ctx {
     /* damaged parts of a file are read as missing (NaN, or 0) and named, LODE_LOST, instead of
      * failing the call */
     bool recover;
+    /* file, borrowed, in which long operations keep what they have done, to go on from it when called
+     * again; NULL: none. It stays when the call ends: lode_checkpoint_remove */
+    const char *checkpoint;
     struct lode_state *state; /* private */
 } lode_ctx;
 
@@ -81,6 +84,10 @@ LODE_API lode_status lode_ctx_init(lode_ctx *ctx, const lode_allocator *allocato
 LODE_API lode_status lode_ctx_share(const lode_ctx *ctx, lode_ctx *other);
 /** Frees the handle; arrays made with it stay valid. Freeing an empty one is legal. */
 LODE_API void lode_ctx_free(lode_ctx *ctx);
+
+/** Removes the file of ctx->checkpoint, when the result is where it should be. One that is not there is
+ *  fine. */
+LODE_API lode_status lode_checkpoint_remove(lode_ctx *ctx);
 
 /** The sentence of the last failure or caveat: what, where, the value, what to do. Never NULL. */
 LODE_API const char *lode_message(const lode_ctx *ctx);

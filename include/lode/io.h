@@ -69,8 +69,9 @@ LODE_API bool lode_format_keeps_results(const char *name, const char *path);
 /** Whether it keeps several results beside other values, as those of a whole file are. */
 LODE_API bool lode_format_keeps_members(const char *name, const char *path);
 
-/** Tree hash of a dense value's shape, type and values, 64 hex digits: 2^20-byte leaves, so that it
- *  streams and runs on all threads. */
+/** Tree hash of a value, 64 hex digits: shape, type and values of a dense one, in 2^20-byte leaves, so
+ *  that it streams and runs on all threads; of a bundle its members, op, options and certificate.
+ *  LODE_ETYPE for callbacks and operators. */
 LODE_API lode_status lode_hash(lode_ctx *ctx, lode_value v, char hex[72]);
 
 #ifdef __cplusplus

@@ -240,6 +240,8 @@ typedef struct lode_op {
     lode_cert_kind certificate;
     /* true: results may depend on threads or memory (say why in the file) */
     bool schedule_dependent;
+    /* run keeps what it has done in ctx->checkpoint and goes on from it */
+    bool checkpoint;
     lode_status (*plan)(lode_ctx *ctx, const lode_call *call, lode_plan *plan);
     /* Fills bytes_low .. basis of a plan that is made, from a sample of the inputs; called by `lode
      * plan` and lode_call_forecast only, so it may read, and take up to about a quarter of the run's
@@ -312,6 +314,33 @@ LODE_API lode_status lode_call_forecast(lode_ctx *ctx, lode_call *call);
 LODE_API const lode_plan *lode_call_planned(const lode_call *call);
 /** Runs and gives one bundle whose members are named as the ports; meta and certificate filled. */
 LODE_API lode_status lode_call_run(lode_ctx *ctx, lode_call *call, lode_bundle *result);
+/** Records in a result the hash of every input of the call that has one, so that it can be made again
+ *  and checked; reads them once more. */
+LODE_API lode_status lode_call_record(lode_ctx *ctx, const lode_call *call, lode_bundle *result);
+/** lode_call_run and lode_call_record as one call, whose progress is told over both. */
+LODE_API lode_status lode_call_make(lode_ctx *ctx, lode_call *call, lode_bundle *result);
+/** The same for a result of "apply", "update" (model, x) or "merge" (models). */
+LODE_API lode_status lode_verb_record(lode_ctx *ctx, const char *verb, const lode_value *inputs,
+                                      int64_t count, lode_bundle *result);
+
+/** An input by the name of its port, or of the option that takes an array; NULL: the next port. */
+typedef struct lode_input {
+    const char *name;
+    lode_value value;
+} lode_input;
+/** What made a result: "run" (its op), "apply", "update" or "merge". */
+LODE_API const char *lode_made_by(const lode_bundle *made);
+/** Makes a result again by its op, options and seed, from the inputs given in the order of the command
+ *  that made it (of update and apply: model, x; of merge: the models), and compares hashes member by
+ *  member; members of `made` may be sources. again: the new result. LODE_OK the same; LODE_DIFFERS not,
+ *  and the sentence says what first; LODE_EUSAGE an input that is missing or another one than it was
+ *  made from, by name. */
+LODE_API lode_status lode_rerun(lode_ctx *ctx, const lode_bundle *made, const lode_input *inputs,
+                                int64_t count, lode_bundle *again);
+/** The commands that made a result, its inputs by their names, and that make it again, a line each;
+ *  for lode_text_free. file: the name of the result. NULL text: it was made by none. */
+LODE_API lode_status lode_made_text(lode_ctx *ctx, const lode_bundle *made, const char *file,
+                                    char **text);
 /** Verbs on a bundle: the op is the one it records. */
 LODE_API lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                                 lode_bundle *result);

@@ -144,6 +144,9 @@ typedef struct lode_meta {
     char version[16]; /* of Lode, when it was made */
     char *options;    /* canonical JSON object; NULL: none */
     char *attributes; /* JSON object of the source's names, units, coordinates; NULL */
+    /* JSON object: the verb that made it and hashes of what from; NULL: the op, from one input or none,
+     * whose hash is below */
+    char *made;
     uint64_t seed;
     char input_hash[72];  /* tree hash of the first input, hex; "" unknown */
     uint64_t input_bytes; /* bytes of the first input as stored in memory; 0 unknown */

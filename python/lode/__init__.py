@@ -4,6 +4,7 @@ Functions come from the library's own registry: `lode.svd(A, rank=20)`, `help(lo
 with its outputs as attributes, a certificate of what was reached, and the verbs apply, invert, query, update,
 verify, plot and save.
 """
+import collections
 import ctypes as C
 import inspect
 import json
@@ -14,7 +15,7 @@ from ._c import LodeError, LodeWarning
 from ._values import ArrayHandle, BundleHandle, array_struct, from_value, to_numpy, value
 
 __version__ = _c.lib.lode_version().decode()
-__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "plan", "query", "settings"]
+__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "plan", "query", "rerun", "settings"]
 
 
 def settings(seed=None, threads=None, memory=None, progress=None, recover=None):
@@ -109,6 +110,12 @@ def _member(v, owner):
     return Result(_Inner(v.at, owner)) if v.kind == _c.BUNDLE else from_value(v, owner)
 
 
+def _record(ctx, verb, values, out):
+    """Takes down what a result of a verb was made from."""
+    array = (_c.Value * len(values))(*values)
+    ctx.check(_c.lib.lode_verb_record(C.byref(ctx.c), verb.encode(), array, len(values), C.byref(out.c)))
+
+
 class Result:
     """A fitted result: outputs as attributes, verbs as methods. Of a whole file: its members, those that were made
     smaller as Results."""
@@ -146,20 +153,21 @@ class Result:
     def __getitem__(self, name):
         return _member(_c.lib.lode_bundle_get(C.byref(self._bundle.c), name.encode()), self._bundle)
 
-    def _verb(self, verb, x):
+    def _verb(self, name, x):
         ctx, out = _c.context(), BundleHandle()
         v, keep = value(x, ["array"], ctx)
-        ctx.check(verb(C.byref(ctx.c), C.byref(self._bundle.c), v, C.byref(out.c)))
+        ctx.check(getattr(_c.lib, "lode_" + name)(C.byref(ctx.c), C.byref(self._bundle.c), v, C.byref(out.c)))
+        _record(ctx, name, [_c.Value(_c.BUNDLE, C.addressof(self._bundle.c)), v], out)
         del keep
         return Result(out)
 
     def apply(self, x):
         """New data through the fitted result."""
-        return self._verb(_c.lib.lode_apply, x)
+        return self._verb("apply", x)
 
     def update(self, x):
         """A result with more data taken in."""
-        return self._verb(_c.lib.lode_update, x)
+        return self._verb("update", x)
 
     def invert(self, codes=None, part=None):
         """The reconstruction, or a part of it: a slice for each axis (step 1)."""
@@ -236,7 +244,47 @@ def merge(results):
     ctx, out = _c.context(), BundleHandle()
     pointers = (C.POINTER(_c.Bundle) * len(results))(*[C.pointer(r._bundle.c) for r in results])
     ctx.check(_c.lib.lode_merge(C.byref(ctx.c), pointers, len(results), C.byref(out.c)))
+    _record(ctx, "merge", [_c.Value(_c.BUNDLE, C.addressof(r._bundle.c)) for r in results], out)
     return Result(out)
+
+
+Rerun = collections.namedtuple("Rerun", "same said result")
+
+
+def rerun(made, *inputs, **named):
+    """Makes a result (a Result, or the path of its file) again from its inputs, by the options and seed that it
+    records, and compares hashes: (same, said, result), said naming what differs first. Raises where an input is not
+    the one that it was made from. Inputs are those of the call that made it, by place or name; of update and apply the
+    fitted result and x, of merge the results."""
+    ctx, out, handle = _c.context(), BundleHandle(), BundleHandle()
+    if isinstance(made, Result):
+        handle = made._bundle
+    else:
+        ctx.check(_c.lib.lode_open(C.byref(ctx.c), os.fspath(made).encode(), None, C.byref(handle.c)))
+    verb = _c.lib.lode_made_by(C.byref(handle.c)).decode()
+    ports = _ports.get(handle.c.meta.op.decode(), []) if verb == "run" else []
+    kinds = {p["name"]: p["kinds"] for p in ports}
+    places = [p["kinds"] for p in ports if not p["optional"] and not p["repeated"]]
+    given, keep = [], []
+    for i, x in enumerate(inputs):
+        if verb == "merge" or (verb != "run" and i == 0):
+            x = x if isinstance(x, Result) else load(x)
+        given.append((None, x, places[i] if i < len(places) else ["array"]))
+    for name, x in named.items():
+        name = name.rstrip("_") if name not in kinds else name
+        given += [(name.encode(), y, kinds.get(name, ["array"])) for y in (x if isinstance(x, list) else [x])]
+    array = (_c.Input * len(given))()
+    for i, (name, x, kind) in enumerate(given):
+        v, held = value(x, kind, ctx)
+        keep.append(held)
+        array[i] = _c.Input(name, v)
+    status = _c.lib.lode_rerun(C.byref(ctx.c), C.byref(handle.c), array, len(given), C.byref(out.c))
+    differs = status > 0 and _c.lib.lode_status_name(status) == b"LODE_DIFFERS"
+    said = _c.lib.lode_message(C.byref(ctx.c)).decode(errors="replace") if differs else ""
+    if not differs:
+        ctx.check(status)
+    del keep
+    return Rerun(not differs, said, Result(out))
 
 
 # ---- functions from the registry ----
@@ -294,7 +342,7 @@ def _call(description, args, options, act):
 def _run(description, args, options):
     out = BundleHandle()
     _call(description, args, options,
-          lambda ctx, call: ctx.check(_c.lib.lode_call_run(C.byref(ctx.c), call, C.byref(out.c))))
+          lambda ctx, call: ctx.check(_c.lib.lode_call_make(C.byref(ctx.c), call, C.byref(out.c))))
     return Result(out)
 
 
@@ -361,6 +409,8 @@ def _registry():
         _c.lib.lode_text_free(text)
 
 
+_ports = {}
 for _d in _registry():
+    _ports[_d["name"]] = _d["in"]
     globals()[_d["name"]] = _function(_d, __all__)
     __all__.append(_d["name"])

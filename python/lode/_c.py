@@ -20,7 +20,7 @@ MULTIPLY_FN = C.CFUNCTYPE(C.c_int, void_p, C.c_bool, i64, void_p, i64, void_p, i
 class Ctx(C.Structure):
     _fields_ = [("size", size_t), ("seed", u64), ("threads", C.c_int), ("scratch", char_p), ("progress", PROGRESS_FN),
                 ("progress_data", void_p), ("log", void_p), ("log_data", void_p), ("broken", char_p),
-                ("recover", C.c_bool), ("state", void_p)]
+                ("recover", C.c_bool), ("checkpoint", char_p), ("state", void_p)]
 
 
 class Array(C.Structure):
@@ -55,13 +55,17 @@ class Certificate(C.Structure):
 
 
 class Meta(C.Structure):
-    _fields_ = [("op", C.c_char * 32), ("version", C.c_char * 16), ("options", char_p), ("attributes", char_p),
+    _fields_ = [("op", C.c_char * 32), ("version", C.c_char * 16), ("options", char_p), ("attributes", char_p), ("made", char_p),
                 ("seed", u64), ("input_hash", C.c_char * 72), ("input_bytes", u64), ("has_shape", C.c_bool),
                 ("dtype", C.c_uint), ("ndim", i32), ("shape", i64 * MAX_NDIM)]
 
 
 class Bundle(C.Structure):
     _fields_ = [("count", i64), ("capacity", i64), ("members", void_p), ("meta", Meta), ("certificate", Certificate)]
+
+
+class Input(C.Structure):
+    _fields_ = [("name", char_p), ("value", Value)]
 
 
 class Part(C.Structure):
@@ -131,6 +135,10 @@ _prototypes = {
     "lode_call_planned": (void_p, [void_p]),
     "lode_plan_json": (C.c_int, [P(Ctx), void_p, P(void_p)]),
     "lode_call_run": (C.c_int, [P(Ctx), void_p, P(Bundle)]),
+    "lode_call_make": (C.c_int, [P(Ctx), void_p, P(Bundle)]),
+    "lode_verb_record": (C.c_int, [P(Ctx), char_p, P(Value), i64, P(Bundle)]),
+    "lode_made_by": (char_p, [P(Bundle)]),
+    "lode_rerun": (C.c_int, [P(Ctx), P(Bundle), P(Input), i64, P(Bundle)]),
     "lode_apply": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
     "lode_update": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
     "lode_merge": (C.c_int, [P(Ctx), P(P(Bundle)), i64, P(Bundle)]),

@@ -203,6 +203,23 @@ void lode_i_bundle_put_source(lode_bundle *b, int64_t i, lode_source *s);
 
 /** A source over an array (holds a reference). */
 lode_status lode_i_source_from_array(lode_ctx *ctx, const lode_array *a, lode_source *s);
+/** A step of a call under a checkpoint: numbers and arrays, kept at a place in the code named by `site`;
+ *  key: of what they are made of. */
+enum { LODE_I_STEP_ARRAYS = 4 };
+typedef struct lode_i_step {
+    const char *site;
+    uint64_t key;
+    double *number;
+    int count, n; /* of numbers, of arrays */
+    lode_array *array[LODE_I_STEP_ARRAYS];
+} lode_i_step;
+/** found: the step is filled with what an earlier run kept, and nothing has to be done; else it is to be
+ *  done and kept. */
+lode_status lode_i_restore(lode_ctx *ctx, const lode_i_step *s, bool *found);
+lode_status lode_i_keep(lode_ctx *ctx, const lode_i_step *s);
+/** A key that goes on with words and numbers, or with the values of an array. */
+uint64_t lode_i_step_key(uint64_t key, const char *what, const int64_t *numbers, int count);
+lode_status lode_i_step_key_array(lode_ctx *ctx, const lode_array *a, uint64_t *key);
 /** Rectangle into a new contiguous array of `dtype` (the source's own: s->dtype). */
 lode_status lode_i_source_read(lode_ctx *ctx, const lode_source *s, const int64_t *start,
                                const int64_t *count, lode_dtype dtype, lode_array *out);

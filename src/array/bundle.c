@@ -41,6 +41,7 @@ void lode_bundle_free(lode_bundle *b)
     lode_i_free(b->members);
     lode_i_free(b->meta.options);
     lode_i_free(b->meta.attributes);
+    lode_i_free(b->meta.made);
     *b = (lode_bundle){ 0 };
 }
 
@@ -283,11 +284,13 @@ lode_status lode_bundle_ref(lode_ctx *ctx, const lode_bundle *b, lode_bundle *ou
 {
     lode_status st = LODE_OK;
     lode_bundle r = { .meta = b->meta, .certificate = b->certificate };
-    r.meta.options = r.meta.attributes = NULL;
+    r.meta.options = r.meta.attributes = r.meta.made = NULL;
     if (b->meta.options)
         LODE_TRY(lode_i_strdup(ctx, b->meta.options, &r.meta.options));
     if (b->meta.attributes)
         LODE_TRY(lode_i_strdup(ctx, b->meta.attributes, &r.meta.attributes));
+    if (b->meta.made)
+        LODE_TRY(lode_i_strdup(ctx, b->meta.made, &r.meta.made));
     for (int64_t i = 0; i < b->count; i++)
         LODE_TRY(ref_member(ctx, &b->members[i], &r));
     lode_bundle_swap(out, &r);

@@ -115,6 +115,10 @@ int lode_i_worker(const lode_ctx *ctx);
 
 /** Names a stage that covers [from, to] of the call's work. */
 void lode_i_stage(lode_ctx *ctx, const char *stage, double from, double to);
+/** Around work with stages and ticks of its own that fills the step which the last tick began. Nothing
+ * where no call is under way. */
+void lode_i_nest(lode_ctx *ctx);
+void lode_i_unnest(lode_ctx *ctx);
 /** done of total within the stage: tells the progress callback (caller's thread only, at most every
  *  50 ms except the first) and checks for cancelling: LODE_ECANCEL. Cheap enough for every slab or
  *  iteration. */
@@ -263,6 +267,31 @@ void lode_i_outfile_abandon(lode_outfile **f); /* removes the temporary; NULL is
 /** A scratch file in ctx->scratch, already unlinked. LODE_EBUDGET when no scratch directory was
  *  given. */
 lode_status lode_i_scratch_open(lode_ctx *ctx, lode_outfile **f, lode_infile **reader);
+/** Journals: records that a call leaves in a file, for a call of the same identity (lines of text that
+ * say what call it is) to go on from when it was killed. Another identity is LODE_EUSAGE and says which
+ * line differs. */
+typedef struct lode_journal lode_journal;
+lode_status lode_i_journal_open(lode_ctx *ctx, const char *path, const char *identity,
+                                lode_journal **journal);
+void lode_i_journal_close(lode_journal **journal); /* the file stays */
+lode_status lode_i_journal_remove(lode_ctx *ctx, const char *path);
+/** Size of the next record left, -1: none is, and what was half written is cut off. Its bytes are read in
+ * order; take goes on behind it. */
+lode_status lode_i_journal_next(lode_ctx *ctx, lode_journal *j, int64_t *size);
+lode_status lode_i_journal_read(lode_ctx *ctx, lode_journal *j, void *bytes, size_t size);
+void lode_i_journal_take(lode_journal *j);
+/** A new record of `size` bytes, in place of those left, if any; it counts from end on. */
+lode_status lode_i_journal_begin(lode_ctx *ctx, lode_journal *j, uint64_t size);
+lode_status lode_i_journal_write(lode_ctx *ctx, lode_journal *j, const void *bytes, size_t size);
+lode_status lode_i_journal_end(lode_ctx *ctx, lode_journal *j);
+/** The journal of the call under way, in ctx->checkpoint; closed when the outermost call ends. NULL: none,
+ * or inside of a parallel task. taken: what was left has been used, so that time left is told from
+ * what is done from here on. */
+lode_status lode_i_checkpoint_start(lode_ctx *ctx, const char *identity);
+lode_journal *lode_i_checkpoint(const lode_ctx *ctx);
+void lode_i_checkpoint_taken(lode_ctx *ctx);
+/** Whether so much time has gone since the last record that work in the middle of a step is worth one. */
+bool lode_i_checkpoint_due(const lode_ctx *ctx);
 bool lode_i_path_exists(const char *path);
 /** Paths that match a pattern of *, ? and [abc], in the order of their bytes: pointers and texts in
  * one block, freed with lode_i_free; none: count 0. */

@@ -25,6 +25,7 @@ void lode_i_state_free(struct lode_state *state)
 {
     lode_budget *budget = state->budget;
     lode_i_pool_free(budget, state->pool);
+    lode_i_journal_close(&state->journal);
     lode_i_losses_clear(state);
     budget->allocator.free(budget->allocator.data, state);
     lode_i_budget_unref(budget);
@@ -165,7 +166,7 @@ static lode_frame *top(struct lode_state *s)
 
 static lode_frame window(double low, double high)
 {
-    return (lode_frame){ "", low, high, low, high, low, high };
+    return (lode_frame){ "", low, high, low, high, low, high, false };
 }
 
 void lode_i_begin(lode_ctx *ctx, const char *op)
@@ -181,12 +182,15 @@ void lode_i_begin(lode_ctx *ctx, const char *op)
         s->op = op;
         s->began = lode_i_seconds();
         s->fraction = 0;
+        s->stage_began = s->advanced = s->began;
+        s->stage_from = s->ends = 0;
         s->told = false;
         s->frame[0] = window(0, 1);
         lode_i_spare_open(s->budget);
     } else if (s->depth < LODE_I_FRAMES) {
         const lode_frame *outer = top(s);
         s->frame[s->depth] = window(outer->step_from, outer->step_to);
+        s->frame[s->depth].inner = outer->inner;
     }
     s->depth++;
 }
@@ -194,8 +198,24 @@ void lode_i_begin(lode_ctx *ctx, const char *op)
 void lode_i_end(lode_ctx *ctx)
 {
     struct lode_state *s = ctx->state;
-    if (s && s->depth > 0 && --s->depth == 0)
+    if (s && s->depth > 0 && --s->depth == 0) {
+        lode_i_journal_close(&s->journal);
         lode_i_spare_close(s->budget);
+    }
+}
+
+void lode_i_nest(lode_ctx *ctx)
+{
+    if (!ctx->state || ctx->state->depth == 0)
+        return;
+    lode_i_begin(ctx, "");
+    top(ctx->state)->inner = true;
+}
+
+void lode_i_unnest(lode_ctx *ctx)
+{
+    if (ctx->state && ctx->state->depth > 1)
+        lode_i_end(ctx);
 }
 
 static double within(double low, double high, double part)
@@ -213,6 +233,29 @@ void lode_i_stage(lode_ctx *ctx, const char *stage, double from, double to)
     f->stage = stage ? stage : "";
     f->step_from = f->from = within(f->low, f->high, from);
     f->step_to = f->to = within(f->low, f->high, to);
+    if (!f->inner && ctx->progress) { /* rates of the stage before say little of this one's */
+        s->stage_began = lode_i_seconds();
+        s->stage_from = f->from > s->fraction ? f->from : s->fraction;
+    }
+}
+
+/* Time left, by what the outermost stage has done; between two steps it runs down. */
+static double left(struct lode_state *s, double now)
+{
+    const double took = s->advanced - s->stage_began, done = s->fraction - s->stage_from;
+    if (s->depth > 0 && done >= 0.01 && took >= 0.2)
+        s->ends = s->advanced + took * (1 - s->fraction) / done;
+    return s->ends > 0 ? (s->ends > now ? s->ends - now : 0) : -1;
+}
+
+static void advance(lode_ctx *ctx, double to)
+{
+    struct lode_state *s = ctx->state;
+    if (!(to > s->fraction))
+        return;
+    s->fraction = to;
+    if (ctx->progress)
+        s->advanced = lode_i_seconds();
 }
 
 static const char *innermost_stage(const struct lode_state *s)
@@ -235,9 +278,8 @@ static lode_status report(lode_ctx *ctx, bool always)
     s->told = true;
     s->reported = now;
     const double spent = s->depth > 0 ? now - s->began : 0;
-    const bool known = s->fraction >= 0.02 && spent >= 0.2;
     const lode_progress p = { s->op ? s->op : "", innermost_stage(s), s->fraction, spent,
-                              known ? spent * (1 - s->fraction) / s->fraction : -1 };
+                              left(s, now) };
     if (ctx->progress(ctx->progress_data, &p))
         lode_ctx_cancel(ctx);
     return lode_i_cancelled(ctx);
@@ -256,8 +298,7 @@ lode_status lode_i_tick(lode_ctx *ctx, int64_t done, int64_t total)
         const double n = total > 0 ? (double)total : 1;
         f->step_from = within(f->from, f->to, (double)done / n);
         f->step_to = within(f->from, f->to, ((double)done + 1) / n);
-        if (f->step_from > s->fraction)
-            s->fraction = f->step_from;
+        advance(ctx, f->step_from);
     }
     return report(ctx, s->tick_always);
 }
@@ -268,9 +309,7 @@ lode_status lode_i_report_part(lode_ctx *ctx, int64_t done, int64_t total)
     if (!ctx->progress || s->tick_always)
         return LODE_OK;
     const lode_frame *f = top(s);
-    const double at = within(f->step_from, f->step_to, (double)done / (double)total);
-    if (at > s->fraction)
-        s->fraction = at;
+    advance(ctx, within(f->step_from, f->step_to, (double)done / (double)total));
     return report(ctx, false);
 }
 

@@ -48,6 +48,7 @@ void lode_i_spare_drop(lode_budget *b); /* all of them */
 typedef struct lode_frame {
     const char *stage;
     double low, high, from, to, step_from, step_to;
+    bool inner; /* within a step: its stages say nothing of the whole call's rate */
 } lode_frame;
 
 struct lode_pool;
@@ -70,6 +71,10 @@ struct lode_state {
     lode_frame frame[LODE_I_FRAMES];
     double began, reported, fraction;
     bool told, tick_always;
+    /* the outermost stage: when it began and at which fraction; when the last step was done; when all
+     * will be, 0: not known */
+    double stage_began, stage_from, advanced, ends;
+    lode_journal *journal; /* of the call under way, or NULL */
 
     uint64_t *lost; /* fingerprints of the parts named as lost */
     int64_t losses, lost_room;

@@ -121,6 +121,14 @@ bool cli_find_program(const char *name, char *path, size_t size);
  *  its last line. CLI_STOPPED: it or we were interrupted. */
 int cli_run_program(char *const argv[], const char *log, char *said, size_t size);
 
+/* ops.c */
+const lode_param *cli_find_param(const lode_op *op, const char *name);
+/** The port that `name=...` names, or NULL. */
+const lode_port *cli_named_port(const lode_op *op, const char *word, const char **rest);
+/** What a word gives a port (NULL: an array). */
+lode_status cli_read_input(cli *c, const lode_port *port, bool file, const char *spec,
+                           cli_value *v);
+
 /* commands: each returns the exit status */
 int cli_run_op(cli *c, const lode_op *op);
 int cli_plan(cli *c);
@@ -129,6 +137,7 @@ int cli_invert(cli *c);
 int cli_query(cli *c);
 int cli_update(cli *c);
 int cli_merge(cli *c);
+int cli_rerun(cli *c);
 int cli_verify(cli *c);
 int cli_plot(cli *c);
 int cli_info(cli *c);

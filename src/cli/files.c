@@ -53,6 +53,23 @@ static lode_status print_results(cli *c, bool *are)
     return *are ? st : LODE_OK;
 }
 
+/* The commands that made it and that make it again, a line each. */
+static void print_made(const cli *c, const char *made)
+{
+    const int first = (int)strcspn(made, "\n");
+    if (!c->json) {
+        printf("command     %.*s\nrepeat      %s", first, made, made + first + 1);
+        return;
+    }
+    char line[4096];
+    fputs(", \"command\": ", stdout);
+    snprintf(line, sizeof line, "%.*s", first, made);
+    cli_json_text(stdout, line);
+    fputs(", \"repeat\": ", stdout);
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(made + first + 1, "\n"), made + first + 1);
+    cli_json_text(stdout, line);
+}
+
 static lode_status print_members(cli *c, const lode_file *file)
 {
     char text[256];
@@ -139,7 +156,7 @@ int cli_info(cli *c)
 {
     lode_file *file = NULL;
     lode_bundle meta = { 0 };
-    char *told = NULL, *proof = NULL;
+    char *told = NULL, *proof = NULL, *made = NULL;
     const int bad = cli_no_options(c, "info");
     if (bad)
         return bad;
@@ -152,6 +169,8 @@ int cli_info(cli *c)
         st = lode_file_meta(&c->ctx, file, &meta);
     if (st >= 0)
         st = tell(c, &meta, &told);
+    if (st >= 0)
+        st = lode_made_text(&c->ctx, &meta, c->word[0], &made);
     if (st >= 0) {
         if (c->json) {
             printf("{\"format\": \"%s\", \"op\": ", lode_file_format(file));
@@ -160,6 +179,8 @@ int cli_info(cli *c)
                 printf(", \"attributes\": %s", meta.meta.attributes);
             if (meta.meta.options)
                 printf(", \"options\": %s", meta.meta.options);
+            if (made)
+                print_made(c, made);
             if (*meta.meta.op && lode_certificate_json(&c->ctx, &meta.certificate, &proof) >= 0)
                 printf(", \"certificate\": %s", proof);
             if (told)
@@ -168,6 +189,8 @@ int cli_info(cli *c)
         } else {
             printf("format      %s\n", lode_file_format(file));
             print_meta(c, &meta, told != NULL);
+            if (made)
+                print_made(c, made);
             if (told)
                 fputs(told, stdout);
         }
@@ -179,6 +202,7 @@ int cli_info(cli *c)
     const int code = st < 0 ? cli_failed(c, st) : CLI_OK;
     lode_text_free(told);
     lode_text_free(proof);
+    lode_text_free(made);
     lode_bundle_free(&meta);
     lode_file_close(&file);
     return code;

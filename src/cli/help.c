@@ -11,6 +11,8 @@ static const char *const commands_help =
     "  lode query FILE WHAT [-o OUT]          [3,4,5], [0:9,:,::4], mean, sum, norm, dot=FILE\n"
     "  lode update MODEL INPUT -o OUT         more data into a fitted result\n"
     "  lode merge MODEL MODEL... -o OUT       results fitted on parts, joined\n"
+    "  lode rerun FILE INPUT... [-o OUT]      make a result again from its inputs and compare:\n"
+    "                                         status 0 the same, 3 not, 2 another input\n"
     "  lode verify FILE [ORIGINAL]            check the certificate again\n"
     "  lode plot MODEL [ORIGINAL] -o FIG.svg  a picture, .svg or .png (--width, --dark)\n"
     "  lode info FILE                         what a file holds and what is proved about it\n"
@@ -25,13 +27,14 @@ static const char *const commands_help =
     "                                         found on PATH (zfp), on your own array\n"
 #endif
     "\n"
+    "--checkpoint FILE: compress, svd, pca, tucker and tt keep what is done in it, and go on from\n"
+    "  it after a kill\n"
     "Everywhere: --threads N --memory 4G --scratch DIR --seed N --json --quiet --force\n"
     "  --progress auto|always|never --from FORMAT --to FORMAT --dtype TYPE --shape N,M (raw "
     "files)\n"
     "Exit status: 0 done, 1 failed, 2 wrong request or data, 3 written but target missed or parts "
-    "lost, 5 over "
-    "the\n"
-    "  memory budget, 130 interrupted\n";
+    "lost, or\n"
+    "  made again and not the same, 5 over the memory budget, 130 interrupted\n";
 
 static void print_job(cli *c, lode_job job, const char *title)
 {

@@ -18,7 +18,7 @@ static const struct {
     { "info", cli_info },     { "convert", cli_convert },   { "plan", cli_plan },
     { "apply", cli_apply },   { "invert", cli_invert },     { "update", cli_update },
     { "merge", cli_merge },   { "verify", cli_verify },     { "plot", cli_plot },
-    { "query", cli_query },   { "describe", cli_describe },
+    { "query", cli_query },   { "describe", cli_describe }, { "rerun", cli_rerun },
 #ifndef LODE_CORE /* they run other programs */
     { "claims", cli_claims }, { "bench", cli_bench },
 #endif
@@ -48,6 +48,11 @@ static int dispatch(cli *c, const char *name)
         return cli_usage(c, "--recover goes with invert, convert, plot and info");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(name, commands[i].name) == 0) {
+            if (c->ctx.checkpoint && !c->help)
+                return cli_usage(c,
+                                 "%s keeps no checkpoint; operations that do say so in 'lode "
+                                 "help OP'",
+                                 name);
             if (c->help) {
                 c->word[0] = (char *)(uintptr_t)commands[i].name, c->words = 1;
                 return cli_help(c);

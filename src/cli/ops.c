@@ -20,7 +20,7 @@ static void request_free(request *r)
     lode_bundle_free(&r->arrays);
 }
 
-static const lode_param *find_param(const lode_op *op, const char *name)
+const lode_param *cli_find_param(const lode_op *op, const char *name)
 {
     for (const lode_param *p = op->params; p->name; p++) {
         size_t i = 0;
@@ -34,7 +34,7 @@ static const lode_param *find_param(const lode_op *op, const char *name)
 
 static lode_status set_option(cli *c, request *r, const cli_option *o)
 {
-    const lode_param *p = find_param(r->call.op, o->name);
+    const lode_param *p = cli_find_param(r->call.op, o->name);
     const lode_array *a = NULL;
     if (p && p->kind == LODE_P_ARRAY && o->value) {
         lode_status st = lode_read_value(&c->ctx, o->value, &c->read, true, p->name, &r->arrays);
@@ -45,8 +45,7 @@ static lode_status set_option(cli *c, request *r, const cli_option *o)
     return lode_call_set(&c->ctx, &r->call, o->name, o->value ? o->value : "true");
 }
 
-/* The port that `name=...` names, or NULL. */
-static const lode_port *named_port(const lode_op *op, const char *word, const char **rest)
+const lode_port *cli_named_port(const lode_op *op, const char *word, const char **rest)
 {
     const char *equals = strchr(word, '=');
     for (const lode_port *p = op->in; equals && p->name; p++)
@@ -68,25 +67,30 @@ static const lode_port *next_port(const request *r)
     return NULL;
 }
 
+lode_status cli_read_input(cli *c, const lode_port *port, bool file, const char *spec, cli_value *v)
+{
+    if (port && port->kinds == LODE_KIND_BIT(LODE_TEXT)) {
+        v->value = lode_from_text(spec);
+        return LODE_OK;
+    }
+    if (port && port->kinds == LODE_KIND_BIT(LODE_BUNDLE)) {
+        const lode_status st = cli_model(c, spec, &v->held);
+        v->value = lode_from_bundle(&v->held);
+        return st;
+    }
+    return (file ? cli_read_file : cli_read)(c, spec, v);
+}
+
 static lode_status add_input(cli *c, request *r, const char *word)
 {
     const char *spec = word;
-    const lode_port *port = named_port(r->call.op, word, &spec);
+    const lode_port *port = cli_named_port(r->call.op, word, &spec);
     const char *name = port ? port->name : NULL;
     if (!port)
         port = next_port(r);
     cli_value *v = &r->input[r->inputs++];
     const bool first = port == r->call.op->in && r->inputs == 1;
-    lode_status st = LODE_OK;
-    if (port && port->kinds == LODE_KIND_BIT(LODE_TEXT)) {
-        v->value = lode_from_text(spec);
-    } else if (port && port->kinds == LODE_KIND_BIT(LODE_BUNDLE)) {
-        st = cli_model(c, spec, &v->held);
-        v->value = lode_from_bundle(&v->held);
-    } else {
-        st = first && lode_op_takes_files(r->call.op) ? cli_read_file(c, spec, v)
-                                                      : cli_read(c, spec, v);
-    }
+    lode_status st = cli_read_input(c, port, first && lode_op_takes_files(r->call.op), spec, v);
     if (st >= 0 && first)
         st = lode_call_attributes(&c->ctx, &r->call, v->held.meta.attributes);
     return st < 0 ? st : lode_call_input(&c->ctx, &r->call, name, v->value);
@@ -98,7 +102,7 @@ static lode_status build(cli *c, const lode_op *op, int first, request *r)
     const cli_option shared[] = { { "shape", c->shape }, { "dtype", c->dtype } };
     lode_status st = lode_call_init(&c->ctx, op, &r->call);
     for (int i = 0; st >= 0 && i < 2; i++)
-        if (shared[i].value && find_param(op, shared[i].name))
+        if (shared[i].value && cli_find_param(op, shared[i].name))
             st = set_option(c, r, &shared[i]);
     for (int i = 0; st >= 0 && i < c->options; i++)
         st = set_option(c, r, &c->option[i]);
@@ -111,21 +115,12 @@ static lode_status build(cli *c, const lode_op *op, int first, request *r)
 static int check_values(const cli *c, const lode_op *op)
 {
     for (int i = 0; i < c->options; i++) {
-        const lode_param *p = c->option[i].value ? NULL : find_param(op, c->option[i].name);
+        const lode_param *p = c->option[i].value ? NULL : cli_find_param(op, c->option[i].name);
         if (p && p->kind != LODE_P_BOOL)
             return cli_usage(c, "--%s needs a value; see 'lode help %s'", c->option[i].name,
                              op->name);
     }
     return CLI_OK;
-}
-
-/* Provenance: the hash of the first dense input, kept with results that keep their metadata. */
-static lode_status hash_input(cli *c, const request *r, lode_bundle *result)
-{
-    const lode_value v = r->call.in[0];
-    if (v.kind != LODE_ARRAY && v.kind != LODE_SOURCE)
-        return LODE_OK;
-    return lode_hash(&c->ctx, v, result->meta.input_hash);
 }
 
 /* Of a whole file: what is left out is told, and what does not fit waits beside the output. */
@@ -170,13 +165,13 @@ int cli_run_op(cli *c, const lode_op *op)
         return code;
     }
     if (st >= 0)
-        st = lode_call_run(&c->ctx, &r.call, &result);
+        st = (c->outputs ? lode_call_make : lode_call_run)(&c->ctx, &r.call, &result);
     const double seconds = cli_seconds() - start;
     cli_keep_caveat(c, st);
     if (st >= 0 && c->outputs) {
-        const lode_status hashed = hash_input(c, &r, &result);
-        const lode_status wrote = hashed < 0 ? hashed : cli_write(c, &result);
-        st = wrote < 0 ? wrote : st;
+        const lode_status wrote = cli_write(c, &result);
+        const lode_status removed = wrote < 0 ? wrote : lode_checkpoint_remove(&c->ctx);
+        st = removed < 0 ? removed : st;
     }
     if (st >= 0 && r.call.in[0].kind == LODE_BUNDLE) {
         const lode_status told = cli_report_file(c, op->name, c->word[0], &result, st, seconds);

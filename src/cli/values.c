@@ -24,22 +24,25 @@ static lode_status read_model(cli *c, const char *path, lode_bundle *model)
     lode_bundle damaged = { 0 };
     lode_certificate found;
     const lode_op *op = NULL;
+    /* beside data that the flags describe, a result is what its name says */
+    const bool own = c->words > 1 && lode_format_keeps_results(NULL, path);
+    const lode_read_opts *const read = own ? NULL : &c->read;
     if (c->ctx.recover)
         doubt_header(c, path);
-    lode_status st = lode_read_model(&c->ctx, path, &c->read, true, model);
+    lode_status st = lode_read_model(&c->ctx, path, read, true, model);
     if (st > 0 && (op = lode_op_find(&c->ctx, model->meta.op)) && op->chunk)
         return LODE_OK;
     cli_keep_caveat(c, st);
     if (st != LODE_EFORMAT || c->ctx.recover)
         return st;
     c->ctx.recover = true;
-    const lode_status got = lode_read_model(&c->ctx, path, &c->read, true, &damaged);
+    const lode_status got = lode_read_model(&c->ctx, path, read, true, &damaged);
     c->ctx.recover = false;
     lode_status said = LODE_OK;
     if (got >= 0 && (op = lode_op_find(&c->ctx, damaged.meta.op)) && op->chunk)
         said = lode_verify(&c->ctx, &damaged, lode_none(), &found);
     if (said >= 0) /* the reader's own sentence */
-        st = lode_read_model(&c->ctx, path, &c->read, true, model);
+        st = lode_read_model(&c->ctx, path, read, true, model);
     lode_bundle_free(&damaged);
     return st;
 }

@@ -52,7 +52,8 @@ static int parse_part(cli *c, const char *text, lode_part *part)
 static int finish(cli *c, const char *name, lode_status st, const lode_bundle *result, double start)
 {
     if (st >= 0) {
-        cli_keep_caveat(c, st);
+        if (!*c->caveat)
+            cli_keep_caveat(c, st);
         const lode_status wrote = cli_write(c, result);
         st = wrote < 0 ? wrote : st;
     }
@@ -60,6 +61,15 @@ static int finish(cli *c, const char *name, lode_status st, const lode_bundle *r
         return cli_failed(c, st);
     cli_report(c, name, result, NULL, st, cli_seconds() - start);
     return cli_exit(c, st);
+}
+
+/* What it was made from, for `rerun`; keeps the sentence of a caveat. */
+static lode_status record(cli *c, lode_status st, const char *verb, const lode_value *from,
+                          int64_t count, lode_bundle *result)
+{
+    cli_keep_caveat(c, st);
+    const lode_status recorded = lode_verb_record(&c->ctx, verb, from, count, result);
+    return recorded < 0 ? recorded : st;
 }
 
 static int model_and_input(cli *c, const char *name,
@@ -75,6 +85,10 @@ static int model_and_input(cli *c, const char *name,
         st = cli_read(c, c->word[1], &x);
     if (st >= 0)
         st = verb(&c->ctx, &model, x.value, &result);
+    if (st >= 0) {
+        const lode_value from[] = { lode_from_bundle(&model), x.value };
+        st = record(c, st, name, from, 2, &result);
+    }
     const int code = finish(c, name, st, &result, start);
     cli_value_free(&x);
     lode_bundle_free(&model);
@@ -142,6 +156,12 @@ int cli_merge(cli *c)
     }
     if (st >= 0)
         st = lode_merge(&c->ctx, models, c->words, &result);
+    if (st >= 0) {
+        lode_value from[CLI_MAX];
+        for (int i = 0; i < c->words; i++)
+            from[i] = lode_from_bundle(models[i]);
+        st = record(c, st, "merge", from, c->words, &result);
+    }
     const int code = finish(c, "merge", st, &result, start);
     for (int i = 0; i < c->words; i++)
         lode_bundle_free(&model[i]);

@@ -171,6 +171,7 @@ static lode_status describe_meta(lode_ctx *ctx, lode_json *root, const lode_meta
     LODE_FORWARD(set_text(ctx, root, "version", m->version));
     LODE_FORWARD(set_document(ctx, root, "options", m->options));
     LODE_FORWARD(set_document(ctx, root, "attributes", m->attributes));
+    LODE_FORWARD(set_document(ctx, root, "made", m->made));
     snprintf(seed, sizeof seed, "%" PRIu64,
              m->seed); /* as text: JSON numbers of most readers end at 2^53 */
     LODE_FORWARD(set_text(ctx, root, "seed", seed));

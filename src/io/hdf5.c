@@ -121,7 +121,7 @@ static bool is_plain(const writer *w)
         if (lode_i_json_get(one, "stored"))
             return false; /* of a NetCDF file that had it otherwise */
     if (out->certificate ||
-        (m && (m->op[0] || m->options || m->input_hash[0] || m->has_shape || m->seed)))
+        (m && (m->op[0] || m->options || m->made || m->input_hash[0] || m->has_shape || m->seed)))
         return false;
     for (int64_t i = 0; i < out->count; i++) {
         const lode_value v = out->items[i].value;

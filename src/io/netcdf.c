@@ -389,6 +389,14 @@ static void close_netcdf(lode_file *f)
     lode_i_free(s);
 }
 
+/* The library reads zeros where a file was cut off, and says nothing. */
+static lode_status still_whole(lode_ctx *ctx, const lode_file *f)
+{
+    const uint64_t size = lode_i_infile_size(f->in);
+    char last;
+    return size ? lode_i_infile_read(ctx, f->in, size - 1, &last, 1) : LODE_OK;
+}
+
 static lode_status read_netcdf(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                                const int64_t *start, const int64_t *count, void *dst)
 {
@@ -410,6 +418,7 @@ static lode_status read_netcdf(lode_ctx *ctx, const lode_file *f, const lode_i_m
                          : s->nc->nc_get_vara_double(v->group, v->var, from, many, dst);
     lode_i_library_unlock();
     LODE_FORWARD(lode_i_nc_check(ctx, s->nc, code, f->path, "reading a variable"));
+    LODE_FORWARD(still_whole(ctx, f));
     if (real)
         lode_i_unpack(&v->packing, m->dtype, dst, values);
     return LODE_OK;

@@ -153,6 +153,7 @@ static lode_status undescribe_meta(lode_ctx *ctx, const lode_file *f, const lode
     LODE_FORWARD(get_field(ctx, f, root, "input_hash", m->input_hash, sizeof m->input_hash));
     LODE_FORWARD(get_document(ctx, root, "options", &m->options));
     LODE_FORWARD(get_document(ctx, root, "attributes", &m->attributes));
+    LODE_FORWARD(get_document(ctx, root, "made", &m->made));
     if (seed && !lode_i_parse_u64(seed, &m->seed))
         return lode_i_fail(ctx, LODE_EFORMAT, "%s: its seed '%.40s' is no number", f->path, seed);
     if (lode_i_json_as_i64(lode_i_json_get(root, "input_bytes"), &bytes) && bytes >= 0)
@@ -355,18 +356,22 @@ done:
 lode_status lode_i_meta_copy(lode_ctx *ctx, const lode_meta *from, lode_meta *to)
 {
     lode_status st = LODE_OK;
-    char *options = NULL, *attributes = NULL;
+    char *options = NULL, *attributes = NULL, *made = NULL;
     if (from->options)
         LODE_TRY(lode_i_strdup(ctx, from->options, &options));
     if (from->attributes)
         LODE_TRY(lode_i_strdup(ctx, from->attributes, &attributes));
+    if (from->made)
+        LODE_TRY(lode_i_strdup(ctx, from->made, &made));
     lode_i_free(to->options);
     lode_i_free(to->attributes);
+    lode_i_free(to->made);
     *to = *from;
-    to->options = options, to->attributes = attributes;
-    options = attributes = NULL;
+    to->options = options, to->attributes = attributes, to->made = made;
+    options = attributes = made = NULL;
 done:
     lode_i_free(options);
     lode_i_free(attributes);
+    lode_i_free(made);
     return st;
 }

@@ -239,6 +239,7 @@ static lode_status run_sweep(lode_ctx *ctx, sweep *w)
         const int64_t step = lode_i_linop_slab(ctx, &d->s);
         for (w->first = 0; w->first < m; w->first = w->last) {
             w->last = lode_i_min(w->first + step, m);
+            LODE_TRY(lode_i_tick(ctx, w->first, m));
             lode_array_free(&w->slab);
             LODE_TRY(lode_i_source_rows(ctx, &d->s, w->first, w->last, d->base.dtype, &w->slab));
             LODE_TRY(do_slab(ctx, w));

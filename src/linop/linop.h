@@ -34,6 +34,9 @@ struct lode_linop {
 };
 /** Another reference to the same operator. */
 lode_linop *lode_i_linop_ref(const lode_linop *op);
+/** Under a checkpoint, the operator by which its products are steps of it, in its place; name: what it is
+ *  to the call. */
+lode_status lode_i_linop_kept(lode_ctx *ctx, const char *name, lode_linop **op);
 /** alpha A, without forming it. */
 lode_status lode_i_linop_times(lode_ctx *ctx, const lode_linop *A, double alpha, lode_linop **op);
 /** W = A X (NULL: not wanted) and Z = A^H A X: one pass over A where the operator can, else two. */

@@ -364,7 +364,9 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         goto done;
     for (int i = 0; i < r->d; i++) {
         const int k = r->order[i];
-        lode_i_stage(ctx, i ? "modes" : "first mode", 0.8 * i / r->d, 0.8 * (i + 1) / r->d);
+        /* the first mode is found in all of X, the others in what is left */
+        const double share = 0.3 / fmax(r->d - 1, 1), from = 0.5 + share * (i - 1);
+        lode_i_stage(ctx, i ? "modes" : "first mode", i ? from : 0.03, i ? from + share : 0.3);
         if (i > 0 && i == r->d - 1) { /* the slab axis: it takes the tensor whole */
             if (s != &stored || s->pending) {
                 LODE_TRY(whole(ctx, s, NULL, &Z));
@@ -404,6 +406,8 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
             continue;
         }
         U_k[k] = U;
+        if (i == 0)
+            lode_i_stage(ctx, "first mode", 0.3, 0.5);
         LODE_TRY(lode_i_slabs_project(ctx, s, U_k, NULL, &Z));
         U_k[k] = NULL;
         r->X.pending = 0;
@@ -560,6 +564,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     sthosvd r = { .o = o };
     LODE_TRY(lode_i_slabs_open(ctx, X, o->name, &r.X));
     lode_i_value_shape(X, &dtype, &r.d, shape);
+    r.X.kept = o->kept;
     r.result = lode_i_arith(dtype);
     if (may_stay_single(&r))
         r.X.work = LODE_F32;

@@ -30,6 +30,7 @@ typedef struct lode_sthosvd_opts {
      * the tails', not measured. For callers that measure what comes of it. */
     bool single;
     bool hosvd; /* keep the whole generous core: no choice of a smaller one (for coders) */
+    bool kept;  /* passes over X are steps of the checkpoint */
     const char *op, *name; /* for the random stream, and of the input in messages */
 } lode_sthosvd_opts;
 
@@ -64,6 +65,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
  *  `rank`. workers: slabs in hand at once: the threads for an array in memory, 1 for a source. */
 typedef struct lode_sthosvd_cost {
     uint64_t workspace, output;
+    uint64_t least; /* workspace where memory for no more makes it read X more often */
     int64_t slab_axis, slab; /* rows of a slab along slab_axis */
     double passes, flops;
 } lode_sthosvd_cost;

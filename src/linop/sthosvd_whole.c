@@ -150,10 +150,11 @@ lode_status lode_i_sthosvd_whole(lode_ctx *ctx, sthosvd *r)
     r->single = false;
     if (!fits(r) || !hashed(r, &a, &b, &buckets))
         return LODE_OK;
-    lode_i_stage(ctx, "bases", 0, 0.2);
+    lode_i_stage(ctx, "sample", 0, 0.03);
     LODE_TRY(sampled_full(ctx, r, a, b, buckets, &full));
     if (!full)
         goto done;
+    lode_i_stage(ctx, "bases", 0.03, 0.2);
     LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, a, b, buckets, lode_i_sthosvd_stream(ctx, r, 128),
                                  r->budget.seen ? NULL : &r->budget.look, &Z, &w.G[a]));
     if (!r->budget.seen)

@@ -367,6 +367,16 @@ void lode_i_krylov_free(krylov *k)
     lode_linop_free(&k->scaled);
 }
 
+/* The first block comes before the first step. */
+static lode_status start_nested(lode_ctx *ctx, krylov *k)
+{
+    LODE_FORWARD(lode_i_tick(ctx, 0, 100));
+    lode_i_nest(ctx);
+    const lode_status st = start(ctx, k);
+    lode_i_unnest(ctx);
+    return st;
+}
+
 static lode_status begin(lode_ctx *ctx, krylov *k, const lode_linop *A, const lode_svds_opts *o)
 {
     lode_status st = LODE_OK;
@@ -377,7 +387,7 @@ static lode_status begin(lode_ctx *ctx, krylov *k, const lode_linop *A, const lo
     k->norm = NAN, k->stream = lode_i_stream(ctx, k->o.op, 1);
     k->next_check = o->tail > 0 || o->tail_rel > 0 ? 2 * k->o.block
                                                    : lode_i_max(2 * o->rank, o->rank + k->o.block);
-    LODE_TRY(start(ctx, k));
+    LODE_TRY(start_nested(ctx, k));
 done:
     return st;
 }
@@ -386,11 +396,17 @@ done:
 static lode_status iterate(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *floor)
 {
     lode_status st = LODE_OK;
+    /* two steps more than the first check is what most spectra take; others are told as they go */
+    int64_t expected = lode_i_ceil_div(k->next_check, k->o.block) + 2;
     *floor = false;
     for (int64_t i = 0; i < k->o.max_iter; i++) {
         bool enough = false;
-        LODE_TRY(lode_i_tick(ctx, i, k->o.max_iter));
-        LODE_TRY(step(ctx, k));
+        LODE_TRY(lode_i_tick(ctx, i, expected));
+        expected = lode_i_max(expected, i + 2 + i / 4);
+        lode_i_nest(ctx);
+        const lode_status stepped = step(ctx, k);
+        lode_i_unnest(ctx);
+        LODE_TRY(stepped);
         k->steps++;
         const bool full = k->fresh == 0, turn = k->pending.data;
         if (full || turn || (k->done >= k->next_check && k->coupled)) {

@@ -26,6 +26,7 @@ typedef struct lode_ttsvd_opts {
     int64_t max_rank; /* cap on every rank, applied after the error rule */
     lode_ttsvd_method method;
     bool quick;            /* no search for the last few values of a small train */
+    bool kept;             /* passes over X are steps of the checkpoint */
     const char *op, *name; /* for the random stream, and of the input in messages */
 } lode_ttsvd_opts;
 

@@ -267,6 +267,7 @@ static lode_status first_bond(lode_ctx *ctx, ttsvd *r, lode_array *T)
     const lode_array *U_k[2] = { NULL };
     int axes[LODE_MAX_NDIM];
     int64_t shape[LODE_MAX_NDIM];
+    lode_i_stage(ctx, "first bond", 0, 0.6);
     LODE_TRY(first_basis(ctx, r, g - 1, &b));
     if (!(r->budget.norm2 > 0))
         goto done;
@@ -275,6 +276,7 @@ static lode_status first_bond(lode_ctx *ctx, ttsvd *r, lode_array *T)
     r->lost += lode_i_basis_tail(&b, keep);
     lode_i_basis_free(&b);
     U_k[mode] = &U;
+    lode_i_stage(ctx, "first bond", 0.6, 0.75);
     LODE_TRY(lode_i_slabs_project(ctx, &r->X.s, U_k, NULL, &Y));
     if (r->X.mirrored) { /* the modes' order turned round; the first bond's rank last */
         axes[d - r->X.group] = 0, shape[0] = keep;
@@ -297,6 +299,7 @@ static lode_status first_bond(lode_ctx *ctx, ttsvd *r, lode_array *T)
                                     (const int64_t[]){ lode_array_size(&U) / keep, keep }, &U));
         lode_array_free(&Z);
     }
+    lode_i_stage(ctx, "bonds", 0.75, 0.8);
     LODE_TRY(cores_from(ctx, r, &U, g, d, 1));
     lode_array_swap(T, &Y);
 done:
@@ -523,6 +526,7 @@ lode_status lode_i_tt_svd(lode_ctx *ctx, lode_value X, const lode_ttsvd_opts *o,
     const int group = lode_i_tt_group(r.d, shape, &mirrored);
     mirrored = mirrored && lode_dtype_block(dtype) == 1; /* packed: columns are not cut */
     LODE_TRY(lode_i_ttmatrix_open(ctx, X, group, mirrored, o->name, &r.X));
+    r.X.s.kept = o->kept;
     r.result = lode_i_arith(dtype);
     r.budget = lode_i_budget_of(o->error, o->unit, o->ranks || o->params > 0);
     LODE_TRY(read_options(ctx, &r));

@@ -26,6 +26,7 @@ typedef struct lode_i_slabs {
     int mode[LODE_MAX_NDIM];
     const lode_array *U[LODE_MAX_NDIM];
     double passes; /* over the values */
+    bool kept;     /* passes are steps of the checkpoint, where there is one */
 } lode_i_slabs;
 
 /** What the first look at the values finds. */
@@ -62,6 +63,19 @@ void lode_i_seen_join(lode_i_seen *seen, const lode_i_seen *more);
 /** How many slabs to work on at once, `each` bytes apiece: several for each thread where the tensor
  *  is in memory and there is room, else 1. Results do not depend on it. */
 int64_t lode_i_slabs_together(lode_ctx *ctx, const lode_i_slabs *s, double each);
+
+/** A pass as a step of the checkpoint: what it does, with which numbers, on which bases (NULL: none). */
+enum { LODE_I_PASS_NUMBERS = 6 };
+typedef struct lode_i_pass_name {
+    const char *what;
+    int64_t number[LODE_I_PASS_NUMBERS];
+    const lode_array *const *U;
+    double *at; /* how far a pass has come that is kept in the middle; NULL: whole */
+} lode_i_pass_name;
+lode_status lode_i_pass_restore(lode_ctx *ctx, lode_i_slabs *s, const lode_i_pass_name *name,
+                                lode_i_seen *seen, lode_array *const *out, int n, bool *found);
+lode_status lode_i_pass_keep(lode_ctx *ctx, const lode_i_slabs *s, const lode_i_pass_name *name,
+                             const lode_i_seen *seen, lode_array *const *out, int n);
 
 /** sum += x, or sum = x where it is empty; x is used up. */
 lode_status lode_i_slabs_add(lode_ctx *ctx, lode_array *x, lode_array *sum);

@@ -37,13 +37,16 @@ void lode_i_sthosvd_cost(lode_dtype dtype, int ndim, const int64_t *shape, const
                  gram = longest < 2048 ? longest * longest : 0;
     /* before the slab axis is decomposed */
     const double last = kept * (ndim ? (double)shape[axis] : 1);
-    cost->workspace = (uint64_t)(w * ((2 + 4 * workers) * slab + 2 * stored + 10 * gram +
-                                      6 * largest + 3 * kept + factors) +
-                                 48 * tables + (tables * 256 < 0x1p23 ? tables * 256 : 0x1p23) +
-                                 65536);
+    const double fixed = w * ((2 + 4 * workers) * slab + 10 * gram + 6 * largest + 3 * kept +
+                              factors) +
+                         48 * tables + (tables * 256 < 0x1p23 ? tables * 256 : 0x1p23) + 65536;
+    cost->workspace = (uint64_t)(fixed + 2 * w * stored);
+    /* what is not stored between the modes is read again, up to the last */
+    cost->least = (uint64_t)(fixed + 2 * w * last);
     /* longer than the others together: an SVD */
     if (ndim > 0 && (double)shape[axis] * (double)shape[axis] > last)
-        cost->workspace += (uint64_t)(5 * w * (size < last ? size : last));
+        cost->workspace += (uint64_t)(5 * w * (size < last ? size : last)),
+            cost->least += (uint64_t)(5 * w * (size < last ? size : last));
     cost->output = (uint64_t)(unit * (core + factors));
     cost->passes = 3 + (double)(o->sweeps * ndim);
 }

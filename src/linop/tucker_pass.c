@@ -40,13 +40,27 @@ typedef struct pass {
     lode_array *Z; /* NULL: not wanted */
 } pass;
 
+/* Goes on in the middle of a pass that was kept there. */
+static lode_status resume(lode_ctx *ctx, pass *p, const lode_i_pass_name *part, lode_array *sum)
+{
+    bool found = true;
+    while (found)
+        LODE_FORWARD(lode_i_pass_restore(ctx, p->s, part, p->seen, &sum, 1, &found));
+    return LODE_OK;
+}
+
 /* Runs the tasks of a pass, `together` at once, and joins them in order. */
-static lode_status add_up(lode_ctx *ctx, pass *p, int64_t count, int64_t together, lode_task task,
-                          lode_array *G)
+static lode_status add_up(lode_ctx *ctx, pass *p, const lode_i_pass_name *name, int64_t count,
+                          int64_t together, lode_task task, lode_array *G)
 {
     lode_status st = LODE_OK;
-    lode_array sum = { 0 };
-    for (int64_t i = 0; i < count; i += together) {
+    lode_array sum = { 0 }, *const sums[] = { &sum };
+    double at = 0;
+    lode_i_pass_name part = *name;
+    part.what = "part", part.at = &at;
+    if (!p->Z) /* which is larger, and filled in place */
+        LODE_TRY(resume(ctx, p, &part, &sum));
+    for (int64_t i = (int64_t)at; i < count; i += together) {
         const int64_t n = lode_i_min(together, count - i);
         LODE_TRY(lode_i_tick(ctx, i, count));
         p->first = i;
@@ -62,6 +76,9 @@ static lode_status add_up(lode_ctx *ctx, pass *p, int64_t count, int64_t togethe
             if (p->seen)
                 lode_i_seen_join(p->seen, &p->part[j]);
         }
+        at = (double)(i + n);
+        if (!p->Z && i + n < count && lode_i_checkpoint_due(ctx))
+            LODE_TRY(lode_i_pass_keep(ctx, p->s, &part, p->seen, sums, 1));
     }
     p->s->passes += p->every > 1 ? 1 / (double)p->every : 1;
     lode_array_swap(G, &sum);
@@ -138,9 +155,16 @@ lode_status lode_i_slabs_gram(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_s
     const double w = (double)lode_dtype_size(s->work), n = (double)shape[mode];
     p.group = group_of(s, n, slab);
     const double read = (double)s->size / (double)lode_i_max(s->count, 1);
-    return add_up(ctx, &p, lode_i_ceil_div(s->count, p.group),
-                  lode_i_slabs_together(ctx, s, w * (3 * read + (double)p.group * slab + n * n)),
-                  gram_task, G);
+    const lode_i_pass_name name = { .what = "gram", .number = { mode } };
+    bool found = false;
+    LODE_FORWARD(lode_i_pass_restore(ctx, s, &name, seen, &G, 1, &found));
+    if (found)
+        return LODE_OK;
+    LODE_FORWARD(
+        add_up(ctx, &p, &name, lode_i_ceil_div(s->count, p.group),
+               lode_i_slabs_together(ctx, s, w * (3 * read + (double)p.group * slab + n * n)),
+               gram_task, G));
+    return lode_i_pass_keep(ctx, s, &name, seen, &G, 1);
 }
 
 /* Slab i with the sketched mode itself hashed, into its rows of Z. */
@@ -218,6 +242,17 @@ static lode_status sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, i
                .every = every,
                .stream = stream,
                .Z = Z ? &z : NULL };
+    const lode_i_pass_name name = {
+        .what = "sketch",
+        .number = { mode, along, buckets, every,
+                    (int64_t)((uint64_t)stream.key[0] << 32 | stream.key[1]),
+                    (int64_t)((uint64_t)stream.salt[0] << 32 | stream.salt[1]) }
+    };
+    lode_array *const out[] = { G, Z };
+    bool found = false;
+    LODE_TRY(lode_i_pass_restore(ctx, s, &name, seen, out, Z ? 2 : 1, &found));
+    if (found)
+        goto done;
     memcpy(shape, s->shape, sizeof shape);
     shape[mode] = buckets;
     if (Z)
@@ -226,10 +261,11 @@ static lode_status sketch(lode_ctx *ctx, lode_i_slabs *s, int mode, int along, i
     if (every > 1) /* whole slabs */
         p.group = lode_i_max(1, p.group / every);
     const int64_t count = every > 1 ? s->count / every : s->count;
-    LODE_TRY(add_up(ctx, &p, lode_i_ceil_div(count, p.group),
+    LODE_TRY(add_up(ctx, &p, &name, lode_i_ceil_div(count, p.group),
                     lode_i_slabs_together(ctx, s, w * (3 * slab + n * n)), sketch_task, G));
     if (Z)
         lode_array_swap(Z, &z);
+    LODE_TRY(lode_i_pass_keep(ctx, s, &name, seen, out, Z ? 2 : 1));
 done:
     LODE_FREE(&z);
     return st;
@@ -297,7 +333,10 @@ lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_see
 {
     lode_status st = LODE_OK;
     lode_array slab = { 0 }, A = { 0 }, r = { 0 }, sum = { 0 };
-    for (int64_t i = 0; i < s->count; i++) {
+    const lode_i_pass_name name = { .what = "triangle", .number = { mode } };
+    bool found = false;
+    LODE_TRY(lode_i_pass_restore(ctx, s, &name, seen, &R, 1, &found));
+    for (int64_t i = 0; i < s->count && !found; i++) {
         LODE_TRY(lode_i_tick(ctx, i, s->count));
         LODE_TRY(lode_i_slab(ctx, s, i, seen, &slab));
         LODE_TRY(lode_i_unfold(ctx, &slab, mode, &A));
@@ -308,7 +347,10 @@ lode_status lode_i_slabs_qr(lode_ctx *ctx, lode_i_slabs *s, int mode, lode_i_see
             LODE_TRY(stack(ctx, &A, &sum));
         }
     }
+    if (found)
+        goto done;
     lode_array_swap(R, &sum);
+    LODE_TRY(lode_i_pass_keep(ctx, s, &name, seen, &R, 1));
 done:
     LODE_FREE(&slab, &A, &r, &sum);
     return st;
@@ -319,6 +361,13 @@ lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const l
 {
     lode_status st = LODE_OK;
     lode_array slab = { 0 }, z = { 0 }, A = { 0 }, B = { 0 }, y = { 0 }, sum = { 0 };
+    const lode_array *U[LODE_MAX_NDIM] = { NULL };
+    const lode_i_pass_name name = { .what = "power", .number = { mode }, .U = U };
+    bool found = false;
+    U[mode] = V;
+    LODE_TRY(lode_i_pass_restore(ctx, s, &name, seen, &Y, 1, &found));
+    if (found)
+        goto done;
     for (int64_t i = 0; i < s->count; i++) {
         LODE_TRY(lode_i_tick(ctx, i, s->count));
         LODE_TRY(lode_i_slab(ctx, s, i, seen, &slab));
@@ -330,6 +379,7 @@ lode_status lode_i_slabs_power(lode_ctx *ctx, lode_i_slabs *s, int mode, const l
     }
     LODE_TRY(lode_i_conj(ctx, &sum));
     lode_array_swap(Y, &sum);
+    LODE_TRY(lode_i_pass_keep(ctx, s, &name, seen, &Y, 1));
 done:
     LODE_FREE(&slab, &z, &A, &B, &y, &sum);
     return st;

@@ -130,6 +130,11 @@ lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_arra
     lode_array slab = { 0 }, sum = { 0 };
     int64_t shape[LODE_MAX_NDIM], r[LODE_MAX_NDIM] = { 0 };
     projection p = { .s = s, .U = U, .out = &sum, .last = -1 };
+    const lode_i_pass_name name = { .what = "projection", .U = U };
+    bool found = false;
+    LODE_TRY(lode_i_pass_restore(ctx, s, &name, seen, &out, 1, &found));
+    if (found)
+        goto done;
     lode_i_slabs_shape(s, shape);
     for (int k = 0; k < s->ndim; k++)
         r[k] = U[k] ? U[k]->shape[1] : shape[k];
@@ -161,6 +166,7 @@ lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_arra
             LODE_TRY(place(ctx, &p, i, &slab));
     }
     lode_array_swap(out, &sum);
+    LODE_TRY(lode_i_pass_keep(ctx, s, &name, seen, &out, 1));
 done:
     LODE_FREE(&slab, &sum);
     return st;

@@ -194,11 +194,16 @@ lode_status lode_i_slabs_look(lode_ctx *ctx, lode_i_slabs *s, lode_i_seen *seen)
     lode_status st = LODE_OK;
     lode_array slab = { 0 };
     const int pending = s->pending;
+    const lode_i_pass_name name = { .what = "look" };
+    bool found = false;
     s->pending = 0;
-    for (int64_t i = 0; i < s->count; i++) {
+    LODE_TRY(lode_i_pass_restore(ctx, s, &name, seen, NULL, 0, &found));
+    for (int64_t i = 0; i < s->count && !found; i++) {
         LODE_TRY(lode_i_tick(ctx, i, s->count));
         LODE_TRY(lode_i_slab(ctx, s, i, seen, &slab));
     }
+    if (!found)
+        LODE_TRY(lode_i_pass_keep(ctx, s, &name, seen, NULL, 0));
 done:
     s->pending = pending;
     LODE_FREE(&slab);

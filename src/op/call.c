@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lode/io.h"
 #include "op/call.h"
 
 /* ---- what LODE_ENTER does ---- */
@@ -24,12 +25,13 @@ lode_status lode_i_check_budget(lode_ctx *ctx, const lode_op *op, const lode_pla
 static lode_status make_plan(lode_ctx *ctx, const lode_call *call, lode_plan *plan)
 {
     *plan = (lode_plan){ 0 };
-    if (call->op->plan)
-        LODE_FORWARD(call->op->plan(ctx, call, plan));
-    return LODE_OK;
+    lode_i_stage(ctx, "", 0, 0); /* what it measures is no progress */
+    const lode_status st = call->op->plan ? call->op->plan(ctx, call, plan) : LODE_OK;
+    lode_i_stage(ctx, "", 0, 1);
+    return st;
 }
 
-lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, const lode_value *in,
+static lode_status enter(lode_ctx *ctx, const lode_op *op, const void *opts, const lode_value *in,
                          int nin, lode_plan *plan)
 {
     lode_plan *handed = lode_i_handed_plan(ctx, op);
@@ -47,6 +49,83 @@ lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, con
     LODE_FORWARD(lode_i_check_call(ctx, &call));
     LODE_FORWARD(make_plan(ctx, &call, plan));
     return lode_i_check_budget(ctx, op, plan);
+}
+
+/* Lines that say which call a checkpoint is of: all that decides the bits of its result. */
+static lode_status identify(lode_ctx *ctx, const lode_op *op, const void *opts,
+                            const lode_value *in, int nin, lode_text *t)
+{
+    lode_status st = LODE_OK;
+    char hex[72];
+    LODE_TRY(lode_i_text_add(ctx, t, "%s, lode %s\nseed %" PRIu64 "\n", op->name, lode_version(),
+                             ctx->seed));
+    for (const lode_param *p = op->params; p->name; p++) {
+        const lode_array *a = NULL;
+        LODE_TRY(lode_i_text_add(ctx, t, "%s ", p->name));
+        if (p->kind == LODE_P_ARRAY)
+            memcpy(&a, (const char *)opts + p->offset, sizeof(const lode_array *));
+        if (a)
+            LODE_TRY(lode_hash(ctx, lode_from_array(a), hex));
+        LODE_TRY(p->kind == LODE_P_ARRAY ? lode_i_text_add(ctx, t, "%s", a ? hex : "none")
+                                         : lode_i_param_print(ctx, p, opts, t));
+        LODE_TRY(lode_i_text_add(ctx, t, "\n"));
+    }
+    for (int i = 0; i < nin; i++) {
+        const char *name = op->in[i].name;
+        lode_dtype dtype = LODE_F64;
+        int ndim = 0;
+        int64_t shape[LODE_MAX_NDIM];
+        char size[256] = "";
+        if (in[i].kind == LODE_NONE)
+            continue;
+        LODE_TRY(lode_i_hash_input(ctx, in[i], hex));
+        LODE_REQUIRE(
+            *hex, LODE_EUSAGE,
+            "%s: input %s is a %s that cannot be read again, so a checkpoint could not tell "
+            "it from another; leave out --checkpoint",
+            op->name, name, lode_kind_name(in[i].kind));
+        if (lode_i_value_shape(in[i], &dtype, &ndim, shape))
+            lode_i_print_shape(ndim, shape, size, sizeof size);
+        LODE_TRY(lode_i_text_add(ctx, t, "input %s %s %s\nvalues of %s with hash %s\n", name,
+                                 lode_dtype_name(dtype), size, name, hex));
+    }
+done:
+    return st;
+}
+
+/* Begins the call's checkpoint, or opens the one that it left. */
+static lode_status start_checkpoint(lode_ctx *ctx, const lode_op *op, const void *opts,
+                                    const lode_value *in, int nin)
+{
+    lode_status st = LODE_OK;
+    lode_text t = { 0 };
+    if (!ctx->checkpoint)
+        return LODE_OK;
+    lode_i_stage(ctx, "checking the input", 0, 0);
+    LODE_TRY(identify(ctx, op, opts, in, nin, &t));
+    LODE_TRY(lode_i_checkpoint_start(ctx, t.text));
+    lode_i_stage(ctx, "", 0, 1);
+done:
+    lode_i_text_free(&t);
+    return st;
+}
+
+static lode_status refuse_checkpoint(lode_ctx *ctx, const lode_op *op)
+{
+    if (!ctx->checkpoint || op->checkpoint)
+        return LODE_OK;
+    return lode_i_fail(ctx, LODE_EUSAGE,
+                       "%s keeps no checkpoint: it cannot go on where it was stopped; leave out "
+                       "--checkpoint",
+                       op->name);
+}
+
+lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, const lode_value *in,
+                         int nin, lode_plan *plan)
+{
+    LODE_FORWARD(enter(ctx, op, opts, in, nin, plan));
+    LODE_FORWARD(refuse_checkpoint(ctx, op));
+    return start_checkpoint(ctx, op, opts, in, nin);
 }
 
 lode_status lode_i_refine(lode_ctx *ctx, const lode_op *op, lode_plan *plan)
@@ -441,6 +520,7 @@ lode_status lode_call_run(lode_ctx *ctx, lode_call *call, lode_bundle *result)
     if (lode_i_is_whole(call))
         return lode_i_whole_run(ctx, call, result);
     lode_i_begin(ctx, call->op->name);
+    LODE_TRY(refuse_checkpoint(ctx, call->op));
     budget = spend_on_attributes(ctx, call, &asked);
     LODE_TRY(lode_call_plan(ctx, call));
     LODE_TRY(load_inputs(ctx, call));

@@ -68,6 +68,28 @@ uint32_t lode_i_port_types(const lode_port *port);
 /** Fails with LODE_EBUDGET, naming the number that would do, when the plan does not fit. */
 lode_status lode_i_check_budget(lode_ctx *ctx, const lode_op *op, const lode_plan *plan);
 
+/* What made a result; texts live in its document, or in the result. */
+typedef struct lode_made {
+    const char *verb, *op;
+    /* inputs: hashes by name; texts: inputs that are words; borrowed of the document, NULL: none */
+    lode_json *document, *inputs, *texts;
+} lode_made;
+lode_status lode_i_made_read(lode_ctx *ctx, const lode_bundle *result, lode_made *m);
+void lode_i_made_free(lode_made *m);
+enum { LODE_I_INPUT_NAME = 32 };
+/** Name of the i-th input of a verb. */
+void lode_i_verb_input(const char *verb, int64_t i, char name[LODE_I_INPUT_NAME]);
+/** The i-th input that a call has, with its name: ports, then options that take arrays. */
+bool lode_i_call_given(const lode_call *call, int i, const char **name, lode_value *value);
+lode_status lode_i_hash_input(lode_ctx *ctx, lode_value v, char hex[72]);
+/** Every option of a recorded text that is not at its default, to a function. */
+lode_status lode_i_options_given(lode_ctx *ctx, const lode_op *op, const char *text,
+                                 lode_status (*each)(lode_ctx *ctx, void *data, const lode_param *p,
+                                                     const char *written),
+                                 void *data);
+/** Records the verb that made a result, and no inputs yet. */
+lode_status lode_i_made_verb(lode_ctx *ctx, const char *verb, const char *op, lode_bundle *result);
+
 /** The op that made a result; fails where the result stands for no array, which the verb needs. */
 lode_status lode_i_model_op(lode_ctx *ctx, const lode_bundle *model, const char *verb,
                             const lode_op **op);

@@ -162,6 +162,7 @@ static lode_status op_json(lode_ctx *ctx, const lode_op *op, lode_json **out)
         LODE_TRY(lode_i_json_push(ctx, list, lode_i_json_text(verbs[i])));
     given = list, list = NULL;
     SET(o, "verbs", given);
+    SET(o, "checkpoint", lode_i_json_bool(op->checkpoint));
     *out = o, o = NULL;
 done:
     lode_i_json_free(list);

@@ -140,6 +140,10 @@ static lode_status help_text(lode_ctx *ctx, const lode_op *op, lode_text *t)
         ADD(" %s", verbs[i]);
     if (n > 0)
         ADD("\n");
+    if (op->checkpoint)
+        ADD("With --checkpoint FILE what is done is kept in FILE, and the same command goes on "
+            "from it "
+            "after a kill.\n");
     if (op->doi)
         ADD("\nSource: doi:%s\n", op->doi);
 done:

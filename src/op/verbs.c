@@ -44,9 +44,11 @@ lode_status lode_i_model_op(lode_ctx *ctx, const lode_bundle *model, const char 
     return (*op)->invert && model->meta.has_shape ? LODE_OK : no_verb(ctx, *op, verb);
 }
 
-/* Results of a verb carry the model's provenance where they are models themselves. */
-static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, lode_bundle *result)
+/* Results of a verb carry the model's provenance where they are models themselves, and the verb. */
+static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, const char *verb,
+                           lode_bundle *result)
 {
+    LODE_FORWARD(lode_i_made_verb(ctx, verb, model->meta.op, result));
     if (result->meta.op[0])
         return LODE_OK;
     const lode_meta *from = &model->meta;
@@ -70,6 +72,11 @@ lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lo
         return no_verb(ctx, op, "apply");
     lode_i_begin(ctx, op->name);
     LODE_TRY(op->apply(ctx, model, x, &local));
+    LODE_TRY(lode_i_made_verb(ctx, "apply", op->name, &local));
+    if (!local.meta.op[0]) {
+        local.meta.seed = ctx->seed;
+        snprintf(local.meta.version, sizeof local.meta.version, "%s", lode_version());
+    }
     lode_bundle_swap(result, &local);
 done:
     lode_i_end(ctx);
@@ -101,14 +108,17 @@ lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, l
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_bundle local = { 0 };
+    const uint64_t seed = ctx->seed;
     LODE_FORWARD(op_of(ctx, model, &op));
     if (!op->update)
         return no_verb(ctx, op, "update");
     lode_i_begin(ctx, op->name);
+    ctx->seed = model->meta.seed; /* which the result records */
     LODE_TRY(op->update(ctx, model, x, &local));
-    LODE_TRY(inherit(ctx, model, &local));
+    LODE_TRY(inherit(ctx, model, "update", &local));
     lode_bundle_swap(result, &local);
 done:
+    ctx->seed = seed;
     lode_i_end(ctx);
     LODE_FREE(&local);
     return st;
@@ -120,6 +130,7 @@ lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t 
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_bundle joined = { 0 }, next = { 0 };
+    const uint64_t seed = ctx->seed;
     if (count < 2)
         return lode_i_fail(ctx, LODE_EUSAGE, "merge takes two results or more, not %" PRId64,
                            count);
@@ -127,18 +138,20 @@ lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t 
     if (!op->merge)
         return no_verb(ctx, op, "merge");
     lode_i_begin(ctx, op->name);
+    ctx->seed = models[0]->meta.seed;
     for (int64_t i = 1; i < count; i++) {
         LODE_REQUIRE(strcmp(models[i]->meta.op, op->name) == 0, LODE_EUSAGE,
                      "merge: result %" PRId64 " was made by '%s', the first by '%s'", i + 1,
                      models[i]->meta.op, op->name);
         LODE_TRY(op->merge(ctx, i == 1 ? models[0] : &joined, models[i], &next));
-        LODE_TRY(inherit(ctx, models[0], &next));
+        LODE_TRY(inherit(ctx, models[0], "merge", &next));
         lode_bundle_swap(&joined, &next);
         lode_bundle_free(&next);
         LODE_TRY(lode_i_tick(ctx, i, count - 1));
     }
     lode_bundle_swap(result, &joined);
 done:
+    ctx->seed = seed;
     lode_i_end(ctx);
     LODE_FREE(&joined, &next);
     return st;
@@ -327,12 +340,12 @@ lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *
         part.count[i] = s.shape[i];
     for (int64_t r = 0; r < rows; r += step) {
         const int64_t n = lode_i_min(step, rows - r);
+        LODE_TRY(lode_i_tick(ctx, r, rows));
         if (s.ndim)
             part.start[0] = r, part.count[0] = n;
         LODE_TRY(lode_i_source_read(ctx, &s, part.start, part.count, s.dtype, &want));
         LODE_TRY(op->invert(ctx, model, lode_none(), &part, &got));
         LODE_TRY(lode_i_diff_push(ctx, &run, &want, &got));
-        LODE_TRY(lode_i_tick(ctx, r + n, rows));
     }
     *diff = lode_i_diff_result(&run);
 done:

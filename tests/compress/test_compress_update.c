@@ -355,7 +355,7 @@ static void what_does_not_fit_is_named(void **state)
     lode_array coded = lode_array_ref(lode_bundle_get(&f->m, "coded.0").as.array);
     assert_ok(ctx, lode_bundle_add_array(ctx, &old, "coded.0", &coded));
     memcpy(&old.meta, &f->m.meta, sizeof old.meta);
-    old.meta.options = NULL;
+    old.meta.options = old.meta.made = NULL;
     old.meta.shape[0] = 4;
     assert_ok(ctx, lode_invert(ctx, &old, lode_none(), NULL, &f->y));
     assert_status(ctx, lode_update(ctx, &old, lode_from_array(&part), &old), LODE_EUNSUPPORTED);

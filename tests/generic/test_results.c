@@ -4,6 +4,7 @@
 
 #include "fixture.h"
 #include "lode/io.h"
+#include "op/call.h"
 #include "probe.h"
 #include "sample.h"
 
@@ -269,6 +270,86 @@ static void pictures_are_drawn(void **state)
 }
 #endif
 
+/* Ports and array options of the sample's call. */
+static int inputs_of(lode_input *in)
+{
+    int n = 0;
+    while (lode_i_call_given(&f.s.call, n, &in[n].name, &in[n].value))
+        n++;
+    return n;
+}
+
+static void rerun_gives(const lode_op *op, const lode_bundle *made, const lode_input *in, int n,
+                        lode_status want, const char *says)
+{
+    lode_bundle again = { 0 };
+    const lode_status st = lode_rerun(&f.ctx, made, in, n, &again);
+    if (st != want)
+        fail_msg("%s: rerun gave %s: %s", op->name, lode_status_name(st), lode_message(&f.ctx));
+    if (*says)
+        assert_says(&f.ctx, says);
+    lode_bundle_free(&again);
+}
+
+/* From its file, with 1 and 2 threads, from arrays and from sources. */
+static void results_are_made_again_to_the_same_bits(void **state)
+{
+    (void)state;
+    EACH_OP(op) for (int k = 0; k < 4; k++)
+    {
+        char path[512];
+        lode_bundle made = { 0 };
+        lode_input in[2 * LODE_MAX_PORTS];
+        run(op, LODE_F64);
+        must(op, lode_call_record(&f.ctx, &f.s.call, &f.result), "record");
+        snprintf(path, sizeof path, "%s/made.lode", f.folder);
+        must(op, lode_write(&f.ctx, path, &f.result, &(lode_write_opts){ .force = true }), "write");
+        again();
+        must(op,
+             sample_make(&f.ctx, op,
+                         &(sample_spec){ .seed = 21, .dtype = LODE_F64, .source = k % 2 != 0 },
+                         &f.s),
+             "sample");
+        must(op, lode_open(&f.ctx, path, NULL, &made), "open");
+        f.ctx.threads = 1 + k / 2;
+        f.ctx.seed = 77; /* the file's own counts */
+        const int n = inputs_of(in);
+        rerun_gives(op, &made, in, n, LODE_OK, "");
+        assert_int_equal(f.ctx.seed, 77);
+        f.ctx.seed = 0;
+        lode_bundle_free(&made);
+        again();
+    }
+}
+
+static void other_inputs_are_refused_and_changes_named(void **state)
+{
+    (void)state;
+    EACH_OP(op)
+    {
+        lode_input in[2 * LODE_MAX_PORTS];
+        run(op, LODE_F64);
+        must(op, lode_call_record(&f.ctx, &f.s.call, &f.result), "record");
+        const int n = inputs_of(in);
+        for (int64_t m = 0; m < f.result.count; m++) {
+            const lode_value v = lode_bundle_value(&f.result, m);
+            if (v.kind != LODE_ARRAY || lode_array_size(v.as.array) == 0)
+                continue;
+            lode_array *a = (lode_array *)(uintptr_t)v.as.array;
+            unsigned char *byte = a->data;
+            *byte ^= 1;
+            rerun_gives(op, &f.result, in, n, LODE_DIFFERS, lode_bundle_name(&f.result, m));
+            *byte ^= 1;
+        }
+        lode_array *x = (lode_array *)(uintptr_t)sample_input(&f.s);
+        if (x && lode_dtype_class(x->dtype) == 'f') {
+            ((unsigned char *)x->data)[0] ^= 1;
+            rerun_gives(op, &f.result, in, n, LODE_EUSAGE, op->in[0].name);
+        }
+        again();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -281,6 +362,9 @@ int main(void)
 #ifndef LODE_CORE
         cmocka_unit_test_setup_teardown(pictures_are_drawn, setup, teardown),
 #endif
+        cmocka_unit_test_setup_teardown(results_are_made_again_to_the_same_bits, setup, teardown),
+        cmocka_unit_test_setup_teardown(other_inputs_are_refused_and_changes_named, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -112,6 +112,31 @@ class Module(unittest.TestCase):
         r.save(self.path("r.lode"))
         np.testing.assert_array_equal(lode.load(self.path("r.lode")).invert(part=(3, slice(14, 17))), r.invert()[3:4, 14:17])
 
+    def test_results_are_made_again(self):
+        x, y = self.rng.standard_normal((60, 40)), self.rng.standard_normal((9, 40))
+        np.save(self.path("x.npy"), x)
+        lode.settings(seed=3)
+        r = lode.svd(x, rank=4)
+        r.save(self.path("r.lode"))
+        subprocess.run([LODE, "svd", self.path("x.npy"), "--rank", "4", "--seed", "3", "-o", self.path("c.lode"), "--quiet"],
+                       check=True)
+        with open(self.path("r.lode"), "rb") as a, open(self.path("c.lode"), "rb") as b:
+            self.assertEqual(a.read(), b.read())
+        lode.settings(seed=0)
+        for made in (r, self.path("r.lode")):
+            for given in (x, self.path("x.npy")):
+                self.assertTrue(lode.rerun(made, given).same)
+        self.assertTrue(lode.rerun(r, A=x).same)
+        self.assertTrue(lode.rerun(r.update(y), self.path("r.lode"), y).same)
+        self.assertTrue(lode.rerun(r.apply(y), r, y).same)
+        with self.assertRaisesRegex(lode.LodeError, "input A is not the one"):
+            lode.rerun(r, x + 1)
+        r.U[0, 0] += 1
+        again = lode.rerun(r, x)
+        self.assertFalse(again.same)
+        self.assertIn("member U", again.said)
+        self.assertTrue(lode.rerun(lode.make("normal", shape="3,4")).same)
+
     def test_damaged_files_give_what_is_left(self):
         X = np.cumsum(self.rng.standard_normal((12, 20, 30)), 0).astype("f4")
         lode.compress(X, error="1e-3:maxrel", block=1200).save(self.path("r.lode"))

@@ -100,11 +100,11 @@ lode_status lode_compare(lode_ctx *ctx, const lode_compare_opts *o, lode_value A
         count[i] = a.shape[i];
     const int64_t rows = a.ndim ? a.shape[0] : 1;
     for (int64_t r = 0; r < rows; r += p.slab) {
+        LODE_TRY(lode_i_tick(ctx, r, rows));
         start[0] = r, count[0] = lode_i_min(p.slab, rows - r);
         LODE_TRY(lode_i_source_read(ctx, &a, start, count, a.dtype, &x));
         LODE_TRY(lode_i_source_read(ctx, &b, start, count, b.dtype, &y));
         LODE_TRY(lode_i_diff_push(ctx, &run, &x, &y));
-        LODE_TRY(lode_i_tick(ctx, r + count[0], rows));
     }
     const lode_diff d = lode_i_diff_result(&run);
     *result = conclude(&d, o->peak);

@@ -167,6 +167,7 @@ const lode_op lode_op_compress = {
     .in = in,
     .out = out,
     .certificate = LODE_CERT_MEASURED,
+    .checkpoint = true,
     .plan = plan,
     .forecast = compress_forecast,
     .run = run,

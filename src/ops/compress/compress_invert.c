@@ -77,8 +77,10 @@ lode_status compress_read_block(lode_ctx *ctx, const lode_bundle *model, const g
     lode_array record = { 0 };
     compress_block(g, b, start, count);
     lode_status st = compress_load(ctx, model, b, &record);
+    lode_i_nest(ctx);
     if (st >= 0)
         st = compress_decode(ctx, &record, g->dtype, g->ndim, count, block);
+    lode_i_unnest(ctx);
     if (coded && st >= 0)
         lode_array_swap(coded, &record);
     lode_array_free(&record);

@@ -4,6 +4,8 @@
 
 #include "ops/compress/compress.h"
 
+#define READING 0.02 /* of the time, of the first pass */
+
 static lode_status read_block(lode_ctx *ctx, job *j, int64_t b, lode_array *block)
 {
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
@@ -104,7 +106,7 @@ static lode_status survey(lode_ctx *ctx, job *j)
     lode_status st = LODE_OK;
     lode_array block = { 0 };
     block_task t = { 0 };
-    lode_i_stage(ctx, "reading", 0, 0.1);
+    lode_i_stage(ctx, "reading", 0, READING);
     for (int64_t b = 0; b < j->g.blocks; b++) {
         LODE_TRY(lode_i_tick(ctx, b, j->g.blocks));
         LODE_TRY(read_block(ctx, j, b, &block));
@@ -268,6 +270,43 @@ static void note_block(job *j, int64_t b, const lode_array *coded, double sumsq)
     }
 }
 
+/* What is kept of a block that is coded: its error, and its shares of the size. */
+enum { KEPT = 7, HALF = 30 };
+
+/* Whether an earlier run has coded it; else the block is to be coded and kept. */
+static lode_status restore_block(lode_ctx *ctx, lode_array *coded, lode_diff *d, int64_t *values,
+                                 int64_t *params, bool *found)
+{
+    double kept[KEPT];
+    const lode_i_step step = {
+        .site = "block", .number = kept, .count = KEPT, .n = 1, .array = { coded }
+    };
+    LODE_FORWARD(lode_i_restore(ctx, &step, found));
+    if (!*found)
+        return LODE_OK;
+    d->sumsq = kept[0], d->maxabs = kept[1];
+    d->count = (int64_t)kept[2], d->mismatched = (int64_t)kept[3];
+    *values = (int64_t)kept[4];
+    *params = ((int64_t)kept[5] << HALF) + (int64_t)kept[6]; /* of more bits than a double has */
+    return LODE_OK;
+}
+
+static lode_status keep_block(lode_ctx *ctx, lode_array *coded, const lode_diff *d, int64_t values,
+                              int64_t params)
+{
+    double kept[KEPT] = { d->sumsq,
+                          d->maxabs,
+                          (double)d->count,
+                          (double)d->mismatched,
+                          (double)values,
+                          (double)(params >> HALF),
+                          (double)(params & ((INT64_C(1) << HALF) - 1)) };
+    const lode_i_step step = {
+        .site = "block", .number = kept, .count = KEPT, .n = 1, .array = { coded }
+    };
+    return lode_i_keep(ctx, &step);
+}
+
 static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_diff *total)
 {
     lode_status st = LODE_OK;
@@ -276,28 +315,38 @@ static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_d
     goal left = j->goal;
     int64_t values_left = j->values;
     *total = (lode_diff){ 0 };
+    lode_i_stage(ctx, "coding", READING, 1);
     for (int64_t b = 0; b < j->g.blocks; b++) {
         char name[32];
         lode_diff d = { 0 };
-        lode_i_stage(ctx, "coding", 0.1 + 0.9 * (double)b / (double)j->g.blocks,
-                     0.1 + 0.9 * (double)(b + 1) / (double)j->g.blocks);
-        LODE_TRY(read_block(ctx, j, b, &block));
-        if (j->known.f.work == j->work && j->known.x.data) {
-            t = j->known;
-            j->known = (block_task){ 0 };
-        } else {
-            block_free(&j->known);
-            LODE_TRY(open_block(ctx, j, b, &block, &t));
+        LODE_TRY(lode_i_tick(ctx, b, j->g.blocks));
+        int64_t values = 0, params = 0;
+        bool found = false;
+        LODE_TRY(restore_block(ctx, &coded, &d, &values, &params, &found));
+        if (!found) {
+            LODE_TRY(read_block(ctx, j, b, &block));
+            if (j->known.f.work == j->work && j->known.x.data) {
+                t = j->known;
+                j->known = (block_task){ 0 };
+            } else {
+                block_free(&j->known);
+                LODE_TRY(open_block(ctx, j, b, &block, &t));
+            }
+            t.o = j->o;
+            t.goal = share(&left, values_left, &t);
+            lode_i_nest(ctx);
+            const lode_status coding = code_block(ctx, &t, &block, &coded, &d);
+            lode_i_unnest(ctx);
+            LODE_TRY(coding);
+            values = t.f.size, params = t.goal.params;
+            LODE_TRY(keep_block(ctx, &coded, &d, values, params));
         }
-        t.o = j->o;
-        t.goal = share(&left, values_left, &t);
-        LODE_TRY(code_block(ctx, &t, &block, &coded, &d));
-        values_left -= t.f.size;
+        values_left -= values;
         left.sumsq = fmax(left.sumsq - d.sumsq, 0);
         if (left.bytes)
             left.bytes = lode_i_max(1, left.bytes - coded.shape[0]);
         if (left.params)
-            left.params -= t.goal.params;
+            left.params -= params;
         total->sumsq += d.sumsq;
         total->maxabs = fmax(total->maxabs, d.maxabs);
         total->count += d.count;
@@ -320,9 +369,16 @@ static lode_status code_exactly(lode_ctx *ctx, job *j, lode_bundle *model)
     lode_array block = { 0 }, coded = { 0 };
     for (int64_t b = 0; b < j->g.blocks; b++) {
         char name[32];
+        lode_diff none = { 0 };
+        int64_t values = 0, params = 0;
+        bool found = false;
         LODE_TRY(lode_i_tick(ctx, b, j->g.blocks));
-        LODE_TRY(read_block(ctx, j, b, &block));
-        LODE_TRY(compress_exact(ctx, j->o, &block, &coded));
+        LODE_TRY(restore_block(ctx, &coded, &none, &values, &params, &found));
+        if (!found) {
+            LODE_TRY(read_block(ctx, j, b, &block));
+            LODE_TRY(compress_exact(ctx, j->o, &block, &coded));
+            LODE_TRY(keep_block(ctx, &coded, &none, 0, 0));
+        }
         note_block(j, b, &coded, 0);
         snprintf(name, sizeof name, "coded.%" PRId64, b);
         LODE_TRY(lode_bundle_add_array(ctx, model, name, &coded));

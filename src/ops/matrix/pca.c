@@ -157,6 +157,18 @@ done:
     return st;
 }
 
+/* A pass of its own, and so a step of the checkpoint. */
+static lode_status kept_means(lode_ctx *ctx, const lode_linop *A, lode_array *mean)
+{
+    const lode_i_step step = { .site = "means", .n = 1, .array = { mean } };
+    bool found = false;
+    LODE_FORWARD(lode_i_restore(ctx, &step, &found));
+    if (found)
+        return LODE_OK;
+    LODE_FORWARD(column_means(ctx, A, mean));
+    return lode_i_keep(ctx, &step);
+}
+
 /* ||X||^2 = ||X - 1 mean^T||^2 + m ||mean||^2, as the columns of X - 1 mean^T sum to zero. */
 static lode_status measure_complete(lode_ctx *ctx, const lode_linop *C, const lode_svds_info *info,
                                     lode_pca_parts *p)
@@ -181,11 +193,13 @@ static lode_status fit_complete(lode_ctx *ctx, const lode_pca_opts *o, lode_valu
     }
     LODE_TRY(lode_linop_from(ctx, X, &A));
     lode_svds_opts s = iteration(A->rows, A->cols, X.kind, A->dtype, plan->number[0]);
-    LODE_TRY(column_means(ctx, A, &p->mean));
+    lode_i_stage(ctx, "means", 0, 0.1);
+    LODE_TRY(kept_means(ctx, A, &p->mean));
     if (!o->center)
         LODE_TRY(lode_i_fill(ctx, &p->mean, 0));
     lode_i_stage(ctx, "components", 0.1, 0.9);
     LODE_TRY(lode_linop_centred(ctx, A, &p->mean, &C));
+    LODE_TRY(lode_i_linop_kept(ctx, "centred", &C));
     LODE_TRY(lode_i_svds(ctx, C, &s, &p->scores, &p->s, &p->V, &info));
     if (info.drowned) { /* only both sides tell such small values: more memory than was planned */
         s.one_sided = false, s.two_sided = true;
@@ -409,6 +423,7 @@ const lode_op lode_op_pca = {
     .in = in,
     .out = out,
     .certificate = LODE_CERT_MEASURED,
+    .checkpoint = true,
     .plan = plan,
     .run = run,
     .apply = lode_i_pca_apply,

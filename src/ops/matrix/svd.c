@@ -401,6 +401,7 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
         given = lode_from_array(&held);
     }
     LODE_TRY(lode_linop_from(ctx, given, &op)); /* one way to multiply, whatever A is */
+    LODE_TRY(lode_i_linop_kept(ctx, "A", &op));
     const lode_matrix_info matrix = { .rows = op->rows,
                                       .cols = op->cols,
                                       .dtype = op->dtype,
@@ -483,6 +484,7 @@ const lode_op lode_op_svd = {
     .in = in,
     .out = out,
     .certificate = LODE_CERT_MEASURED,
+    .checkpoint = true,
     .plan = plan,
     .run = run,
     .apply = lode_i_svd_apply,

@@ -42,9 +42,11 @@ static lode_status read_options(lode_ctx *ctx, const lode_tt_opts *o, const lode
                                 lode_ttsvd_opts *s)
 {
     lode_i_squares asked;
-    *s = (lode_ttsvd_opts){
-        .method = (lode_ttsvd_method)o->method, .op = "tt", .name = "X", .ranks = o->rank.count
-    };
+    *s = (lode_ttsvd_opts){ .method = (lode_ttsvd_method)o->method,
+                            .kept = true,
+                            .op = "tt",
+                            .name = "X",
+                            .ranks = o->rank.count };
     memcpy(s->rank, o->rank.value, sizeof s->rank);
     s->max_rank = o->max_rank.given ? o->max_rank.value : 0;
     LODE_FORWARD(lode_i_squares_asked(ctx, &lode_op_tt, "a train", &o->error, &o->budget,
@@ -294,6 +296,7 @@ const lode_op lode_op_tt = {
     .in = in,
     .out = out,
     .certificate = LODE_CERT_MEASURED,
+    .checkpoint = true,
     .plan = plan,
     .run = run,
     .apply = apply,

@@ -58,6 +58,7 @@ static lode_status read_options(lode_ctx *ctx, const lode_tucker_opts *o, const 
     *s = (lode_sthosvd_opts){ .method = (lode_sthosvd_method)o->method,
                               .sweeps = o->max_iter,
                               .tol = o->tol,
+                              .kept = true,
                               .op = "tucker",
                               .name = "X",
                               .ranks = o->rank.count };
@@ -92,7 +93,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     lode_i_sthosvd_cost(X.stored, X.ndim, X.shape, one, &s, 1, &least);
     lode_i_plan_ranks(ctx, &X,
                       &(lode_i_need){ full.workspace, full.output, full.passes, full.flops },
-                      &(lode_i_need){ .workspace = least.workspace, .output = least.output }, p);
+                      &(lode_i_need){ .workspace = least.least, .output = least.output }, p);
     p->slab = full.slab_axis == 0 ? full.slab : 0;
     snprintf(p->algorithm, sizeof p->algorithm, "ST-HOSVD, %s%s",
              s.method == LODE_STHOSVD_AUTO   ? "method by size and error"
@@ -510,6 +511,7 @@ const lode_op lode_op_tucker = {
     .in = in,
     .out = out,
     .certificate = LODE_CERT_MEASURED,
+    .checkpoint = true,
     .plan = plan,
     .run = run,
     .apply = apply,
