@@ -8,11 +8,9 @@
 #include "base/state.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/system.h"
 
 enum { PIECE = 1 << 18, HEAD = 16 };
 static const char magic[16] = "lode journal 1\n";

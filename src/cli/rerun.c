@@ -112,7 +112,7 @@ int cli_rerun(cli *c)
     if (code)
         return code;
     const double start = cli_seconds();
-    lode_status st = lode_open(&c->ctx, c->word[0], &c->read, &r.made);
+    lode_status st = lode_read_model(&c->ctx, c->word[0], &c->read, false, &r.made);
     const char *verb = st >= 0 ? lode_made_by(&r.made) : "run";
     const bool run = strcmp(verb, "run") == 0;
     const lode_op *op = run && st >= 0 ? lode_op_find(&c->ctx, r.made.meta.op) : NULL;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "lode/io.h"
+#include "lode/whole.h"
 #include "op/call.h"
 
 /* ---- the inputs must be those it was made from ---- */
@@ -269,6 +270,9 @@ lode_status lode_rerun(lode_ctx *ctx, const lode_bundle *made, const lode_input 
     lode_bundle local = { 0 };
     lode_i_begin(ctx, "rerun");
     LODE_TRY(lode_i_made_read(ctx, made, &m));
+    LODE_REQUIRE(m.op[0] || !lode_holds_results(made), LODE_EUSAGE,
+                 "rerun: this file holds several results; make one again at a time, as in lode "
+                 "rerun FILE:NAME INPUT:NAME");
     LODE_REQUIRE(m.op[0], LODE_EUSAGE,
                  "rerun: this file records no operation that made it; give a result that lode "
                  "wrote (.lode, .npz or a folder)");

@@ -30,6 +30,8 @@ gives 0 'relative ' "$lode" compare "$dir/m4.nc:T" "$dir/m4.lode:T"
 gives 0 'holds' "$lode" verify "$dir/m4.lode:ocean/S" "$dir/m4.nc:ocean/S"
 gives 0 written "$lode" plot "$dir/m4.lode:T" -o "$dir/t.svg"
 gives 0 'asked for .*--error 0.001:rel' "$lode" info "$dir/m4.lode:T"
+gives 0 'the same' "$lode" rerun "$dir/m4.lode:T" "$dir/m4.nc:T"
+gives 2 'one again at a time' "$lode" rerun "$dir/m4.lode" "$dir/m4.nc"
 gives 0 written "$lode" convert "$dir/m4.lode:T[2:5,::2]" "$dir/part.nc"
 ncdump -h "$dir/part.nc" | grep -q 'lat = 12' || fail 'a part lost its dimensions'
 ncdump -h "$dir/part.nc" | grep -q 'T:units = "K"' || fail 'a part lost its attributes'
