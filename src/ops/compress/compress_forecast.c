@@ -153,7 +153,7 @@ static double long_sides(const frame *f)
     return sum;
 }
 
-/* Seconds, from what the boxes took, on one worker and then on all. Products by bases of longer
+/* Seconds, from what the boxes took, on one worker and then on all. Products by learned bases of longer
  * sides and eigenvectors grow otherwise and are counted at the rate of products here. Weights are
  * fitted to runs on arrays of many kinds; they say how often a part is repeated. */
 static lode_status expect_seconds(lode_ctx *ctx, const sampler *s, int workers, double rate,
@@ -195,10 +195,10 @@ static lode_status expect_seconds(lode_ctx *ctx, const sampler *s, int workers, 
     const double hard = effort >= EFFORT_ALL ? 2 : effort > EFFORT_FAST ? 1.4 : 1;
     double transform = 0, local = 0;
     if (!full) {
-        transform = 0.4 * cosines + 2.2 * growth;
+        transform = 0.4 * cosines;
     } else {
         const double learning = s->method == LODE_COMPRESS_AUTO ? 0.2 * (s->learning - 1) : 0.2;
-        transform = hard * (0.3 + learning) * cosines + 2.2 * growth;
+        transform = hard * (0.3 + learning) * cosines + growth;
         local += hard * 1.5 * eigen;
     }
     if (s->method == LODE_COMPRESS_PREDICT || s->method == LODE_COMPRESS_LOSSLESS)
