@@ -8,7 +8,9 @@
 enum {
     WINDOW = 1 << 16, /* small runs near each other are read through a window of this size */
     NEAR = 1 << 14,   /* runs that begin within this distance share one */
-    DIRECT = 1 << 15  /* longer runs go straight to their place */
+    DIRECT = 1 << 15, /* longer runs go straight to their place */
+    SHARED = 1 << 23, /* and those from here on in pieces, by all workers */
+    PIECE = 1 << 20
 };
 
 typedef struct reader {
@@ -140,6 +142,28 @@ static lode_status fetch(reader *r, uint64_t at, unsigned char *dst, size_t size
     return LODE_OK;
 }
 
+/* A long run without checksums: copying from the system's cache into fresh pages takes as long as some
+ * passes over what is read. */
+typedef struct shared {
+    const lode_i_member *m;
+    uint64_t at, size;
+    unsigned char *dst;
+} shared;
+
+static lode_status read_piece(lode_ctx *ctx, int64_t i, void *data)
+{
+    const shared *s = data;
+    const uint64_t from = (uint64_t)i * PIECE, left = s->size - from;
+    return lode_i_infile_read(ctx, s->m->in, s->m->offset + s->at + from, s->dst + from,
+                              left < PIECE ? (size_t)left : PIECE);
+}
+
+static lode_status fetch_shared(const reader *r, uint64_t at, unsigned char *dst, uint64_t size)
+{
+    shared s = { .m = r->m, .at = at, .size = size, .dst = dst };
+    return lode_i_parallel(r->ctx, (int64_t)((size + PIECE - 1) / PIECE), read_piece, &s);
+}
+
 /* A rectangle of an array of `unit`-byte elements in C order; dst is contiguous. */
 static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const int64_t *start,
                              const int64_t *count, uint64_t unit, unsigned char *dst)
@@ -161,10 +185,16 @@ static lode_status rectangle(reader *r, int ndim, const int64_t *shape, const in
             break;
     }
     r->near = outer > 0 && stride[outer - 1] <= NEAR;
+    const bool shares = !r->memory && !r->m->sums && !r->whole;
     for (int64_t n = 0;; n++) {
         if ((n & 255) == 0)
             LODE_FORWARD(lode_i_cancelled(r->ctx));
-        for (uint64_t done = 0; done < run;) { /* long runs in pieces, so that a cancel is seen */
+        uint64_t done = 0;
+        if (shares && run >= SHARED) {
+            LODE_FORWARD(fetch_shared(r, at, dst, run));
+            done = run, dst += run;
+        }
+        while (done < run) { /* long runs in pieces, so that a cancel is seen */
             const size_t piece = run - done > ((uint64_t)1 << 26) ? (size_t)1 << 26
                                                                   : (size_t)(run - done);
             LODE_FORWARD(fetch(r, at + done, dst, piece));
