@@ -183,7 +183,7 @@ static bool take_escape(bits *b, uint32_t *v)
 
 /* ---- a chunk: box, words, plain bits ---- */
 
-LODE_CLONES static int32_t any_of(const int32_t *symbols, int64_t n)
+LODE_CLONES int32_t code_any_of(const int32_t *symbols, int64_t n)
 {
     int32_t all = 0;
     for (int64_t i = 0; i < n; i++)
@@ -202,7 +202,7 @@ void code_find_box(const code_grid *g, const int64_t *count, const int32_t *symb
     for (int k = 0; k < last; k++)
         rows *= count[k];
     for (int64_t r = 0; r < rows; r++) {
-        int64_t n = any_of(symbols + first, count[last]) ? count[last] : 0;
+        int64_t n = code_any_of(symbols + first, count[last]) ? count[last] : 0;
         while (n > 0 && !symbols[first + n - 1])
             n--;
         if (n > 0) {

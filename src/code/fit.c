@@ -124,7 +124,8 @@ done:
 
 /* ---- weights: least squares relative to the expectation, all weights nonnegative ---- */
 
-enum { SAMPLES = 1 << 16, FEWER = 1 << 14, BLOCKS = 24, FEW = 12 };
+/* SHARE: samples of a task */
+enum { SAMPLES = 1 << 16, FEWER = 1 << 14, SHARE = 1 << 12, BLOCKS = 24, FEW = 12 };
 
 /* Coordinate descent on the normal equations A w = b, w >= 0. */
 static void descend(double A[CODE_FEATURES][CODE_FEATURES], const double *b, double *w)
@@ -138,10 +139,20 @@ static void descend(double A[CODE_FEATURES][CODE_FEATURES], const double *b, dou
         }
 }
 
-/* Normal equations of the samples, each weighed by what it is expected to be. Whole rows of A, though
- * half would do, are what vectorizes. */
-LODE_CLONES static void gather(const float *sample, int64_t n, const double *weight,
-                               double A[CODE_FEATURES][CODE_FEATURES], double *b)
+/* Normal equations of the samples, each weighed by what it is expected to be. */
+typedef struct normal {
+    double A[CODE_FEATURES][CODE_FEATURES], b[CODE_FEATURES];
+} normal;
+
+typedef struct gathering {
+    const float *sample;
+    int64_t n;
+    const double *weight;
+    normal part[SAMPLES / SHARE];
+} gathering;
+
+/* Whole rows of A, though half would do, are what vectorizes. */
+LODE_CLONES static void gather(const float *sample, int64_t n, const double *weight, normal *to)
 {
     for (int64_t s = 0; s < n; s++) {
         const float *from = sample + s * (CODE_FEATURES + 1);
@@ -154,25 +165,46 @@ LODE_CLONES static void gather(const float *sample, int64_t n, const double *wei
         /* one giant moves little */
         const double scale = 1 / (m * m), seen = fmin((double)from[CODE_FEATURES], 8 * m + 512);
         for (int i = 0; i < CODE_FEATURES; i++)
-            b[i] += scale * f[i] * seen;
+            to->b[i] += scale * f[i] * seen;
         for (int i = 0; i < CODE_FEATURES; i++) {
             const double share = scale * f[i];
             for (int j = 0; j < CODE_FEATURES; j++)
-                A[i][j] += share * f[j];
+                to->A[i][j] += share * f[j];
         }
     }
 }
 
-static void solve(const float *sample, int64_t n, double *weight)
+static lode_status gather_task(lode_ctx *ctx, int64_t i, void *data)
 {
+    gathering *g = data;
+    (void)ctx;
+    g->part[i] = (normal){ .b = { 0 } };
+    gather(g->sample + i * SHARE * (CODE_FEATURES + 1), lode_i_min(SHARE, g->n - i * SHARE),
+           g->weight, &g->part[i]);
+    return LODE_OK;
+}
+
+static lode_status solve(lode_ctx *ctx, const float *sample, int64_t n, double *weight)
+{
+    lode_status st = LODE_OK;
+    const int64_t parts = lode_i_ceil_div(n, SHARE);
+    gathering *g = NULL;
+    LODE_TRY(LODE_NEW(ctx, 1, &g));
+    g->sample = sample, g->n = n, g->weight = weight;
     for (int pass = 0; pass < 4; pass++) {
-        double A[CODE_FEATURES][CODE_FEATURES] = { { 0 } }, b[CODE_FEATURES] = { 0 };
-        gather(sample, n, weight, A, b);
-        for (int i = 0; i < CODE_FEATURES; i++)
-            for (int j = 0; j < i; j++)
-                A[j][i] = A[i][j];
-        descend(A, b, weight);
+        normal all = { .b = { 0 } };
+        LODE_TRY(lode_i_parallel(ctx, parts, gather_task, g));
+        for (int64_t p = 0; p < parts; p++)
+            for (int i = 0; i < CODE_FEATURES; i++) {
+                all.b[i] += g->part[p].b[i];
+                for (int j = 0; j <= i; j++)
+                    all.A[j][i] = all.A[i][j] += g->part[p].A[i][j];
+            }
+        descend(all.A, all.b, weight);
     }
+done:
+    lode_i_free(g);
+    return st;
 }
 
 lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, code_hints *hints,
@@ -232,7 +264,7 @@ lode_status code_fit(lode_ctx *ctx, const code_grid *g, const int32_t *symbols, 
             phase = i < row ? 0 : i - row;
         }
     }
-    solve(sample, n, weight);
+    LODE_TRY(solve(ctx, sample, n, weight));
     for (int k = 0; k < CODE_FEATURES; k++) {
         const double w = weight[k] * (1 << CODE_WEIGHT_BITS);
         const double most = hints->fast ? FAST_WEIGHT : 1023;

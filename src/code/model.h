@@ -122,6 +122,8 @@ int64_t code_walk_flat(const code_walk *w, const code_grid *g, int64_t first);
 int64_t code_put_number(uint8_t *to, uint64_t v);
 bool code_take_number(const uint8_t **from, const uint8_t *end, uint64_t *v);
 
+/** Not 0 where a symbol is not. */
+int32_t code_any_of(const int32_t *symbols, int64_t n);
 /** Extent from the block's start along each axis that holds its nonzero symbols; box[0] = 0: there
  *  are none. */
 void code_find_box(const code_grid *g, const int64_t *count, const int32_t *symbols, int64_t first,

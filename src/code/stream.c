@@ -385,7 +385,7 @@ void lode_i_symbols_box(const lode_array *symbols, int64_t *box)
         rows *= k < last ? symbols->shape[k] : 1;
     }
     for (int64_t r = 0; r < rows; r++, at += symbols->shape[last]) {
-        int64_t n = symbols->shape[last];
+        int64_t n = code_any_of(at, symbols->shape[last]) ? symbols->shape[last] : 0;
         while (n > 0 && !at[n - 1])
             n--;
         for (int k = 0; k < last && n > 0; k++)

@@ -223,7 +223,8 @@ lode_status lode_i_npz_write(lode_ctx *ctx, const char *path, const lode_i_outpu
     char *text = NULL;
     const lode_value first = out->count ? out->items[0].value : lode_none();
     /* SciPy's form has no place for what a result carries with it. */
-    const bool plain = !out->meta || (!out->meta->op[0] && !out->meta->attributes && !out->meta->made);
+    const bool plain = !out->meta ||
+                       (!out->meta->op[0] && !out->meta->attributes && !out->meta->made);
     const bool lone = out->count == 1 && plain && first.kind == LODE_SPARSE &&
                       first.as.sparse->ndim == 2;
 

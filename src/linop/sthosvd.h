@@ -65,7 +65,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
  *  `rank`. workers: slabs in hand at once: the threads for an array in memory, 1 for a source. */
 typedef struct lode_sthosvd_cost {
     uint64_t workspace, output;
-    uint64_t least; /* workspace where memory for no more makes it read X more often */
+    uint64_t least;          /* workspace where memory for no more makes it read X more often */
     int64_t slab_axis, slab; /* rows of a slab along slab_axis */
     double passes, flops;
 } lode_sthosvd_cost;
