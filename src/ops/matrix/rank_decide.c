@@ -139,7 +139,7 @@ rank_choice lode_i_rank_decide(const rank_report *r, int64_t mode, rank_criterio
 
 int64_t lode_i_rank_recommend(const rank_report *r, int64_t mode)
 {
-    int64_t sorted[RANK_CRITERIA], count = 0;
+    int64_t sorted[RANK_CRITERIA] = { 0 }, count = 0;
     for (int c = 0; c < RANK_CRITERIA; c++) {
         const int64_t k = lode_i_rank_choice(r, mode, (rank_criterion)c).rank;
         if (k < 0 || c == RANK_AIC)
