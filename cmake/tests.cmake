@@ -7,7 +7,7 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 find_program(LODE_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 
 # What runs under an emulator gets a script of that name, and time.
-set(LODE_PATIENCE 900)
+set(LODE_PATIENCE 1800) # what hangs ends; sanitizers take long
 if(TARGET lode_command)
   set(LODE_RUN $<TARGET_FILE:lode_command>)
 endif()
