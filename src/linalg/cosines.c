@@ -26,27 +26,43 @@ typedef struct cosines {
     lode_array E, O, F;
 } cosines;
 
-/* Row k, entry i of the matrices of a leaf, or transposed for the way back. */
+/* The matrix of a leaf, or transposed for the way back. period: cosines of a period of 8 leaf. */
 enum { EVEN, ODD, FOURTH };
-static double leaf_entry(int64_t leaf, int matrix, int64_t k, int64_t i)
-{
-    const double pi = 3.14159265358979323846;
-    const int64_t order = matrix == EVEN ? 4 * k : matrix == ODD ? 4 * k + 2 : 2 * k + 1;
-    return cos(pi * (double)((2 * i + 1) * order % (8 * leaf)) / (double)(4 * leaf));
-}
-
-static lode_status make_leaf(lode_ctx *ctx, const cosines *w, int matrix, lode_array *M)
+static lode_status make_leaf(lode_ctx *ctx, const cosines *w, const double *period, int matrix,
+                             lode_array *M)
 {
     lode_status st = LODE_OK;
     const int64_t n = matrix == EVEN  ? w->leaf - w->leaf / 2
                       : matrix == ODD ? w->leaf / 2
                                       : w->leaf;
     LODE_TRY(lode_i_matrix_new(ctx, w->dtype, n, n, M));
-    for (int64_t k = 0; k < n; k++)
+    for (int64_t k = 0; k < n; k++) {
+        const int64_t order = matrix == EVEN ? 4 * k : matrix == ODD ? 4 * k + 2 : 2 * k + 1;
         for (int64_t i = 0; i < n; i++)
             lode_i_set2(M, w->forward ? k : i, w->forward ? i : k,
-                        leaf_entry(w->leaf, matrix, k, i));
+                        period[(2 * i + 1) * order % (8 * w->leaf)]);
+    }
 done:
+    return st;
+}
+
+/* Four entries have kernels of their own; only what was halved has parts of type IV. */
+static lode_status make_leaves(lode_ctx *ctx, cosines *w)
+{
+    lode_status st = LODE_OK;
+    const double pi = 3.14159265358979323846;
+    double *period = NULL;
+    if (w->leaf == 4)
+        return LODE_OK;
+    LODE_TRY(LODE_NEW(ctx, 8 * w->leaf, &period));
+    for (int64_t i = 0; i < 8 * w->leaf; i++)
+        period[i] = cos(pi * (double)i / (double)(4 * w->leaf));
+    LODE_TRY(make_leaf(ctx, w, period, EVEN, &w->E));
+    LODE_TRY(make_leaf(ctx, w, period, ODD, &w->O));
+    if (w->leaf < w->n)
+        LODE_TRY(make_leaf(ctx, w, period, FOURTH, &w->F));
+done:
+    lode_i_free(period);
     return st;
 }
 
@@ -76,9 +92,7 @@ lode_status lode_i_cosines_into(lode_ctx *ctx, const lode_array *X, int mode, in
                  "cosines: of type %s", lode_dtype_name(X->dtype));
     while (w.leaf % 2 == 0 && w.leaf > 4)
         w.leaf /= 2;
-    LODE_TRY(make_leaf(ctx, &w, EVEN, &w.E));
-    LODE_TRY(make_leaf(ctx, &w, ODD, &w.O));
-    LODE_TRY(make_leaf(ctx, &w, FOURTH, &w.F));
+    LODE_TRY(make_leaves(ctx, &w));
     LODE_TRY(lode_i_new(ctx, n, lode_dtype_size(w.dtype), &w.turn));
     (w.dtype == LODE_F32 ? make_turns_f32 : make_turns_f64)(&w);
     const bool blas = w.leaf > SHORT;
