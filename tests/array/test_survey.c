@@ -2,22 +2,7 @@
 #include <math.h>
 
 #include "array/survey.h"
-#include "fixture.h"
-
-static lode_ctx ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
+#include "counted.h"
 
 static lode_array noise(lode_dtype dtype, int64_t m, int64_t n)
 {

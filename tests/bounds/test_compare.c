@@ -2,23 +2,8 @@
 #include <math.h>
 
 #include "array/array.h"
-#include "fixture.h"
+#include "counted.h"
 #include "lode/lode.h"
-
-static lode_ctx ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
 
 static lode_comparison compare(const lode_array *a, const lode_array *b)
 {

@@ -1,27 +1,7 @@
 /* TT-SVD against naive expansion, singular values of unfoldings, and ranks by trying all. */
 #include "linop/trains.h"
 
-static lode_ctx ctx;
-static heap memory;
-
-static int setup(void **state)
-{
-    (void)state;
-    const lode_allocator a = heap_of(&memory);
-    if (lode_ctx_init(&ctx, &a) < 0)
-        return -1;
-    ctx.threads = 2;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    if (memory.live)
-        print_error("%" PRId64 " blocks leaked\n", (int64_t)memory.live);
-    return memory.live ? -1 : 0;
-}
+#include "counted.h"
 
 static const lode_dtype types[] = { LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
 

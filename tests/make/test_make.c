@@ -1,24 +1,9 @@
 /* make: each kind has the structure it promises. */
 #include <math.h>
 
-#include "fixture.h"
+#include "counted.h"
 #include "linalg/linalg.h"
 #include "lode/lode.h"
-
-static lode_ctx ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
 
 static lode_make_opts shape(int count, const double *size)
 {

@@ -3,24 +3,9 @@
 #include <math.h>
 
 #include "array/array.h"
-#include "fixture.h"
+#include "counted.h"
 #include "linalg/linalg.h"
 #include "lode/lode.h"
-
-static lode_ctx ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
 
 /* m x n: k strong directions about a mean of size `offset`, plus noise. */
 static lode_array data(int64_t m, int64_t n, int64_t k, double noise, double offset, uint64_t seed)

@@ -3,26 +3,11 @@
 #include <math.h>
 
 #include "array/array.h"
-#include "fixture.h"
+#include "counted.h"
 #include "linalg/masked.h"
 #include "lode/lode.h"
 #include "ops/matrix/rank.h"
 #include "sample.h"
-
-static lode_ctx ctx;
-
-static int setup(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
 
 static lode_array noise(int64_t m, int64_t n, uint64_t seed)
 {

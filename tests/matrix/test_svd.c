@@ -2,33 +2,10 @@
 #include <math.h>
 
 #include "array/array.h"
-#include "fixture.h"
+#include "counted.h"
 #include "linalg/linalg.h"
 #include "lode/lode.h"
 #include "op/op.h"
-
-static lode_ctx ctx;
-static heap memory;
-
-static int setup(void **state)
-{
-    (void)state;
-    memset(&memory, 0, sizeof memory);
-    const lode_allocator a = heap_of(&memory);
-    if (lode_ctx_init(&ctx, &a) < 0)
-        return -1;
-    ctx.threads = 2;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    if (memory.live != 0)
-        print_error("%" PRId64 " blocks leaked\n", (int64_t)memory.live);
-    return memory.live == 0 ? 0 : -1;
-}
 
 static const lode_dtype types[] = { LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
 
