@@ -14,7 +14,14 @@
  *       h = h ^ (h >> 32);  h = h C[8 j];  h = h ^ (h >> 29)
  *
  *   checksum(bytes, seed)    hash with j = 0
- *   digest of leaf number n  the four words hash(bytes, size, n, j), j = 1..4
+ *
+ *   digest of leaf number n, of bytes that may be many: one product of 32 by 32 bits a word, which
+ *   vector units have; stripes in blocks of 16, m = s mod 16; lo, hi: the halves of 32 bits
+ *       a[l] = C[l] + n
+ *       for each stripe s in order:  x[l] = w[s][l] ^ C[8 + m + l]
+ *                                    a[l] = a[l] + lo(x[l]) hi(x[l]) + w[s][l ^ 1]
+ *           if m = 15:  a[l] = (a[l] ^ (a[l] >> 47) ^ C[31 + l]) 0x9E3779B1
+ *       words j = 1..4:  h from these a and size, as above
  *   digest of a whole        that of leaf 2^64 - 1 whose bytes are the leaves' words in order,
  *   little-endian in hexadecimal           the four words in order, 16 digits each, most
  *                    significant first */
@@ -22,7 +29,7 @@
 
 #include <string.h>
 
-enum { LANES = 8, STRIPE = 8 * LANES, BLOCK = 64 * STRIPE };
+enum { LANES = 8, STRIPE = 8 * LANES, STRIPES = 16, BLOCK = STRIPES * STRIPE };
 
 static const uint64_t C[5 * LANES] = {
     UINT64_C(0xE220A8397B1DCDAF), UINT64_C(0x6E789E6AA1B965F5), UINT64_C(0x06C45D188009454F),
@@ -58,9 +65,11 @@ static inline uint64_t mum(uint64_t a, uint64_t b)
 }
 #endif
 
+#define LITTLE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+
 static inline uint64_t word(const unsigned char *p)
 {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if LITTLE
     uint64_t w;
     memcpy(&w, p, sizeof w);
     return w;
@@ -127,45 +136,85 @@ uint64_t lode_i_checksum(const void *bytes, size_t size, uint64_t seed)
     return finish(a, 0, size);
 }
 
+/* Four lanes; gcc and clang split it for narrower machines. */
+typedef uint64_t quad __attribute__((vector_size(32)));
+enum { QUAD = 4 };
+
+static inline void four_words(const unsigned char *p, quad *w)
+{
+#if LITTLE
+    memcpy(w, p, sizeof *w);
+#else
+    *w = (quad){ word(p), word(p + 8), word(p + 16), word(p + 24) };
+#endif
+}
+
+/* Of a block's stripes, without what follows the last of 16. */
+LODE_CLONES static void mix(uint64_t a[LANES], const unsigned char *p, size_t stripes)
+{
+    quad product[2] = { { 0 } }, sum[2] = { { 0 } };
+    for (size_t m = 0; m < stripes; m++)
+        for (size_t i = 0; i < 2; i++) {
+            quad w, x;
+            four_words(p + m * STRIPE + i * sizeof w, &w);
+            memcpy(&x, C + LANES + m + i * QUAD, sizeof x);
+            x ^= w;
+            product[i] += (x & UINT32_MAX) * (x >> 32);
+            sum[i] += w;
+        }
+    for (int l = 0; l < LANES; l++)
+        a[l] += product[l / QUAD][l % QUAD] + sum[l / QUAD][(l ^ 1) % QUAD];
+}
+
+static void mix_block(uint64_t a[LANES], const unsigned char *p)
+{
+    mix(a, p, STRIPES);
+    for (int l = 0; l < LANES; l++)
+        a[l] = (a[l] ^ a[l] >> 47 ^ C[31 + l]) * UINT64_C(0x9E3779B1);
+}
+
+/* What is less than a block. */
+static void mix_rest(uint64_t a[LANES], const unsigned char *p, size_t size, size_t all,
+                     lode_digest *d)
+{
+    unsigned char end[BLOCK] = { 0 };
+    if (size > 0)
+        memcpy(end, p, size);
+    if (size > BLOCK - STRIPE)
+        mix_block(a, end);
+    else
+        mix(a, end, (size + STRIPE - 1) / STRIPE);
+    for (int j = 0; j < 4; j++)
+        d->word[j] = finish(a, j + 1, all);
+}
+
 void lode_i_digest(const void *bytes, size_t size, uint64_t leaf, lode_digest *d)
 {
     const unsigned char *p = bytes;
     size_t left = size;
-    uint64_t a[4][LANES];
-    for (int j = 0; j < 4; j++)
-        start(a[j], C + LANES * (j + 1), leaf);
-    while (left >= STRIPE) { /* in blocks that stay in the cache for the four words */
-        const size_t now = left < BLOCK ? left / STRIPE : BLOCK / STRIPE;
-        for (int j = 0; j < 4; j++)
-            absorb(a[j], C + LANES * (j + 1), p, now);
-        p += now * STRIPE;
-        left -= now * STRIPE;
-    }
-    for (int j = 0; j < 4; j++) {
-        absorb_rest(a[j], C + LANES * (j + 1), p, left);
-        d->word[j] = finish(a[j], j + 1, size);
-    }
+    uint64_t a[LANES];
+    start(a, C, leaf);
+    for (; left >= BLOCK; p += BLOCK, left -= BLOCK)
+        mix_block(a, p);
+    mix_rest(a, p, left, size, d);
 }
 
-/* As lode_i_digest of the parts' little-endian bytes, which two parts fill a stripe with. */
+/* As lode_i_digest of the parts' little-endian bytes. */
 void lode_i_digest_join(const lode_digest *parts, int64_t count, lode_digest *d)
 {
-    const size_t size = count > 0 ? (size_t)count * 32 : 0;
-    lode_digest whole;
-    for (int j = 0; j < 4; j++) {
-        const uint64_t *c = C + LANES * (j + 1);
-        uint64_t a[LANES];
-        start(a, c, UINT64_MAX);
-        for (int64_t i = 0; i < count; i += 2)
-            for (int l = 0; l < LANES; l++) {
-                const uint64_t w = l < 4           ? parts[i].word[l]
-                                   : i + 1 < count ? parts[i + 1].word[l - 4]
-                                                   : 0;
-                a[l] = mum(a[l] ^ w, c[l]);
-            }
-        whole.word[j] = finish(a, j + 1, size);
+    enum { WORDS = BLOCK / 8 };
+    unsigned char bytes[BLOCK];
+    uint64_t a[LANES];
+    const size_t words = count > 0 ? (size_t)count * 4 : 0;
+    start(a, C, UINT64_MAX);
+    for (size_t at = 0; at < words; at++) {
+        const uint64_t w = parts[at / 4].word[at % 4];
+        for (size_t b = 0; b < 8; b++)
+            bytes[at % WORDS * 8 + b] = (unsigned char)(w >> 8 * b);
+        if (at % WORDS == WORDS - 1)
+            mix_block(a, bytes);
     }
-    *d = whole;
+    mix_rest(a, bytes, words % WORDS * 8, words * 8, d);
 }
 
 void lode_i_digest_hex(const lode_digest *d, char hex[72])

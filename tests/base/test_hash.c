@@ -51,6 +51,29 @@ static uint64_t plain(const unsigned char *p, size_t size, uint64_t seed, int j)
     return h ^ h >> 29;
 }
 
+static uint64_t plain_digest(const unsigned char *p, size_t size, uint64_t leaf, int j)
+{
+    uint64_t a[8], h = (uint64_t)size ^ constant(8 * j);
+    for (int l = 0; l < 8; l++)
+        a[l] = constant(l) + leaf;
+    for (size_t s = 0; 64 * s < size; s++) {
+        uint64_t w[8] = { 0 };
+        for (size_t at = 64 * s; at < 64 * s + 64 && at < size; at++)
+            w[at % 64 / 8] |= (uint64_t)p[at] << 8 * (at % 8);
+        for (int l = 0; l < 8; l++) {
+            const uint64_t x = w[l] ^ constant(8 + (int)(s % 16) + l);
+            a[l] = a[l] + (x & 0xFFFFFFFF) * (x >> 32) + w[l ^ 1];
+        }
+        for (int l = 0; l < 8 && s % 16 == 15; l++)
+            a[l] = (a[l] ^ a[l] >> 47 ^ constant(31 + l)) * UINT64_C(0x9E3779B1);
+    }
+    for (int l = 0; l < 8; l++)
+        h = mum(h ^ a[l], constant(8 * ((j + 1) % 5) + l));
+    h ^= h >> 32;
+    h *= constant(8 * j);
+    return h ^ h >> 29;
+}
+
 static void fill(unsigned char *p, size_t size, uint64_t seed)
 {
     const lode_ctx ctx = { .seed = seed };
@@ -64,7 +87,8 @@ static void both_follow_the_formula(void **state)
     (void)state;
     static unsigned char p[9000];
     fill(p, sizeof p, 1);
-    const size_t sizes[] = { 0, 1, 7, 8, 9, 63, 64, 65, 127, 128, 200, 4095, 4096, 4097, 8999 };
+    const size_t sizes[] = { 0,   1,    7,    8,    9,    63,   64,   65,   127, 128,
+                             200, 1023, 1024, 1025, 1984, 4095, 4096, 4097, 8999 };
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         const uint64_t seed = i * UINT64_C(0x123456789ABCDEF);
         const unsigned char *at = p + (i % 2 ? 1 : 0); /* aligned or not */
@@ -72,7 +96,7 @@ static void both_follow_the_formula(void **state)
         assert_true(lode_i_checksum(at, sizes[i], seed) == plain(at, sizes[i], seed, 0));
         lode_i_digest(at, sizes[i], seed, &d);
         for (int j = 0; j < 4; j++)
-            assert_true(d.word[j] == plain(at, sizes[i], seed, j + 1));
+            assert_true(d.word[j] == plain_digest(at, sizes[i], seed, j + 1));
     }
     assert_true(lode_i_checksum(NULL, 0, 0) == plain(p, 0, 0, 0));
 }
@@ -80,16 +104,17 @@ static void both_follow_the_formula(void **state)
 static void joining_is_the_digest_of_the_parts(void **state)
 {
     (void)state;
-    lode_digest part[9], joined;
-    unsigned char bytes[9 * 32];
-    for (int64_t count = 0; count <= 9; count++) {
+    lode_digest part[70], joined;
+    unsigned char bytes[70 * 32];
+    for (int64_t count = 0; count <= 70; count += count < 9 || count > 60 ? 1 : 23) {
         for (int64_t i = 0; i < count; i++)
             lode_i_digest("leaf", 4, (uint64_t)i, &part[i]);
         for (int64_t i = 0; i < 32 * count; i++)
             bytes[i] = (unsigned char)(part[i / 32].word[i / 8 % 4] >> 8 * (i % 8));
         lode_i_digest_join(part, count, &joined);
         for (int j = 0; j < 4; j++)
-            assert_true(joined.word[j] == plain(bytes, (size_t)count * 32, UINT64_MAX, j + 1));
+            assert_true(joined.word[j] ==
+                        plain_digest(bytes, (size_t)count * 32, UINT64_MAX, j + 1));
     }
     lode_i_digest_join(part, 1, &part[0]); /* in place */
     char hex[72];
@@ -161,6 +186,47 @@ static void small_inputs_do_not_collide(void **state)
         assert_true(h[i] != h[i - 1]);
 }
 
+/* What one product a word could lose: pairs of bits, words and stripes exchanged, runs of one value. */
+static void digests_of_small_changes_differ(void **state)
+{
+    (void)state;
+    enum {
+        SIZE = 2048,
+        WORDS = SIZE / 8,
+        BITS = 8 * 48,
+        MANY = WORDS * WORDS / 2 + BITS * BITS / 2 + SIZE
+    };
+    static uint64_t h[MANY];
+    static unsigned char p[SIZE], q[SIZE];
+    lode_digest d;
+    size_t n = 0;
+    fill(p, sizeof p, 5);
+    for (size_t a = 0; a < WORDS; a++)
+        for (size_t b = 0; b < a; b++) {
+            memcpy(q, p, sizeof p);
+            memcpy(q + 8 * a, p + 8 * b, 8);
+            memcpy(q + 8 * b, p + 8 * a, 8);
+            lode_i_digest(q, sizeof q, 0, &d);
+            h[n++] = d.word[0];
+        }
+    memset(q, 0, sizeof q);
+    for (size_t size = 0; size < SIZE; size++) {
+        lode_i_digest(q, size, 0, &d);
+        h[n++] = d.word[0];
+    }
+    for (size_t a = 0; a < BITS; a++)
+        for (size_t b = 0; b < a; b++) {
+            q[1000 + a / 8] = (unsigned char)(q[1000 + a / 8] ^ 1 << a % 8);
+            q[1000 + b / 8] = (unsigned char)(q[1000 + b / 8] ^ 1 << b % 8);
+            lode_i_digest(q, sizeof q, 0, &d);
+            h[n++] = d.word[0];
+            memset(q + 1000, 0, BITS / 8);
+        }
+    qsort(h, n, sizeof *h, ascending);
+    for (size_t i = 1; i < n; i++)
+        assert_true(h[i] != h[i - 1]);
+}
+
 static void lanes_and_stripes_are_not_exchangeable(void **state)
 {
     (void)state;
@@ -179,7 +245,7 @@ static void lanes_and_stripes_are_not_exchangeable(void **state)
 static void each_bit_reaches_each_word_of_a_digest(void **state)
 {
     (void)state;
-    unsigned char p[300];
+    unsigned char p[1500];
     lode_digest before, after;
     fill(p, sizeof p, 4);
     lode_i_digest(p, sizeof p, 0, &before);
@@ -202,6 +268,7 @@ int main(void)
         cmocka_unit_test(joining_is_the_digest_of_the_parts),
         cmocka_unit_test(one_bit_changes_half_of_the_others),
         cmocka_unit_test(small_inputs_do_not_collide),
+        cmocka_unit_test(digests_of_small_changes_differ),
         cmocka_unit_test(lanes_and_stripes_are_not_exchangeable),
         cmocka_unit_test(each_bit_reaches_each_word_of_a_digest),
     };
