@@ -141,44 +141,43 @@ static void descend(double A[CODE_FEATURES][CODE_FEATURES], const double *b, dou
 
 /* Normal equations of the samples, each weighed by what it is expected to be. */
 typedef struct normal {
-    double A[CODE_FEATURES][CODE_FEATURES], b[CODE_FEATURES];
+    float A[CODE_FEATURES][CODE_FEATURES], b[CODE_FEATURES];
 } normal;
 
 typedef struct gathering {
     const float *sample;
     int64_t n;
-    const double *weight;
+    float weight[CODE_FEATURES];
     normal part[SAMPLES / SHARE];
 } gathering;
 
 /* Whole rows of A, though half would do, are what vectorizes. */
-LODE_CLONES static void gather(const float *sample, int64_t n, const double *weight, normal *to)
+LODE_CLONES static void gather(const float *sample, int64_t n, const float *weight, normal *to)
 {
+    normal sum = { .b = { 0 } };
     for (int64_t s = 0; s < n; s++) {
-        const float *from = sample + s * (CODE_FEATURES + 1);
-        double f[CODE_FEATURES], m = 0;
-        for (int k = 0; k < CODE_FEATURES; k++) {
-            f[k] = (double)from[k];
+        const float *f = sample + s * (CODE_FEATURES + 1);
+        float m = 8;
+        for (int k = 0; k < CODE_FEATURES; k++)
             m += weight[k] * f[k];
-        }
-        m += 8;
         /* one giant moves little */
-        const double scale = 1 / (m * m), seen = fmin((double)from[CODE_FEATURES], 8 * m + 512);
+        const float scale = 1 / (m * m), most = 8 * m + 512;
+        const float seen = f[CODE_FEATURES] < most ? f[CODE_FEATURES] : most;
         for (int i = 0; i < CODE_FEATURES; i++)
-            to->b[i] += scale * f[i] * seen;
+            sum.b[i] += scale * seen * f[i];
         for (int i = 0; i < CODE_FEATURES; i++) {
-            const double share = scale * f[i];
+            const float share = scale * f[i];
             for (int j = 0; j < CODE_FEATURES; j++)
-                to->A[i][j] += share * f[j];
+                sum.A[i][j] += share * f[j];
         }
     }
+    *to = sum;
 }
 
 static lode_status gather_task(lode_ctx *ctx, int64_t i, void *data)
 {
     gathering *g = data;
     (void)ctx;
-    g->part[i] = (normal){ .b = { 0 } };
     gather(g->sample + i * SHARE * (CODE_FEATURES + 1), lode_i_min(SHARE, g->n - i * SHARE),
            g->weight, &g->part[i]);
     return LODE_OK;
@@ -190,17 +189,19 @@ static lode_status solve(lode_ctx *ctx, const float *sample, int64_t n, double *
     const int64_t parts = lode_i_ceil_div(n, SHARE);
     gathering *g = NULL;
     LODE_TRY(LODE_NEW(ctx, 1, &g));
-    g->sample = sample, g->n = n, g->weight = weight;
+    g->sample = sample, g->n = n;
     for (int pass = 0; pass < 4; pass++) {
-        normal all = { .b = { 0 } };
+        double A[CODE_FEATURES][CODE_FEATURES] = { { 0 } }, b[CODE_FEATURES] = { 0 };
+        for (int k = 0; k < CODE_FEATURES; k++)
+            g->weight[k] = (float)weight[k];
         LODE_TRY(lode_i_parallel(ctx, parts, gather_task, g));
         for (int64_t p = 0; p < parts; p++)
             for (int i = 0; i < CODE_FEATURES; i++) {
-                all.b[i] += g->part[p].b[i];
-                for (int j = 0; j <= i; j++)
-                    all.A[j][i] = all.A[i][j] += g->part[p].A[i][j];
+                b[i] += (double)g->part[p].b[i];
+                for (int j = 0; j < CODE_FEATURES; j++)
+                    A[i][j] += (double)g->part[p].A[i][j];
             }
-        descend(all.A, all.b, weight);
+        descend(A, b, weight);
     }
 done:
     lode_i_free(g);
