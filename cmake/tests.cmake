@@ -84,7 +84,7 @@ endif()
 if(TARGET lode_command AND LODE_PYTHON)
   # The decoder in one file, against the command.
   add_test(NAME unlode COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/examples/unlode.py ${LODE_RUN})
-  set_tests_properties(unlode PROPERTIES LABELS cli TIMEOUT 300)
+  set_tests_properties(unlode PROPERTIES LABELS cli TIMEOUT ${LODE_PATIENCE})
   if(NOT LODE_CORE)
     add_test(NAME interop COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/io/interop.py ${LODE_RUN})
     add_test(NAME interop-foreign COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/io/foreign.py ${LODE_RUN})

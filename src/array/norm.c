@@ -19,11 +19,14 @@ static void sumsq_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int
 }
 
 /* Squares of f32 values neither overflow nor underflow in f64: their factor is always 1. */
-static void sumsq_single(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
-                         const float *x)
+static bool sumsq_single(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                         const float *x, const float *y)
 {
     const int64_t parts = r->complex ? 2 : 1;
+    if (y)
+        return false;
     lode_i_lanes_sumsq_f32(p->a, at % LODE_SUM_BLOCK * parts, n * parts, x);
+    return true;
 }
 
 static void most_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,

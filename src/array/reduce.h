@@ -20,10 +20,10 @@ typedef void (*lode_piece_fn)(const struct lode_reduction *r, lode_i_part *part,
 
 typedef struct lode_reduction {
     lode_piece_fn piece;
-    /** The same for contiguous f32 values (pairs: c64) of a single operand, or NULL: saves the way
-     *  through f64. */
-    void (*single)(const struct lode_reduction *r, lode_i_part *part, int64_t at, int64_t n,
-                   const float *x);
+    /** The same for contiguous f32 values (pairs: c64), or NULL: saves the way through f64. False,
+     *  and the part as it was, where these take that way all the same. */
+    bool (*single)(const struct lode_reduction *r, lode_i_part *part, int64_t at, int64_t n,
+                   const float *x, const float *y);
     bool complex;    /* pieces are pairs */
     double factor;   /* of scaled sums */
     int64_t seen;    /* values of the whole before this array */
@@ -47,6 +47,8 @@ static inline double lode_i_larger(double a, double b) /* NaN wins */
 void lode_i_lanes_sum(double *lane, int64_t at, int64_t n, const double *x);
 void lode_i_lanes_sumsq(double *lane, int64_t at, int64_t n, const double *x);
 void lode_i_lanes_sumsq_f32(double *lane, int64_t at, int64_t n, const float *x);
+void lode_i_lanes_sum_f32(double *lane, int64_t at, int64_t n, const float *x);
+void lode_i_lanes_diff_f32(double *lane, int64_t at, int64_t n, const float *x, const float *y);
 void lode_i_lanes_scaled(double *lane, int64_t at, int64_t n, const double *x, double factor);
 void lode_i_lanes_diff(double *lane, int64_t at, int64_t n, const double *x, const double *y,
                        double factor);

@@ -20,28 +20,12 @@ LODE_CLONES static int64_t count_finite(const double *restrict x, int64_t n)
     return count;
 }
 
-/* In eight lanes, so that it vectorizes without reordering; n >= 1, no NaN. */
-LODE_CLONES static void extremes(const double *restrict x, int64_t n, double *low, double *high)
-{
-    double l[8], h[8];
-    int64_t i = 0;
-    for (int k = 0; k < 8; k++)
-        l[k] = h[k] = x[0];
-    for (; i + 8 <= n; i += 8)
-        for (int k = 0; k < 8; k++) {
-            l[k] = x[i + k] < l[k] ? x[i + k] : l[k];
-            h[k] = x[i + k] > h[k] ? x[i + k] : h[k];
-        }
-    for (; i < n; i++) {
-        l[0] = x[i] < l[0] ? x[i] : l[0];
-        h[0] = x[i] > h[0] ? x[i] : h[0];
-    }
-    for (int k = 1; k < 8; k++) {
-        l[0] = l[k] < l[0] ? l[k] : l[0];
-        h[0] = h[k] > h[0] ? h[k] : h[0];
-    }
-    *low = l[0] + 0.0, *high = h[0] + 0.0; /* -0 and 0 compare equal: always 0 */
-}
+#define NAME(x) x##_f32
+#define T float
+#include "array/extremes_kernel.inc"
+#define NAME(x) x##_f64
+#define T double
+#include "array/extremes_kernel.inc"
 
 LODE_CLONES static const double *moduli(const double *z, int64_t n, double *size)
 {
@@ -97,7 +81,7 @@ static void stats_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int
         x = moduli(x, n, size);
     lode_stats now = { .first_nan = -1, .first_infinite = -1, .count = count_finite(x, n) };
     if (now.count == n) {
-        extremes(x, n, &now.min, &now.max);
+        extremes_f64(x, n, &now.min, &now.max);
     } else {
         sift(x, at, n, zeroed, &now);
         x = zeroed;
@@ -108,9 +92,33 @@ static void stats_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int
     lode_i_stats_merge(&p->stats, &now);
 }
 
+/* Where all are finite, so are their sums of squares. */
+static bool stats_single(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                         const float *x, const float *y)
+{
+    lode_i_part to = *p;
+    (void)y;
+    if (r->complex)
+        return false;
+    for (int64_t i = 0, count = 0; i < n; i += count) {
+        count = lode_i_min(n - i, MOST);
+        lode_stats now = { .first_nan = -1, .first_infinite = -1, .count = count };
+        lode_i_lanes_sum_f32(to.a, (at + i) % LODE_SUM_BLOCK, count, x + i);
+        lode_i_lanes_sumsq_f32(to.b, (at + i) % LODE_SUM_BLOCK, count, x + i);
+        extremes_f32(x + i, count, &now.min, &now.max);
+        now.maxabs = fmax(fabs(now.min), fabs(now.max));
+        lode_i_stats_merge(&to.stats, &now);
+    }
+    if (count_finite(to.b, 8) < 8)
+        return false;
+    *p = to;
+    return true;
+}
+
 lode_status lode_i_stats_push(lode_ctx *ctx, lode_stats_run *run, const lode_array *slab)
 {
     lode_reduction r = { .piece = stats_piece,
+                         .single = stats_single,
                          .complex = lode_i_is_complex(slab->dtype),
                          .seen = run->seen,
                          .a = &run->sum,
@@ -189,13 +197,6 @@ static void keep_comparable(const double *x, const double *y, int parts, int64_t
     }
 }
 
-LODE_CLONES static void distances(const double *restrict x, const double *restrict y, int64_t n,
-                                  double *restrict d)
-{
-    for (int64_t i = 0; i < n; i++)
-        d[i] = fabs(x[i] - y[i]);
-}
-
 static void diff_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
                        const double *x, const double *y)
 {
@@ -220,11 +221,11 @@ static void diff_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int6
             d[i] = modulus(x[2 * i] - y[2 * i], x[2 * i + 1] - y[2 * i + 1]);
         ref = moduli(x, n, size);
     } else {
-        distances(x, y, n, d);
+        distances_f64(x, y, n, d);
     }
     if (whole) {
-        extremes(ref, n, &now.ref_min, &now.ref_max);
-        extremes(d, n, &low, &now.maxabs);
+        extremes_f64(ref, n, &now.ref_min, &now.ref_max);
+        extremes_f64(d, n, &low, &now.maxabs);
         for (now.at = 0; d[now.at] < now.maxabs;)
             now.at++;
         now.at += at;
@@ -242,11 +243,38 @@ static void diff_piece(const lode_reduction *r, lode_i_part *p, int64_t at, int6
     lode_i_diff_merge(&p->diff, &now);
 }
 
+static bool diff_single(const lode_reduction *r, lode_i_part *p, int64_t at, int64_t n,
+                        const float *x, const float *y)
+{
+    lode_i_part to = *p;
+    double d[MOST], low = 0;
+    if (r->complex)
+        return false;
+    for (int64_t i = 0, count = 0; i < n; i += count) {
+        count = lode_i_min(n - i, MOST);
+        lode_diff now = { .at = -1, .count = count };
+        lode_i_lanes_diff_f32(to.a, (at + i) % LODE_SUM_BLOCK, count, x + i, y + i);
+        lode_i_lanes_sumsq_f32(to.b, (at + i) % LODE_SUM_BLOCK, count, x + i);
+        extremes_f32(x + i, count, &now.ref_min, &now.ref_max);
+        distances_f32(x + i, y + i, count, d);
+        extremes_f64(d, count, &low, &now.maxabs);
+        for (now.at = 0; d[now.at] < now.maxabs;)
+            now.at++;
+        now.at += at + i;
+        lode_i_diff_merge(&to.diff, &now);
+    }
+    if (count_finite(to.a, 8) + count_finite(to.b, 8) < 16)
+        return false;
+    *p = to;
+    return true;
+}
+
 lode_status lode_i_diff_push(lode_ctx *ctx, lode_diff_run *run, const lode_array *a,
                              const lode_array *b)
 {
     LODE_FORWARD(lode_i_same_shape(ctx, a, b, "a comparison"));
     lode_reduction r = { .piece = diff_piece,
+                         .single = diff_single,
                          .complex = lode_i_is_complex(a->dtype) || lode_i_is_complex(b->dtype),
                          .seen = run->seen,
                          .a = &run->sumsq,

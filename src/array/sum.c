@@ -16,6 +16,10 @@
 #define ARGUMENTS const float *restrict x
 #define TERM(i) ((double)x[i] * (double)x[i])
 #include "array/reduce_kernel.inc"
+#define NAME lanes_sum_f32
+#define ARGUMENTS const float *restrict x
+#define TERM(i) (double)x[i]
+#include "array/reduce_kernel.inc"
 #define NAME lanes_scaled
 #define ARGUMENTS const double *restrict x, double factor
 #define TERM(i) (factor * x[i]) * (factor * x[i])
@@ -23,6 +27,11 @@
 #define NAME lanes_diff
 #define ARGUMENTS const double *restrict x, const double *restrict y, double factor
 #define TERM(i) (factor * x[i] - factor * y[i]) * (factor * x[i] - factor * y[i])
+#include "array/reduce_kernel.inc"
+
+#define NAME lanes_diff_f32
+#define ARGUMENTS const float *restrict x, const float *restrict y
+#define TERM(i) ((double)x[i] - (double)y[i]) * ((double)x[i] - (double)y[i])
 #include "array/reduce_kernel.inc"
 
 void lode_i_lanes_sum(double *lane, int64_t at, int64_t n, const double *x)
@@ -38,6 +47,16 @@ void lode_i_lanes_sumsq(double *lane, int64_t at, int64_t n, const double *x)
 void lode_i_lanes_sumsq_f32(double *lane, int64_t at, int64_t n, const float *x)
 {
     lanes_sumsq_f32(lane, at, n, x);
+}
+
+void lode_i_lanes_sum_f32(double *lane, int64_t at, int64_t n, const float *x)
+{
+    lanes_sum_f32(lane, at, n, x);
+}
+
+void lode_i_lanes_diff_f32(double *lane, int64_t at, int64_t n, const float *x, const float *y)
+{
+    lanes_diff_f32(lane, at, n, x, y);
 }
 
 void lode_i_lanes_scaled(double *lane, int64_t at, int64_t n, const double *x, double factor)
@@ -122,15 +141,17 @@ static void feed_run(const lode_run *run, void *data)
     feeder *f = data;
     const lode_walk *w = f->walk;
     const lode_dtype wide = f->r->complex ? LODE_C128 : LODE_F64;
-    bool direct = true;
-    if (f->r->single && w->operands == 1 && run->step[0] == 1 && f->fill == 0 &&
-        w->array[0]->dtype == (f->r->complex ? LODE_C64 : LODE_F32)) {
-        f->r->single(f->r, f->part, f->at, run->count, run->p[0]);
+    bool direct = true, single = f->r->single && f->fill == 0;
+    for (int k = 0; k < w->operands; k++) {
+        const lode_dtype t = w->array[k]->dtype;
+        direct = direct && t == wide && run->step[k] == 1;
+        single = single && t == (f->r->complex ? LODE_C64 : LODE_F32) && run->step[k] == 1;
+    }
+    if (single && f->r->single(f->r, f->part, f->at, run->count, run->p[0],
+                               w->operands > 1 ? run->p[1] : NULL)) {
         f->at += run->count;
         return;
     }
-    for (int k = 0; k < w->operands; k++)
-        direct = direct && w->array[k]->dtype == wide && run->step[k] == 1;
     for (int64_t i = 0; i < run->count;) {
         const void *p[2] = { NULL, NULL };
         for (int k = 0; k < w->operands; k++) {

@@ -10,31 +10,34 @@ typedef struct marginals {
     const int64_t *first;
     int64_t length;     /* of all axes together */
     uint64_t *sum;      /* one table a worker: integers, so that their total has no order */
+    uint32_t *half;     /* two rows a worker: of a block, the low halves and the high ones */
     uint32_t *largest;  /* one a worker */
     uint32_t *negative; /* one a worker: 1 or 0 */
     int64_t *nonzeros;  /* one a block */
 } marginals;
 
-/* Adds the magnitudes of a row to those along it; returns their sum. */
+/* Adds the magnitudes of a row to those along it, in halves of 16 bits: a block's symbols are too few
+ * to overflow. Returns their sum. */
 LODE_CLONES static uint64_t add_row(const int32_t *restrict symbols, int64_t n,
-                                    uint64_t *restrict along, uint32_t *largest, uint32_t *negative,
-                                    int64_t *nonzeros)
+                                    uint32_t *restrict low, uint32_t *restrict high,
+                                    uint32_t *largest, uint32_t *negative, int64_t *nonzeros)
 {
-    uint64_t row = 0;
-    uint32_t most = *largest, minus = 0, some = 0;
+    uint32_t most = *largest, minus = 0, lows = 0, highs = 0, some = 0;
     for (int64_t i = 0; i < n; i++) {
         const uint32_t s = (uint32_t)symbols[i], sign = s >> 31;
         const uint32_t a = (s ^ (0 - sign)) + sign;
         most = a > most ? a : most;
         minus |= sign;
         some += a != 0;
-        along[i] += a;
-        row += a;
+        low[i] += a & 0xFFFF;
+        high[i] += a >> 16;
+        lows += a & 0xFFFF;
+        highs += a >> 16;
     }
     *largest = most;
     *negative |= minus;
     *nonzeros += some;
-    return row;
+    return ((uint64_t)highs << 16) + lows;
 }
 
 static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
@@ -44,6 +47,7 @@ static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
     const int last = g->ndim - 1;
     const int worker = lode_i_worker(ctx);
     uint64_t *sum = m->sum + worker * m->length;
+    uint32_t *low = m->half + 2 * worker * g->side[last], *high = low + g->side[last];
     int64_t start[CODE_AXES], count[CODE_AXES], index[CODE_AXES] = { 0 }, rows = 1;
     int64_t flat = code_grid_block(g, b, start, count);
     uint64_t *along = sum + m->first[last] + start[last];
@@ -51,7 +55,7 @@ static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
     for (int k = 0; k < last; k++)
         rows *= count[k];
     for (int64_t r = 0; r < rows; r++) {
-        const uint64_t row = add_row(m->symbols + flat, count[last], along, &m->largest[worker],
+        const uint64_t row = add_row(m->symbols + flat, count[last], low, high, &m->largest[worker],
                                      &m->negative[worker], &m->nonzeros[b]);
         for (int k = 0; k < last; k++)
             sum[m->first[k] + start[k] + index[k]] += row;
@@ -62,6 +66,10 @@ static lode_status add_block(lode_ctx *ctx, int64_t b, void *data)
             flat -= count[k] * g->stride[k];
             index[k] = 0;
         }
+    }
+    for (int64_t i = 0; i < count[last]; i++) {
+        along[i] += ((uint64_t)high[i] << 16) + low[i];
+        low[i] = high[i] = 0;
     }
     return LODE_OK;
 }
@@ -89,6 +97,8 @@ static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *s
     for (int k = 0; k < g->ndim; k++)
         size *= (double)g->shape[k];
     LODE_TRY(lode_i_calloc(ctx, (size_t)(m.length * workers) * sizeof *m.sum, (void **)&m.sum));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(2 * g->side[g->ndim - 1] * workers) * sizeof *m.half,
+                           (void **)&m.half));
     LODE_TRY(lode_i_calloc(ctx, (size_t)workers * sizeof *m.largest, (void **)&m.largest));
     LODE_TRY(lode_i_calloc(ctx, (size_t)workers * sizeof *m.negative, (void **)&m.negative));
     LODE_TRY(lode_i_parallel(ctx, g->blocks, add_block, &m));
@@ -117,6 +127,7 @@ static lode_status fit_hints(lode_ctx *ctx, const code_grid *g, const int32_t *s
         }
 done:
     lode_i_free(m.sum);
+    lode_i_free(m.half);
     lode_i_free(m.largest);
     lode_i_free(m.negative);
     return st;

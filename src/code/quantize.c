@@ -48,6 +48,7 @@ typedef struct work {
     const lode_quantizer *z;
     int64_t n;
     int32_t *q;
+    bool bits; /* to be estimated */
     fit_part *part;
 } work;
 
@@ -60,9 +61,9 @@ static lode_status fit_task(lode_ctx *ctx, int64_t i, void *data)
     const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
     (void)ctx;
     if (w->x->dtype == LODE_F32)
-        fit_f32((const float *)lode_i_at(w->x, i * PIECE), n, w->z, &w->part[i]);
+        fit_f32((const float *)lode_i_at(w->x, i * PIECE), n, w->z, w->bits, &w->part[i]);
     else
-        fit_f64((const double *)lode_i_at(w->x, i * PIECE), n, w->z, &w->part[i]);
+        fit_f64((const double *)lode_i_at(w->x, i * PIECE), n, w->z, w->bits, &w->part[i]);
     return LODE_OK;
 }
 
@@ -153,7 +154,7 @@ lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quanti
 {
     lode_status st = LODE_OK;
     fit_part total = { 0 };
-    work w = { .x = x, .z = z, .n = lode_array_size(x) };
+    work w = { .x = x, .z = z, .n = lode_array_size(x), .bits = bits };
     const int64_t pieces = lode_i_ceil_div(w.n, PIECE);
 
     LODE_TRY(accepted(ctx, x, z));

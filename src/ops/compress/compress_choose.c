@@ -194,10 +194,11 @@ done:
 
 /* The step at which coefficients and learned bases together come to the error: a few columns of
  * long modes bring in more than a small core does. */
-static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, lode_quantizer *z)
+static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, bool compared,
+                              lode_quantizer *z)
 {
     double own = 0;
-    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, 0, z, &own, &c->bits));
+    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, 0, z, &own, compared ? &c->bits : NULL));
     c->z = *z, c->own = own;
     for (int i = 0;; i++) {
         double noise = 0;
@@ -252,7 +253,8 @@ static lode_status evaluate(lode_ctx *ctx, const menu *m, const basis_kind *kind
     made.floor = made.outside = m->learnable ? m->outside * learned / m->learnable : 0;
     LODE_TRY(basis_multiply(ctx, made.b, true, m->w, &made.core));
     LODE_TRY(slice_norms(ctx, &made));
-    LODE_TRY(joint_step(ctx, &made, fmax(m->sumsq - made.outside, 1e-6 * m->sumsq), &z));
+    LODE_TRY(joint_step(ctx, &made, fmax(m->sumsq - made.outside, 1e-6 * m->sumsq),
+                        m->t->o->effort > EFFORT_COSINES, &z));
     if (sized)
         LODE_TRY(size_up(ctx, m, &made));
     choice_free(c);
