@@ -144,6 +144,21 @@ for version in (1, 2):
         v.units = "m"
         f.createVariable("x", "i2", ("x",))[:] = [1, 2, 3]
 
+
+def frame(data, kept, members, name="netcdf"):
+    """What src/io/frame.h tells of: a head, places, and the bytes that lay there."""
+    head = json.dumps({"format": name, "size": len(data), "members": members}).encode()
+    places = b"".join(struct.pack("<QQ", at, n) for at, n in kept)
+    return b"lodefram" + struct.pack("<QQ", len(head), len(kept)) + head + places + b"".join(data[at:at + n] for at, n in kept)
+
+
+data = open(path("netcdf", "version1"), "rb").read()
+whole = {"v": {"cut": False}, "x": {"cut": False}}
+put("frame", "whole", frame(data, [(0, len(data))], whole))
+put("frame", "cut", frame(data, [(0, len(data) - 24)], {**whole, "v": {"cut": True}}))
+put("frame", "coded", frame(data, [(0, 8), (8, len(data) - 32)], {**whole, "v": {"cut": True, "missing": "nan", "path": "w"}}))
+put("frame", "other", frame(data, [(0, 4)], {}, "hdf5"))
+
 try:
     import h5py
 except ImportError:

@@ -39,6 +39,11 @@ LODE_API lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_
 /** The same with dense members as sources, read when asked; they keep the file open. */
 LODE_API lode_status lode_open(lode_ctx *ctx, const char *path, const lode_read_opts *o,
                                lode_bundle *out);
+/** The same, and all else that an HDF5 or NetCDF file holds as one more member, "__frame", a vector of
+ *  bytes: lode_write to that format makes of both the file again, with its links, attributes, types and
+ *  ways of storage. Of a .lode file, the frame that it keeps. */
+LODE_API lode_status lode_open_whole(lode_ctx *ctx, const char *path, const lode_read_opts *o,
+                                     lode_bundle *out);
 /** Reads "file", "file:member" or either with "[0:10,:,5]" as one value; of several files, named by
  *  a pattern ("run*.npy") or a list ("@list.txt", one address a line), the stack of all; added to `into` under
  *  `name` (NULL: its own): a dense member as a source (load false) or array, a sparse one as
@@ -68,6 +73,10 @@ LODE_API bool lode_format_holds_many(const char *name, const char *path);
 LODE_API bool lode_format_keeps_results(const char *name, const char *path);
 /** Whether it keeps several results beside other values, as those of a whole file are. */
 LODE_API bool lode_format_keeps_members(const char *name, const char *path);
+
+/** Whether what lode_open_whole adds to the arrays of a file of format `from` is of use when they are written
+ *  in that format, or that of a path: it is kept, or lode_write says what stays behind. */
+LODE_API bool lode_format_keeps_rest(const char *from, const char *name, const char *path);
 
 /** Tree hash of a value, 64 hex digits: shape, type and values of a dense one, in 2^20-byte leaves, so
  *  that it streams and runs on all threads; of a bundle its members, op, options and certificate.

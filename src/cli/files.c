@@ -45,7 +45,7 @@ static void print_meta(cli *c, const lode_bundle *b, bool told)
 static lode_status print_results(cli *c, bool *are)
 {
     lode_bundle all = { 0 };
-    lode_status st = lode_open(&c->ctx, c->word[0], &c->read, &all);
+    lode_status st = lode_open_whole(&c->ctx, c->word[0], &c->read, &all);
     *are = st >= 0 && lode_holds_results(&all);
     if (*are)
         st = c->json ? cli_print_table_json(c, &all) : cli_print_table(c, stdout, &all);
@@ -227,7 +227,8 @@ static lode_status cast_value(cli *c, lode_value v, lode_dtype dtype, lode_bundl
     return st;
 }
 
-/* Whether the input names a whole file of several values, which is no result itself. */
+/* Whether the input names a whole file of several values, or one whose rest the output keeps, which is no
+ * result itself. */
 static bool is_whole(cli *c)
 {
     lode_file *file = NULL;
@@ -235,10 +236,26 @@ static bool is_whole(cli *c)
     const bool whole = cli_opens(c->word[0]) &&
                        lode_file_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
                        lode_file_meta(&c->ctx, file, &head) >= 0 && !head.meta.op[0] &&
-                       lode_file_count(file) > 1;
+                       (lode_file_count(file) > 1 ||
+                        lode_format_keeps_rest(lode_file_format(file), c->to, c->output[0].path));
     lode_bundle_free(&head);
     lode_file_close(&file);
     return whole;
+}
+
+/* The whole file, with what is no array where the output has a place for it. */
+static lode_status open_all(cli *c, lode_bundle *all)
+{
+    lode_file *file = NULL;
+    bool rest = false;
+    lode_status st = lode_file_open(&c->ctx, c->word[0], &c->read, &file);
+    if (st >= 0)
+        rest = lode_format_keeps_rest(lode_file_format(file), c->to, c->output[0].path);
+    lode_file_close(&file);
+    if (st < 0)
+        return st;
+    return rest ? lode_open_whole(&c->ctx, c->word[0], &c->read, all)
+                : lode_open(&c->ctx, c->word[0], &c->read, all);
 }
 
 int cli_convert(cli *c)
@@ -270,7 +287,7 @@ int cli_convert(cli *c)
     if (!c->dtype && ((st == LODE_EUSAGE && (many || c->output[0].port)) ||
                       (st >= 0 && many && v.held.count == 1 && is_whole(c)))) {
         cli_tell_notes(c);
-        st = lode_open(&c->ctx, c->word[0], &c->read, &all);
+        st = open_all(c, &all);
         if (st >= 0)
             st = lode_expand(&c->ctx, &all); /* decoded as it is written */
         if (st >= 0)

@@ -179,7 +179,7 @@ int cli_verify(cli *c)
         return bad;
     cli_progress_start(c);
     lode_bundle file = { 0 };
-    if (cli_opens(c->word[0]) && lode_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
+    if (cli_opens(c->word[0]) && lode_open_whole(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
         lode_holds_results(&file)) {
         const int whole = cli_verify_file(c, &file, c->words == 2 ? c->word[1] : NULL);
         lode_bundle_free(&file);

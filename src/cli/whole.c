@@ -152,7 +152,7 @@ int cli_verify_file(cli *c, const lode_bundle *file, const char *original)
     lode_status worst = LODE_OK;
     char text[512], *json = NULL;
     if (original)
-        worst = lode_open(&c->ctx, original, &c->read, &from);
+        worst = lode_open_whole(&c->ctx, original, &c->read, &from);
     if (worst < 0)
         return cli_failed(c, worst);
     if (c->json)

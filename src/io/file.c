@@ -452,7 +452,7 @@ lode_status lode_file_meta(lode_ctx *ctx, const lode_file *file, lode_bundle *in
 }
 
 static lode_status read_all(lode_ctx *ctx, const char *path, const lode_read_opts *o, bool load,
-                            lode_bundle *out)
+                            bool framed, lode_bundle *out)
 {
     lode_status st = LODE_OK;
     lode_file *f = NULL;
@@ -462,12 +462,20 @@ static lode_status read_all(lode_ctx *ctx, const char *path, const lode_read_opt
     for (int64_t i = 0; i < f->shown; i++) {
         LODE_TRY(lode_i_tick(ctx, i, f->shown));
         if (shown(f, i)->kind == LODE_NONE && f->format->mixed && f->shown > 1) {
-            lode_i_log(ctx, "%s: left out: %s", f->path, shown(f, i)->note);
+            lode_i_log(ctx, "%s: %s: %s", f->path, framed ? "kept as it is" : "left out",
+                       shown(f, i)->note);
             continue; /* such files hold much that is no array */
+        }
+        if (shown(f, i)->again && framed && f->format->frame) {
+            lode_i_log(ctx, "%s: %s is another name of a member and stays one", f->path,
+                       shown(f, i)->name);
+            continue;
         }
         LODE_TRY(lode_i_file_add(ctx, f, shown(f, i), load, shown(f, i)->name, &b));
     }
     LODE_TRY(lode_file_meta(ctx, f, &b));
+    if (framed)
+        LODE_TRY(lode_i_frame_add(ctx, f, &b));
     lode_bundle_swap(out, &b);
     st = lode_i_with_losses(ctx, st);
 done:
@@ -479,10 +487,28 @@ done:
 
 lode_status lode_read(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_bundle *out)
 {
-    return read_all(ctx, path, o, true, out);
+    return read_all(ctx, path, o, true, false, out);
 }
 
 lode_status lode_open(lode_ctx *ctx, const char *path, const lode_read_opts *o, lode_bundle *out)
 {
-    return read_all(ctx, path, o, false, out);
+    return read_all(ctx, path, o, false, false, out);
+}
+
+lode_status lode_open_whole(lode_ctx *ctx, const char *path, const lode_read_opts *o,
+                            lode_bundle *out)
+{
+    return read_all(ctx, path, o, false, true, out);
+}
+
+bool lode_format_keeps_rest(const char *from, const char *name, const char *path)
+{
+    const lode_i_format *format = NULL;
+    lode_ctx ctx;
+    if (lode_ctx_init(&ctx, NULL) < 0)
+        return false;
+    lode_i_format_find(&ctx, name, path, &format);
+    lode_ctx_free(&ctx);
+    const bool lode = strcmp(from, lode_i_format_lode.name) == 0;
+    return format && (lode || format->bundles || (format->fill && strcmp(from, format->name) == 0));
 }

@@ -27,6 +27,24 @@ lode_status lode_i_h5_root_text(lode_ctx *ctx, lode_i_h5 *h, const char *name, c
 /** A rectangle of values as m->dtype, in the order of the file's axes; text: its m->bytes bytes. */
 lode_status lode_i_h5_read(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                            const int64_t *start, const int64_t *count, void *dst);
+/** The same as it is stored: not unpacked, in the type of number that the file has. */
+lode_status lode_i_h5_read_stored(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                                  const int64_t *start, const int64_t *count, void *dst);
+/** The type of the numbers that stand for a member. */
+lode_dtype lode_i_h5_stored(const lode_i_h5 *h, const lode_i_member *m);
+
+/* ---- frames (frame.h) ---- */
+
+struct lode_i_frame;
+struct lode_i_framed;
+/** Cuts the values of a member out of the frame, where what they are read as, of that form, can be put
+ *  back; framed->cut says so. */
+lode_status lode_i_h5_cut(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
+                          const lode_i_form *form, struct lode_i_frame *frame,
+                          struct lode_i_framed *framed);
+/** The format's fill, for every file that is HDF5. */
+lode_status lode_i_h5_fill(lode_ctx *ctx, const char *path, const char *temporary,
+                           const struct lode_i_frame *frame, const lode_i_output *out, bool *fits);
 
 /* ---- writing ---- */
 
@@ -123,6 +141,12 @@ lode_status lode_i_h5_check_header(lode_i_h5_input *in, uint64_t address);
     X(H5D_layout_t, H5Pget_layout, (hid_t))                                                        \
     X(int, H5Pget_chunk, (hid_t, int, hsize_t *))                                                  \
     X(int, H5Pget_external_count, (hid_t))                                                         \
+    X(int, H5Pget_nfilters, (hid_t))                                                               \
+    X(H5Z_filter_t, H5Pget_filter2,                                                                \
+      (hid_t, unsigned, unsigned *, size_t *, unsigned *, size_t, char *, unsigned *))             \
+    X(htri_t, H5Zfilter_avail, (H5Z_filter_t))                                                     \
+    X(herr_t, H5Zget_filter_info, (H5Z_filter_t, unsigned *))                                      \
+    X(herr_t, H5Pset_cache, (hid_t, int, size_t, size_t, double))                                  \
     X(hid_t, H5Gopen2, (hid_t, const char *, hid_t))                                               \
     X(hid_t, H5Gcreate2, (hid_t, const char *, hid_t, hid_t, hid_t))                               \
     X(hid_t, H5Gget_create_plist, (hid_t))                                                         \
@@ -139,6 +163,10 @@ lode_status lode_i_h5_check_header(lode_i_h5_input *in, uint64_t address);
     X(hid_t, H5Dget_create_plist, (hid_t))                                                         \
     X(herr_t, H5Dread, (hid_t, hid_t, hid_t, hid_t, hid_t, void *))                                \
     X(herr_t, H5Dwrite, (hid_t, hid_t, hid_t, hid_t, hid_t, const void *))                         \
+    X(hsize_t, H5Dget_storage_size, (hid_t))                                                       \
+    X(herr_t, H5Dget_chunk_info_by_coord,                                                          \
+      (hid_t, const hsize_t *, unsigned *, haddr_t *, hsize_t *))                                  \
+    X(herr_t, H5Dset_extent, (hid_t, const hsize_t *))                                             \
     X(herr_t, H5Pset_elink_cb, (hid_t, H5L_elink_traverse_t, void *))                              \
     X(herr_t, H5Dvlen_reclaim, (hid_t, hid_t, hid_t, void *))                                      \
     X(herr_t, H5Dclose, (hid_t))                                                                   \
@@ -164,6 +192,8 @@ lode_status lode_i_h5_check_header(lode_i_h5_input *in, uint64_t address);
     X(herr_t, H5Tset_strpad, (hid_t, H5T_str_t))                                                   \
     X(size_t, H5Tget_size, (hid_t))                                                                \
     X(H5T_class_t, H5Tget_class, (hid_t))                                                          \
+    X(hid_t, H5Tget_native_type, (hid_t, H5T_direction_t))                                         \
+    X(htri_t, H5Tequal, (hid_t, hid_t))                                                            \
     X(hid_t, H5Tget_super, (hid_t))                                                                \
     X(H5T_sign_t, H5Tget_sign, (hid_t))                                                            \
     X(herr_t, H5Tget_fields, (hid_t, size_t *, size_t *, size_t *, size_t *, size_t *))            \
@@ -244,6 +274,34 @@ typedef struct lode_i_h5_number {
     char re[8], im[8];
 } lode_i_h5_number;
 bool lode_i_h5_number_of(const lode_i_h5_library *h, hid_t type, lode_i_h5_number *number);
+/** One dataset. */
+typedef struct lode_i_h5_set {
+    hid_t id; /* open once it is read; negative before */
+    lode_i_h5_number number;
+    bool scale, bare, text, variable;
+    uint64_t address;
+    uint64_t chunk; /* bytes of a chunk as stored; 0: not chunked */
+    uint64_t *axes; /* addresses of the scales of its axes, or NULL */
+    lode_i_packing packing;
+} lode_i_h5_set;
+
+struct lode_i_h5 {
+    lode_i_h5_library *library;
+    lode_i_h5_input input;
+    hid_t file, follow; /* follow: how links are followed */
+    int64_t count, capacity;
+    lode_i_h5_set *sets;
+    int groups;
+    lode_json *found, *variables, *group; /* the last two lie in the first */
+};
+/** Around every use of the file: its input reads for this context, under the library lock. */
+void lode_i_h5_begin(lode_ctx *ctx, lode_i_h5 *h);
+void lode_i_h5_end(lode_i_h5 *h);
+/** Opens the data set of a member; its id is then in its set. */
+lode_status lode_i_h5_open_set(lode_ctx *ctx, lode_i_h5 *h, const lode_file *f,
+                               const lode_i_member *m);
+/** Whether values pass a filter, whose name or number is given, that cannot be undone here. */
+bool lode_i_h5_lacks_filter(const lode_i_h5_library *l, hid_t list, char *name, size_t size);
 /** Attributes of an object, without those that say how HDF5 keeps it (scale: it is a dimension
  *  scale). At most `limit` bytes each. */
 lode_status lode_i_h5_attributes(lode_ctx *ctx, const lode_i_h5_library *h, hid_t object,

@@ -3,32 +3,14 @@
  * other files are not followed: what a path reads should lie in that file. */
 #include "io/h5.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef LODE_HAVE_HDF5
 
+typedef lode_i_h5_set set;
+
 enum { GROUPS_MAX = 1 << 16, DEPTH_MAX = 64, DATASETS_MAX = 1 << 20, TEXT_MAX = 1 << 28 };
-
-/* One dataset. */
-typedef struct set {
-    hid_t id; /* open once it is read; negative before */
-    lode_i_h5_number number;
-    bool scale, bare, text, variable;
-    uint64_t address;
-    uint64_t chunk; /* bytes of a chunk as stored; 0: not chunked */
-    uint64_t *axes; /* addresses of the scales of its axes, or NULL */
-    lode_i_packing packing;
-} set;
-
-struct lode_i_h5 {
-    lode_i_h5_library *library;
-    lode_i_h5_input input;
-    hid_t file, follow; /* follow: how links are followed */
-    int64_t count, capacity;
-    set *sets;
-    int groups;
-    lode_json *found, *variables, *group; /* the last two lie in the first */
-};
 
 static herr_t refuse_external(const char *parent_file, const char *parent, const char *file,
                               const char *object, unsigned *flags, hid_t access, void *data)
@@ -38,15 +20,14 @@ static herr_t refuse_external(const char *parent_file, const char *parent, const
     return -1;
 }
 
-/* Around every use of the file: the input reads for this context. */
-static void enter(lode_ctx *ctx, lode_i_h5 *h)
+void lode_i_h5_begin(lode_ctx *ctx, lode_i_h5 *h)
 {
     lode_i_h5_enter(h->library);
     h->input.ctx = ctx, h->input.st = LODE_OK;
     h->library->reading = &h->input;
 }
 
-static void leave(lode_i_h5 *h)
+void lode_i_h5_end(lode_i_h5 *h)
 {
     h->input.ctx = NULL;
     h->library->reading = NULL;
@@ -129,6 +110,7 @@ static lode_status measure_layout(lode_ctx *ctx, lode_i_h5 *h, lode_i_member *m,
     lode_status st = LODE_OK;
     const lode_i_h5_library *l = h->library;
     hsize_t chunk[LODE_MAX_NDIM];
+    char filter[64];
     const hid_t list = l->H5Dget_create_plist(dataset);
     const H5D_layout_t layout = list < 0 ? H5D_LAYOUT_ERROR : l->H5Pget_layout(list);
     if (layout < 0)
@@ -141,6 +123,10 @@ static lode_status measure_layout(lode_ctx *ctx, lode_i_h5 *h, lode_i_member *m,
         st = lode_i_member_refuse(ctx, m, m->dtype,
                                   "%s keeps its values in other files, which are not followed",
                                   m->name);
+    else if (lode_i_h5_lacks_filter(l, list, filter, sizeof filter))
+        st = lode_i_member_refuse(ctx, m, m->dtype,
+                                  "%s is stored through the filter %s, which is not installed here",
+                                  m->name, filter);
     else if (layout == H5D_CHUNKED && m->ndim > 0 &&
              l->H5Pget_chunk(list, LODE_MAX_NDIM, chunk) == m->ndim) {
         st = LODE_NEW(ctx, m->ndim, &m->chunk);
@@ -396,6 +382,33 @@ done:
     return st;
 }
 
+/* Data sets that were met before, by another link. */
+typedef struct meeting {
+    uint64_t address;
+    int64_t member;
+} meeting;
+
+static int by_address(const void *a, const void *b)
+{
+    const meeting *x = a, *y = b;
+    const int order = (x->address > y->address) - (x->address < y->address);
+    return order ? order : (x->member > y->member) - (x->member < y->member);
+}
+
+static lode_status mark_links(lode_ctx *ctx, const lode_i_h5 *h, lode_file *f)
+{
+    meeting *met = NULL;
+    LODE_FORWARD(LODE_NEW(ctx, f->count + 1, &met));
+    for (int64_t i = 0; i < f->count; i++)
+        met[i] = (meeting){ h->sets[f->members[i].id].address, i };
+    qsort(met, (size_t)f->count, sizeof *met, by_address);
+    for (int64_t i = 1; i < f->count; i++)
+        if (met[i].address && met[i].address == met[i - 1].address)
+            f->members[met[i].member].again = true;
+    lode_i_free(met);
+    return LODE_OK;
+}
+
 /* ---- the interface ---- */
 
 static lode_status open_library_file(lode_ctx *ctx, lode_i_h5 *h, const lode_file *f)
@@ -454,10 +467,11 @@ lode_status lode_i_h5_open(lode_ctx *ctx, lode_file *f)
     h->found = lode_i_json_object();
     LODE_FORWARD(lode_i_json_set(ctx, h->found, "variables", lode_i_json_object()));
     h->variables = lode_i_json_get(h->found, "variables");
-    enter(ctx, h);
+    lode_i_h5_begin(ctx, h);
     st = open_library_file(ctx, h, f);
-    leave(h);
+    lode_i_h5_end(h);
     LODE_FORWARD(st);
+    LODE_FORWARD(mark_links(ctx, h, f));
     return name_axes(ctx, h, f);
 }
 
@@ -492,6 +506,11 @@ bool lode_i_h5_is_scale(const lode_i_h5 *h, const lode_i_member *m, bool *bare)
     return h->sets[m->id].scale;
 }
 
+lode_dtype lode_i_h5_stored(const lode_i_h5 *h, const lode_i_member *m)
+{
+    return h->sets[m->id].number.dtype;
+}
+
 lode_i_packing *lode_i_h5_packing(const lode_i_h5 *h, const lode_i_member *m)
 {
     return &h->sets[m->id].packing;
@@ -499,15 +518,16 @@ lode_i_packing *lode_i_h5_packing(const lode_i_h5 *h, const lode_i_member *m)
 
 lode_status lode_i_h5_root_text(lode_ctx *ctx, lode_i_h5 *h, const char *name, char **text)
 {
-    enter(ctx, h);
+    lode_i_h5_begin(ctx, h);
     const lode_status st = lode_i_h5_attribute_copy(ctx, h->library, h->file, name, text);
-    leave(h);
+    lode_i_h5_end(h);
     return st;
 }
 
 /* ---- rectangles ---- */
 
-static lode_status open_set(lode_ctx *ctx, lode_i_h5 *h, const lode_file *f, const lode_i_member *m)
+lode_status lode_i_h5_open_set(lode_ctx *ctx, lode_i_h5 *h, const lode_file *f,
+                               const lode_i_member *m)
 {
     set *s = &h->sets[m->id];
     if (s->id < 0)
@@ -517,11 +537,11 @@ static lode_status open_set(lode_ctx *ctx, lode_i_h5 *h, const lode_file *f, con
 }
 
 /* As stored; only what is unpacked becomes floating-point on the way. */
-static hid_t memory_type(const lode_i_h5 *h, const lode_i_member *m)
+static hid_t memory_type(const lode_i_h5 *h, const lode_i_member *m, bool stored)
 {
     const lode_i_h5_library *l = h->library;
     const lode_i_h5_number *n = &h->sets[m->id].number;
-    const bool unpacked = m->dtype == LODE_F32 || m->dtype == LODE_F64;
+    const bool unpacked = !stored && (m->dtype == LODE_F32 || m->dtype == LODE_F64);
     if (n->bits)
         return l->H5Tcopy(n->dtype == LODE_U8    ? *l->H5T_NATIVE_B8_g
                           : n->dtype == LODE_U16 ? *l->H5T_NATIVE_B16_g
@@ -556,11 +576,11 @@ static lode_status read_text(lode_ctx *ctx, const lode_i_h5 *h, const lode_file 
 
 static lode_status read_box(lode_ctx *ctx, const lode_i_h5 *h, const lode_file *f,
                             const lode_i_member *m, const hsize_t *from, const hsize_t *many,
-                            void *dst)
+                            bool stored, void *dst)
 {
     const lode_i_h5_library *l = h->library;
     const set *s = &h->sets[m->id];
-    const hid_t type = memory_type(h, m), space = l->H5Dget_space(s->id);
+    const hid_t type = memory_type(h, m, stored), space = l->H5Dget_space(s->id);
     const hid_t memory = m->ndim ? l->H5Screate_simple(m->ndim, many, NULL)
                                  : l->H5Screate(H5S_SCALAR);
     const bool done = type >= 0 && space >= 0 && memory >= 0 &&
@@ -578,8 +598,8 @@ static lode_status read_box(lode_ctx *ctx, const lode_i_h5 *h, const lode_file *
     return st;
 }
 
-lode_status lode_i_h5_read(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
-                           const int64_t *start, const int64_t *count, void *dst)
+static lode_status read_as(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                           const int64_t *start, const int64_t *count, bool stored, void *dst)
 {
     lode_i_h5 *h = f->state;
     const set *s = &h->sets[m->id];
@@ -602,16 +622,29 @@ lode_status lode_i_h5_read(lode_ctx *ctx, const lode_file *f, const lode_i_membe
                            "%s: %s lies in chunks of %" PRIu64 " bytes, and %" PRIu64
                            " bytes of the memory budget are left",
                            f->path, m->name, s->chunk, lode_i_memory_left(ctx));
-    enter(ctx, h);
-    lode_status st = open_set(ctx, h, f, m);
+    lode_i_h5_begin(ctx, h);
+    lode_status st = lode_i_h5_open_set(ctx, h, f, m);
     if (st >= 0)
-        st = s->text ? read_text(ctx, h, f, m, dst) : read_box(ctx, h, f, m, from, many, dst);
-    leave(h);
-    if (st >= 0 && m->dtype == LODE_BOOL)
+        st = s->text ? read_text(ctx, h, f, m, dst)
+                     : read_box(ctx, h, f, m, from, many, stored, dst);
+    lode_i_h5_end(h);
+    if (st >= 0 && m->dtype == LODE_BOOL && !stored)
         for (int64_t i = 0; i < values; i++)
             ((unsigned char *)dst)[i] = ((unsigned char *)dst)[i] != 0;
-    if (st >= 0 && (m->dtype == LODE_F32 || m->dtype == LODE_F64))
+    if (st >= 0 && !stored && (m->dtype == LODE_F32 || m->dtype == LODE_F64))
         lode_i_unpack(&s->packing, m->dtype, dst, values);
     return st;
+}
+
+lode_status lode_i_h5_read(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                           const int64_t *start, const int64_t *count, void *dst)
+{
+    return read_as(ctx, f, m, start, count, false, dst);
+}
+
+lode_status lode_i_h5_read_stored(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                                  const int64_t *start, const int64_t *count, void *dst)
+{
+    return read_as(ctx, f, m, start, count, true, dst);
 }
 #endif

@@ -55,6 +55,7 @@ lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, const char *tempor
                        l->H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
                        l->H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
                        l->H5Pset_userblock(creation, block) >= 0 &&
+                       l->H5Pset_obj_track_times(creation, false) >= 0 &&
                        l->H5Pset_link_creation_order(creation, order) >= 0 &&
                        l->H5Pset_attr_creation_order(creation, order) >= 0 &&
                        l->H5Pset_create_intermediate_group(w->links, 1) >= 0;
@@ -164,6 +165,51 @@ static hid_t make(const lode_i_h5_writer *w, const char *name, hid_t type, hid_t
     return id;
 }
 
+static lode_status make_group(lode_ctx *ctx, const lode_i_h5_writer *w, const char *name)
+{
+    const lode_i_h5_library *l = w->library;
+    H5G_stat_t info;
+    lode_status st = LODE_OK;
+    lode_i_h5_enter(w->library);
+    if (l->H5Gget_objinfo(w->file, name, true, &info) < 0) {
+        const hid_t list = l->H5Pcreate(*l->H5P_CLS_GROUP_CREATE_ID_g);
+        hid_t id = -1;
+        if (list >= 0 && l->H5Pset_obj_track_times(list, false) >= 0 &&
+            l->H5Pset_link_creation_order(list, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0)
+            id = l->H5Gcreate2(w->file, name, w->links, list, H5P_DEFAULT);
+        if (id < 0)
+            st = failed(ctx, w, "making a group");
+        close_id(l->H5Oclose, id);
+        close_id(l->H5Pclose, list);
+    }
+    lode_i_h5_leave(w->library);
+    return st;
+}
+
+/* The groups above a name: the library would note in those that it makes by itself when it did. */
+static lode_status make_parents(lode_ctx *ctx, const lode_i_h5_writer *w, const char *name)
+{
+    lode_status st = LODE_OK;
+    char *path = NULL;
+    LODE_TRY(lode_i_strdup(ctx, name, &path));
+    for (char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+        if (slash == path || slash[-1] == '/')
+            continue;
+        *slash = '\0';
+        LODE_TRY(make_group(ctx, w, path));
+        *slash = '/';
+    }
+done:
+    lode_i_free(path);
+    return st;
+}
+
+lode_status lode_i_h5_group(lode_ctx *ctx, lode_i_h5_writer *w, const char *name)
+{
+    LODE_FORWARD(make_parents(ctx, w, name));
+    return make_group(ctx, w, name);
+}
+
 lode_status lode_i_h5_dataset(lode_ctx *ctx, lode_i_h5_writer *w, const char *name,
                               lode_dtype dtype, int ndim, const int64_t *shape, int64_t *set)
 {
@@ -172,6 +218,7 @@ lode_status lode_i_h5_dataset(lode_ctx *ctx, lode_i_h5_writer *w, const char *na
     made *s = NULL;
     for (int k = 0; k < ndim; k++)
         dims[k] = (hsize_t)shape[k];
+    LODE_FORWARD(make_parents(ctx, w, name));
     LODE_FORWARD(add_set(ctx, w, name, &s));
     *set = w->count - 1;
     s->dtype = dtype, s->ndim = ndim;
@@ -195,6 +242,7 @@ lode_status lode_i_h5_text(lode_ctx *ctx, lode_i_h5_writer *w, const char *name,
                            size_t size)
 {
     const lode_i_h5_library *l = w->library;
+    LODE_FORWARD(make_parents(ctx, w, name));
     lode_i_h5_enter(w->library);
     const hid_t type = string_type(l, size ? size : 1, true); /* there is none of length 0 */
     const hid_t space = l->H5Screate(H5S_SCALAR), id = make(w, name, type, space);
@@ -203,27 +251,6 @@ lode_status lode_i_h5_text(lode_ctx *ctx, lode_i_h5_writer *w, const char *name,
     close_id(l->H5Dclose, id);
     close_id(l->H5Tclose, type);
     close_id(l->H5Sclose, space);
-    lode_i_h5_leave(w->library);
-    return st;
-}
-
-lode_status lode_i_h5_group(lode_ctx *ctx, lode_i_h5_writer *w, const char *name)
-{
-    const lode_i_h5_library *l = w->library;
-    H5G_stat_t info;
-    lode_status st = LODE_OK;
-    lode_i_h5_enter(w->library);
-    if (l->H5Gget_objinfo(w->file, name, true, &info) < 0) {
-        const hid_t list = l->H5Pcreate(*l->H5P_CLS_GROUP_CREATE_ID_g);
-        hid_t id = -1;
-        if (list >= 0 &&
-            l->H5Pset_link_creation_order(list, H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED) >= 0)
-            id = l->H5Gcreate2(w->file, name, w->links, list, H5P_DEFAULT);
-        if (id < 0)
-            st = failed(ctx, w, "making a group");
-        close_id(l->H5Oclose, id);
-        close_id(l->H5Pclose, list);
-    }
     lode_i_h5_leave(w->library);
     return st;
 }

@@ -2,6 +2,7 @@
  * are text. Dimension scales and labels, attributes and missing values come as from NetCDF files.
  * Complex numbers and truth are stored as h5py stores them. A result keeps its description as the
  * attribute "lode" of the root; plain arrays keep names and units as attributes only. */
+#include "io/frame.h"
 #include "io/h5.h"
 
 #include <string.h>
@@ -35,7 +36,10 @@ static lode_status settle(lode_ctx *ctx, lode_file *f)
             m->secondary = true;
             continue;
         }
-        lode_i_packing_of(&a, m->dtype, lode_i_h5_packing(h, m), &m->dtype);
+        const lode_dtype stored = m->dtype;
+        lode_i_packing_of(&a, stored, lode_i_h5_packing(h, m), &m->dtype);
+        if (m->dtype != stored || lode_i_h5_packing(h, m)->packed)
+            LODE_TRY(lode_i_json_set(ctx, o, "stored", lode_i_json_text(lode_dtype_name(stored))));
         LODE_TRY(lode_i_shape_bytes(ctx, m->name, m->dtype, m->ndim, m->shape, &m->bytes));
     }
 done:
@@ -88,6 +92,28 @@ done:
 static void close_hdf5(lode_file *f)
 {
     lode_i_h5_close(f->state);
+}
+
+/* What Lode wrote itself is described, and needs no frame. */
+static lode_status frame_hdf5(lode_ctx *ctx, lode_file *f, lode_i_frame *frame, bool *has)
+{
+    lode_status st = LODE_OK;
+    char *text = NULL;
+    LODE_TRY(lode_i_h5_root_text(ctx, f->state, "lode", &text));
+    *has = text == NULL;
+    for (int64_t i = 0; i < f->count && *has; i++) {
+        const lode_i_member *m = &f->members[i];
+        lode_i_framed *framed = NULL;
+        LODE_TRY(lode_i_frame_member(ctx, frame, m->name, NULL, &framed));
+        if (m->kind != LODE_ARRAY || m->hidden || m->again)
+            continue;
+        const lode_i_form form = lode_i_form_of(lode_i_h5_stored(f->state, m), m->dtype,
+                                                lode_i_h5_packing(f->state, m));
+        LODE_TRY(lode_i_h5_cut(ctx, f, m, &form, frame, framed));
+    }
+done:
+    lode_i_free(text);
+    return st;
 }
 
 /* ---- writing ---- */
@@ -338,6 +364,8 @@ const lode_i_format lode_i_format_hdf5 = {
     .open = open_hdf5,
     .read = lode_i_h5_read,
     .close = close_hdf5,
+    .frame = frame_hdf5,
+    .fill = lode_i_h5_fill,
     .write = write_hdf5,
 #else
     .absent = "HDF5: it was made without libhdf5-dev",

@@ -18,6 +18,8 @@
 /** Checksums cover pieces of this many bytes of a member, the last one shorter. */
 #define LODE_I_SUM_CHUNK ((uint64_t)1 << 20)
 
+struct lode_i_frame;
+
 /** A member that is a bundle itself: its own meta and certificate, and its members, which the file
  *  holds, owned and hidden, as NAME.MEMBER. */
 typedef struct lode_i_nested {
@@ -40,6 +42,7 @@ typedef struct lode_i_member {
     bool hidden;    /* a part of another member, or padding */
     bool owned;     /* a part of another member */
     bool secondary; /* a coordinate: not meant when a file is named without a member */
+    bool again;     /* another name of a member before it, by a link */
     bool fortran;   /* first axis varies fastest in the file */
     bool swapped;   /* highest byte first in the file */
     bool wide;      /* text in UTF-32 */
@@ -121,6 +124,12 @@ typedef struct lode_i_format {
     lode_status (*attributes)(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
                               const struct lode_i_range *ranges, char **text);
     void (*close)(lode_file *f); /* frees state */
+    /** Cuts the values of members out of the file's frame (frame.h); *has false: it has none. */
+    lode_status (*frame)(lode_ctx *ctx, lode_file *f, struct lode_i_frame *frame, bool *has);
+    /** Puts the values of an output into a file made of its frame, at `temporary`; *fits false: they are
+     * not those of that file. */
+    lode_status (*fill)(lode_ctx *ctx, const char *path, const char *temporary,
+                        const struct lode_i_frame *frame, const lode_i_output *out, bool *fits);
     lode_status (*write)(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force);
 } lode_i_format;
 
@@ -206,6 +215,11 @@ lode_status lode_i_file_add(lode_ctx *ctx, lode_file *f, lode_i_member *m, bool 
 lode_status lode_i_nested_read(lode_ctx *ctx, lode_file *f, const lode_i_member *m, bool load,
                                lode_bundle *out);
 lode_file *lode_i_file_ref(lode_file *f);
+
+/** The member of a bundle that is the frame of the file it was read from (frame.h). */
+#define LODE_I_FRAME "__frame"
+/** Adds the frame of an open file, or the one that a .lode file keeps; nothing where there is none. */
+lode_status lode_i_frame_add(lode_ctx *ctx, lode_file *f, lode_bundle *into);
 
 /* ---- JSON description of members, meta and certificate, shared by .lode, .npz and directories
  * ---- */
@@ -477,10 +491,27 @@ void lode_i_packing_of(const lode_i_attributes *a, lode_dtype stored, lode_i_pac
 /** Stored numbers, converted to dtype (f32 or f64), into values, in place. */
 void lode_i_unpack(const lode_i_packing *p, lode_dtype dtype, void *values, int64_t count);
 
+/** How one array is stored. */
+typedef struct lode_i_form {
+    lode_dtype dtype;  /* in the file */
+    lode_dtype values; /* of the array, as it is handed over */
+    bool packs;        /* values pass through packing, and all come back as they were */
+    bool described;    /* attributes of packing hold for what is stored */
+    bool nearest; /* the values are within an error anyhow: each goes to the nearest stored one */
+    lode_i_packing packing;
+} lode_i_form;
+/** Values of a form into a new block as they are stored. */
+lode_status lode_i_pack(lode_ctx *ctx, const lode_i_form *form, const void *values, int64_t count,
+                        lode_array *stored);
+
 /* ---- NetCDF ---- */
 
 /** Walks the header of a classic file of that version (1, 2, 5); needs no library. */
 lode_status lode_i_nc_check_classic(lode_ctx *ctx, lode_infile *in, int version);
+/** The same, cutting the values of the variables that are marked, in the order of the header, out of a
+ *  frame. */
+lode_status lode_i_nc_cut_classic(lode_ctx *ctx, lode_infile *in, int version, int64_t count,
+                                  const bool *cut, struct lode_i_frame *frame);
 
 /* ---- words of the address "file:member[slice]" ---- */
 

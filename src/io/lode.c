@@ -134,6 +134,9 @@ static lode_status open_lode(lode_ctx *ctx, lode_file *f, const lode_read_opts *
     (void)o;
     LODE_TRY(lode_i_safetensors_list(ctx, f, &header, &text, &size));
     LODE_TRY(lode_i_lode_describe(ctx, f, header, text, size));
+    lode_i_member *const frame = lode_i_member_find(f, LODE_I_FRAME);
+    if (frame)
+        frame->hidden = true;
 done:
     lode_i_json_free(header);
     lode_i_free(text);

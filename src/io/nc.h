@@ -31,6 +31,7 @@
     X(nc_get_att, (int, int, const char *, void *))                                                \
     X(nc_get_att_string, (int, int, const char *, char **))                                        \
     X(nc_free_string, (size_t, char **))                                                           \
+    X(nc_inq_var_fill, (int, int, int *, void *))                                                  \
     X(nc_inq_var_chunking, (int, int, int *, size_t *))                                            \
     X(nc_get_vara, (int, int, const size_t *, const size_t *, void *))                             \
     X(nc_get_vara_float, (int, int, const size_t *, const size_t *, float *))                      \
@@ -62,6 +63,44 @@ bool lode_i_nc_type_of(nc_type type, lode_dtype *dtype);
 
 /* ---- reading ---- */
 
+/** How one variable is read. */
+typedef struct lode_i_nc_variable {
+    int group, var;
+    lode_dtype stored;
+    lode_i_packing packing;
+    int64_t *written; /* sizes that the file has, where a dimension grew beyond them; else NULL */
+} lode_i_nc_variable;
+
+/** A dimension, by its number in the file. */
+typedef struct lode_i_nc_dim {
+    int id;
+    char *path;
+    int64_t size;
+} lode_i_nc_dim;
+
+/** State of an open file. */
+typedef struct lode_i_nc_state {
+    const lode_i_nc *nc;
+    int root;
+    bool open;
+    int64_t count, capacity;
+    lode_i_nc_variable *variables;
+    int groups;
+    int64_t dims, dims_capacity;
+    lode_i_nc_dim *dim;
+    lode_json *attributes; /* of groups */
+    lode_json *dimensions;
+} lode_i_nc_state;
+
+/** Notes the variables of a version 4 file that are shorter than their dimensions: libnetcdf gives what it
+ *  finds in memory where a read goes beyond their end. */
+lode_status lode_i_nc_measure(lode_ctx *ctx, lode_file *f);
+/** The member of the same file opened as HDF5 that a variable is; NULL: none. */
+lode_status lode_i_nc_member_of(lode_ctx *ctx, const lode_file *h5, const char *name,
+                                const lode_i_member **m);
+/** Values as m->dtype, not unpacked. */
+lode_status lode_i_nc_read(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                           const int64_t *start, const int64_t *count, void *dst);
 /** All attributes of a variable or group (NC_GLOBAL); what JSON cannot hold is left out. limit: bytes
  *  of the file. */
 lode_status lode_i_nc_attributes(lode_ctx *ctx, const lode_i_nc *nc, const char *path,
@@ -119,22 +158,14 @@ lode_status lode_i_nc_define_text(lode_ctx *ctx, lode_i_nc_writer *w, const lode
 lode_status lode_i_nc_put_texts(lode_ctx *ctx, lode_i_nc_writer *w, const lode_i_output *out);
 void lode_i_nc_writer_clear(lode_i_nc_writer *w);
 
-/** How one array is stored. */
-typedef struct lode_i_nc_form {
-    lode_dtype dtype;  /* in the file */
-    lode_dtype values; /* of the array, as it is handed over */
-    bool packs;        /* values pass through packing, and all come back as they were */
-    bool described;    /* attributes of packing hold for what is stored */
-    bool nearest; /* the values are within an error anyhow: each goes to the nearest stored one */
-    lode_i_packing packing;
-} lode_i_nc_form;
 /** The form in which a file had it, where every value survives that; else its own. Reads the values
  *  once where that must be seen. */
 lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
-                              lode_i_nc_form *form);
-/** Values of a form into a new block as they are stored. */
-lode_status lode_i_nc_pack(lode_ctx *ctx, const lode_i_nc_form *form, const void *values,
-                           int64_t count, lode_array *stored);
+                              lode_i_form *form);
+/** The format's frame and fill (frame.h). */
+lode_status lode_i_nc_frame(lode_ctx *ctx, lode_file *f, struct lode_i_frame *frame, bool *has);
+lode_status lode_i_nc_fill(lode_ctx *ctx, const char *path, const char *temporary,
+                           const struct lode_i_frame *frame, const lode_i_output *out, bool *fits);
 lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force);
 #endif
 

@@ -1,6 +1,6 @@
 /* The header of a classic NetCDF file, walked before libnetcdf is trusted with it: libnetcdf
  * believes counts that no file could hold, and reads zeros where a file was cut off. */
-#include "io/io.h"
+#include "io/frame.h"
 
 enum { WINDOW = 1 << 16 };
 
@@ -15,6 +15,9 @@ typedef struct walk {
     uint64_t records;
     uint64_t *dims; /* lengths; 0: the record dimension */
     uint64_t dim_count;
+    lode_i_frame *frame; /* that values are cut out of; NULL: none */
+    const bool *cut;     /* of which variables */
+    uint64_t variables;  /* how many that says */
 } walk;
 
 static lode_status broken(walk *w, const char *why)
@@ -138,6 +141,14 @@ static lode_status variable(walk *w, uint64_t *begin, int64_t *bytes, bool *reco
     return number(w, w->far ? 8 : 4, begin);
 }
 
+/* The values of one variable, a piece in each record. */
+static lode_status cut_out(walk *w, uint64_t begin, uint64_t size, uint64_t each, uint64_t pieces)
+{
+    for (uint64_t i = 0; i < pieces; i++)
+        LODE_FORWARD(lode_i_frame_cut(w->ctx, w->frame, begin + i * each, size));
+    return LODE_OK;
+}
+
 /* Every variable's last byte lies in the file. */
 static lode_status variables(walk *w)
 {
@@ -177,12 +188,16 @@ static lode_status variables(walk *w)
                 return broken(
                     w,
                     "the values of a variable do not lie in the file, which may have been cut off");
+            const uint64_t pieces = record ? w->records : 1;
+            if (w->frame && i < w->variables && w->cut[i])
+                LODE_FORWARD(cut_out(w, begin, size, each, pieces));
         }
     }
     return LODE_OK;
 }
 
-lode_status lode_i_nc_check_classic(lode_ctx *ctx, lode_infile *in, int version)
+static lode_status walk_header(lode_ctx *ctx, lode_infile *in, int version, lode_i_frame *frame,
+                               int64_t variable_count, const bool *cut)
 {
     lode_status st = LODE_OK;
     walk w = { .ctx = ctx,
@@ -190,7 +205,10 @@ lode_status lode_i_nc_check_classic(lode_ctx *ctx, lode_infile *in, int version)
                .at = 4,
                .size = lode_i_infile_size(in),
                .wide = version == 5,
-               .far = version > 1 };
+               .far = version > 1,
+               .frame = frame,
+               .cut = cut,
+               .variables = (uint64_t)variable_count };
     LODE_TRY(lode_i_alloc(ctx, WINDOW, (void **)&w.buffer));
     LODE_TRY(number(&w, w.wide ? 8 : 4, &w.records));
     if (!w.wide && w.records == UINT32_MAX)
@@ -202,4 +220,15 @@ done:
     lode_i_free(w.buffer);
     lode_i_free(w.dims);
     return st;
+}
+
+lode_status lode_i_nc_check_classic(lode_ctx *ctx, lode_infile *in, int version)
+{
+    return walk_header(ctx, in, version, NULL, 0, NULL);
+}
+
+lode_status lode_i_nc_cut_classic(lode_ctx *ctx, lode_infile *in, int version, int64_t count,
+                                  const bool *cut, lode_i_frame *frame)
+{
+    return walk_header(ctx, in, version, frame, count, cut);
 }

@@ -7,57 +7,9 @@
 
 #ifdef LODE_HAVE_NETCDF
 
-/* A number that stands for missing is no value's: the next one towards 0 is, from 0 that above it. */
-static double off_fills(const lode_i_nc_form *f, double q)
-{
-    for (int tries = 0; tries < 3; tries++)
-        for (int k = 0; k < f->packing.fills; k++) {
-            const double fill = f->packing.fill[k], to = q > 0 ? 0 : q < 0 ? -0.0 : 1;
-            if (f->dtype == LODE_F32 && (float)q == (float)fill)
-                q = (double)nextafterf((float)q, (float)to);
-            else if (f->dtype == LODE_F64 && q == fill)
-                q = nextafter(q, to);
-            else if (f->dtype != LODE_F32 && f->dtype != LODE_F64 && q == fill)
-                q += q > 0 ? -1 : 1;
-        }
-    return q;
-}
-
-/* Stored numbers as f64: what each value came from. */
-static double stored_of(const lode_i_nc_form *f, double v)
-{
-    const lode_i_packing *p = &f->packing;
-    double q = v;
-    if (isnan(v) && p->fills > 0)
-        q = p->fill[0];
-    else if (p->packed)
-        q = (v - p->offset) / p->factor;
-    if (lode_dtype_class(f->dtype) == 'i' || lode_dtype_class(f->dtype) == 'u')
-        q = rint(q);
-    if (f->nearest && !isnan(v))
-        q = off_fills(f, q);
-    return p->wrap > 0 && q >= p->wrap / 2 ? q - p->wrap : q;
-}
-
-lode_status lode_i_nc_pack(lode_ctx *ctx, const lode_i_nc_form *f, const void *values,
-                           int64_t count, lode_array *stored)
-{
-    lode_status st = LODE_OK;
-    lode_array wide = { 0 };
-    const lode_array given = lode_array_wrap((void *)(uintptr_t)values, f->values, 1, &count);
-    LODE_TRY(lode_array_cast(ctx, &given, LODE_F64, &wide));
-    double *v = wide.data;
-    for (int64_t i = 0; i < count; i++)
-        v[i] = stored_of(f, v[i]);
-    LODE_TRY(lode_array_cast(ctx, &wide, f->dtype, stored));
-done:
-    lode_array_free(&wide);
-    return st;
-}
-
 /* Packs and unpacks; anything that does not come back as it was ends the pass. */
 typedef struct trial {
-    const lode_i_nc_form *form;
+    const lode_i_form *form;
     int ndim;
     bool misfit;
 } trial;
@@ -67,13 +19,13 @@ static lode_status try_box(lode_ctx *ctx, void *data, const int64_t *start, cons
 {
     lode_status st = LODE_OK;
     trial *t = data;
-    const lode_i_nc_form *f = t->form;
+    const lode_i_form *f = t->form;
     lode_array stored = { 0 }, back = { 0 };
     int64_t n = 1;
     (void)start;
     for (int k = 0; k < t->ndim; k++)
         n *= count[k];
-    LODE_TRY(lode_i_nc_pack(ctx, f, values, n, &stored));
+    LODE_TRY(lode_i_pack(ctx, f, values, n, &stored));
     LODE_TRY(lode_array_cast(ctx, &stored, f->values, &back));
     lode_i_unpack(&f->packing, f->values, back.data, n);
     for (int64_t i = 0; i < n && !t->misfit; i++) {
@@ -90,7 +42,7 @@ done:
 }
 
 lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
-                              lode_i_nc_form *form)
+                              lode_i_form *form)
 {
     const char *word = lode_i_json_as_text(lode_i_json_get(variable, "stored"));
     const lode_i_attributes a = { lode_i_json_get(variable, "attributes"),
@@ -99,8 +51,8 @@ lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lo
     const lode_dtype own = t->dtype == LODE_F16 || t->dtype == LODE_BF16 ? LODE_F32
                            : t->dtype == LODE_BOOL                       ? LODE_U8
                                                                          : t->dtype;
-    *form = (lode_i_nc_form){ .dtype = own, .values = own, .described = true };
-    lode_i_nc_form as = *form;
+    *form = (lode_i_form){ .dtype = own, .values = own, .described = true };
+    lode_i_form as = *form;
     if (word && !lode_dtype_parse(word, &as.dtype))
         return LODE_OK; /* text */
     lode_i_packing_of(&a, as.dtype, &as.packing, &unpacked);

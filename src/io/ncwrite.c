@@ -13,7 +13,7 @@ enum { COORDINATES_MAX = 64 };
 typedef struct writer {
     lode_i_nc_writer f;
     const lode_i_output *out;
-    lode_i_nc_form *form; /* of each array */
+    lode_i_form *form; /* of each array */
     struct place {
         int group, var;
     } * at; /* of each array, then of each coordinate; var -1: none */
@@ -28,7 +28,7 @@ static lode_status define(lode_ctx *ctx, writer *w, const lode_i_tensor *t, int6
     const char *base = NULL;
     const lode_json *v = lode_i_described_variable(w->f.variables, t->name, t->ndim);
     const lode_json *names = lode_i_json_get(v, "dims"), *given = lode_i_json_get(v, "attributes");
-    const lode_i_nc_form *form = &w->form[i];
+    const lode_i_form *form = &w->form[i];
     const nc_type type = lode_i_nc_type_for(form->dtype);
     int *group = &w->at[i].group, *var = &w->at[i].var;
     for (int k = 0; k < t->ndim; k++)
@@ -110,7 +110,7 @@ static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, cons
 {
     lode_status st = LODE_OK;
     const writer *w = data;
-    const lode_i_nc_form *form = &w->form[w->current];
+    const lode_i_form *form = &w->form[w->current];
     const struct place *at = &w->at[w->current];
     size_t from[LODE_MAX_NDIM] = { 0 }, many[LODE_MAX_NDIM] = { 0 };
     lode_array stored = { 0 };
@@ -118,7 +118,7 @@ static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, cons
     for (int k = 0; k < w->ndim; k++)
         from[k] = (size_t)start[k], many[k] = (size_t)count[k], n *= count[k];
     if (form->packs)
-        LODE_TRY(lode_i_nc_pack(ctx, form, values, n, &stored));
+        LODE_TRY(lode_i_pack(ctx, form, values, n, &stored));
     lode_i_library_lock();
     st = lode_i_nc_refused(
         ctx, &w->f,

@@ -9,31 +9,9 @@
 
 enum { GROUPS_MAX = 1000, DEPTH_MAX = 16, VARIABLES_MAX = 1 << 20 };
 
-/* How one variable is read. */
-typedef struct variable {
-    int group, var;
-    lode_i_packing packing;
-} variable;
-
-/* A dimension, by its number in the file. */
-typedef struct dimension {
-    int id;
-    char *path;
-    int64_t size;
-} dimension;
-
-typedef struct state {
-    const lode_i_nc *nc;
-    int root;
-    bool open;
-    int64_t count, capacity;
-    variable *variables;
-    int groups;
-    int64_t dims, dims_capacity;
-    dimension *dim;
-    lode_json *attributes; /* of groups */
-    lode_json *dimensions;
-} state;
+typedef lode_i_nc_variable variable;
+typedef lode_i_nc_dim dimension;
+typedef lode_i_nc_state state;
 
 static bool sniff(const unsigned char *head, size_t size)
 {
@@ -170,6 +148,7 @@ static lode_status settle(lode_ctx *ctx, const lode_i_attributes *a, nc_type typ
                           lode_i_member *m, lode_json *one)
 {
     const lode_dtype stored = m->dtype;
+    v->stored = stored;
     lode_i_packing *p = &v->packing;
     lode_i_packing_of(a, stored, p, &m->dtype);
     /* What was never written reads as the library's own fill value. */
@@ -366,6 +345,8 @@ static lode_status open_netcdf(lode_ctx *ctx, lode_file *f, const lode_read_opts
     if (st >= 0)
         st = list_all(ctx, f);
     lode_i_library_unlock();
+    if (st >= 0 && head[0] != 'C')
+        st = lode_i_nc_measure(ctx, f);
 done:
     return st;
 }
@@ -385,42 +366,24 @@ static void close_netcdf(lode_file *f)
     lode_i_free(s->dim);
     lode_i_json_free(s->attributes);
     lode_i_json_free(s->dimensions);
+    for (int64_t i = 0; i < s->count; i++)
+        lode_i_free(s->variables[i].written);
     lode_i_free(s->variables);
     lode_i_free(s);
-}
-
-/* The library reads zeros where a file was cut off, and says nothing. */
-static lode_status still_whole(lode_ctx *ctx, const lode_file *f)
-{
-    const uint64_t size = lode_i_infile_size(f->in);
-    char last;
-    return size ? lode_i_infile_read(ctx, f->in, size - 1, &last, 1) : LODE_OK;
 }
 
 static lode_status read_netcdf(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                                const int64_t *start, const int64_t *count, void *dst)
 {
     const state *s = f->state;
-    const variable *v = &s->variables[m->id];
-    size_t from[LODE_MAX_NDIM], many[LODE_MAX_NDIM];
     int64_t values = 1;
-    for (int k = 0; k < m->ndim; k++) {
-        if (count[k] == 0)
-            return LODE_OK;
-        from[k] = (size_t)start[k], many[k] = (size_t)count[k];
+    for (int k = 0; k < m->ndim; k++)
         values *= count[k];
-    }
-    const bool real = m->dtype == LODE_F32 || m->dtype == LODE_F64;
-    lode_i_library_lock();
-    const int code = !real ? s->nc->nc_get_vara(v->group, v->var, from, many, dst)
-                     : m->dtype == LODE_F32
-                         ? s->nc->nc_get_vara_float(v->group, v->var, from, many, dst)
-                         : s->nc->nc_get_vara_double(v->group, v->var, from, many, dst);
-    lode_i_library_unlock();
-    LODE_FORWARD(lode_i_nc_check(ctx, s->nc, code, f->path, "reading a variable"));
-    LODE_FORWARD(still_whole(ctx, f));
-    if (real)
-        lode_i_unpack(&v->packing, m->dtype, dst, values);
+    if (values == 0)
+        return LODE_OK;
+    LODE_FORWARD(lode_i_nc_read(ctx, f, m, start, count, dst));
+    if (m->dtype == LODE_F32 || m->dtype == LODE_F64)
+        lode_i_unpack(&s->variables[m->id].packing, m->dtype, dst, values);
     return LODE_OK;
 }
 
@@ -437,6 +400,8 @@ const lode_i_format lode_i_format_netcdf = {
     .open = open_netcdf,
     .read = read_netcdf,
     .close = close_netcdf,
+    .frame = lode_i_nc_frame,
+    .fill = lode_i_nc_fill,
     .write = lode_i_nc_write,
 #else
     .absent = "NetCDF: it was made without libnetcdf-dev",

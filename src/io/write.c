@@ -1,5 +1,5 @@
 /* Writing: a bundle or one source, handed to the format that the path or --to names. */
-#include "io/io.h"
+#include "io/frame.h"
 
 #include <string.h>
 
@@ -18,6 +18,23 @@ static lode_status no_format(lode_ctx *ctx, const char *path)
                      list.text);
 done:
     lode_i_text_free(&list);
+    return st;
+}
+
+/* Without the frame of another file. */
+static lode_status write_anew(lode_ctx *ctx, const lode_i_format *format, const char *path,
+                              const lode_i_output *out, bool force)
+{
+    lode_status st = LODE_OK;
+    lode_i_output rest = *out;
+    rest.items = NULL, rest.count = 0;
+    LODE_TRY(lode_i_new(ctx, out->count + 1, sizeof *rest.items, (void **)&rest.items));
+    for (int64_t i = 0; i < out->count; i++)
+        if (strcmp(out->items[i].name, LODE_I_FRAME) != 0)
+            rest.items[rest.count++] = out->items[i];
+    st = format->write(ctx, path, &rest, force);
+done:
+    lode_i_free(rest.items);
     return st;
 }
 
@@ -42,7 +59,11 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
                            "%s: %s files are not written as .gz; leave .gz out, or write .lode to "
                            "save room",
                            path, format->name);
-    return format->write(ctx, path, out, o && o->force);
+    if (format->bundles || lode_i_output_find(out, LODE_I_FRAME).kind == LODE_NONE)
+        return format->write(ctx, path, out, o && o->force);
+    bool done = false;
+    LODE_FORWARD(lode_i_frame_write(ctx, format, path, out, o && o->force, &done));
+    return done ? LODE_OK : write_anew(ctx, format, path, out, o && o->force);
 }
 
 lode_status lode_i_output_of(lode_ctx *ctx, const lode_bundle *b, lode_i_output *out)

@@ -66,7 +66,7 @@ static lode_status add_file(lode_ctx *ctx, const char *spec, const lode_read_opt
     LODE_TRY(lode_file_meta(ctx, f, &head));
     if (lode_file_count(f) < 2 || head.meta.op[0])
         goto done;
-    LODE_TRY(lode_open(ctx, spec, o, &all));
+    LODE_TRY(lode_open_whole(ctx, spec, o, &all));
     LODE_TRY(lode_bundle_add_bundle(ctx, into, name ? name : "file", &all));
     *is = true;
 done:

@@ -158,6 +158,22 @@ static bool missing_value(const lode_call *call, double *value)
     return false;
 }
 
+/* Steps of the packing that are coarser than the error asked for: rounding to them brings every value
+ * back. */
+static void tell_step(lode_ctx *ctx, const lode_i_whole *j, const char *name,
+                      const lode_i_choice *c)
+{
+    const double step = lode_i_whole_step(j, name);
+    const lode_error_spec *e = c->ruled   ? &c->error
+                               : j->error ? lode_i_at_param(j->call, j->error)
+                                          : NULL;
+    if (c->fate == LODE_I_LOSSY && e && e->kind == LODE_ERROR_MAX && e->value < step)
+        lode_i_log(ctx,
+                   "%s: the file keeps it in steps of %g, coarser than the error %g asked for: "
+                   "written back in them it is exact",
+                   name, step, e->value);
+}
+
 /* made stays empty where the member is better kept as it is. */
 static lode_status run_member(lode_ctx *ctx, const lode_i_whole *j, int64_t i,
                               const lode_i_choice *c, lode_bundle *made)
@@ -223,6 +239,7 @@ lode_status lode_i_whole_run(lode_ctx *ctx, const lode_call *call, lode_bundle *
         bytes += c.bytes;
         if (c.fate != LODE_I_KEPT) {
             LODE_TRY(lode_i_tick(ctx, done++, count));
+            tell_step(ctx, &j, name, &c);
             const lode_status ran = run_member(ctx, &j, i, &c, &made);
             if (ran != LODE_OK)
                 lode_i_prefix(ctx, "%s: ", name);

@@ -27,6 +27,8 @@ typedef struct lode_i_choice {
     lode_dtype dtype;
 } lode_i_choice;
 lode_status lode_i_whole_choose(lode_ctx *ctx, const lode_i_whole *j, int64_t i, lode_i_choice *c);
+/** The step of values that their file keeps in few bits (scale_factor); 0: they are kept as they are. */
+double lode_i_whole_step(const lode_i_whole *j, const char *name);
 /** Options of the call on that member alone. */
 lode_status lode_i_whole_options(lode_ctx *ctx, const lode_i_whole *j, const char *name,
                                  const lode_i_choice *c, lode_call *call);

@@ -107,6 +107,12 @@ lode_status lode_i_whole_choose(lode_ctx *ctx, const lode_i_whole *j, int64_t i,
                           .bytes = lode_i_value_bytes(v) };
     if (v.kind == LODE_BUNDLE) /* a result already */
         c->bytes = (double)v.as.bundle->meta.input_bytes;
+    if (strcmp(name, LODE_I_FRAME) == 0) { /* which no rule is about */
+        c->named = false, c->dtype = LODE_U8;
+        if (lode_i_keeps_every_bit(op) && v.kind != LODE_BUNDLE)
+            c->fate = LODE_I_EXACT;
+        return LODE_OK;
+    }
     const bool dense = v.kind == LODE_ARRAY || v.kind == LODE_SOURCE;
     if (c->named && !rule->exact && !dense)
         return lode_i_fail(
@@ -145,9 +151,7 @@ void *lode_i_at_param(const lode_call *call, const lode_param *p)
     return (char *)call->opts + p->offset;
 }
 
-/* Values that go back into few bits are rounded once more then: what that adds is taken off before, for
- * no value moves by more than half a step of the packing, nor by more than its own error. */
-static void make_room(const lode_i_whole *j, const char *name, lode_error_spec *e)
+double lode_i_whole_step(const lode_i_whole *j, const char *name)
 {
     const lode_json *v = lode_i_json_get(j->variables, name);
     const char *word = lode_i_json_as_text(lode_i_json_get(v, "stored"));
@@ -155,14 +159,22 @@ static void make_room(const lode_i_whole *j, const char *name, lode_error_spec *
     lode_i_packing p = { .packed = false };
     lode_dtype stored = LODE_F64, dtype = LODE_F64;
     if (!word || !lode_dtype_parse(word, &stored))
-        return;
+        return 0;
     lode_i_packing_of(&a, stored, &p, &dtype);
-    if (!p.packed)
+    return p.packed ? fabs(p.factor) : 0;
+}
+
+/* Values that go back into few bits are rounded once more then: what that adds is taken off before, for
+ * no value moves by more than half a step of the packing, nor by more than its own error. */
+static void make_room(const lode_i_whole *j, const char *name, lode_error_spec *e)
+{
+    const double step = lode_i_whole_step(j, name);
+    if (!(step > 0))
         return;
     if (e->kind == LODE_ERROR_MAX) {
         char plain[32]; /* 0.045, not 0.045000000000000005 */
         double shorter = 0;
-        e->value = fmax(e->value / 2, e->value - fabs(p.factor) / 2);
+        e->value = fmax(e->value / 2, e->value - step / 2);
         snprintf(plain, sizeof plain, "%.12g", e->value);
         if (lode_i_parse_f64(plain, &shorter) && shorter <= e->value && shorter > 0)
             e->value = shorter;

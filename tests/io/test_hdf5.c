@@ -2,6 +2,8 @@
  * refused. Files that other programs wrote are read in interop.py. */
 #include "files.h"
 
+#include <time.h>
+
 #ifdef LODE_SANITIZED
 /* What libhdf5 itself loses of a file that is damaged. */
 const char *__lsan_default_suppressions(void);
@@ -256,6 +258,29 @@ static void damaged_files_do_not_crash(void **state)
     lode_bundle_free(&b);
 }
 
+/* Object headers of libhdf5 keep the second in which they were made, unless they are told not to. */
+static void nothing_depends_on_the_clock(void **state)
+{
+    files *f = *state;
+    lode_bundle b = { 0 };
+    size_t n = 0, m = 0;
+    const int64_t shape[] = { 3 };
+    if (!present(f))
+        return;
+    files_add(f, &b, "x", LODE_F32, 1, shape);
+    files_add(f, &b, "g/h/y", LODE_F32, 1, shape);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "a.h5"), &b, NULL));
+    const time_t then = time(NULL);
+    while (time(NULL) == then)
+        usleep(50000);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "b.h5"), &b, NULL));
+    unsigned char *one = files_get(f, "a.h5", &n), *two = files_get(f, "b.h5", &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(one, two, n);
+    free(one), free(two);
+    lode_bundle_free(&b);
+}
+
 static void failing_allocations_are_survived(void **state)
 {
     files *f = *state;
@@ -301,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(members_are_named, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(cut_and_foreign_files_fail, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(damaged_files_do_not_crash, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(nothing_depends_on_the_clock, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(failing_allocations_are_survived, files_setup,
                                         files_teardown),
     };
