@@ -4,6 +4,7 @@
 # make test       unit and generic tests, the command's tests, quick claims
 # make test-deep  sanitizers, fuzzing, static analysis;  make test-all: everything, full claims too
 # make test-ports musl, Windows, big-endian and Arm under emulators, the reference BLAS (docs/portability.md)
+# make reliability  long measurements, a day: docs/reliability.md
 # make install    PREFIX=/usr/local (DESTDIR honoured);  make bench, make mutate, make format
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -42,6 +43,9 @@ bench: all
 mutate:
 	@scripts/mutate
 
+reliability:
+	@scripts/reliability
+
 install:
 	@$(CMAKE) -S . -B $(BUILD)/install -DLODE_BREAKABLE=OFF -DLODE_TESTS=OFF -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
 	@$(CMAKE) --build $(BUILD)/install -j $(JOBS)
@@ -53,4 +57,4 @@ format:
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all deps demo test test-deep test-ports test-all bench mutate install format clean
+.PHONY: all deps demo test test-deep test-ports test-all bench mutate reliability install format clean

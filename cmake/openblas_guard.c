@@ -1,6 +1,7 @@
 /* OpenBLAS built for one thread takes the work buffer of each call from a table without a lock: two
  * calls that begin within some nanoseconds of one another get the same buffer and return wrong
  * numbers. The linker's --wrap sends its calls of the two functions here. */
+#include <pthread.h>
 #include <stdatomic.h>
 
 void *__real_blas_memory_alloc(int position);
@@ -19,6 +20,12 @@ static void take(void)
 static void drop(void)
 {
     atomic_flag_clear_explicit(&taken, memory_order_release);
+}
+
+/* A forked child would wait for good for a thread that held it and is not there. */
+__attribute__((constructor)) static void mind_forks(void)
+{
+    pthread_atfork(take, drop, drop);
 }
 
 void *__wrap_blas_memory_alloc(int position)

@@ -186,6 +186,12 @@ if h5py:
         f["rec"], f["texts"] = np.zeros(2, [("a", "f4"), ("b", "i4")]), np.array(["a", "bb"], "S2")
         f["none"], f["v"] = h5py.Empty("f4"), "text"
 
+for i, text in enumerate(["UWND=1e-3,*=0.05:max", "T=exact,t_*=1e-4:rel", "*=60:psnr=40", "T=", "=1,T=2,T=3", "*t*_m*=1e-2:maxrel"]):
+    put("rules", f"rules{i}", text.encode())
+for name, data in {"foreign": b"\0lode journal 1\n\0", "head": b"\1", "record": b"\3\5" + bytes(7) + bytes(8) + b"hello" + bytes(8),
+                   "torn": b"\1\5" + bytes(20), "two": b"\3" + bytes(24) + b"\5" + bytes(30)}.items():
+    put("journal", name, data)
+
 for i, text in enumerate(["0:3", "-1,::2", "...,5", "1,2,3", "3:0:-1,:", "0:9223372036854775807"]):
     put("address", f"slice{i}", bytes([3, 4, 5, 6, 7]) + text.encode())
 
@@ -200,6 +206,17 @@ if len(sys.argv) > 1:
     subprocess.run([sys.argv[1], "compress", source, "--error", "T=1e-2", "--effort", "1", "-o", target, "--force", "--quiet"], check=True)
     os.rename(target, path("lode", "members"))
     os.remove(source)
+    steps = np.add.outer(np.sin(np.arange(12) / 3), np.arange(9) / 5)
+    source = path("result", "x.npy")
+    np.save(source, steps)
+    for name, words in {"svd": "svd --rank 2", "pca": "pca --rank 2", "tucker": "tucker --error 1e-2", "tt": "tt --error 1e-2", "rank": "rank",
+                        "compress": "compress --error 1e-2"}.items():
+        target = path("result", "t.lode")
+        subprocess.run([sys.argv[1], words.split()[0], source, *words.split()[1:], "-o", target, "--force", "--quiet"], check=True)
+        os.rename(target, path("result", name))
+    os.remove(source)
+    with open(path("lode", "members"), "rb") as f:
+        put("result", "members", f.read())
     for name in ("npz/savez", "npz/csr"):
         target = path("mat73", name.split("/")[1] + ".mat")
         subprocess.run([sys.argv[1], "convert", os.path.join(root, name), target, "--to", "mat73", "--force"], check=False)

@@ -1,4 +1,5 @@
 /* Random calls from descriptors. */
+#include <math.h>
 #include <string.h>
 
 #include "fixture.h"
@@ -48,6 +49,8 @@ static int64_t axis_size(const sample_spec *spec, uint64_t *state, int axis, boo
         n = axis == 0 ? 150 : 21;
     else if (spec->shape == SAMPLE_WIDE)
         n = axis == 0 ? 21 : 150;
+    else if (spec->shape == SAMPLE_SMALL)
+        n = between(state, 1, 7);
     return packed ? 32 * ((n + 31) / 32) : n;
 }
 
@@ -92,8 +95,24 @@ static int port_shape(const lode_port *p, const sample_spec *spec, symbols *know
 
 /* ---- values ---- */
 
+enum { VALUES_PLAIN, VALUES_ODD = 7 }; /* kinds; those between are odd */
+
+/* Zeros, one value, huge and tiny ones, gaps, infinities, one spike. */
+static double odd(int kind, double x, int64_t i, int64_t at, bool narrow)
+{
+    switch (kind) {
+    case 1: return 0;
+    case 2: return 3;
+    case 3: return x * (narrow ? 1e36 : 1e300);
+    case 4: return x * (narrow ? 1e-38 : 1e-308);
+    case 5: return i == at ? NAN : x;
+    case 6: return i == at ? -INFINITY : x;
+    default: return i == at ? 1e6 : 0;
+    }
+}
+
 /* Values of a low-rank-like field with noise, of moderate size so that small integers hold them. */
-static lode_status fill(lode_ctx *ctx, uint64_t seed, lode_dtype dtype, int ndim,
+static lode_status fill(lode_ctx *ctx, uint64_t seed, int kind, lode_dtype dtype, int ndim,
                         const int64_t *shape, lode_array *out)
 {
     lode_status st = LODE_OK;
@@ -112,6 +131,9 @@ static lode_status fill(lode_ctx *ctx, uint64_t seed, lode_dtype dtype, int ndim
                                   : smooth + lode_i_random_normal(s, (uint64_t)i);
         if (lode_dtype_class(dtype) == 'u')
             x[i] = x[i] < 0 ? -x[i] : x[i];
+        if (kind != VALUES_PLAIN && dtype >= LODE_F32 && dtype <= LODE_C128)
+            x[i] = odd(kind, x[i], i, (int64_t)(seed % (uint64_t)n),
+                       dtype == LODE_F32 || dtype == LODE_C64);
     }
     LODE_TRY(lode_array_cast(ctx, &wide, dtype, out));
 done:
@@ -155,7 +177,9 @@ static lode_status add_array(lode_ctx *ctx, const sample_spec *spec, const lode_
     const int ndim = port_shape(p, spec, known, state, shape);
     const int at = s->arrays;
     lode_array *a = &s->array[at], *base = &s->base[at];
-    lode_status st = fill(ctx, spec->seed + (uint64_t)at, dtype, ndim, shape, a);
+    const bool strange = spec->fuzz && draw(state) % 2;
+    const int kind = strange ? 1 + (int)(draw(state) % VALUES_ODD) : VALUES_PLAIN;
+    lode_status st = fill(ctx, spec->seed + (uint64_t)at, kind, dtype, ndim, shape, a);
     if (st < 0)
         return st;
     s->arrays++;

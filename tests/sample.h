@@ -10,7 +10,8 @@ typedef enum sample_shape {
     SAMPLE_EMPTY,
     SAMPLE_ONE,
     SAMPLE_TALL,
-    SAMPLE_WIDE
+    SAMPLE_WIDE,
+    SAMPLE_SMALL /* 1 to 7 an axis: thousands of calls a minute */
 } sample_shape;
 
 typedef struct sample_spec {
@@ -20,7 +21,7 @@ typedef struct sample_spec {
     sample_shape shape;
     bool strided; /* inputs are views with gaps and reversed axes */
     bool source;  /* dense inputs are given as sources */
-    bool fuzz;    /* options at random instead of the example's */
+    bool fuzz; /* options at random instead of the example's, and odd values in every other input */
 } sample_spec;
 
 typedef struct sample {

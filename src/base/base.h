@@ -231,6 +231,10 @@ lode_status lode_i_json_print(lode_ctx *ctx, const lode_json *j, int indent, cha
 
 /* ---- operating system: the only place that calls it ---- */
 
+/** Calls `before` in the thread that forks, and `after` in parent and child: for locks that a child
+ *  could inherit from a thread that it has not. */
+void lode_i_at_fork(void (*before)(void), void (*after)(void));
+
 int lode_i_container_cores(void);
 uint64_t lode_i_container_memory(void);
 
@@ -258,9 +262,16 @@ lode_status lode_i_outfile_open(lode_ctx *ctx, const char *path, bool force, lod
 lode_status lode_i_outfile_write(lode_ctx *ctx, lode_outfile *f, const void *bytes, size_t size);
 lode_status lode_i_outfile_pwrite(lode_ctx *ctx, lode_outfile *f, uint64_t offset,
                                   const void *bytes, size_t size);
+/** Bytes written before; where nothing was, zeros. */
+lode_status lode_i_outfile_pread(lode_ctx *ctx, lode_outfile *f, uint64_t offset, void *bytes,
+                                 size_t size);
+lode_status lode_i_outfile_resize(lode_ctx *ctx, lode_outfile *f, uint64_t size);
 uint64_t lode_i_outfile_tell(const lode_outfile *f);
 /** Name of the temporary, for libraries that write by path. */
 const char *lode_i_outfile_temporary(const lode_outfile *f);
+/** All but the rename, so that of two files that belong together neither is replaced where one cannot
+ *  be written. */
+lode_status lode_i_outfile_sync(lode_ctx *ctx, lode_outfile *f);
 /** Syncs and renames; frees the handle in every case. */
 lode_status lode_i_outfile_commit(lode_ctx *ctx, lode_outfile **f);
 void lode_i_outfile_abandon(lode_outfile **f); /* removes the temporary; NULL is legal */

@@ -76,9 +76,22 @@ done:
 /* libnetcdf and the HDF5 below it keep state of their own in the process. */
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER;
 
-void lode_i_library_lock(void)
+static void take_library(void)
 {
     pthread_mutex_lock(&library);
+}
+
+/* A fork waits for the call under way: a child that inherited its lock would wait for good. */
+static void mind_forks(void)
+{
+    lode_i_at_fork(take_library, lode_i_library_unlock);
+}
+
+void lode_i_library_lock(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, mind_forks);
+    take_library();
 }
 
 void lode_i_library_unlock(void)

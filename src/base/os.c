@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,4 +210,12 @@ void *lode_i_library_open(const char *name)
 void *lode_i_library_symbol(void *library, const char *symbol)
 {
     return dlsym(library ? library : RTLD_NEXT, symbol);
+}
+
+/* ---- forks ---- */
+
+void lode_i_at_fork(void (*before)(void), void (*after)(void))
+{
+    pthread_atfork(before, after,
+                   after); /* fails for want of memory: then forks are as they were */
 }

@@ -21,6 +21,7 @@ struct lode_outfile {
     int descriptor;
     outfile_kind kind;
     bool force;
+    bool synced;     /* nothing is left to do but the rename */
     mode_t mode;     /* of the file that is replaced; 0: none */
     uint64_t size;   /* written so far, what is still in the buffer included */
     size_t pending;  /* bytes of it in the buffer */
@@ -85,12 +86,18 @@ static lode_status make_temporary(lode_ctx *ctx, lode_outfile *f, const char *fo
 {
     const size_t room = folder_length + NAME_KEPT + 64;
     LODE_FORWARD(LODE_NEW(ctx, (int64_t)room, &f->temporary));
+    const size_t start = folder_length + 1;
+    snprintf(f->temporary, room, "%.*s", (int)folder_length, folder);
+    snprintf(f->temporary + start, room - start, ".%.*s.lode-tmp-", (int)NAME_KEPT, name);
+    lode_i_strays_remove(f->temporary, f->temporary + start);
     for (int n = 0; n < TRIES; n++) {
         snprintf(f->temporary, room, "%.*s.%.*s.lode-tmp-%jd-%d", (int)folder_length, folder,
                  (int)NAME_KEPT, name, (intmax_t)getpid(), n);
         f->descriptor = open(f->temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (f->descriptor >= 0)
+        if (f->descriptor >= 0) {
+            (void)!flock(f->descriptor, LOCK_EX | LOCK_NB); /* in use: stray.c leaves it alone */
             return LODE_OK;
+        }
         if (errno != EEXIST)
             break;
     }
@@ -199,6 +206,32 @@ lode_status lode_i_outfile_pwrite(lode_ctx *ctx, lode_outfile *f, uint64_t offse
     return LODE_OK;
 }
 
+lode_status lode_i_outfile_pread(lode_ctx *ctx, lode_outfile *f, uint64_t offset, void *bytes,
+                                 size_t size)
+{
+    char *to = bytes;
+    LODE_FORWARD(flush(ctx, f));
+    while (size > 0) {
+        const ssize_t n = pread(f->descriptor, to, size < ONCE ? size : ONCE, (off_t)offset);
+        if (n < 0 && errno != EINTR)
+            return failed(ctx, f, "reading back failed", errno);
+        if (n == 0)
+            memset(to, 0, size);
+        size -= n == 0 ? size : n > 0 ? (size_t)n : 0;
+        to += n > 0 ? n : 0, offset += n > 0 ? (uint64_t)n : 0;
+    }
+    return LODE_OK;
+}
+
+lode_status lode_i_outfile_resize(lode_ctx *ctx, lode_outfile *f, uint64_t size)
+{
+    LODE_FORWARD(flush(ctx, f));
+    if (ftruncate(f->descriptor, (off_t)size) != 0)
+        return failed(ctx, f, "writing failed", errno);
+    f->size = size;
+    return LODE_OK;
+}
+
 uint64_t lode_i_outfile_tell(const lode_outfile *f)
 {
     return f->size;
@@ -206,6 +239,7 @@ uint64_t lode_i_outfile_tell(const lode_outfile *f)
 
 const char *lode_i_outfile_temporary(const lode_outfile *f)
 {
+    (void)!flock(f->descriptor, LOCK_UN); /* a library that writes by path may want its own */
     return f->temporary;
 }
 
@@ -286,12 +320,20 @@ static lode_status sync_folder(lode_ctx *ctx, const lode_outfile *f)
                         : LODE_OK;
 }
 
-static lode_status put_in_place(lode_ctx *ctx, lode_outfile *f)
+lode_status lode_i_outfile_sync(lode_ctx *ctx, lode_outfile *f)
 {
+    LODE_FORWARD(flush(ctx, f));
+    LODE_FORWARD(follow_path(ctx, f));
     if (f->mode)
         (void)!fchmod(f->descriptor, f->mode); /* another's file: ours keeps the ordinary mode */
-    if (fsync(f->descriptor) != 0 && errno != EINVAL)
+    if (f->kind == RENAMED && fsync(f->descriptor) != 0 && errno != EINVAL)
         return failed(ctx, f, "writing failed", errno);
+    f->synced = true;
+    return LODE_OK;
+}
+
+static lode_status put_in_place(lode_ctx *ctx, lode_outfile *f)
+{
     const int closed = close(f->descriptor);
     f->descriptor = -1;
     if (closed != 0 && errno != EINTR)
@@ -314,8 +356,8 @@ lode_status lode_i_outfile_commit(lode_ctx *ctx, lode_outfile **f)
     lode_outfile *g = *f;
     *f = NULL;
     if (g->kind != SCRATCH) {
-        LODE_TRY(flush(ctx, g));
-        LODE_TRY(follow_path(ctx, g));
+        if (!g->synced)
+            LODE_TRY(lode_i_outfile_sync(ctx, g));
         LODE_TRY(g->kind == COPIED ? copy_out(ctx, g) : put_in_place(ctx, g));
     }
 done:

@@ -100,6 +100,9 @@ lode_status lode_i_report_part(lode_ctx *ctx, int64_t done, int64_t total);
  * change. */
 lode_status lode_i_infile_over(lode_ctx *ctx, int descriptor, const char *path, bool growing,
                                lode_infile **f);
+/* Removes files of a folder ("" or with a slash at its end) that start so, then have the number of a
+ * process that is gone. */
+void lode_i_strays_remove(const char *folder, const char *start);
 /* What the control groups under a folder ("": the system's) leave of so many processors and
  * bytes. */
 int lode_i_quota_cores(const char *root, int processors);

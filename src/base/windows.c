@@ -155,6 +155,17 @@ int lode_i_win_unlink(const char *path)
     return DeleteFileA(path) ? 0 : failed();
 }
 
+int lode_i_win_kill(pid_t process, int signal)
+{
+    (void)signal;
+    const HANDLE h = OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)process);
+    if (!h)
+        errno = GetLastError() == ERROR_INVALID_PARAMETER ? ESRCH : EPERM;
+    else
+        CloseHandle(h);
+    return h ? 0 : -1;
+}
+
 int glob(const char *pattern, int flags, void *none, glob_t *found)
 {
     WIN32_FIND_DATAA one;
@@ -192,4 +203,10 @@ void globfree(glob_t *found)
         free(found->gl_pathv[i]);
     free(found->gl_pathv);
     *found = (glob_t){ 0 };
+}
+
+/* There are no forks. */
+void lode_i_at_fork(void (*before)(void), void (*after)(void))
+{
+    (void)before, (void)after;
 }

@@ -16,6 +16,8 @@
 #define O_CLOEXEC (O_BINARY | O_NOINHERIT)
 #define O_NOCTTY 0
 #define O_DIRECTORY 0
+#define O_NOFOLLOW 0
+#define O_NONBLOCK 0
 #ifndef EDQUOT
 #define EDQUOT ENOSPC
 #endif
@@ -31,6 +33,7 @@ int lode_i_win_fsync(int fd);
 int lode_i_win_rename(const char *from, const char *to);
 int lode_i_win_link(const char *from, const char *to);
 int lode_i_win_unlink(const char *path);
+int lode_i_win_kill(pid_t process, int signal); /* of signal 0: whether the process is there */
 #define open lode_i_win_open
 #define read lode_i_win_read
 #define write lode_i_win_write
@@ -40,6 +43,7 @@ int lode_i_win_unlink(const char *path);
 #define rename lode_i_win_rename
 #define link lode_i_win_link
 #define unlink lode_i_win_unlink
+#define kill lode_i_win_kill
 #define mkdir(path, mode) mkdir(path)
 
 /* Links are left to the system, and so is who may read a file. */
@@ -61,7 +65,7 @@ static inline int fcntl(int fd, int command, int least)
 }
 
 /* Two calls at one checkpoint are not kept apart. */
-enum { LOCK_EX = 2, LOCK_NB = 4 };
+enum { LOCK_EX = 2, LOCK_NB = 4, LOCK_UN = 8 };
 static inline int flock(int fd, int how)
 {
     (void)fd, (void)how;

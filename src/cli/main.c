@@ -109,5 +109,9 @@ int main(int argc, char **argv)
         code = CLI_FAILED;
     }
     lode_ctx_free(&c.ctx);
+    if (code == CLI_FAILED) { /* a full disk: libhdf5 would write again at exit, and crash */
+        fflush(stderr);
+        _exit(code);
+    }
     return code;
 }

@@ -91,6 +91,8 @@ static lode_status write_cfl(lode_ctx *ctx, const char *path, const lode_i_outpu
     LODE_TRY(lode_i_outfile_write(ctx, header, text.text, text.size));
     LODE_TRY(lode_i_reversed(ctx, one.value, &s));
     LODE_TRY(lode_i_emit(ctx, lode_from_source(&s), LODE_C64, lode_i_sink_outfile, values));
+    LODE_TRY(lode_i_outfile_sync(ctx, values));
+    LODE_TRY(lode_i_outfile_sync(ctx, header));
     LODE_TRY(lode_i_outfile_commit(ctx, &values));
     LODE_TRY(lode_i_outfile_commit(ctx, &header));
 done:

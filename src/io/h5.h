@@ -52,7 +52,7 @@ typedef struct lode_i_h5_writer lode_i_h5_writer;
 /** How complex values and truth are written. */
 typedef enum lode_i_h5_style { LODE_I_H5_PYTHON, LODE_I_H5_MATLAB } lode_i_h5_style;
 /** A new file that begins after `block` bytes of the user's (512 or 0). */
-lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, const char *temporary,
+lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, lode_outfile *file,
                              lode_i_h5_style style, size_t block, lode_i_h5_writer **w);
 /** Closes the file; a failure to write may show only here. */
 lode_status lode_i_h5_finish(lode_ctx *ctx, lode_i_h5_writer *w);
@@ -85,6 +85,12 @@ typedef struct lode_i_h5_input {
     uint64_t base;       /* where addresses count from */
     int address, length; /* bytes of each in the file: 8, as good as always */
 } lode_i_h5_input;
+/** A file as libhdf5 writes it. */
+typedef struct lode_i_h5_output {
+    lode_outfile *file; /* borrowed */
+    lode_ctx *ctx;
+    lode_status st; /* of the first failure, whose sentence ctx has; nothing is written after it */
+} lode_i_h5_output;
 /** Any block that the library asks for, at an absolute offset. */
 lode_status lode_i_h5_check_block(lode_i_h5_input *in, uint64_t at, const void *bytes, size_t size);
 /** A pointer to a list of varying length, of units of so many bytes. */
@@ -246,7 +252,7 @@ typedef struct lode_i_h5_library {
 #define LODE_H5_FIELD(name) hid_t *name;
     LODE_H5_VALUES(LODE_H5_FIELD)
 #undef LODE_H5_FIELD
-    hid_t driver;                    /* of h5input.c */
+    hid_t driver, output_driver;     /* of h5input.c and h5output.c */
     bool shared;                     /* the program around us is linked with it */
     struct lode_i_h5_input *reading; /* by the holder of the lock; NULL: nothing */
     H5E_auto2_t print;               /* of the process, while we hold the lock */
@@ -257,6 +263,7 @@ typedef struct lode_i_h5_library {
 lode_status lode_i_h5_library_get(lode_ctx *ctx, lode_i_h5_library **h);
 lode_i_h5_library *lode_i_h5_library_held(void); /* once it is loaded */
 hid_t lode_i_h5_driver(const lode_i_h5_library *l);
+hid_t lode_i_h5_output_driver(const lode_i_h5_library *l);
 /** Around every use: one caller at a time, and nothing printed. */
 void lode_i_h5_enter(lode_i_h5_library *h);
 void lode_i_h5_leave(lode_i_h5_library *h);

@@ -37,7 +37,8 @@ static bool load(const char *name, lode_i_h5_library *t)
     /* Another minor version has other structures; the macros of hdf5.h would end the process. */
     return t->H5open() >= 0 && t->H5get_libversion(&major, &minor, &release) >= 0 &&
            major == H5_VERS_MAJOR && minor == H5_VERS_MINOR &&
-           (t->driver = lode_i_h5_driver(t)) >= 0;
+           (t->driver = lode_i_h5_driver(t)) >= 0 &&
+           (t->output_driver = lode_i_h5_output_driver(t)) >= 0;
 }
 
 /* Loaded once and kept: the table is the same for every thread that asks. */

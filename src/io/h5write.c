@@ -20,13 +20,15 @@ struct lode_i_h5_writer {
     char *path;
     lode_i_h5_style style;
     hid_t file, links;
+    lode_i_h5_output output;
     int64_t count, capacity;
     made *sets;
 };
 
 static lode_status failed(lode_ctx *ctx, const lode_i_h5_writer *w, const char *doing)
 {
-    return lode_i_h5_failed(ctx, w->library, w->path, doing, true);
+    return w->output.st < 0 ? w->output.st
+                            : lode_i_h5_failed(ctx, w->library, w->path, doing, true);
 }
 
 static void close_id(herr_t (*close)(hid_t), hid_t id)
@@ -35,7 +37,7 @@ static void close_id(herr_t (*close)(hid_t), hid_t id)
         close(id);
 }
 
-lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, const char *temporary,
+lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, lode_outfile *file,
                              lode_i_h5_style style, size_t block, lode_i_h5_writer **out)
 {
     lode_i_h5_library *l = NULL;
@@ -44,6 +46,8 @@ lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, const char *tempor
     LODE_FORWARD(lode_i_calloc(ctx, sizeof *w, (void **)&w));
     *out = w;
     w->library = l, w->style = style, w->file = w->links = -1;
+    w->output = (lode_i_h5_output){ .file = file, .ctx = ctx };
+    const lode_i_h5_output *const output = &w->output;
     LODE_FORWARD(lode_i_strdup(ctx, path, &w->path));
     lode_i_h5_enter(l);
     const hid_t access = l->H5Pcreate(*l->H5P_CLS_FILE_ACCESS_ID_g);
@@ -52,15 +56,16 @@ lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, const char *tempor
     w->links = l->H5Pcreate(*l->H5P_CLS_LINK_CREATE_ID_g);
     /* Format 1.8, which every reader in use knows, takes attributes beyond 64 KiB. */
     const bool ready = access >= 0 && creation >= 0 && w->links >= 0 &&
+                       l->H5Pset_driver(access, l->output_driver, &output) >= 0 &&
                        l->H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
                        l->H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
                        l->H5Pset_userblock(creation, block) >= 0 &&
-                       l->H5Pset_obj_track_times(creation, false) >= 0 &&
                        l->H5Pset_link_creation_order(creation, order) >= 0 &&
                        l->H5Pset_attr_creation_order(creation, order) >= 0 &&
+                       l->H5Pset_obj_track_times(creation, false) >= 0 &&
                        l->H5Pset_create_intermediate_group(w->links, 1) >= 0;
     if (ready)
-        w->file = l->H5Fcreate(temporary, 2 /* truncate */, creation, access);
+        w->file = l->H5Fcreate(path, 2 /* truncate */, creation, access);
     const lode_status st = w->file < 0 ? failed(ctx, w, "making it") : LODE_OK;
     close_id(l->H5Pclose, access);
     close_id(l->H5Pclose, creation);
@@ -82,7 +87,7 @@ static lode_status close_all(lode_ctx *ctx, lode_i_h5_writer *w)
     if (w->file >= 0 && l->H5Fclose(w->file) < 0 && ctx && st >= 0)
         st = failed(ctx, w, "closing it");
     w->links = w->file = -1;
-    return st;
+    return ctx && st >= 0 ? w->output.st : st;
 }
 
 void lode_i_h5_writer_free(lode_i_h5_writer *w)
@@ -272,7 +277,7 @@ lode_status lode_i_h5_put(lode_ctx *ctx, lode_i_h5_writer *w, int64_t set, const
                       (s->ndim == 0 || l->H5Sselect_hyperslab(space, H5S_SELECT_SET, from, NULL,
                                                               many, NULL) >= 0) &&
                       l->H5Dwrite(s->id, type, memory, space, H5P_DEFAULT, values) >= 0;
-    const lode_status st = done ? LODE_OK : failed(ctx, w, "writing values");
+    const lode_status st = done ? w->output.st : failed(ctx, w, "writing values");
     close_id(l->H5Tclose, type);
     close_id(l->H5Sclose, space);
     close_id(l->H5Sclose, memory);

@@ -337,8 +337,7 @@ static lode_status write_hdf5(lode_ctx *ctx, const char *path, const lode_i_outp
                                    &w.attributes));
     w.variables = lode_i_json_get(w.attributes, "variables");
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
-    LODE_TRY(
-        lode_i_h5_create(ctx, path, lode_i_outfile_temporary(file), LODE_I_H5_PYTHON, 0, &w.h));
+    LODE_TRY(lode_i_h5_create(ctx, path, file, LODE_I_H5_PYTHON, 0, &w.h));
     LODE_TRY(write_all(ctx, &w));
     LODE_TRY(lode_i_outfile_commit(ctx, &file));
 done:

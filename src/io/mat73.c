@@ -448,8 +448,7 @@ static lode_status write_mat73(lode_ctx *ctx, const char *path, const lode_i_out
     memcpy(block, words, sizeof words - 1);
     memcpy(block + 124, "\0\2IM", 4);
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
-    LODE_TRY(
-        lode_i_h5_create(ctx, path, lode_i_outfile_temporary(file), LODE_I_H5_MATLAB, BLOCK, &w.h));
+    LODE_TRY(lode_i_h5_create(ctx, path, file, LODE_I_H5_MATLAB, BLOCK, &w.h));
     LODE_TRY(write_all(ctx, &w, out));
     LODE_TRY(lode_i_outfile_pwrite(ctx, file, 0, block, sizeof block));
     LODE_TRY(lode_i_outfile_commit(ctx, &file));

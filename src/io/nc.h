@@ -13,6 +13,7 @@
 #define LODE_NC_FUNCTIONS(X)                                                                       \
     X(nc_open, (const char *, int, int *))                                                         \
     X(nc_create, (const char *, int, int *))                                                       \
+    X(nc_sync, (int))                                                                              \
     X(nc_close, (int))                                                                             \
     X(nc_enddef, (int))                                                                            \
     X(nc_inq_nvars, (int, int *))                                                                  \

@@ -9,6 +9,9 @@
 
 lode_status lode_i_nc_refused(lode_ctx *ctx, const lode_i_nc_writer *w, int code, const char *doing)
 {
+    if (code == NC_EHDFERR) /* the disk: nothing else fails below the library */
+        return lode_i_fail(ctx, LODE_EIO, "%s: libnetcdf failed %s: %s", w->path, doing,
+                           w->nc->nc_strerror(code));
     const lode_status st = lode_i_nc_check(ctx, w->nc, code, w->path, doing);
     return st == LODE_EFORMAT ? lode_i_fail(ctx, LODE_EUSAGE, "%s: libnetcdf refused %s: %s",
                                             w->path, doing, w->nc->nc_strerror(code))

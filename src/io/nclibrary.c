@@ -48,11 +48,10 @@ lode_status lode_i_nc_check(lode_ctx *ctx, const lode_i_nc *nc, int code, const 
 {
     if (code == NC_NOERR)
         return LODE_OK;
-    const bool system = code > 0 || code == NC_EHDFERR;
     return lode_i_fail(ctx,
                        code == NC_ENOMEM ? LODE_ENOMEM
-                       : system          ? LODE_EIO
-                                         : LODE_EFORMAT,
+                       : code > 0        ? LODE_EIO
+                                         : LODE_EFORMAT, /* a damaged file is "HDF error" */
                        "%s: libnetcdf failed %s: %s", path, doing, nc->nc_strerror(code));
 }
 #endif

@@ -244,6 +244,28 @@ static lode_status list_arrays(lode_ctx *ctx, writer *w, lode_i_tensors *t)
     return LODE_OK;
 }
 
+/* libnetcdf crashes when it closes a file of HDF5 that cannot be written. So what fails is found
+ * by a sync before; then the temporary gives its disk back, which makes room for closing, and where
+ * even that does not help the file stays open. */
+static lode_status close_file(lode_ctx *ctx, writer *w, lode_outfile *file, lode_status st)
+{
+    const lode_i_nc *nc = w->f.nc;
+    bool well = w->f.classic;
+    w->f.open = false;
+    lode_i_library_lock();
+    if (!well) {
+        const int code = nc->nc_sync(w->f.file);
+        well = code == NC_NOERR;
+        if (st >= 0)
+            st = lode_i_nc_refused(ctx, &w->f, code, "writing");
+    }
+    if (!well && lode_i_outfile_resize(ctx, file, 0) == LODE_OK)
+        well = nc->nc_sync(w->f.file) == NC_NOERR;
+    const int code = well ? nc->nc_close(w->f.file) : NC_NOERR;
+    lode_i_library_unlock();
+    return st < 0 ? st : lode_i_nc_refused(ctx, &w->f, code, "closing");
+}
+
 lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force)
 {
     lode_status st = LODE_OK;
@@ -272,18 +294,11 @@ lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output
     LODE_TRY(st);
     for (int64_t i = 0; i < t.count; i++)
         LODE_TRY(put_values(ctx, &w, &t.at[i], i));
-    lode_i_library_lock();
-    w.f.open = false;
-    st = lode_i_nc_refused(ctx, &w.f, w.f.nc->nc_close(w.f.file), "closing");
-    lode_i_library_unlock();
-    LODE_TRY(st);
+    LODE_TRY(close_file(ctx, &w, file, LODE_OK));
     LODE_TRY(lode_i_outfile_commit(ctx, &file));
 done:
-    if (w.f.open) {
-        lode_i_library_lock();
-        w.f.nc->nc_close(w.f.file);
-        lode_i_library_unlock();
-    }
+    if (w.f.open)
+        st = close_file(ctx, &w, file, st);
     lode_i_outfile_abandon(&file);
     lode_i_json_free(attributes);
     lode_i_nc_writer_clear(&w.f);

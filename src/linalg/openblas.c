@@ -88,10 +88,25 @@ enum { UNKNOWN, FREE, TURNS };
 static _Atomic int way;
 static flag turn = { ATOMIC_FLAG_INIT };
 
+static void take_both(void)
+{
+    take(&turn);
+    take(&table);
+}
+
+static void drop_both(void)
+{
+    drop(&table);
+    drop(&turn);
+}
+
 static int find_way(void)
 {
+    static atomic_flag minded = ATOMIC_FLAG_INIT;
     if (built_for() != 0)
         return FREE; /* every other BLAS in use is made for several callers */
+    if (!atomic_flag_test_and_set(&minded))
+        lode_i_at_fork(take_both, drop_both); /* a child has not the threads that held them */
     take(&turn);
     const int64_t before = atomic_load(&allocations);
     lode_i_blas_probe();

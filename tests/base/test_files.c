@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -313,6 +314,54 @@ static void a_library_may_write_the_temporary_by_path(void **state)
     holds(f->path, "by path, another file");
 }
 
+/* A file of the name that a temporary of that process would have, locked or not. */
+static int stray(const fix *f, const char *start, int64_t process, bool locked)
+{
+    char path[400];
+    snprintf(path, sizeof path, "%s/%s%" PRId64 "-0", f->folder, start, process);
+    const int file = open(path, O_RDWR | O_CREAT, 0666);
+    assert_true(file >= 0);
+    assert_int_equal(locked ? flock(file, LOCK_EX) : 0, 0);
+    return file;
+}
+
+/* Else each kill would leave one more file for good. */
+static void what_a_killed_call_left_is_removed_by_the_next(void **state)
+{
+    fix *f = *state;
+    lode_outfile *out = NULL;
+    static const char own[] = ".data.bin.lode-tmp-";
+    for (int i = 0; i < 3; i++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            if (lode_i_outfile_open(&f->ctx, f->path, true, &out) == LODE_OK)
+                raise(SIGKILL);
+            _exit(1);
+        }
+        int status = 0;
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(folder_count(f->folder), 1); /* its own: the last one's is gone */
+        if (i == 2) {
+            const int held = stray(f, own, child, true), kept[] = {
+                stray(f, ".data.bin2.lode-tmp-", child, false),
+                stray(f, own, getpid(), false),
+                stray(f, own, 0, false),
+                stray(f, own, -3, false),
+            };
+            assert_ok(&f->ctx, lode_i_outfile_open(&f->ctx, f->path, true, &out));
+            assert_int_equal(folder_count(f->folder), 6);
+            assert_ok(&f->ctx, lode_i_outfile_commit(&f->ctx, &out));
+            close(held);
+            assert_ok(&f->ctx, lode_i_outfile_open(&f->ctx, f->path, true, &out));
+            assert_ok(&f->ctx, lode_i_outfile_commit(&f->ctx, &out));
+            assert_int_equal(folder_count(f->folder), 5);
+            for (int k = 0; k < 4; k++)
+                close(kept[k]);
+        }
+    }
+}
+
 static void what_cannot_be_written_says_why(void **state)
 {
     fix *f = *state;
@@ -465,6 +514,7 @@ int main(void)
         CASE(a_link_stays_a_link),
         CASE(several_outputs_of_one_name_do_not_meet),
         CASE(a_library_may_write_the_temporary_by_path),
+        CASE(what_a_killed_call_left_is_removed_by_the_next),
         CASE(what_cannot_be_written_says_why),
         CASE(devices_are_written_through_and_not_replaced),
         CASE(standard_output_is_written_at_commit),

@@ -192,6 +192,8 @@ static void the_peak_is_within_the_plan(void **state)
 static void each_failed_allocation_is_survived(void **state)
 {
     (void)state;
+    const bool all = getenv("LODE_EVERY_ALLOCATION") !=
+                     NULL; /* else beyond 300 some are passed over */
     EACH_OP(op)
     {
         const sample_spec spec = { .seed = 9, .dtype = LODE_F32 };
@@ -200,8 +202,8 @@ static void each_failed_allocation_is_survived(void **state)
         must(op, lode_call_run(&f.ctx, &f.s.call, &f.result), "run");
         again();
         must(op, sample_make(&f.ctx, op, &spec, &f.s), "sample");
-        int64_t step = 1;
-        for (int64_t n = 1;; n += step) {
+        int64_t step = 1, count = 0;
+        for (int64_t n = 1;; n += step, count++) {
             const int64_t live = f.memory.live;
             heap_fail(&f.memory, n);
             const lode_status st = lode_call_run(&f.ctx, &f.s.call, &f.result);
@@ -219,8 +221,10 @@ static void each_failed_allocation_is_survived(void **state)
             if (f.memory.live > live)
                 fail_msg("%s: allocation %" PRId64 " failed and leaked %" PRId64 " blocks",
                          op->name, n, (int64_t)f.memory.live - live);
-            step = n < 300 ? 1 : 1 + n / 100;
+            step = all || n < 300 ? 1 : 1 + n / 100;
         }
+        if (all)
+            print_message("%s: %" PRId64 " allocations failed in turn\n", op->name, count);
         again();
     }
 }
@@ -264,29 +268,41 @@ static void cancelling_at_each_tick_leaves_nothing(void **state)
     }
 }
 
+static int64_t setting(const char *name, int64_t otherwise)
+{
+    const char *text = getenv(name);
+    return text ? atoll(text) : otherwise;
+}
+
 /* Random options, shapes and types: a result or a sentence of exit status 2, 3 or 5. */
 static void random_requests_never_break(void **state)
 {
     (void)state;
-    const char *rounds = getenv("LODE_FUZZ_ROUNDS");
-    const int64_t most = rounds ? atoll(rounds) : 60;
-    EACH_OP(op) for (int64_t i = 0; i < most; i++)
-    {
-        const sample_spec spec = { .seed = 100 + (uint64_t)i,
-                                   .dtype = (lode_dtype)(i * 7 % LODE_DTYPE_COUNT),
-                                   .shape = (sample_shape)(i % 5),
-                                   .strided = i % 3 == 0,
-                                   .source = i % 4 == 0,
-                                   .fuzz = true };
-        const lode_status st = call(op, &spec, &f.result);
-        if (st < 0 && lode_status_exit(st) != 2 && st != LODE_EBUDGET)
-            fail_msg("%s, round %" PRId64 ": %s: %s", op->name, i, lode_status_name(st),
-                     lode_message(&f.ctx));
-        if (st < 0 && !*lode_message(&f.ctx))
-            fail_msg("%s, round %" PRId64 ": %s without a sentence", op->name, i,
-                     lode_status_name(st));
-        again();
-    }
+    const int64_t most = setting("LODE_FUZZ_ROUNDS", 120), first = setting("LODE_FUZZ_SEED", 0);
+    const double until = lode_i_seconds() + (double)setting("LODE_FUZZ_SECONDS", 1000000);
+    int64_t done = 0;
+    for (int64_t i = first; i < first + most && lode_i_seconds() < until; i++, done++)
+        EACH_OP(op)
+        {
+            const sample_spec spec = { .seed = 100 + (uint64_t)i,
+                                       .dtype = (lode_dtype)(i * 7 % LODE_DTYPE_COUNT),
+                                       .shape = i % 16 < 5 ? (sample_shape)(i % 16) : SAMPLE_SMALL,
+                                       .strided = i % 3 == 0,
+                                       .source = i % 4 == 0,
+                                       .fuzz = true };
+            const lode_status st = call(op, &spec, &f.result);
+            if (st < 0 && lode_status_exit(st) != 2 && st != LODE_EBUDGET)
+                fail_msg("%s, round %" PRId64 ": %s: %s", op->name, i, lode_status_name(st),
+                         lode_message(&f.ctx));
+            if (st < 0 && !*lode_message(&f.ctx))
+                fail_msg("%s, round %" PRId64 ": %s without a sentence", op->name, i,
+                         lode_status_name(st));
+            again();
+        }
+    if (getenv("LODE_FUZZ_ROUNDS"))
+        print_message("%" PRId64 " random calls of each of %" PRId64
+                      " operations, seeds from %" PRId64 "\n",
+                      done, lode_op_count(&f.ctx), first);
 }
 
 int main(void)

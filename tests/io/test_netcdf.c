@@ -306,6 +306,25 @@ static void cut_classic_files_fail(void **state)
     lode_bundle_free(&b);
 }
 
+/* What libnetcdf calls an HDF error is a damaged file, no failing disk. */
+static void cut_files_fail(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 30, 40 };
+    lode_bundle b = { 0 }, c = { 0 };
+    size_t n = 0;
+    if (!present(f))
+        return;
+    add_ramp(f, &b, "x", LODE_F64, 2, shape);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.nc"), &b, NULL));
+    free(files_get(f, "x.nc", &n));
+    for (size_t part = 8; part-- > 0;) {
+        files_cut(f, "x.nc", n * part / 8);
+        assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.nc"), NULL, &c), LODE_EFORMAT);
+    }
+    lode_bundle_free(&b);
+}
+
 /* Where values are missing because the file became shorter, the library gives zeros. */
 static void files_that_shrink_while_read_fail(void **state)
 {
@@ -344,6 +363,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(packed_values_are_unpacked, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(rectangles, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(cut_classic_files_fail, files_setup, files_teardown),
+        cmocka_unit_test_setup_teardown(cut_files_fail, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(files_that_shrink_while_read_fail, files_setup,
                                         files_teardown),
         cmocka_unit_test_setup_teardown(files_that_are_none, files_setup, files_teardown),

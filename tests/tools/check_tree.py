@@ -138,11 +138,25 @@ def check_sizes_and_words():
         names[path.name] = path
 
 
+def check_reliability():
+    page, script = ROOT / "docs/reliability.md", (ROOT / "scripts/reliability").read_text()
+    parts = set(re.findall(r'^    "([a-z-]+)": \(', script, re.M))
+    for line, row in enumerate(page.read_text().splitlines(), 1):
+        m = re.match(r"\| ([a-z-]+) \|.*\| `(\S+) ([a-z-]+)(?:=\d+)?` \|", row)
+        if row.startswith("| ") and not row.startswith("| part") and not (
+                m and m.group(1) == m.group(3) and m.group(1) in parts and (ROOT / m.group(2)).exists()):
+            fault(page, line, "no command of scripts/reliability gives this row")
+    for name in re.findall(r'script\("([^"]+)"', script):
+        if not (ROOT / "tests/reliability" / name).exists():
+            fault(ROOT / "scripts/reliability", 1, f"tests/reliability/{name} is not there")
+
+
 def main():
     check_layers()
     check_calls()
     check_registry()
     check_sizes_and_words()
+    check_reliability()
     print("\n".join(faults))
     print(f"{'tree ok' if not faults else 'faults'}: {len(faults)} faults")
     return 1 if faults else 0
