@@ -2084,22 +2084,33 @@ static void cut_evenly(grid *g, double most)
 }
 
 /* Blocks of at most `limit` values of `size` bytes, leading axes first, so that each is one run of
- * the array; 0: as many as there are, or a 48th of a large array; less than 0: with even sides. */
+ * the array; 0: as many as there are, or a 48th of a large array; 1: the same, with 16 rows of the
+ * first axis at least, or as many as 2^28 bytes hold; less than 0: with even sides. */
 static void cut_array(grid *g, int64_t limit, double size)
 {
     double bytes = size, most;
+    int64_t thick = 1;
     for (int k = 0; k < g->axes; k++) {
         g->side[k] = g->shape[k], g->parts[k] = 1;
         bytes *= (double)g->shape[k];
     }
-    most = limit > 0 ? (double)limit * size : bytes;
-    if (limit == 0 && bytes > 134217728) /* 2^27; blocks of 2^22 to 2^26 bytes */
+    most = limit > 1 ? (double)limit * size : bytes;
+    if ((limit == 0 || limit == 1) && bytes > 134217728) { /* 2^27; blocks of 2^22 to 2^26 bytes */
         most = fmin(fmax(bytes / 48, 4194304), 67108864);
+        if (limit == 1) {
+            const double row = bytes / (double)g->shape[0];
+            for (thick = 16; thick > 1 && (double)thick * row > 268435456;)
+                thick /= 2;
+            if ((double)thick * row > most)
+                most = fmin(most, 33554432);
+        }
+    }
     if (limit < 0 && bytes > 0)
         cut_evenly(g, -(double)limit);
     for (int k = 0; k < g->axes && limit >= 0 && bytes > most; k++) {
         const double row = bytes / (double)g->side[k];
-        const int64_t rows = most / row < 1 ? 1 : (int64_t)(most / row);
+        const int64_t least = k ? 1 : thick;
+        const int64_t rows = most / row < (double)least ? least : (int64_t)(most / row);
         set_parts(g, k, divide_up(g->shape[k], smaller(rows, g->shape[k])));
         bytes = row * (double)g->side[k];
     }

@@ -106,6 +106,9 @@ lode_status lode_i_record_open(lode_ctx *ctx, const lode_array *bytes, lode_reco
 lode_status lode_i_record_read_i64(lode_ctx *ctx, lode_record *r, int64_t least, int64_t most,
                                    int64_t *v);
 lode_status lode_i_record_read_f64(lode_ctx *ctx, lode_record *r, double *v); /* finite */
+/** The same record with another integer as number `field` of those that it begins with. */
+lode_status lode_i_record_change(lode_ctx *ctx, const lode_array *bytes, int field, int64_t v,
+                                 lode_array *out);
 /* a view */
 lode_status lode_i_record_read_bytes(lode_ctx *ctx, lode_record *r, lode_array *stream);
 

@@ -142,3 +142,24 @@ lode_status lode_i_record_read_bytes(lode_ctx *ctx, lode_record *r, lode_array *
     r->size += n;
     return LODE_OK;
 }
+
+lode_status lode_i_record_change(lode_ctx *ctx, const lode_array *bytes, int field, int64_t v,
+                                 lode_array *out)
+{
+    lode_status st = LODE_OK;
+    lode_record from = { 0 }, to = { 0 };
+    int64_t number = 0, at = 0;
+    LODE_TRY(lode_i_record_open(ctx, bytes, &from));
+    for (int i = 0; i <= field; i++) {
+        at = from.size;
+        LODE_TRY(lode_i_record_read_i64(ctx, &from, -INT64_MAX, INT64_MAX, &number));
+    }
+    LODE_TRY(append(ctx, &to, bytes->data, at));
+    LODE_TRY(lode_i_record_i64(ctx, &to, v));
+    LODE_TRY(append(ctx, &to, lode_i_at(bytes, from.size), bytes->shape[0] - CHECK - from.size));
+    LODE_TRY(lode_i_record_end(ctx, &to, out));
+done:
+    lode_i_record_free(&from);
+    lode_i_record_free(&to);
+    return st;
+}

@@ -2,11 +2,12 @@
  * named values into the plain tensors that a container holds. */
 #include "io/io.h"
 
+#include <math.h>
 #include <string.h>
 
 /* Pieces of about 8 MiB keep the disk and the checksums busy; a source's own chunk may be larger.
  */
-enum { PIECE = 8 << 20, CHUNK_MAX = 128 << 20 };
+enum { PIECE = 8 << 20, CHUNK_MAX = 256 << 20 };
 
 /* Where pieces go: bytes in a row, or rectangles. */
 typedef struct outlet {
@@ -69,12 +70,15 @@ static lode_status emit_source(lode_ctx *ctx, const lode_source *s, lode_dtype d
     for (int k = 0; k < n; k++)
         LODE_REQUIRE(lode_i_mul(total, s->shape[k], &total), LODE_ESHAPE,
                      "a source of more than 2^63-1 values");
-    /* The outermost axis along which one index fits a piece; axes before it are walked one by one.
-     */
+    /* The outermost axis along which one index fits a piece, or a chunk fits memory; axes before it are
+     * walked one by one. */
+    const double most = fmin(CHUNK_MAX, (double)lode_i_memory_left(ctx) / 2);
     inner = total;
     for (axis = 0; axis < n; axis++) {
         inner /= s->shape[axis];
-        if ((double)inner * (double)unit / (double)block <= PIECE)
+        const double each = (double)inner * (double)unit / (double)block;
+        const int64_t chunk = lode_i_min(s->chunk[axis], s->shape[axis]);
+        if (each <= PIECE || (chunk > 1 && (double)chunk * each <= most))
             break;
     }
     if (n > 0) {
@@ -82,8 +86,7 @@ static lode_status emit_source(lode_ctx *ctx, const lode_source *s, lode_dtype d
         const double each = (double)inner * (double)unit / (double)block; /* bytes of one index */
         step = lode_i_max(1, (int64_t)(PIECE / each));
         const int64_t chunk = s->chunk[axis] > 0 ? lode_i_min(s->chunk[axis], s->shape[axis]) : 1;
-        if (chunk > step && (double)chunk * each <= CHUNK_MAX &&
-            (double)chunk * each <= (double)lode_i_memory_left(ctx) / 2)
+        if (chunk > step && (double)chunk * each <= most)
             step = chunk;
         if (step > chunk)
             step -= step % chunk;

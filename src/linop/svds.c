@@ -396,13 +396,14 @@ done:
 static lode_status iterate(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *floor)
 {
     lode_status st = LODE_OK;
-    /* two steps more than the first check is what most spectra take; others are told as they go */
-    int64_t expected = lode_i_ceil_div(k->next_check, k->o.block) + 2;
+    /* two steps more than the first check is what most spectra take; others are told as they go. What
+     * comes after them, a product and factors, takes about as long as one */
+    int64_t expected = lode_i_ceil_div(k->next_check, k->o.block) + 3;
     *floor = false;
     for (int64_t i = 0; i < k->o.max_iter; i++) {
         bool enough = false;
         LODE_TRY(lode_i_tick(ctx, i, expected));
-        expected = lode_i_max(expected, i + 2 + i / 4);
+        expected = lode_i_max(expected, i + 3 + i / 4);
         lode_i_nest(ctx);
         const lode_status stepped = step(ctx, k);
         lode_i_unnest(ctx);

@@ -66,6 +66,7 @@ def kinds(path):
             else:  # the first number of an exact block is the length of its values
                 met.add(("value of exact", more + wide + 8 < len(record)))
             met.add(("even sides", limit < 0))
+            met.add(("no thin slabs", limit == 1))
     met.add(("segments", head["segments"]["shape"][0] if "segments" in head else 0))
     return found
 
@@ -301,11 +302,15 @@ def run():
             spikes = rng.standard_cauchy((60, 70))**3
             try_one(spikes.astype(f4), "--method", "dct", "--error", error, "--effort", effort)
             try_one(spikes, "--method", "predict", "--error", error, "--effort", effort)
+    # larger than one block, rows so large that blocks would be thin
+    large = np.zeros((17, 1000, 1000))
+    large[rng.integers(17, size=50), rng.integers(1000, size=50), rng.integers(1000, size=50)] = rng.standard_normal(50)
+    try_one(large, "--method", "lossless", "--effort", "1")
     # what was met on the way
     for kind in (0, 1, 2):
         for wide in (0, 1) if kind else (0,):
             assert any(s[:2] == (kind, wide) for s in seen), ("no record of kind", kind, wide)
-    for feature in (("tiles", True), ("even sides", True), ("value of exact", True), *(("missing", k) for k in range(4)), ("segments", 2), ("segments", 5)):
+    for feature in (("tiles", True), ("even sides", True), ("no thin slabs", True), ("value of exact", True), *(("missing", k) for k in range(4)), ("segments", 2), ("segments", 5)):
         assert feature in met, ("no file with", feature)
 
 

@@ -66,7 +66,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     const lode_dense_info X = lode_call_dense(c, 0);
     grid g;
     int64_t values = 1;
-    const lode_compress_opts own = compress_settle(o, X.ndim, X.shape);
+    const lode_compress_opts own = compress_settle(o, X.stored, X.ndim, X.shape);
     compress_grid(X.stored, X.ndim, X.shape, compress_asked(&own), &g);
     for (int k = 0; k < X.ndim; k++)
         values *= lode_i_max(g.side[k], 1);

@@ -26,12 +26,16 @@ typedef struct grid {
     /* a row each: axis, end along it, blocks up to there; empty: one. Borrowed of the model. */
     lode_array segments;
 } grid;
-/** Blocks of at most `limit` values (0: as many as there are), a function of shape and type
- *  alone; below 0: of at most -limit values, with even sides. */
+/* A limit: as compress chooses. Small arrays, which are one block, and those of before it have 0. */
+enum { COMPRESS_THICK = 1 };
+/** Blocks of at most `limit` values (0: as many as there are, by slabs of large arrays;
+ *  COMPRESS_THICK: the same, no thin slabs), a function of shape and type alone; below 0: of at most
+ *  -limit values, with even sides. */
 void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g);
 /** What options ask of it; with access chunk their block must be given: compress_settle. */
 int64_t compress_asked(const lode_compress_opts *o);
-lode_compress_opts compress_settle(const lode_compress_opts *o, int ndim, const int64_t *shape);
+lode_compress_opts compress_settle(const lode_compress_opts *o, lode_dtype dtype, int ndim,
+                                   const int64_t *shape);
 /** Adjacent blocks, about in the middle, on which the cost of small blocks is measured. */
 typedef struct region {
     int64_t start[LODE_MAX_NDIM], stop[LODE_MAX_NDIM], blocks, values;
@@ -145,6 +149,8 @@ enum {
     RECORD_PREDICT = 2,
     RECORD_TRAIN = 3
 };
+/* Place of the limit among the numbers of a record. */
+enum { RECORD_LIMIT = 1 };
 /* What is missing in a record: also infinities, with their signs. */
 enum { RECORD_INFINITE = 3 };
 
@@ -237,6 +243,13 @@ typedef struct choice {
 void choice_free(choice *c);
 lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq,
                             choice *c);
+/** Whether learned bases may pay for a large block (any), and in which modes; all: of all together, as
+ *  none of them has to be left out. Told from sketches and the choice of cosines. */
+typedef struct promises {
+    bool any, all, mode[LODE_MAX_NDIM];
+} promises;
+lode_status compress_promises(lode_ctx *ctx, const block_task *t, const lode_array *w, double sumsq,
+                              const choice *cosines, promises *p);
 /** Cosines for every mode that can have them. */
 void compress_cosines(const frame *f, basis_kind *kind);
 /** Bytes that the folded w takes in these bases (none of them learned) at the squared error sumsq,

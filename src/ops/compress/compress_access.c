@@ -11,14 +11,22 @@ int64_t compress_asked(const lode_compress_opts *o)
 /* Values of a block: more where there would be very many blocks. */
 enum { CHUNK = 1 << 16, CHUNK_MOST = 1 << 18, CHUNKS = 4096 };
 
-lode_compress_opts compress_settle(const lode_compress_opts *o, int ndim, const int64_t *shape)
+lode_compress_opts compress_settle(const lode_compress_opts *o, lode_dtype dtype, int ndim,
+                                   const int64_t *shape)
 {
     lode_compress_opts own = *o;
     double size = 1;
+    grid plain;
     for (int k = 0; k < ndim; k++)
         size *= (double)shape[k];
-    if (o->access != LODE_COMPRESS_CHUNK || o->block.given)
+    if (o->block.given)
         return own;
+    if (o->access != LODE_COMPRESS_CHUNK) {
+        compress_grid(dtype, ndim, shape, 0, &plain);
+        if (plain.blocks > 1)
+            own.block = (lode_auto_i64){ true, COMPRESS_THICK };
+        return own;
+    }
     own.block = (lode_auto_i64){ true, CHUNK };
     while (own.block.value < CHUNK_MOST && size > (double)own.block.value * CHUNKS)
         own.block.value *= 2;

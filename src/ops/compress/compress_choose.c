@@ -15,13 +15,6 @@ enum { TURNED = 1 << 22 }; /* and where it is cheap */
 enum { SAMPLED = 1 << 20, RUN = 256, SHARE = 16 };
 /* A part up to which what can be other than 0 is looked at whole. */
 #define FEW 0.25
-/* Of LARGE blocks learned bases are looked at only where sketches say that they save WORTH of what
- * they take. */
-enum { BUCKETS = 32, LONGEST_LEARNED = 2048 };
-#define WORTH 0.5
-/* What learned bases lose by contexts that say less, as a share of the code: columns of sketched and
- * of learned bases follow no smooth order. */
-#define LOST 0.1
 
 void choice_free(choice *c)
 {
@@ -290,81 +283,6 @@ lode_status compress_size(lode_ctx *ctx, const block_task *t, const lode_array *
     return c->bytes > 0 ? LODE_OK : size_up(ctx, &m, c);
 }
 
-/* Eigenvalues of a mode's Gram matrix, from a sketch: `along` is hashed to BUCKETS with random
- * signs. */
-static lode_status sketched_spectrum(lode_ctx *ctx, const lode_array *w, int mode, int along,
-                                     lode_array *values)
-{
-    lode_status st = LODE_OK;
-    lode_array z = { 0 }, G = { 0 };
-    int64_t shape[LODE_MAX_NDIM];
-    double sumsq;
-    memcpy(shape, w->shape, sizeof shape);
-    shape[along] = BUCKETS;
-    LODE_TRY(lode_array_new(ctx, LODE_F64, w->ndim, shape, &z));
-    const lode_stream s = lode_i_stream(ctx, "compress", (uint64_t)mode);
-    LODE_TRY(lode_i_sign_sums(ctx, w, along, s, &z, &sumsq));
-    LODE_TRY(lode_i_mode_gram(ctx, &z, mode, false, &G));
-    LODE_TRY(lode_i_eigh(ctx, &G, G.shape[0], values, NULL));
-done:
-    LODE_FREE(&z, &G);
-    return st;
-}
-
-/* Bits that eigenvectors of a mode would save over its cosines, and take themselves, about. A slice
- * saves half the logarithm of its energies' ratio for each coefficient that is coded, as far as
- * they lie over the noise. */
-static lode_status promise(lode_ctx *ctx, const menu *m, const choice *c, double coded, int mode,
-                           int along, double *saved, double *taken)
-{
-    lode_status st = LODE_OK;
-    lode_array values = { 0 };
-    const double n = (double)m->w->shape[mode], floor = m->sumsq / n;
-    double octaves = 0, used = 0;
-    *taken = 0;
-    LODE_TRY(sketched_spectrum(ctx, m->w, mode, along, &values));
-    for (int64_t j = 0; j < m->w->shape[mode]; j++) {
-        const double e = pow(c->energy[mode][j], 2), v = lode_i_get1(&values, j);
-        octaves += 0.5 * log2(fmax(e, floor) / fmax(v, floor));
-        used += e > floor;
-        if (v > floor)
-            *taken += n * log2(1 + sqrt(v / n) / c->step);
-    }
-    *saved = octaves * coded / fmax(used, 1);
-done:
-    LODE_FREE(&values);
-    return st;
-}
-
-/* Whether learned bases are worth looking at, where that is much work: told from sketches, which
- * are a small part of it. */
-static lode_status promising(lode_ctx *ctx, const menu *m, const choice *cosines, bool *any)
-{
-    const lode_array *w = m->w;
-    const double size = (double)lode_array_size(w);
-    const double coded = cosines->bits;
-    *any = size < LARGE || m->t->o->effort >= EFFORT_ALL;
-    if (*any)
-        return LODE_OK;
-    for (int k = 0; k < w->ndim && !*any; k++) {
-        const double n = (double)w->shape[k];
-        int along = -1;
-        double saved = 0, taken = 0;
-        for (int j = 0; j < w->ndim; j++)
-            if (j != k && (along < 0 || w->shape[j] > w->shape[along]))
-                along = j;
-        if (n * n > size) /* its basis would take up the data */
-            continue;
-        *any = n > LONGEST_LEARNED || along < 0 || w->shape[along] < 2 * BUCKETS ||
-               size / (n * (double)w->shape[along]) * BUCKETS < 4 * n;
-        if (*any)
-            break;
-        LODE_FORWARD(promise(ctx, m, cosines, coded, k, along, &saved, &taken));
-        *any = saved > fmax(WORTH * taken, LOST * coded);
-    }
-    return LODE_OK;
-}
-
 /* Ranks where the spectra meet a noise floor as high as the error asked: beyond them lies nothing
  * but noise, and the error that is left over can be met by a fine step on what lies before. False
  * where there is no such knee. */
@@ -444,6 +362,36 @@ done:
     return st;
 }
 
+/* The same for some modes alone, each from its Gram matrix. */
+static lode_status learn_some(lode_ctx *ctx, menu *m, const bool *worth)
+{
+    lode_status st = LODE_OK;
+    lode_array G = { 0 }, values = { 0 }, V = { 0 }, part = { 0 };
+    const int d = m->w->ndim;
+    for (int k = 0; k < d; k++) {
+        if (!worth[k])
+            continue;
+        double tail = 0;
+        int64_t r = m->w->shape[k];
+        LODE_TRY(lode_i_mode_gram(ctx, m->w, k, true, &G));
+        LODE_TRY(lode_i_eigh(ctx, &G, r, &values, &V));
+        for (; r > 1; r--) {
+            const double more = fmax(lode_i_get1(&values, r - 1), 0);
+            if (tail + more > m->sumsq / (16 * d))
+                break;
+            tail += more;
+        }
+        part = lode_i_cols(&V, 0, r);
+        LODE_TRY(lode_array_cast(ctx, &part, m->w->dtype, &m->U[k]));
+        LODE_FREE(&part);
+        m->outside += tail;
+        m->learnable++;
+    }
+done:
+    LODE_FREE(&G, &values, &V, &part);
+    return st;
+}
+
 static void swap_choices(choice *a, choice *b)
 {
     const choice swap = *b;
@@ -487,6 +435,7 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
     menu m = { .t = t, .w = w, .sumsq = sumsq }, knee = m;
     choice other = { 0 };
     basis_kind plain[LODE_MAX_NDIM], learned[LODE_MAX_NDIM], best[LODE_MAX_NDIM];
+    promises worth = { .all = true };
     const int d = w->ndim;
     const bool ranks = t->goal.rank.count > 0 || t->goal.params > 0;
     const bool quick = (t->o->effort <= EFFORT_COSINES || t->f.folds > FOLDS_LONG) &&
@@ -505,15 +454,14 @@ lode_status compress_choose(lode_ctx *ctx, const block_task *t, const lode_array
             LODE_TRY(try_wavelets(ctx, &m, plain, c));
     }
     if (method == LODE_COMPRESS_AUTO) {
-        bool any = false;
-        LODE_TRY(promising(ctx, &m, c, &any));
-        if (!any)
+        LODE_TRY(compress_promises(ctx, t, w, sumsq, c, &worth));
+        if (!worth.any)
             goto done;
         if (!(c->bytes > 0))
             LODE_TRY(size_up(ctx, &m, c));
     }
     if (learns)
-        LODE_TRY(learn(ctx, &m, &knee));
+        LODE_TRY(worth.all ? learn(ctx, &m, &knee) : learn_some(ctx, &m, worth.mode));
     if (ranks) /* the ranks decide the error; coding may add a little to it */
         m.sumsq = isfinite(sumsq) && sumsq > 1.05 * m.outside
                       ? sumsq

@@ -6,6 +6,10 @@
 /* Arrays up to 128 MiB are one block: structure is global. Larger ones are cut so that a block and
  * what coding it takes stays a small part of the array, whatever the memory at hand. */
 enum { WHOLE = 1 << 27, SMALLEST = 1 << 22, LARGEST = 1 << 26, SHARE = 48 };
+/* Where rows of the first axis are so large that blocks would be slabs of a few, blocks are thicker and
+ * cut along the next axis too: slabs of the array of so many rows, if they take no more than SLAB bytes,
+ * which is what reading in order holds at once. */
+enum { THICK = 16, SLAB = 1 << 28, THICK_LARGEST = 1 << 25 };
 
 /* Axis k in so many parts. */
 static void set_parts(grid *g, int k, int64_t parts)
@@ -55,6 +59,18 @@ static void even_sides(double most, grid *g)
         g->blocks *= g->parts[k];
 }
 
+/* Rows of the first axis that a block has at least; where that is more than there would be, blocks are
+ * kept smaller, so that a small part of the array touches little. */
+static int64_t thickness(double row, double *most)
+{
+    int64_t thick = THICK;
+    while (thick > 1 && (double)thick * row > SLAB)
+        thick /= 2;
+    if ((double)thick * row > *most)
+        *most = *most < THICK_LARGEST ? *most : THICK_LARGEST;
+    return thick;
+}
+
 void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t limit, grid *g)
 {
     const double size = (double)lode_dtype_size(dtype);
@@ -71,15 +87,18 @@ void compress_grid(lode_dtype dtype, int ndim, const int64_t *shape, int64_t lim
         even_sides(-(double)limit, g);
         return;
     }
-    double most = limit > 0 ? (double)limit * size : bytes;
-    if (limit <= 0 && bytes > WHOLE)
+    int64_t thick = 1;
+    double most = limit > COMPRESS_THICK ? (double)limit * size : bytes;
+    if (limit <= COMPRESS_THICK && bytes > WHOLE)
         most = bytes / SHARE < SMALLEST  ? SMALLEST
                : bytes / SHARE > LARGEST ? LARGEST
                                          : bytes / SHARE;
+    if (limit == COMPRESS_THICK && bytes > WHOLE)
+        thick = thickness(bytes / (double)shape[0], &most);
     for (int k = 0; k < ndim && bytes > most;
-         k++) { /* leading axes first: a block is then one run of the file */
+         k++) { /* leading axes first: a block is then one run of the file, or `thick` runs */
         const double row = bytes / (double)g->side[k];
-        const int64_t rows = lode_i_max(1, (int64_t)(most / row));
+        const int64_t rows = lode_i_max(k ? 1 : thick, (int64_t)(most / row));
         g->parts[k] = lode_i_ceil_div(shape[k], lode_i_min(rows, shape[k]));
         g->side[k] = lode_i_ceil_div(shape[k], g->parts[k]);
         g->parts[k] = lode_i_ceil_div(shape[k], g->side[k]);

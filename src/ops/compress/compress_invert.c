@@ -53,7 +53,7 @@ static lode_status no_limit(lode_ctx *ctx, const lode_bundle *model, lode_status
                            "--recover (recover in C and Python) to see what is lost",
                            lode_message(ctx));
     LODE_FORWARD(lode_i_options_read(ctx, &lode_op_compress, model->meta.options, &o));
-    o = compress_settle(&o, model->meta.ndim, model->meta.shape);
+    o = compress_settle(&o, model->meta.dtype, model->meta.ndim, model->meta.shape);
     *limit = compress_asked(&o);
     return LODE_OK;
 }

@@ -420,7 +420,8 @@ totals compress_totals(const job *j, const lode_diff *d)
 void compress_lay(job *j)
 {
     const lode_dtype dtype = j->source.dtype;
-    j->settled = compress_settle(j->o, j->source.ndim, j->source.shape);
+    /* a part that is added is cut as what is there */
+    j->settled = j->before ? *j->o : compress_settle(j->o, dtype, j->source.ndim, j->source.shape);
     j->o = &j->settled;
     compress_grid(dtype, j->source.ndim, j->source.shape, compress_asked(j->o), &j->g);
     j->region = compress_region(&j->g);

@@ -8,7 +8,7 @@
 #include "linop/tt.h"
 #include "ops/compress/compress.h"
 
-enum { TRIES = 6, LOOKED = 1 << 13, LEAST_LEVEL = -32, MOST_LEVEL = 400 };
+enum { TRIES = 6, LOOKED = 1 << 13, SIDE = 512, LEAST_LEVEL = -32, MOST_LEVEL = 400 };
 /* Of the squared error asked, for what the train leaves out; the rest is for its rounding. */
 #define LEFT_OUT 0.25
 /* Bytes that a value takes at least, about; and what a train must promise over the rival. */
@@ -152,6 +152,51 @@ done:
     return st;
 }
 
+/* So many indices of modes from..to-1 at most, spread over each of them. */
+static int64_t spread(const lode_array *w, int from, int to, int64_t *count, int64_t *step)
+{
+    int64_t side = SIDE;
+    double all;
+    do {
+        all = 1;
+        for (int k = from; k < to; k++)
+            all *= (double)lode_i_min(side, w->shape[k]);
+    } while (all > SIDE && --side > 1);
+    for (int k = from; k < to; k++) {
+        count[k] = all > SIDE ? 1 : lode_i_min(side, w->shape[k]);
+        step[k] = w->shape[k] / count[k];
+    }
+    return all > SIDE ? 1 : (int64_t)all;
+}
+
+/* The rank that a bond has at least, about, where `share` of the energy may be left out: that of a part
+ * of the rows and columns of its unfolding. */
+static lode_status least_rank(lode_ctx *ctx, const lode_array *w, int bond, double share,
+                              int64_t *rank)
+{
+    lode_status st = LODE_OK;
+    lode_array view = { 0 }, some = { 0 }, M = { 0 }, s = { 0 };
+    int64_t zero[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM], step[LODE_MAX_NDIM];
+    const int64_t rows = spread(w, 0, bond, count, step),
+                  columns = spread(w, bond, w->ndim, count, step);
+    double all = 0, tail = 0;
+    LODE_TRY(lode_i_strided(ctx, w, zero, count, step, &view));
+    LODE_TRY(lode_array_cast(ctx, &view, w->dtype, &some));
+    LODE_TRY(lode_array_reshape(ctx, &some, 2, (const int64_t[]){ rows, columns }, &M));
+    LODE_TRY(lode_i_svd(ctx, &M, lode_i_min(rows, columns), NULL, &s, NULL));
+    *rank = s.shape[0];
+    for (int64_t i = 0; i < *rank; i++)
+        all += pow(lode_i_get1(&s, i), 2);
+    for (; *rank > 1; --*rank) {
+        tail += pow(lode_i_get1(&s, *rank - 1), 2);
+        if (tail > share * all)
+            break;
+    }
+done:
+    LODE_FREE(&view, &some, &M, &s);
+    return st;
+}
+
 /* Whether a train is worth trying: of a box of entries spread over the block, whose ranks are at most
  * the block's. */
 static lode_status promising(lode_ctx *ctx, const lode_array *w, double allowed, double norm2,
@@ -162,6 +207,8 @@ static lode_status promising(lode_ctx *ctx, const lode_array *w, double allowed,
     train s = { 0 };
     int64_t zero[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM], step[LODE_MAX_NDIM], most = 1;
     double size = 1, own = 0, values = 0;
+    int64_t rank[LODE_MAX_NDIM + 1] = { 1 };
+    const double share = LEFT_OUT * allowed / norm2;
     *any = false;
     for (int k = 0; k < w->ndim; k++)
         most = lode_i_max(most, w->shape[k]);
@@ -181,10 +228,24 @@ static lode_status promising(lode_ctx *ctx, const lode_array *w, double allowed,
     LODE_TRY(lode_i_norm_fro(ctx, &some, &own));
     if (!(own > 0))
         goto done;
-    LODE_TRY(decompose(ctx, &some, LEFT_OUT * allowed / norm2 * own * own, true, &s));
-    for (int k = 0; k < w->ndim; k++)
-        values += (double)w->shape[k] * (double)s.core[k].shape[0] * (double)s.core[k].shape[2];
+    LODE_TRY(decompose(ctx, &some, share * own * own, true, &s));
+    for (int k = 0; k < w->ndim; k++) {
+        rank[k + 1] = s.core[k].shape[2];
+        values += (double)w->shape[k] * (double)rank[k] * (double)rank[k + 1];
+    }
     *any = s.values < 0.5 * size && BYTES * values < rival;
+    if (!*any || lode_array_size(w) < LARGE)
+        goto done;
+    /* the box bounds ranks by its short sides: a closer look, where a train is much work */
+    values = 0;
+    for (int k = 0; k < w->ndim; k++) {
+        int64_t least = 1;
+        if (k + 1 < w->ndim)
+            LODE_TRY(least_rank(ctx, w, k + 1, share, &least));
+        rank[k + 1] = lode_i_max(rank[k + 1], least);
+        values += (double)w->shape[k] * (double)rank[k] * (double)rank[k + 1];
+    }
+    *any = BYTES * values < rival;
 done:
     train_free(&s);
     LODE_FREE(&view, &some);

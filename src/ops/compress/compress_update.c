@@ -112,19 +112,23 @@ static lode_status open_base(lode_ctx *ctx, const lode_bundle *model, base *b)
 
 /* ---- a model made of two ---- */
 
-static lode_status put_records(lode_ctx *ctx, const lode_bundle *from, int64_t count, int64_t first,
-                               lode_bundle *to)
+/* limit: what the records are to say. */
+static lode_status put_records(lode_ctx *ctx, const lode_bundle *from, const grid *g, int64_t limit,
+                               int64_t first, lode_bundle *to)
 {
     lode_status st = LODE_OK;
     lode_array coded = { 0 };
-    for (int64_t i = 0; i < count; i++) {
+    for (int64_t i = 0; i < g->blocks; i++) {
         char name[32];
         const lode_array *record = NULL;
         LODE_TRY(compress_record(ctx, from, i, &record));
-        coded = lode_array_ref(record);
+        if (g->limit == limit)
+            coded = lode_array_ref(record);
+        else
+            LODE_TRY(lode_i_record_change(ctx, record, RECORD_LIMIT, limit, &coded));
         snprintf(name, sizeof name, "coded.%" PRId64, first + i);
         LODE_TRY(lode_bundle_add_array(ctx, to, name, &coded));
-        LODE_TRY(lode_i_tick(ctx, i, count));
+        LODE_TRY(lode_i_tick(ctx, i, g->blocks));
     }
 done:
     LODE_FREE(&coded);
@@ -169,11 +173,12 @@ static lode_status join(lode_ctx *ctx, const base *b, const lode_bundle *more, c
     put_rows(&b->g, b->axis, 0, 0, 0, &table);
     put_rows(g, b->axis, rows, b->g.shape[b->axis], b->g.blocks, &table);
     memcpy(shape, whole.shape, sizeof shape);
-    compress_grid(b->g.dtype, b->g.ndim, shape, b->g.limit, &whole);
+    const int64_t limit = b->g.limit ? b->g.limit : g->limit;
+    compress_grid(b->g.dtype, b->g.ndim, shape, limit, &whole);
     LODE_TRY(compress_segments(ctx, &table, &whole));
     LODE_TRY(lode_bundle_add_array(ctx, &made, "segments", &table)); /* first: cut files need it */
-    LODE_TRY(put_records(ctx, b->model, b->g.blocks, 0, &made));
-    LODE_TRY(put_records(ctx, more, g->blocks, b->g.blocks, &made));
+    LODE_TRY(put_records(ctx, b->model, &b->g, limit, 0, &made));
+    LODE_TRY(put_records(ctx, more, g, limit, b->g.blocks, &made));
     const double values = b->values + values_of(g, g->shape[b->axis], b->axis);
     LODE_TRY(compress_finish(ctx, &b->o, t, values, &whole, &made));
     made.meta.seed = b->model->meta.seed;
@@ -327,6 +332,14 @@ done:
     return st;
 }
 
+/* Arrays of one block each are cut alike with no limit and with that of larger ones. */
+static bool alike(const grid *a, const grid *b)
+{
+    const bool first = a->limit == 0 && a->blocks == rows_of(a) && b->limit == COMPRESS_THICK;
+    const bool second = b->limit == 0 && b->blocks == rows_of(b) && a->limit == COMPRESS_THICK;
+    return first || second;
+}
+
 lode_status compress_merge(lode_ctx *ctx, const lode_bundle *first, const lode_bundle *second,
                            lode_bundle *result)
 {
@@ -338,7 +351,7 @@ lode_status compress_merge(lode_ctx *ctx, const lode_bundle *first, const lode_b
                  "compress: the files were made with other options (%s and %s); merge joins those "
                  "made with the same",
                  first->meta.options, second->meta.options);
-    LODE_REQUIRE(a.g.limit == b.g.limit, LODE_EUSAGE,
+    LODE_REQUIRE(a.g.limit == b.g.limit || alike(&a.g, &b.g), LODE_EUSAGE,
                  "compress: the files have blocks of other sizes (%" PRId64 " and %" PRId64
                  " values); merge joins those made with the same --block",
                  a.g.limit < 0 ? -a.g.limit : a.g.limit, b.g.limit < 0 ? -b.g.limit : b.g.limit);
