@@ -23,6 +23,7 @@
 
 #ifdef _WIN32
 #include <direct.h>
+#define truncate truncate64
 static inline char *mkdtemp(char *path)
 {
     return mktemp(path) && _mkdir(path) == 0 ? path : NULL;

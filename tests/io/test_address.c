@@ -190,7 +190,9 @@ static void formats_are_found(void **state)
         written += writes;
         count++;
     }
-#ifndef LODE_CORE
+#ifdef LODE_CORE
+    assert_true(count >= 5 && written >= 5); /* lode, npy, safetensors, raw values, folders */
+#else
     assert_true(count >= 20 && written >= 17);
     assert_null(lode_format_name(-1, NULL, NULL, NULL));
     static const char *const kept[] = { "x.lode", "x.NPZ", "x.h5", "folder/" };
