@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Runs claims and prints a table: `lode claims [NAME|NUMBER|PREFIX...] [--seed N] [--full] [--json]`.
-With --full and no names, docs/claims.md is written anew."""
+With --full the rows of these claims in docs/claims.md are written anew, without names the whole page."""
 import argparse
 import json
 import os
@@ -44,6 +44,16 @@ def table(rows):
     return "\n".join(lines) + "\n"
 
 
+def joined(new, old):
+    """The new page, and the rows of the old one about other claims that there still are, by slug."""
+    slug = lambda row: row.split("|")[2].strip().strip("`")
+    is_row = lambda line: line.startswith("| ") and not line.startswith("| system")
+    head = [line for line in new.splitlines() if not is_row(line)]
+    rows = {slug(line): line for text in (old, new) for line in text.splitlines() if is_row(line)}
+    there = {path.name for path in files()}
+    return "\n".join(head + [rows[name] for name in sorted(rows) if name in there]) + "\n"
+
+
 def main():
     p = argparse.ArgumentParser()
     p.add_argument("names", nargs="*")
@@ -73,8 +83,9 @@ def main():
     if not rows:
         print("lode: no claim of that name; the files in claims/ are their names", file=sys.stderr)
         return 2
-    if o.full and not o.names and (HERE.parent / "docs").is_dir() and os.access(HERE.parent / "docs", os.W_OK):
-        (HERE.parent / "docs" / "claims.md").write_text(table(rows))
+    page = HERE.parent / "docs" / "claims.md"
+    if o.full and page.parent.is_dir() and os.access(page.parent, os.W_OK):
+        page.write_text(joined(table(rows), page.read_text() if o.names and page.exists() else ""))
     return 0 if all(r["holds"] for r in rows) else 1
 
 

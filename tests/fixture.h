@@ -30,6 +30,16 @@ static inline char *mkdtemp(char *path)
 }
 #endif
 
+/* Under the thread sanitizer, which cannot start threads after a fork. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+#ifdef __SANITIZE_THREAD__
+#define UNDER_TSAN 1
+#endif
+
 /* ---- assertions ---- */
 
 static inline void fixture_status(const lode_ctx *ctx, lode_status got, lode_status want,
@@ -70,6 +80,21 @@ static inline void fixture_le(double a, double b, const char *text, const char *
 #define assert_near(a, b, tolerance)                                                               \
     fixture_le((double)(a) > (double)(b) ? (double)(a) - (double)(b) : (double)(b) - (double)(a),  \
                (double)(tolerance), "|" #a " - " #b "|", __FILE__, __LINE__)
+
+/* ---- a context for a group of tests, their state ---- */
+
+static inline int context_start(void **state)
+{
+    static lode_ctx ctx;
+    *state = &ctx;
+    return lode_ctx_init(&ctx, NULL);
+}
+
+static inline int context_end(void **state)
+{
+    lode_ctx_free(*state);
+    return 0;
+}
 
 /* ---- a heap that counts blocks and fails when told ---- */
 

@@ -112,8 +112,8 @@ static double odd(int kind, double x, int64_t i, int64_t at, bool narrow)
 }
 
 /* Values of a low-rank-like field with noise, of moderate size so that small integers hold them. */
-static lode_status fill(lode_ctx *ctx, uint64_t seed, int kind, lode_dtype dtype, int ndim,
-                        const int64_t *shape, lode_array *out)
+static lode_status fill(lode_ctx *ctx, uint64_t seed, int kind, lode_dtype dtype, bool nonneg,
+                        int ndim, const int64_t *shape, lode_array *out)
 {
     lode_status st = LODE_OK;
     lode_array wide = { 0 };
@@ -129,7 +129,7 @@ static lode_status fill(lode_ctx *ctx, uint64_t seed, int kind, lode_dtype dtype
         const double smooth = (double)(at / last % 7) * (double)(at % last % 5) - 4;
         x[i] = dtype == LODE_BOOL ? (double)(lode_i_random_u64(s, (uint64_t)i) & 1)
                                   : smooth + lode_i_random_normal(s, (uint64_t)i);
-        if (lode_dtype_class(dtype) == 'u')
+        if (lode_dtype_class(dtype) == 'u' || nonneg)
             x[i] = x[i] < 0 ? -x[i] : x[i];
         if (kind != VALUES_PLAIN && dtype >= LODE_F32 && dtype <= LODE_C128)
             x[i] = odd(kind, x[i], i, (int64_t)(seed % (uint64_t)n),
@@ -179,7 +179,7 @@ static lode_status add_array(lode_ctx *ctx, const sample_spec *spec, const lode_
     lode_array *a = &s->array[at], *base = &s->base[at];
     const bool strange = spec->fuzz && draw(state) % 2;
     const int kind = strange ? 1 + (int)(draw(state) % VALUES_ODD) : VALUES_PLAIN;
-    lode_status st = fill(ctx, spec->seed + (uint64_t)at, kind, dtype, ndim, shape, a);
+    lode_status st = fill(ctx, spec->seed + (uint64_t)at, kind, dtype, p->nonneg, ndim, shape, a);
     if (st < 0)
         return st;
     s->arrays++;

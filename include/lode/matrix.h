@@ -124,6 +124,205 @@ extern LODE_API const lode_op lode_op_rank;
 LODE_API lode_status lode_ranks(lode_ctx *ctx, const lode_rank_opts *o, lode_value X,
                                 lode_bundle *model);
 
+/* ---- complete ---- */
+
+typedef enum lode_complete_method {
+    LODE_COMPLETE_ALS,        /* alternating least squares, any number of modes */
+    LODE_COMPLETE_RIEMANNIAN, /* conjugate gradients on the matrices of the rank */
+    LODE_COMPLETE_SOFT        /* nuclear norm: filled and thresholded in turn */
+} lode_complete_method;
+typedef enum lode_complete_solver {
+    LODE_COMPLETE_EXACT,
+    LODE_COMPLETE_SKETCH
+} lode_complete_solver;
+typedef struct lode_complete_opts {
+    size_t size;
+    lode_rank_spec rank;    /* auto: by held-out entries, from 1 up to max_rank */
+    lode_auto_i64 max_rank; /* auto: the smaller of 20 and the sides */
+    lode_complete_method method;
+    lode_complete_solver solver; /* of the regressions of als */
+    double ridge; /* weight of half the sum of squares of the factors, unit of X; soft: threshold */
+    bool nonneg;  /* factors >= 0 (als) */
+    lode_missing missing;      /* of dense X; default NaN */
+    const lode_array *mask;    /* shape of X: nonzero means observed; NULL: all */
+    const lode_array *weights; /* shape of X, >= 0; NULL: ones */
+    double
+        holdout; /* share of the observed entries kept back; 0: none, with rank auto 0.1 to choose */
+    double tol;
+    int64_t max_iter;
+} lode_complete_opts;
+LODE_API lode_complete_opts lode_complete_defaults(void);
+extern LODE_API const lode_op lode_op_complete;
+
+/** Low-rank completion x ~ sum_r s_r a_r o b_r (o ..), fitted to the observed entries: minimizes
+ *  1/2 sum w (x - fit)^2 + ridge/2 sum of squares of the factors (with s spread over them).
+ *  X      in   m x n, or a tensor: array or source with missing values, or sparse, whose entries are
+ *              the observed ones; real
+ *  model  out  s k, >= 0, descending, unit of X; factor.0 m x k, factor.1 n x k, ..: unit columns,
+ *              of a matrix orthonormal (so that it is a singular value decomposition) unless nonneg;
+ *              trace, relative error over observed entries after each sweep, from 1; observed, entries; norm of the array filled;
+ *              heldout, relative error over the entries kept back, with heldout_low, heldout_high
+ *              (two standard errors; NaN: none were); flops of the regressions.
+ *              Certificate: relative Frobenius error over the observed entries fitted, measured.
+ *  Returns LODE_OK; LODE_NOCONV max_iter sweeps were not enough (model valid); LODE_EPARAM rank above
+ *  the shorter side of a matrix, several ranks; LODE_EUSAGE a method for matrices given a tensor;
+ *  LODE_ESHAPE fewer than 2 axes, mask or weights of another shape; LODE_EDOMAIN NaN or infinity that is
+ *  not missing, a row or column without observed value, an entry given twice, a negative weight: each
+ *  named; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Cost of a sweep: observed (k^2 + 6 k) d + sides k^3 / 3; by sketches about observed k d; memory 2 to
+ *  4 times the coordinates.
+ *  Source: Gu, Song, Yin & Zhang 2023, doi:10.48550/arXiv.2302.11068 (als by sketches); Vandereycken
+ *  2013, doi:10.1137/110845768 (riemannian); Mazumder, Hastie & Tibshirani, JMLR 11 (2010) 2287. */
+LODE_API lode_status lode_complete(lode_ctx *ctx, const lode_complete_opts *o, lode_value X,
+                                   lode_bundle *model);
+
+/* ---- qr ---- */
+
+typedef enum lode_qr_pivoting {
+    LODE_QR_AUTO,
+    LODE_QR_SKETCH, /* blocks of pivots from a random sketch of what is left */
+    LODE_QR_GREEDY, /* Businger & Golub's, one by one, from the triangle of A */
+    LODE_QR_STRONG, /* Gu & Eisenstat's exchanges after them */
+    LODE_QR_NONE    /* columns as they come */
+} lode_qr_pivoting;
+
+typedef struct lode_qr_opts {
+    size_t size;
+    lode_rank_spec rank;   /* columns of Q; auto: from error, else the numerical rank */
+    lode_error_spec error; /* none, :rel or :fro: the fewest pivots within it */
+    lode_auto_i64 max_rank;
+    lode_qr_pivoting pivoting;
+    double factor;        /* strong: no exchange gains more than this */
+    int64_t oversampling; /* sketch: rows beyond the pivots of a block */
+} lode_qr_opts;
+LODE_API lode_qr_opts lode_qr_defaults(void);
+extern LODE_API const lode_op lode_op_qr;
+
+/** QR with column pivoting A[:, perm] ~ Q R, to a rank or an error, or of the rank that A has.
+ *  ctx  in   one per thread                      o  in  start from lode_qr_defaults()
+ *  A    in   m x n: array, source or sparse; any number type; finite
+ *  Q    out  m x k, orthonormal columns
+ *  R    out  k x n, upper trapezoidal, real diagonal >= 0, unit of A
+ *  perm out  n, i64: pivots, then the other columns as they come
+ *  cert out  or NULL: relative Frobenius error of Q R, measured; with strong its note has the factor
+ *            reached and what follows for the singular values
+ *  Returns LODE_OK; LODE_MISSED max_rank binds before the error is reached (outputs valid); LODE_EPARAM
+ *  several ranks, an error neither :rel nor :fro; LODE_EUSAGE rank and error both, an error without
+ *  pivots; LODE_ESHAPE rank > min(m, n); LODE_EDOMAIN NaN or infinity in A (named), R beyond its type;
+ *  LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Passes over A: greedy and strong 5; sketch 3 and two for every 64 columns of Q. Cost: sketch
+ *  2 mn (2 k + 72) + 12 m k^2; greedy 2 mn^2 + 2 mn k for a tall A.
+ *  Source: Martinsson, Quintana-Orti, Heavner & van de Geijn 2017, doi:10.1137/16M1081270; Gu &
+ *  Eisenstat 1996, doi:10.1137/0917055; Businger & Golub 1965, doi:10.1007/BF01436084. */
+LODE_API lode_status lode_qr(lode_ctx *ctx, const lode_qr_opts *o, lode_value A, lode_array *Q,
+                             lode_array *R, lode_array *perm, lode_certificate *cert);
+
+/* ---- cur ---- */
+
+typedef enum lode_cur_side {
+    LODE_CUR_SELECT, /* columns of A (rows) as they are */
+    LODE_CUR_SKETCH, /* random combinations of them */
+    LODE_CUR_QR,     /* an orthonormal basis of those */
+    LODE_CUR_SVD,    /* the leading singular vectors */
+    LODE_CUR_FIT     /* what fits A best with the other factor */
+} lode_cur_side;
+typedef enum lode_cur_core {
+    LODE_CUR_AUTO,
+    LODE_CUR_CROSS,      /* (Y^H A X)^+, where F = A X and H = Y^H A */
+    LODE_CUR_BEST,       /* F^+ A H^+ */
+    LODE_CUR_INTERPOLATE /* A[rows, cols]; F and H hold identities there */
+} lode_cur_core;
+typedef enum lode_cur_choice {
+    LODE_CUR_PIVOTS,   /* QR with column pivoting of a sketch */
+    LODE_CUR_LEVERAGE, /* at random by leverage scores */
+    LODE_CUR_DEIM      /* interpolation points of singular vectors */
+} lode_cur_choice;
+
+typedef struct lode_cur_opts {
+    size_t size;
+    lode_rank_spec rank;
+    lode_error_spec error; /* none, :rel or :fro */
+    lode_auto_i64 max_rank;
+    lode_cur_side range, corange;
+    lode_cur_core core;
+    lode_cur_choice choice;
+    lode_auto_i64 oversampling; /* of H beyond the rank; auto: half of it for a sketch, else none */
+    int64_t power_iter;         /* of sketches that are bases or choose */
+    lode_auto_f64 cutoff;       /* of the pseudoinverse, relative; auto: 16 eps sqrt(k) */
+} lode_cur_opts;
+LODE_API lode_cur_opts lode_cur_defaults(void);
+extern LODE_API const lode_op lode_op_cur;
+
+/** A ~ F G H from one entry: which range F has and which corange H makes it QR (qr, fit), UTV (qr, qr),
+ *  SVD (svd, svd), generalized Nystrom A X (Y^H A X)^+ Y^H A (sketch, sketch), CUR (columns, rows) or an
+ *  interpolative decomposition (columns, fit; of rows: fit, rows; two-sided: core interpolate).
+ *  A      in   m x n: array, source or sparse; any number type; finite
+ *  model  out  F m x k, H l x n, sparse where they are columns and rows of a sparse A; G k x l; cols,
+ *              rows, i64: the numbers of those chosen. Certificate: relative Frobenius error of F G H,
+ *              measured; its note says where the pseudoinverse was cut.
+ *  Returns LODE_OK; LODE_MISSED max_rank binds before the error is reached (model valid); LODE_EPARAM
+ *  several ranks, an error neither :rel nor :fro; LODE_EUSAGE neither rank nor error or both, factors and
+ *  core that do not go together; LODE_ESHAPE rank > min(m, n); LODE_EDOMAIN NaN or infinity in A (named);
+ *  LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Passes over A: sketches with cross 2, chosen ones 2 each, svd some 6; one for a fit or the best core,
+ *  2 for the norm and the error. Cost 2 mn k a pass, (m + n) k^2.
+ *  Source: Karpowicz, A theory of meta-factorization, doi:10.48550/arXiv.2111.14385; Nakatsukasa,
+ *  doi:10.48550/arXiv.2009.11392. */
+LODE_API lode_status lode_cur(lode_ctx *ctx, const lode_cur_opts *o, lode_value A,
+                              lode_bundle *model);
+
+/* ---- nmf ---- */
+
+typedef enum lode_nmf_loss { LODE_NMF_FROBENIUS, LODE_NMF_KL } lode_nmf_loss;
+typedef enum lode_nmf_method {
+    LODE_NMF_AUTO, /* hals, or mu for the divergence */
+    LODE_NMF_HALS, /* coordinate descent on Gram products, extrapolated */
+    LODE_NMF_MU    /* multiplicative updates */
+} lode_nmf_method;
+typedef enum lode_nmf_init {
+    LODE_NMF_START_AUTO, /* nndsvd, or random for several restarts and where entries are missing */
+    LODE_NMF_NNDSVD,
+    LODE_NMF_RANDOM
+} lode_nmf_init;
+
+typedef struct lode_nmf_opts {
+    size_t size;
+    lode_rank_spec rank;    /* components; auto: from held-out entries and stability */
+    lode_auto_i64 max_rank; /* of the candidates; auto: 10, or the smaller side */
+    lode_nmf_loss loss;
+    lode_nmf_method method;
+    lode_nmf_init init;
+    int64_t restarts;    /* from several random starts: the best, and their consensus */
+    lode_list l1, ridge; /* penalties: of both factors, or of codes, basis */
+    double tol;          /* relative change of the objective */
+    int64_t max_iter;
+    lode_missing missing;             /* what counts as missing; default NaN */
+    const lode_array *mask, *weights; /* of the shape of X; nonzero is observed; >= 0 */
+    double holdout;                   /* share of the entries kept back, whose error is reported */
+    const lode_array *codes, *basis;  /* to start from: m x k, n x k, >= 0 */
+} lode_nmf_opts;
+LODE_API lode_nmf_opts lode_nmf_defaults(void);
+extern LODE_API const lode_op lode_op_nmf;
+
+/** Nonnegative matrix factorization X ~ factor.0 diag(s) factor.1^T.
+ *  X      in   m x n: array, source or sparse (kept sparse: what it does not hold is 0); real, >= 0
+ *  model  out  s k, descending; factor.0 m x k, factor.1 n x k, >= 0, columns of length 1 (or 0); trace,
+ *              relative Frobenius error at the start of nothing (1) and after each iteration;
+ *              divergence (loss kl), the generalized Kullback-Leibler divergence reached; restarts > 1:
+ *              consensus, cophenetic, objectives, sampled rows; holdout: heldout, the relative error of
+ *              the entries kept back; rank auto: ranks, cv, cv_error, stability.
+ *              Certificate: relative Frobenius error over the observed entries, measured.
+ *  Returns LODE_OK; LODE_NOCONV max_iter iterations were not enough (model valid); LODE_EPARAM rank above
+ *  min(m, n), start of a sparse or masked fit by nndsvd; LODE_ESHAPE mask, weights or start of another
+ *  shape; LODE_EDOMAIN a negative entry, NaN or infinity (named), a row or column without observed
+ *  value; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Cost an iteration: two products with X of k columns, 4 mnk, and (m + n) k^2 a sweep; some observed:
+ *  2 (observed) k^2. The objective never rises.
+ *  Source: Gillis & Glineur 2012, doi:10.1162/NECO_a_00256; Ang & Gillis 2019, doi:10.1162/neco_a_01157;
+ *  Lee & Seung 1999, doi:10.1038/44565. */
+LODE_API lode_status lode_nmf(lode_ctx *ctx, const lode_nmf_opts *o, lode_value X,
+                              lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif

@@ -132,6 +132,7 @@ typedef struct lode_port {
     uint32_t kinds; /* 0: array (output), array and source (input) */
     uint32_t types; /* 0: any number */
     bool optional, repeated;
+    bool nonneg; /* values below 0 are refused, by the op itself */
     const char *help;
 } lode_port;
 
@@ -240,7 +241,8 @@ typedef struct lode_op {
     lode_cert_kind certificate;
     /* true: results may depend on threads or memory (say why in the file) */
     bool schedule_dependent;
-    /* run keeps what it has done in ctx->checkpoint and goes on from it */
+    /* run, apply, update, merge and verify keep what they have done in ctx->checkpoint and go on from
+     * it */
     bool checkpoint;
     lode_status (*plan)(lode_ctx *ctx, const lode_call *call, lode_plan *plan);
     /* Fills bytes_low .. basis of a plan that is made, from a sample of the inputs; called by `lode
@@ -367,6 +369,12 @@ LODE_API lode_status lode_query(lode_ctx *ctx, const lode_bundle *model, const l
  *  0 count from the end, as in NumPy; ranges must lie within the array. */
 LODE_API lode_status lode_question_parse(lode_ctx *ctx, const lode_bundle *model, const char *text,
                                          lode_question *q);
+struct lode_write_opts;
+/** lode_write of members some of which are decoded as they are written (lode_invert_source, lode_expand):
+ *  under ctx->checkpoint what is decoded is kept, as many bytes as are written, and a call that was
+ *  stopped goes on from there. LODE_EUSAGE where it is asked for and no member is such. */
+LODE_API lode_status lode_write_decoded(lode_ctx *ctx, const char *path, const lode_bundle *b,
+                                        const struct lode_write_opts *o);
 /** A source that decodes lazily what invert gives; holds a reference to the model's arrays. */
 LODE_API lode_status lode_invert_source(lode_ctx *ctx, const lode_bundle *model, lode_source *out);
 

@@ -82,6 +82,49 @@ extern LODE_API const lode_op lode_op_tt;
 LODE_API lode_status lode_tt(lode_ctx *ctx, const lode_tt_opts *o, lode_value X, lode_bundle *cores,
                              lode_certificate *cert);
 
+/* ---- cp ---- */
+
+typedef enum lode_cp_init { LODE_CP_RANDOM, LODE_CP_SVD } lode_cp_init;
+typedef enum lode_cp_observed { LODE_CP_ALL, LODE_CP_ENTRIES } lode_cp_observed;
+typedef struct lode_cp_opts {
+    size_t size;
+    lode_rank_spec rank;    /* one number; auto: by core consistency, or on values kept back */
+    lode_auto_i64 max_rank; /* of auto; 8 */
+    bool nonneg;
+    double ridge, l1;
+    lode_cp_init init;
+    int64_t restarts;
+    bool accelerate;
+    lode_missing missing;
+    lode_cp_observed observed; /* of a sparse X: all values, or the entries that it holds */
+    const lode_array *mask, *weights;
+    double holdout;
+    lode_auto_i64 affinity; /* time steps of a window; not given: X is the tensor */
+    double tol;
+    int64_t max_iter;
+} lode_cp_opts;
+LODE_API lode_cp_opts lode_cp_defaults(void);
+extern LODE_API const lode_op lode_op_cp;
+
+/** Canonical polyadic decomposition X ~ sum_r s[r] factor.0[:, r] o factor.1[:, r] o .., by alternating least
+ *  squares.
+ *  ctx    in   one per thread                     o     in  start from lode_cp_defaults()
+ *  X      in   2 to 8 modes: array, sparse (values that it does not hold are 0, or unknown with observed
+ *              ENTRIES) or source of real numbers; missing values, mask and weights say what was observed;
+ *              with affinity: neuron x time (x animal), of which neuron x neuron x window (x animal) is
+ *              made, the squared positive correlation of each pair in each window
+ *  model  out  s (k, descending, >= 0), factor.0, .. (n_m x k, columns of length 1), trace (relative error
+ *              after each sweep, which begins with 1), consistency (percent; NaN: not known), heldout
+ *              (relative error on what was kept back; NaN: nothing was), observed (values fitted);
+ *              certificate: relative Frobenius error over what was observed, measured
+ *  Returns LODE_OK; LODE_NOCONV the best so far is kept; LODE_EPARAM; LODE_ESHAPE fewer than 2 modes, more
+ *  than 8, or an empty one; LODE_EDOMAIN a value that cannot be fitted, one below 0 with nonneg, a slice
+ *  without a value; LODE_EUSAGE options that contradict each other; LODE_ENOMEM; LODE_EBUDGET;
+ *  LODE_ECANCEL. Two reads of X a sweep, 4 N k flops (dense) or about 4 N_modes nnz k (sparse).
+ *  Source: Phan, Tichavsky, Cichocki 2013, doi:10.1109/TSP.2013.2269903. See also lode_tucker. */
+LODE_API lode_status lode_cp(lode_ctx *ctx, const lode_cp_opts *o, lode_value X,
+                             lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif

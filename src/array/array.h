@@ -53,12 +53,6 @@ bool lode_i_is_single(lode_dtype dtype);     /* f32 or c64 */
 double lode_i_epsilon(lode_dtype dtype);     /* of the arithmetic type: 2^-23 or 2^-52 */
 /** Bytes of rows x cols values (saturates at UINT64_MAX / 4, so that sums of plans cannot wrap). */
 uint64_t lode_i_bytes(lode_dtype dtype, int64_t rows, int64_t cols);
-/** Files, codes and hashes hold numbers with their lowest byte first; whether memory here does not. */
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-enum { LODE_I_BIG_ENDIAN = 1 };
-#else
-enum { LODE_I_BIG_ENDIAN = 0 };
-#endif
 /** Turns the bytes of every real number of so many bytes of values, of packed blocks those of the
  *  scale. */
 void lode_i_turn_bytes(lode_dtype dtype, void *values, size_t bytes);
@@ -75,6 +69,13 @@ lode_array lode_i_cols(const lode_array *a, int64_t start, int64_t stop);
 lode_array lode_i_transposed(const lode_array *a); /* 2-d view; borrowed from a */
 /** a itself when contiguous of that type (a reference), else a converted copy. */
 lode_status lode_i_as(lode_ctx *ctx, const lode_array *a, lode_dtype dtype, lode_array *out);
+/** Rows (axis 0) or columns (axis 1) of a matrix in the order of index, an i64 vector, which may be
+ *  shorter; of a CSR matrix, which stays one (columns: each at most once). LODE_EDOMAIN: no such row or
+ *  column. */
+lode_status lode_i_take(lode_ctx *ctx, const lode_array *a, int axis, const lode_array *index,
+                        lode_array *out);
+lode_status lode_i_take_csr(lode_ctx *ctx, const lode_sparse *s, int axis, const lode_array *index,
+                            lode_sparse *out);
 /** Random matrices in an arithmetic type; entry (i, j) depends on (stream, i, j) only, not on the
  *  shape. */
 lode_status lode_i_randn(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols,
@@ -211,12 +212,18 @@ typedef struct lode_i_step {
     uint64_t key;
     double *number;
     int count, n; /* of numbers, of arrays */
+    bool middle;  /* stands for work in the middle of the next one that is not */
     lode_array *array[LODE_I_STEP_ARRAYS];
 } lode_i_step;
 /** found: the step is filled with what an earlier run kept, and nothing has to be done; else it is to be
  *  done and kept. */
 lode_status lode_i_restore(lode_ctx *ctx, const lode_i_step *s, bool *found);
 lode_status lode_i_keep(lode_ctx *ctx, const lode_i_step *s);
+/** A pass whose state is a struct of 64-bit numbers, the same when it goes on from there: restored as it was
+ *  kept last, done: at the pass's end. Kept in the middle when that is worth it. */
+lode_status lode_i_restore_pass(lode_ctx *ctx, const char *site, void *state, size_t size,
+                                bool *done);
+lode_status lode_i_keep_pass(lode_ctx *ctx, const char *site, void *state, size_t size, bool done);
 /** A key that goes on with words and numbers, or with the values of an array. */
 uint64_t lode_i_step_key(uint64_t key, const char *what, const int64_t *numbers, int count);
 lode_status lode_i_step_key_array(lode_ctx *ctx, const lode_array *a, uint64_t *key);

@@ -25,9 +25,36 @@ lode_status lode_i_step_key_array(lode_ctx *ctx, const lode_array *a, uint64_t *
     return LODE_OK;
 }
 
+/* The first bit: in the middle. */
+#define MIDDLE (UINT64_C(1) << 63)
+
 static uint64_t tag_of(const lode_i_step *s)
 {
-    return lode_i_step_key(s->key, s->site, (const int64_t[]){ s->count, s->n }, 2);
+    const uint64_t key = lode_i_step_key(s->key, s->site, (const int64_t[]){ s->count, s->n }, 2);
+    return s->middle ? key | MIDDLE : key & ~MIDDLE;
+}
+
+/* Begins to read the next record; what stands for the middle of this step is passed over where the
+ * step itself follows. left: bytes behind the tag, negative: it is another record, or none. */
+static lode_status find(lode_ctx *ctx, lode_journal *j, const lode_i_step *s, int64_t *left)
+{
+    const lode_i_place place = lode_i_journal_place(j);
+    const uint64_t wanted = tag_of(s);
+    for (;;) {
+        uint64_t tag = 0;
+        LODE_FORWARD(lode_i_journal_next(ctx, j, left));
+        *left -= (int64_t)sizeof tag;
+        if (*left >= 0)
+            LODE_FORWARD(lode_i_journal_read(ctx, j, &tag, sizeof tag));
+        if (*left >= 0 && tag == wanted)
+            return LODE_OK;
+        if (*left < 0 || s->middle || !(tag & MIDDLE))
+            break;
+        lode_i_journal_take(j);
+    }
+    lode_i_journal_return(j, place);
+    *left = -1;
+    return LODE_OK;
 }
 
 static lode_status read_array(lode_ctx *ctx, lode_journal *j, int64_t *left, lode_array *a)
@@ -50,17 +77,13 @@ lode_status lode_i_restore(lode_ctx *ctx, const lode_i_step *s, bool *found)
     lode_status st = LODE_OK;
     lode_journal *j = lode_i_checkpoint(ctx);
     lode_array local[LODE_I_STEP_ARRAYS] = { { 0 } };
-    uint64_t tag = 0;
     int64_t left = 0;
     *found = false;
     if (!j)
         return LODE_OK;
-    LODE_TRY(lode_i_journal_next(ctx, j, &left));
-    left -= (int64_t)sizeof tag + s->count * (int64_t)sizeof *s->number;
-    if (left < 0)
-        goto done;
-    LODE_TRY(lode_i_journal_read(ctx, j, &tag, sizeof tag));
-    if (tag != tag_of(s)) /* this call goes another way from here */
+    LODE_TRY(find(ctx, j, s, &left));
+    left -= s->count * (int64_t)sizeof *s->number;
+    if (left < 0) /* this call goes another way from here */
         goto done;
     if (s->count > 0)
         LODE_TRY(lode_i_journal_read(ctx, j, s->number, (size_t)s->count * sizeof *s->number));
@@ -77,7 +100,7 @@ done:
     return st;
 }
 
-lode_status lode_i_keep(lode_ctx *ctx, const lode_i_step *s)
+static lode_status keep(lode_ctx *ctx, const lode_i_step *s)
 {
     lode_status st = LODE_OK;
     lode_journal *j = lode_i_checkpoint(ctx);
@@ -104,4 +127,42 @@ lode_status lode_i_keep(lode_ctx *ctx, const lode_i_step *s)
 done:
     lode_array_free(&whole);
     return st;
+}
+
+/* A full disk takes the net away, not the work. */
+lode_status lode_i_keep(lode_ctx *ctx, const lode_i_step *s)
+{
+    const lode_status st = keep(ctx, s);
+    if (st != LODE_EIO)
+        return st;
+    lode_i_checkpoint_give_up(ctx);
+    return LODE_OK;
+}
+
+/* ---- passes ---- */
+
+static lode_i_step step_of_pass(const char *site, void *state, size_t size, bool middle)
+{
+    return (lode_i_step){ .site = site,
+                          .number = state, /* bytes: never read as what they are not */
+                          .count = (int)(size / sizeof(double)),
+                          .middle = middle };
+}
+
+lode_status lode_i_restore_pass(lode_ctx *ctx, const char *site, void *state, size_t size,
+                                bool *done)
+{
+    const lode_i_step whole = step_of_pass(site, state, size, false),
+                      part = step_of_pass(site, state, size, true);
+    bool found = true;
+    LODE_FORWARD(lode_i_restore(ctx, &whole, done));
+    while (found && !*done)
+        LODE_FORWARD(lode_i_restore(ctx, &part, &found));
+    return LODE_OK;
+}
+
+lode_status lode_i_keep_pass(lode_ctx *ctx, const char *site, void *state, size_t size, bool done)
+{
+    const lode_i_step step = step_of_pass(site, state, size, !done);
+    return done || lode_i_checkpoint_due(ctx, (double)size) ? lode_i_keep(ctx, &step) : LODE_OK;
 }

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "lode/base.h"
 
@@ -85,6 +86,33 @@ static inline int lode_i_clz64(uint64_t v)
     return n;
 #endif
 }
+/* Files, codes and hashes hold numbers with their lowest byte first; whether memory here does not. */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+enum { LODE_I_BIG_ENDIAN = 1 };
+#else
+enum { LODE_I_BIG_ENDIAN = 0 };
+#endif
+/* A number of `bytes` bytes, 8 at most, as it lies there. */
+static inline uint64_t lode_i_load(const void *from, int bytes)
+{
+    const unsigned char *const p = (const unsigned char *)from;
+    uint64_t v = 0;
+    if (!LODE_I_BIG_ENDIAN)
+        memcpy(&v, p, (size_t)bytes);
+    else
+        for (int i = bytes; i-- > 0;)
+            v = v << 8 | p[i];
+    return v;
+}
+static inline void lode_i_store(void *to, uint64_t v, int bytes)
+{
+    unsigned char *const p = (unsigned char *)to;
+    if (!LODE_I_BIG_ENDIAN)
+        memcpy(p, &v, (size_t)bytes);
+    else
+        for (int i = 0; i < bytes; i++)
+            p[i] = (unsigned char)(v >> 8 * i);
+}
 static inline int64_t lode_i_min(int64_t a, int64_t b)
 {
     return a < b ? a : b;
@@ -115,6 +143,10 @@ int lode_i_worker(const lode_ctx *ctx);
 
 /** Names a stage that covers [from, to] of the call's work. */
 void lode_i_stage(lode_ctx *ctx, const char *stage, double from, double to);
+/** Names the stage that follows the last one of this call, when `work` is to be done in it and about `rest`
+ * behind it, in any unit that stays the same until the call ends: each stage weighs anew what is left,
+ * as it gets known. Only what is shown depends on it. */
+void lode_i_work(lode_ctx *ctx, const char *stage, double work, double rest);
 /** Around work with stages and ticks of its own that fills the step which the last tick began. Nothing
  * where no call is under way. */
 void lode_i_nest(lode_ctx *ctx);
@@ -249,6 +281,8 @@ lode_status lode_i_infile_memory(lode_ctx *ctx, const char *path, void **bytes, 
                                  lode_infile **f);
 uint64_t lode_i_infile_size(const lode_infile *f);
 const char *lode_i_infile_path(const lode_infile *f);
+/** LODE_EIO where it has become shorter than `end` bytes: what a library read of it may be zeros. */
+lode_status lode_i_infile_holds(lode_ctx *ctx, const lode_infile *f, uint64_t end);
 /** All of size bytes at offset, or LODE_EFORMAT (past the end) or LODE_EIO (shrunk meanwhile,
  *  device). */
 lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, void *bytes,
@@ -291,6 +325,12 @@ lode_status lode_i_journal_remove(lode_ctx *ctx, const char *path);
 lode_status lode_i_journal_next(lode_ctx *ctx, lode_journal *j, int64_t *size);
 lode_status lode_i_journal_read(lode_ctx *ctx, lode_journal *j, void *bytes, size_t size);
 void lode_i_journal_take(lode_journal *j);
+/** Where the next record left begins; and back there, before the records taken since. */
+typedef struct lode_i_place {
+    uint64_t at, number;
+} lode_i_place;
+lode_i_place lode_i_journal_place(const lode_journal *j);
+void lode_i_journal_return(lode_journal *j, lode_i_place place);
 /** A new record of `size` bytes, in place of those left, if any; it counts from end on. */
 lode_status lode_i_journal_begin(lode_ctx *ctx, lode_journal *j, uint64_t size);
 lode_status lode_i_journal_write(lode_ctx *ctx, lode_journal *j, const void *bytes, size_t size);
@@ -301,8 +341,17 @@ lode_status lode_i_journal_end(lode_ctx *ctx, lode_journal *j);
 lode_status lode_i_checkpoint_start(lode_ctx *ctx, const char *identity);
 lode_journal *lode_i_checkpoint(const lode_ctx *ctx);
 void lode_i_checkpoint_taken(lode_ctx *ctx);
-/** Whether so much time has gone since the last record that work in the middle of a step is worth one. */
-bool lode_i_checkpoint_due(const lode_ctx *ctx);
+/** Whether so much time has gone since the last record that work in the middle of a step is worth one of
+ * so many bytes. */
+bool lode_i_checkpoint_due(const lode_ctx *ctx, double bytes);
+/** Off for work that is kept as a whole, in which nothing is to be kept then. Returns what it was. */
+bool lode_i_checkpoint_pause(lode_ctx *ctx, bool paused);
+/** Cannot be written any more: says why (the sentence of the failure) to the log, gives back what the
+ * half record took, and the call goes on without one. */
+void lode_i_checkpoint_give_up(lode_ctx *ctx);
+/** Whether arrays that are decoded as they are written are kept too; off when a call begins. */
+void lode_i_checkpoint_decoded(lode_ctx *ctx, bool kept);
+bool lode_i_checkpoint_keeps_decoded(const lode_ctx *ctx);
 bool lode_i_path_exists(const char *path);
 /** Paths that match a pattern of *, ? and [abc], in the order of their bytes: pointers and texts in
  * one block, freed with lode_i_free; none: count 0. */
@@ -336,6 +385,16 @@ void lode_i_library_unlock(void);
 #else
 #define LODE_INDEPENDENT
 #endif
+
+/* Has the line at p fetched, for a read some hundred instructions on. */
+static inline void lode_i_prefetch(const void *p)
+{
+#if defined(__GNUC__)
+    __builtin_prefetch(p);
+#else
+    (void)p;
+#endif
+}
 
 /* A loop written for the 32 registers of AVX-512, to be called only where lode_i_has_avx512() says
  * so. */

@@ -166,7 +166,7 @@ static lode_frame *top(struct lode_state *s)
 
 static lode_frame window(double low, double high)
 {
-    return (lode_frame){ "", low, high, low, high, low, high, false };
+    return (lode_frame){ "", low, high, low, high, low, high, 0, false };
 }
 
 void lode_i_begin(lode_ctx *ctx, const char *op)
@@ -200,6 +200,7 @@ void lode_i_end(lode_ctx *ctx)
     struct lode_state *s = ctx->state;
     if (s && s->depth > 0 && --s->depth == 0) {
         lode_i_journal_close(&s->journal);
+        s->journal_paused = false;
         lode_i_spare_close(s->budget);
     }
 }
@@ -233,19 +234,11 @@ void lode_i_stage(lode_ctx *ctx, const char *stage, double from, double to)
     f->stage = stage ? stage : "";
     f->step_from = f->from = within(f->low, f->high, from);
     f->step_to = f->to = within(f->low, f->high, to);
+    f->unit = 0;
     if (!f->inner && ctx->progress) { /* rates of the stage before say little of this one's */
         s->stage_began = lode_i_seconds();
         s->stage_from = f->from > s->fraction ? f->from : s->fraction;
     }
-}
-
-/* Time left, by what the outermost stage has done; between two steps it runs down. */
-static double left(struct lode_state *s, double now)
-{
-    const double took = s->advanced - s->stage_began, done = s->fraction - s->stage_from;
-    if (s->depth > 0 && done >= 0.01 && took >= 0.2)
-        s->ends = s->advanced + took * (1 - s->fraction) / done;
-    return s->ends > 0 ? (s->ends > now ? s->ends - now : 0) : -1;
 }
 
 static void advance(lode_ctx *ctx, double to)
@@ -256,6 +249,38 @@ static void advance(lode_ctx *ctx, double to)
     s->fraction = to;
     if (ctx->progress)
         s->advanced = lode_i_seconds();
+}
+
+void lode_i_work(lode_ctx *ctx, const char *stage, double work, double rest)
+{
+    struct lode_state *s = ctx->state;
+    if (!s || s->in_task || s->depth > LODE_I_FRAMES)
+        return;
+    lode_frame *f = top(s);
+    const bool first = !(f->unit > 0);
+    const double from = first ? f->low : f->to, all = work + rest,
+                 unit = all > 0 ? (f->high - from) / all : 0;
+    if (!first)
+        advance(ctx, from);
+    if (unit > 0 && first && !f->inner && ctx->progress) {
+        s->stage_began = s->advanced = lode_i_seconds();
+        s->stage_from = from > s->fraction ? from : s->fraction;
+    } else if (unit > 0 && !first) { /* what is done takes as much more or less of the whole */
+        s->stage_from = s->fraction - (s->fraction - s->stage_from) * unit / f->unit;
+    }
+    f->unit = unit > 0 ? unit : f->unit;
+    f->stage = stage ? stage : "";
+    f->step_from = f->from = from;
+    f->step_to = f->to = within(from, f->high, all > 0 ? work / all : 0);
+}
+
+/* Time left, by what the outermost stage has done; between two steps it runs down. */
+static double left(struct lode_state *s, double now)
+{
+    const double took = s->advanced - s->stage_began, done = s->fraction - s->stage_from;
+    if (s->depth > 0 && done >= 0.01 && took >= 0.2)
+        s->ends = s->advanced + took * (1 - s->fraction) / done;
+    return s->ends > 0 ? (s->ends > now ? s->ends - now : 0) : -1;
 }
 
 static const char *innermost_stage(const struct lode_state *s)

@@ -65,52 +65,32 @@ static inline uint64_t mum(uint64_t a, uint64_t b)
 }
 #endif
 
-#define LITTLE (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-
 static inline uint64_t word(const unsigned char *p)
 {
-#if LITTLE
-    uint64_t w;
-    memcpy(&w, p, sizeof w);
-    return w;
-#else
-    uint64_t w = 0;
-    for (int i = 7; i >= 0; i--)
-        w = w << 8 | p[i];
-    return w;
-#endif
+    return lode_i_load(p, 8);
 }
 
-static void start(uint64_t a[LANES], const uint64_t *c, uint64_t seed)
+static void start(uint64_t a[LANES], uint64_t seed)
 {
     for (int l = 0; l < LANES; l++)
-        a[l] = c[l] + seed;
+        a[l] = C[l] + seed;
 }
 
 /* Whole stripes; the lanes live in registers. */
-static void absorb(uint64_t a[LANES], const uint64_t *c, const unsigned char *p, size_t stripes)
+static void absorb(uint64_t a[LANES], const unsigned char *p, size_t stripes)
 {
     uint64_t a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3], a4 = a[4], a5 = a[5], a6 = a[6], a7 = a[7];
     for (size_t s = 0; s < stripes; s++, p += STRIPE) {
-        a0 = mum(a0 ^ word(p), c[0]);
-        a1 = mum(a1 ^ word(p + 8), c[1]);
-        a2 = mum(a2 ^ word(p + 16), c[2]);
-        a3 = mum(a3 ^ word(p + 24), c[3]);
-        a4 = mum(a4 ^ word(p + 32), c[4]);
-        a5 = mum(a5 ^ word(p + 40), c[5]);
-        a6 = mum(a6 ^ word(p + 48), c[6]);
-        a7 = mum(a7 ^ word(p + 56), c[7]);
+        a0 = mum(a0 ^ word(p), C[0]);
+        a1 = mum(a1 ^ word(p + 8), C[1]);
+        a2 = mum(a2 ^ word(p + 16), C[2]);
+        a3 = mum(a3 ^ word(p + 24), C[3]);
+        a4 = mum(a4 ^ word(p + 32), C[4]);
+        a5 = mum(a5 ^ word(p + 40), C[5]);
+        a6 = mum(a6 ^ word(p + 48), C[6]);
+        a7 = mum(a7 ^ word(p + 56), C[7]);
     }
     a[0] = a0, a[1] = a1, a[2] = a2, a[3] = a3, a[4] = a4, a[5] = a5, a[6] = a6, a[7] = a7;
-}
-
-static void absorb_rest(uint64_t a[LANES], const uint64_t *c, const unsigned char *p, size_t size)
-{
-    unsigned char stripe[STRIPE] = { 0 };
-    if (size == 0)
-        return;
-    memcpy(stripe, p, size);
-    absorb(a, c, stripe, 1);
 }
 
 static uint64_t finish(const uint64_t a[LANES], int j, size_t size)
@@ -127,12 +107,15 @@ static uint64_t finish(const uint64_t a[LANES], int j, size_t size)
 uint64_t lode_i_checksum(const void *bytes, size_t size, uint64_t seed)
 {
     const unsigned char *p = bytes;
-    const size_t whole = size / STRIPE;
+    const size_t rest = size % STRIPE;
+    unsigned char end[STRIPE] = { 0 };
     uint64_t a[LANES];
-    start(a, C, seed);
-    absorb(a, C, p, whole);
-    if (size % STRIPE)
-        absorb_rest(a, C, p + whole * STRIPE, size % STRIPE);
+    start(a, seed);
+    absorb(a, p, size / STRIPE);
+    if (rest > 0) {
+        memcpy(end, p + (size - rest), rest);
+        absorb(a, end, 1);
+    }
     return finish(a, 0, size);
 }
 
@@ -142,11 +125,10 @@ enum { QUAD = 4, AHEAD = 4096 };
 
 static inline void four_words(const unsigned char *p, quad *w)
 {
-#if LITTLE
-    memcpy(w, p, sizeof *w);
-#else
-    *w = (quad){ word(p), word(p + 8), word(p + 16), word(p + 24) };
-#endif
+    if (!LODE_I_BIG_ENDIAN)
+        memcpy(w, p, sizeof *w);
+    else
+        *w = (quad){ word(p), word(p + 8), word(p + 16), word(p + 24) };
 }
 
 /* Of a block's stripes, without what follows the last of 16. */
@@ -195,7 +177,7 @@ void lode_i_digest(const void *bytes, size_t size, uint64_t leaf, lode_digest *d
     const unsigned char *p = bytes;
     size_t left = size;
     uint64_t a[LANES];
-    start(a, C, leaf);
+    start(a, leaf);
     for (; left >= BLOCK; p += BLOCK, left -= BLOCK)
         mix_block(a, p);
     mix_rest(a, p, left, size, d);
@@ -208,11 +190,9 @@ void lode_i_digest_join(const lode_digest *parts, int64_t count, lode_digest *d)
     unsigned char bytes[BLOCK];
     uint64_t a[LANES];
     const size_t words = count > 0 ? (size_t)count * 4 : 0;
-    start(a, C, UINT64_MAX);
+    start(a, UINT64_MAX);
     for (size_t at = 0; at < words; at++) {
-        const uint64_t w = parts[at / 4].word[at % 4];
-        for (size_t b = 0; b < 8; b++)
-            bytes[at % WORDS * 8 + b] = (unsigned char)(w >> 8 * b);
+        lode_i_store(bytes + at % WORDS * 8, parts[at / 4].word[at % 4], 8);
         if (at % WORDS == WORDS - 1)
             mix_block(a, bytes);
     }

@@ -158,6 +158,26 @@ const char *lode_i_infile_path(const lode_infile *f)
     return f->path;
 }
 
+static lode_status became_shorter(lode_ctx *ctx, const lode_infile *f, uint64_t had, uint64_t has)
+{
+    return lode_i_fail(ctx, LODE_EIO,
+                       "%s had %" PRIu64 " bytes when it was opened and ends at byte %" PRIu64
+                       " now: something else is changing it",
+                       f->path, had, has);
+}
+
+lode_status lode_i_infile_holds(lode_ctx *ctx, const lode_infile *f, uint64_t end)
+{
+    struct stat about;
+    if (f->descriptor < 0)
+        return LODE_OK;
+    if (fstat(f->descriptor, &about) != 0)
+        return failed(ctx, f->path, "cannot be examined", errno);
+    return (uint64_t)about.st_size < end
+               ? became_shorter(ctx, f, end > f->size ? end : f->size, (uint64_t)about.st_size)
+               : LODE_OK;
+}
+
 lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, void *bytes,
                                size_t size)
 {
@@ -181,14 +201,11 @@ lode_status lode_i_infile_read(lode_ctx *ctx, lode_infile *f, uint64_t offset, v
         if (n < 0)
             return failed(ctx, f->path, "reading failed", errno);
         if (n == 0)
-            return lode_i_fail(ctx, LODE_EIO,
-                               "%s had %" PRIu64
-                               " bytes when it was opened and ends at byte %" PRIu64
-                               " now: something else is changing it",
-                               f->path, end, offset);
+            return became_shorter(ctx, f, end, offset);
         to += n;
         offset += (uint64_t)n;
         size -= (size_t)n;
     }
-    return LODE_OK;
+    /* A cut zeroes the rest of its page before the bytes that were being read are out of it. */
+    return lode_i_infile_holds(ctx, f, offset);
 }

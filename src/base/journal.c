@@ -15,7 +15,8 @@
 enum { PIECE = 1 << 18, HEAD = 16 };
 static const char magic[16] = "lode journal 1\n";
 #define SYNC_SECONDS 5.0
-#define DUE_SECONDS 20.0
+#define DUE_SECONDS 5.0 /* and as much again for so many bytes */
+#define DUE_BYTES 1e8
 
 struct lode_journal {
     int descriptor;
@@ -29,6 +30,7 @@ struct lode_journal {
     uint64_t number;   /* of the next record */
     uint64_t sum;      /* of the pieces so far */
     bool left;         /* records may be left */
+    bool decoded;      /* what is decoded is kept too */
     double when, last; /* of the last sync, of the last record */
 };
 
@@ -245,6 +247,17 @@ void lode_i_journal_take(lode_journal *j)
     j->number++;
 }
 
+lode_i_place lode_i_journal_place(const lode_journal *j)
+{
+    return (lode_i_place){ j->at, j->number };
+}
+
+void lode_i_journal_return(lode_journal *j, lode_i_place place)
+{
+    j->left = j->left || place.at != j->at;
+    j->at = place.at, j->number = place.number;
+}
+
 /* ---- new ones ---- */
 
 lode_status lode_i_journal_begin(lode_ctx *ctx, lode_journal *j, uint64_t size)
@@ -302,21 +315,54 @@ lode_status lode_i_journal_end(lode_ctx *ctx, lode_journal *j)
 lode_status lode_i_checkpoint_start(lode_ctx *ctx, const char *identity)
 {
     struct lode_state *s = ctx->state;
-    if (!s || !ctx->checkpoint || s->in_task)
+    if (!s || !ctx->checkpoint || s->in_task || s->journal) /* a call within one that keeps it */
         return LODE_OK;
-    lode_i_journal_close(&s->journal);
     return lode_i_journal_open(ctx, ctx->checkpoint, identity, &s->journal);
 }
 
 lode_journal *lode_i_checkpoint(const lode_ctx *ctx)
 {
-    return ctx->state && !ctx->state->in_task ? ctx->state->journal : NULL;
+    const struct lode_state *s = ctx->state;
+    return s && !s->in_task && !s->journal_paused ? s->journal : NULL;
 }
 
-bool lode_i_checkpoint_due(const lode_ctx *ctx)
+bool lode_i_checkpoint_pause(lode_ctx *ctx, bool paused)
+{
+    const bool before = ctx->state && ctx->state->journal_paused;
+    if (ctx->state)
+        ctx->state->journal_paused = paused;
+    return before;
+}
+
+bool lode_i_checkpoint_due(const lode_ctx *ctx, double bytes)
 {
     const lode_journal *j = lode_i_checkpoint(ctx);
-    return j && (ctx->state->tick_always || lode_i_seconds() - j->last > DUE_SECONDS);
+    const double due = DUE_SECONDS * (1 + bytes / DUE_BYTES);
+    return j && (ctx->state->tick_always || lode_i_seconds() - j->last > due);
+}
+
+void lode_i_checkpoint_give_up(lode_ctx *ctx)
+{
+    lode_journal *j = lode_i_checkpoint(ctx);
+    if (!j)
+        return;
+    (void)!ftruncate(j->descriptor, (off_t)j->at);
+    lode_i_log(ctx, "%s; the call goes on, and what it does from here on is not kept",
+               lode_message(ctx));
+    lode_i_journal_close(&ctx->state->journal);
+}
+
+void lode_i_checkpoint_decoded(lode_ctx *ctx, bool kept)
+{
+    lode_journal *j = lode_i_checkpoint(ctx);
+    if (j)
+        j->decoded = kept;
+}
+
+bool lode_i_checkpoint_keeps_decoded(const lode_ctx *ctx)
+{
+    const lode_journal *j = lode_i_checkpoint(ctx);
+    return j && j->decoded;
 }
 
 void lode_i_checkpoint_taken(lode_ctx *ctx)

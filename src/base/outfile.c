@@ -216,10 +216,12 @@ lode_status lode_i_outfile_pread(lode_ctx *ctx, lode_outfile *f, uint64_t offset
         if (n < 0 && errno != EINTR)
             return failed(ctx, f, "reading back failed", errno);
         if (n == 0)
-            memset(to, 0, size);
-        size -= n == 0 ? size : n > 0 ? (size_t)n : 0;
-        to += n > 0 ? n : 0, offset += n > 0 ? (uint64_t)n : 0;
+            break;
+        if (n > 0)
+            to += n, offset += (uint64_t)n, size -= (size_t)n;
     }
+    if (size > 0)
+        memset(to, 0, size);
     return LODE_OK;
 }
 

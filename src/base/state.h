@@ -48,7 +48,8 @@ void lode_i_spare_drop(lode_budget *b); /* all of them */
 typedef struct lode_frame {
     const char *stage;
     double low, high, from, to, step_from, step_to;
-    bool inner; /* within a step: its stages say nothing of the whole call's rate */
+    double unit; /* what a unit of the stages' counted work takes of the whole; 0: not counted */
+    bool inner;  /* within a step: its stages say nothing of the whole call's rate */
 } lode_frame;
 
 struct lode_pool;
@@ -75,6 +76,7 @@ struct lode_state {
      * will be, 0: not known */
     double stage_began, stage_from, advanced, ends;
     lode_journal *journal; /* of the call under way, or NULL */
+    bool journal_paused;
 
     uint64_t *lost; /* fingerprints of the parts named as lost */
     int64_t losses, lost_room;

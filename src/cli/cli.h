@@ -29,6 +29,7 @@ typedef struct cli {
     cli_progress progress;
     const char *from, *to, *dtype, *shape, *part, *width;
     bool dark;
+    bool decodes; /* outputs are decoded as they are written */
     /* words and options in the order given */
     int words;
     char *word[CLI_MAX];

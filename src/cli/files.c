@@ -70,7 +70,18 @@ static void print_made(const cli *c, const char *made)
     cli_json_text(stdout, line);
 }
 
-static lode_status print_members(cli *c, const lode_file *file)
+/* What reading a member that cannot be read says, without the path. */
+static const char *why_not(cli *c, lode_file *file, int64_t i)
+{
+    lode_source s = { 0 };
+    const lode_status st = lode_file_source(&c->ctx, file, i, &s);
+    lode_source_close(&s);
+    const char *said = st < 0 ? lode_message(&c->ctx) : "", *path = c->word[0];
+    const size_t n = strlen(path);
+    return strncmp(said, path, n) == 0 && strncmp(said + n, ": ", 2) == 0 ? said + n + 2 : said;
+}
+
+static lode_status print_members(cli *c, lode_file *file)
 {
     char text[256];
     bool results = false;
@@ -93,15 +104,22 @@ static lode_status print_members(cli *c, const lode_file *file)
         if (st < 0)
             return st;
         cli_print_shape(ndim, shape, text, sizeof text);
+        const char *why = kind == LODE_NONE ? why_not(c, file, i) : NULL;
         if (c->json) {
             fputs(i ? ", " : "", stdout);
             fputs("{\"name\": ", stdout);
             cli_json_text(stdout, lode_file_name(file, i));
             printf(", \"kind\": \"%s\", ", lode_kind_name(kind));
             cli_json_shape(stdout, dtype, ndim, shape);
+            if (why) {
+                fputs(", \"why\": ", stdout);
+                cli_json_text(stdout, why);
+            }
             putchar('}');
         } else if (kind == LODE_TEXT) {
             printf("%-16s text\n", lode_file_name(file, i));
+        } else if (why) {
+            printf("%-16s not read: %s\n", lode_file_name(file, i), why);
         } else {
             printf("%-16s %s %s%s%s\n", lode_file_name(file, i), text, lode_dtype_name(dtype),
                    kind == LODE_ARRAY || kind == LODE_SOURCE ? "" : " ",
@@ -227,35 +245,19 @@ static lode_status cast_value(cli *c, lode_value v, lode_dtype dtype, lode_bundl
     return st;
 }
 
-/* Whether the input names a whole file of several values, or one whose rest the output keeps, which is no
- * result itself. */
-static bool is_whole(cli *c)
+/* Whether the input is a file of several values, or one whose rest the output keeps, which is no result
+ * itself. */
+static bool is_whole(cli *c, bool *rest)
 {
     lode_file *file = NULL;
     lode_bundle head = { 0 };
-    const bool whole = cli_opens(c->word[0]) &&
-                       lode_file_open(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
-                       lode_file_meta(&c->ctx, file, &head) >= 0 && !head.meta.op[0] &&
-                       (lode_file_count(file) > 1 ||
-                        lode_format_keeps_rest(lode_file_format(file), c->to, c->output[0].path));
+    bool whole = lode_file_open(&c->ctx, c->word[0], &c->read, &file) >= 0;
+    *rest = whole && lode_format_keeps_rest(lode_file_format(file), c->to, c->output[0].path);
+    whole = whole && lode_file_meta(&c->ctx, file, &head) >= 0 && !head.meta.op[0] &&
+            (*rest || lode_file_count(file) > 1);
     lode_bundle_free(&head);
     lode_file_close(&file);
     return whole;
-}
-
-/* The whole file, with what is no array where the output has a place for it. */
-static lode_status open_all(cli *c, lode_bundle *all)
-{
-    lode_file *file = NULL;
-    bool rest = false;
-    lode_status st = lode_file_open(&c->ctx, c->word[0], &c->read, &file);
-    if (st >= 0)
-        rest = lode_format_keeps_rest(lode_file_format(file), c->to, c->output[0].path);
-    lode_file_close(&file);
-    if (st < 0)
-        return st;
-    return rest ? lode_open_whole(&c->ctx, c->word[0], &c->read, all)
-                : lode_open(&c->ctx, c->word[0], &c->read, all);
 }
 
 int cli_convert(cli *c)
@@ -277,17 +279,24 @@ int cli_convert(cli *c)
         bad = cli_check_outputs(c);
     if (bad)
         return bad;
+    if (c->ctx.checkpoint && c->dtype && !c->shape)
+        return cli_usage(c, "with --dtype all is read at once, and no checkpoint kept: leave out "
+                            "--checkpoint");
     const double start = cli_seconds();
+    c->decodes = true;
     cli_progress_start(c);
+    cli_tell_notes(c);
     lode_status st = cli_read(c, c->word[0], &v);
     const bool many = lode_format_holds_many(c->to, c->output[0].path);
     /* The whole file where it holds several values and the output holds them all, or takes the one it
      * names: coordinates then stay what they are, where a value read alone takes only their numbers
      * along. */
-    if (!c->dtype && ((st == LODE_EUSAGE && (many || c->output[0].port)) ||
-                      (st >= 0 && many && v.held.count == 1 && is_whole(c)))) {
-        cli_tell_notes(c);
-        st = open_all(c, &all);
+    const bool several = st == LODE_EUSAGE && (many || c->output[0].port);
+    const bool alone = st >= 0 && many && v.held.count == 1 && cli_opens(c->word[0]);
+    bool rest = false;
+    if (!c->dtype && (several || alone) && (is_whole(c, &rest) || several)) {
+        st = rest ? lode_open_whole(&c->ctx, c->word[0], &c->read, &all)
+                  : lode_open(&c->ctx, c->word[0], &c->read, &all);
         if (st >= 0)
             st = lode_expand(&c->ctx, &all); /* decoded as it is written */
         if (st >= 0)
@@ -298,6 +307,10 @@ int cli_convert(cli *c)
             st = cli_write(c, &all);
     } else if (st >= 0) {
         st = cli_write(c, &v.held);
+    }
+    if (st >= 0) {
+        const lode_status removed = lode_checkpoint_remove(&c->ctx);
+        st = removed < 0 ? removed : st;
     }
     cli_progress_stop(c);
     cli_keep_caveat(c, st);

@@ -27,8 +27,10 @@ static const char *const commands_help =
     "                                         found on PATH (zfp), on your own array\n"
 #endif
     "\n"
-    "--checkpoint FILE: compress, svd, pca, tucker and tt keep what is done in it, and go on from\n"
-    "  it after a kill\n"
+    "--checkpoint FILE: compress, svd, pca, tucker, tt and compare keep what is done in it, and "
+    "go\n"
+    "  on from it after a kill; so do apply, update, merge, verify, and convert and invert, which\n"
+    "  keep what is decoded, as many bytes as they write\n"
     "Everywhere: --threads N --memory 4G --scratch DIR --seed N --json --quiet --force\n"
     "  --progress auto|always|never --from FORMAT --to FORMAT --dtype TYPE --shape N,M (raw "
     "files)\n"

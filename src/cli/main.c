@@ -13,14 +13,18 @@
 static const struct {
     const char *name;
     int (*run)(cli *c);
+    bool checkpoint; /* it may keep one */
 } commands[] = {
-    { "help", cli_help },     { "list", cli_list },         { "find", cli_find },
-    { "info", cli_info },     { "convert", cli_convert },   { "plan", cli_plan },
-    { "apply", cli_apply },   { "invert", cli_invert },     { "update", cli_update },
-    { "merge", cli_merge },   { "verify", cli_verify },     { "plot", cli_plot },
-    { "query", cli_query },   { "describe", cli_describe }, { "rerun", cli_rerun },
+    { "help", cli_help, false },      { "list", cli_list, false },
+    { "find", cli_find, false },      { "info", cli_info, false },
+    { "convert", cli_convert, true }, { "plan", cli_plan, false },
+    { "apply", cli_apply, true },     { "invert", cli_invert, true },
+    { "update", cli_update, true },   { "merge", cli_merge, true },
+    { "verify", cli_verify, true },   { "plot", cli_plot, false },
+    { "query", cli_query, false },    { "describe", cli_describe, false },
+    { "rerun", cli_rerun, false },
 #ifndef LODE_CORE /* they run other programs */
-    { "claims", cli_claims }, { "bench", cli_bench },
+    { "claims", cli_claims, false },  { "bench", cli_bench, false },
 #endif
 };
 
@@ -48,7 +52,7 @@ static int dispatch(cli *c, const char *name)
         return cli_usage(c, "--recover goes with invert, convert, plot and info");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(name, commands[i].name) == 0) {
-            if (c->ctx.checkpoint && !c->help)
+            if (c->ctx.checkpoint && !c->help && !commands[i].checkpoint)
                 return cli_usage(c,
                                  "%s keeps no checkpoint; operations that do say so in 'lode "
                                  "help OP'",

@@ -145,6 +145,15 @@ static int prepare_file(cli *c, const request *r, char *folder, size_t size)
     return CLI_OK;
 }
 
+/* Whether the report says all of a result. */
+static bool printed_whole(const lode_op *op)
+{
+    for (const lode_port *port = op->out; port->name; port++)
+        if (port->kinds != LODE_KIND_BIT(LODE_SCALAR))
+            return false;
+    return true;
+}
+
 int cli_run_op(cli *c, const lode_op *op)
 {
     static request r;
@@ -172,6 +181,8 @@ int cli_run_op(cli *c, const lode_op *op)
         const lode_status wrote = cli_write(c, &result);
         const lode_status removed = wrote < 0 ? wrote : lode_checkpoint_remove(&c->ctx);
         st = removed < 0 ? removed : st;
+    } else if (st >= 0 && printed_whole(op)) {
+        st = lode_checkpoint_remove(&c->ctx);
     }
     if (st >= 0 && r.call.in[0].kind == LODE_BUNDLE) {
         const lode_status told = cli_report_file(c, op->name, c->word[0], &result, st, seconds);

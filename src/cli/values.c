@@ -92,7 +92,9 @@ lode_status cli_write(cli *c, const lode_bundle *result)
     lode_status worst = LODE_OK;
     for (int i = 0; i < c->outputs; i++) {
         const lode_write_opts o = { .format = c->to, .force = c->force, .only = c->output[i].port };
-        const lode_status st = lode_write(&c->ctx, c->output[i].path, result, &o);
+        const lode_status st = c->decodes
+                                   ? lode_write_decoded(&c->ctx, c->output[i].path, result, &o)
+                                   : lode_write(&c->ctx, c->output[i].path, result, &o);
         if (st < 0)
             return st;
         worst = st > worst ? st : worst;

@@ -55,7 +55,8 @@ static int finish(cli *c, const char *name, lode_status st, const lode_bundle *r
         if (!*c->caveat)
             cli_keep_caveat(c, st);
         const lode_status wrote = cli_write(c, result);
-        st = wrote < 0 ? wrote : st;
+        const lode_status removed = wrote < 0 ? wrote : lode_checkpoint_remove(&c->ctx);
+        st = removed < 0 ? removed : st;
     }
     if (st < 0)
         return cli_failed(c, st);
@@ -108,6 +109,23 @@ int cli_update(cli *c)
     return bad ? bad : model_and_input(c, "update", lode_update);
 }
 
+/* invert under a checkpoint: decoded as it is written, part for part. */
+static int decode(cli *c, lode_status st, lode_bundle *model, double start)
+{
+    lode_bundle result = { 0 };
+    lode_source s = { 0 };
+    cli_keep_caveat(c, st);
+    c->decodes = true;
+    st = lode_invert_source(&c->ctx, model, &s);
+    if (st >= 0)
+        st = lode_bundle_add_source(&c->ctx, &result, "x", &s);
+    lode_source_close(&s);
+    const int code = finish(c, "invert", st, &result, start);
+    lode_bundle_free(&result);
+    lode_bundle_free(model);
+    return code;
+}
+
 int cli_invert(cli *c)
 {
     lode_bundle model = { 0 }, result = { 0 };
@@ -120,11 +138,16 @@ int cli_invert(cli *c)
         bad = parse_part(c, c->part, &part);
     if (bad)
         return bad;
+    if (c->ctx.checkpoint && (c->words == 2 || c->part))
+        return cli_usage(c, "invert keeps a checkpoint of the whole array only: leave out "
+                            "--checkpoint, or the codes and the part");
     const double start = cli_seconds();
     cli_progress_start(c);
     lode_status st = cli_model(c, c->word[0], &model);
     if (st >= 0 && c->words == 2)
         st = cli_read(c, c->word[1], &codes);
+    if (st >= 0 && c->ctx.checkpoint)
+        return decode(c, st, &model, start);
     if (st >= 0)
         st = lode_invert(&c->ctx, &model, codes.value, &part, &y);
     if (st >= 0) {
@@ -178,9 +201,15 @@ int cli_verify(cli *c)
     if (bad)
         return bad;
     cli_progress_start(c);
+    cli_tell_notes(c);
     lode_bundle file = { 0 };
     if (cli_opens(c->word[0]) && lode_open_whole(&c->ctx, c->word[0], &c->read, &file) >= 0 &&
         lode_holds_results(&file)) {
+        if (c->ctx.checkpoint) {
+            lode_bundle_free(&file);
+            return cli_usage(c, "verify keeps a checkpoint of one result: leave out --checkpoint, "
+                                "or name one, as in FILE:NAME");
+        }
         const int whole = cli_verify_file(c, &file, c->words == 2 ? c->word[1] : NULL);
         lode_bundle_free(&file);
         return whole;
@@ -196,6 +225,8 @@ int cli_verify(cli *c)
         code = cli_failed(c, st);
     } else {
         char text[512], *json = NULL;
+        const lode_status removed = lode_checkpoint_remove(&c->ctx);
+        st = removed < 0 ? removed : st;
         cli_progress_stop(c);
         lode_certificate_print(&found, text, sizeof text);
         if (!c->quiet)

@@ -95,8 +95,7 @@ static inline void put(bits *b, uint32_t value, uint32_t count) /* count <= 32 *
     b->held |= (uint64_t)value << b->count;
     b->count += count;
     if (b->count >= 32) {
-        for (int k = 0; k < 4; k++)
-            b->to[k] = (uint8_t)(b->held >> 8 * k);
+        lode_i_store(b->to, b->held, 4);
         b->to += 4;
         b->held >>= 32;
         b->count -= 32;
@@ -113,10 +112,7 @@ static inline uint32_t take(bits *b, uint32_t count) /* count <= 32 */
 {
     if (b->count < count) {
         if (b->end - b->from >= 4) {
-            const uint8_t *f = b->from;
-            b->held |= (uint64_t)(f[0] | (uint32_t)f[1] << 8 | (uint32_t)f[2] << 16 |
-                                  (uint32_t)f[3] << 24)
-                       << b->count;
+            b->held |= lode_i_load(b->from, 4) << b->count;
             b->from += 4;
             b->count += 32;
         } else
@@ -314,11 +310,10 @@ LODE_CLONES int64_t code_chunk_encode(const code_grid *g, int64_t block, const i
     }
     uint8_t *to = bench->bytes + head;
     to += code_put_number(to, (uint64_t)written);
-    for (int s = 0; s < 64; s += 8)
-        *to++ = (uint8_t)(x >> s);
-    for (int64_t i = 0; i < written; i++)
-        for (int s = 0; s < 32; s += 8)
-            *to++ = (uint8_t)(event[events - written + i] >> s);
+    lode_i_store(to, x, 8);
+    to += 8;
+    for (int64_t i = 0; i < written; i++, to += 4)
+        lode_i_store(to, event[events - written + i], 4);
     const int64_t tail = b.to - plain;
     memmove(to, plain, (size_t)tail);
     return to - bench->bytes + tail;
@@ -374,8 +369,7 @@ LODE_CLONES bool code_chunk_decode(const code_grid *g, int64_t block, const uint
             if (x < UINT64_C(1) << LOW) {
                 if (words - from < 4)
                     return false;
-                x = x << 32 | from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 |
-                    (uint32_t)from[3] << 24;
+                x = x << 32 | lode_i_load(from, 4);
                 from += 4;
             }
             code_context_update(&c, t);

@@ -50,6 +50,9 @@ lode_status lode_i_quantizer_fit(lode_ctx *ctx, const lode_array *x, lode_quanti
  *  the rest; *some is left empty where that were more than a share `most` of x. */
 lode_status lode_i_quantizer_sieve(lode_ctx *ctx, const lode_array *x, double least, double most,
                                    lode_array *some, double *rest);
+/** Such runs of x, one in `share`, from places spread at random, in their order; new. x has so many. */
+lode_status lode_i_quantizer_sample(lode_ctx *ctx, const lode_array *x, lode_stream s,
+                                    int64_t share, lode_array *some);
 /** q: new i32 array; LODE_EDOMAIN where |q| would reach 2^30, or x is NaN. */
 lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z,
                             lode_array *q);
@@ -83,9 +86,11 @@ lode_status lode_i_missing_put(lode_ctx *ctx, lode_array *x, const lode_array *s
 
 /** c = round((want - got) / (2 bound)) where |want - got| > bound, else 0: then |want - got - 2
  *  bound c| <= bound. c: new i32; *count of them nonzero. Entries where want is NaN get 0.
- *  LODE_EDOMAIN when c would not fit. */
-lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, const lode_array *got,
+ *  LODE_EDOMAIN when c would not fit. got is used up: c may take its place. */
+lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, lode_array *got,
                                 double bound, lode_array *c, int64_t *count);
+/** Corrections that all fit a byte, as nearly always, as bytes (i8); others stay as they are. */
+lode_status lode_i_correct_narrow(lode_ctx *ctx, lode_array *c);
 lode_status lode_i_correct_apply(lode_ctx *ctx, lode_array *x, const lode_array *c, double bound);
 
 /* ---- records: numbers and streams in one vector of bytes ---- */
@@ -130,8 +135,15 @@ typedef struct lode_predictor {
     /* of a level and axis: its weight times 2, plus 1 for cubics; axes beyond 8 share the last */
     uint8_t rule[LODE_PREDICT_LEVELS][8];
 } lode_predictor;
-/** Chooses the rules from a sample of x, NaN where missing, given the step. */
-lode_status lode_i_predict_fit(lode_ctx *ctx, const lode_array *x, lode_predictor *p);
+/** How far values lie from what their neighbours say, by lines and by cubics, of a level and axis. */
+typedef struct lode_probes {
+    bool known;
+    double error[LODE_PREDICT_LEVELS][8][2];
+} lode_probes;
+/** Chooses the rules from a sample of x, NaN where missing, given the step. probes: of x, where it is fitted
+ *  often: as they were left by the first time, none at first; or NULL. */
+lode_status lode_i_predict_fit(lode_ctx *ctx, const lode_array *x, lode_probes *probes,
+                               lode_predictor *p);
 typedef struct lode_predicted {
     lode_array y, symbols, escapes;
 } lode_predicted;

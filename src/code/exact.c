@@ -51,14 +51,6 @@ static words words_of(const lode_array *x)
     return w;
 }
 
-static uint64_t load(const uint8_t *p, int width)
-{
-    uint64_t v = 0;
-    for (int k = 0; k < width; k++)
-        v |= (uint64_t)p[k] << 8 * k;
-    return v;
-}
-
 static void split(const words *w, int axis, int64_t *left, int64_t *n, int64_t *right)
 {
     *left = *right = 1;
@@ -76,10 +68,10 @@ static lode_status to_words(lode_ctx *ctx, const words *w, const uint8_t *from, 
     LODE_FORWARD(lode_i_alloc(ctx, (size_t)lode_i_max(n, 1) * (w->width == 8 ? 8 : 4), x));
     if (w->width == 8)
         for (int64_t i = 0; i < n; i++)
-            ((uint64_t *)*x)[i] = load(from + 8 * i, 8) >> zeros;
+            ((uint64_t *)*x)[i] = lode_i_load(from + 8 * i, 8) >> zeros;
     else
         for (int64_t i = 0; i < n; i++)
-            ((uint32_t *)*x)[i] = (uint32_t)(load(from + w->width * i, w->width) >> zeros);
+            ((uint32_t *)*x)[i] = (uint32_t)(lode_i_load(from + w->width * i, w->width) >> zeros);
     return LODE_OK;
 }
 
@@ -107,12 +99,6 @@ static uint32_t predict(const words *w, void *x, unsigned bits)
     return axes;
 }
 
-static void put_check(uint8_t *to, uint64_t check)
-{
-    for (int k = 0; k < CHECK; k++)
-        to[k] = (uint8_t)(check >> 8 * k);
-}
-
 lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *out)
 {
     lode_status st = LODE_OK;
@@ -137,7 +123,7 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
         from = turned;
     }
     for (int64_t i = 0; i < w.n; i++)
-        any |= load(from + w.width * i, w.width);
+        any |= lode_i_load(from + w.width * i, w.width);
     while (any && !(any >> zeros & 1))
         zeros++;
     const unsigned bits = (unsigned)(8 * w.width) - zeros;
@@ -165,7 +151,7 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
     at += code_put_number(head + at, zeros);
     at += code_put_number(head + at, axes);
     at += code_put_number(head + at, (uint64_t)part[0].shape[0]);
-    put_check(head + at, lode_i_checksum(head, (size_t)at, CODED));
+    lode_i_store(head + at, lode_i_checksum(head, (size_t)at, CODED), CHECK);
     at += CHECK;
     const int64_t first = part[0].shape[0], second = part[1].data ? part[1].shape[0] : 0;
     if (at + first + second < 1 + CHECK + bytes) {
@@ -179,7 +165,7 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
         LODE_TRY(lode_i_vector_new(ctx, LODE_U8, 1 + CHECK + bytes, &result));
         uint8_t *to = result.data;
         to[0] = PLAIN;
-        put_check(to + 1, check);
+        lode_i_store(to + 1, check, CHECK);
         if (bytes)
             memcpy(to + 1 + CHECK, from, (size_t)bytes);
     }
@@ -209,7 +195,7 @@ lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_arr
     const uint8_t *const begin = coded->data, *at = begin + 1, *const end = begin + size;
     if (begin[0] == PLAIN) {
         LODE_REQUIRE(size == 1 + CHECK + bytes &&
-                         load(at, CHECK) ==
+                         lode_i_load(at, CHECK) ==
                              (uint32_t)lode_i_checksum(at + CHECK, (size_t)bytes, PLAIN),
                      LODE_EFORMAT, "coded values are damaged: their checksum does not fit");
         if (bytes)
@@ -220,7 +206,7 @@ lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_arr
                      zeros < (uint64_t)(8 * w.width) && code_take_number(&at, end, &axes) &&
                      code_take_number(&at, end, &first) && end - at >= CHECK &&
                      first <= (uint64_t)(end - at - CHECK) &&
-                     load(at, CHECK) ==
+                     lode_i_load(at, CHECK) ==
                          (uint32_t)lode_i_checksum(begin, (size_t)(at - begin), CODED),
                  LODE_EFORMAT, "the header of coded values is damaged");
     at += CHECK;
@@ -265,8 +251,7 @@ lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_arr
         disorder_32(word, w.n, bits);
     for (int64_t i = 0; i < w.n; i++) {
         const uint64_t v = (w.width == 8 ? ((uint64_t *)word)[i] : ((uint32_t *)word)[i]) << zeros;
-        for (int k = 0; k < w.width; k++)
-            to[w.width * i + k] = (uint8_t)(v >> 8 * k);
+        lode_i_store(to + w.width * i, v, w.width);
     }
 done:
     if (LODE_I_BIG_ENDIAN && st >= 0)

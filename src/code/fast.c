@@ -170,12 +170,7 @@ static inline void put(writer *w, uint64_t value, uint32_t count) /* count <= 56
 {
     w->held |= value << w->count;
     w->count += count;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(w->to, &w->held, sizeof w->held);
-#else
-    for (int k = 0; k < 8; k++)
-        w->to[k] = (uint8_t)(w->held >> 8 * k);
-#endif
+    lode_i_store(w->to, w->held, 8);
     w->to += w->count >> 3;
     w->held >>= w->count & 56;
     w->count &= 7;
@@ -325,7 +320,7 @@ int64_t fast_chunk_encode(const code_grid *g, const fast_scan *s, const fast_tab
         const fast_step *const step = &t->step[s->event[i] & 1023];
         uint32_t *const state = &x[s->event[i] >> 10];
         uint32_t v = *state;
-        word[-2] = (uint8_t)v, word[-1] = (uint8_t)(v >> 8);
+        lode_i_store(word - 2, v, 2);
         const uint32_t full = 0 - (uint32_t)(v >= step->limit); /* no branch, as in take_one */
         word -= full & 2;
         v >>= full & 16;
@@ -336,9 +331,8 @@ int64_t fast_chunk_encode(const code_grid *g, const fast_scan *s, const fast_tab
         to += code_put_number(to, (uint64_t)(s->count[k] - s->box[k]));
     to += code_put_number(to, (uint64_t)(top - word) / 2);
     to += code_put_number(to, (uint64_t)s->bits);
-    for (int k = 0; k < FAST_STATES; k++)
-        for (int b = 0; b < 32; b += 8)
-            *to++ = (uint8_t)(x[k] >> b);
+    for (int k = 0; k < FAST_STATES; k++, to += 4)
+        lode_i_store(to, x[k], 4);
     memmove(to, word, (size_t)(top - word));
     to += top - word;
     memcpy(to, s->plain, (size_t)(s->bits + s->signs));
@@ -347,34 +341,11 @@ int64_t fast_chunk_encode(const code_grid *g, const fast_scan *s, const fast_tab
 
 /* ---- decoding ---- */
 
-static inline uint32_t load16(const uint8_t *from)
-{
-    uint16_t v = 0;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(&v, from, sizeof v);
-#else
-    v = (uint16_t)(from[0] | from[1] << 8);
-#endif
-    return v;
-}
-
-static inline uint64_t load64(const uint8_t *from)
-{
-    uint64_t v = 0;
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    memcpy(&v, from, sizeof v);
-#else
-    for (int k = 0; k < 8; k++)
-        v |= (uint64_t)from[k] << 8 * k;
-#endif
-    return v;
-}
-
 /* Bits from place `at` on, 57 of them; past the end, some of no meaning, from inside the buffer. */
 static inline uint64_t peek(const uint8_t *bits, uint64_t bytes, uint64_t at)
 {
     const uint64_t byte = at >> 3;
-    return load64(bits + (byte < bytes ? byte : bytes)) >> (at & 7);
+    return lode_i_load(bits + (byte < bytes ? byte : bytes), 8) >> (at & 7);
 }
 
 typedef struct reader {
@@ -391,7 +362,7 @@ static inline uint32_t take_one(uint32_t *state, const uint8_t **word, const fas
     const uint32_t next = (range & 0xffff) * (x >> FAST_BITS) + slot - (range >> 16);
     /* all ones where a word is due: no branch, as it cannot be foreseen */
     const uint32_t due = 0 - (uint32_t)(next < UINT32_C(1) << FAST_LOW);
-    *state = next << (due & 16) | (load16(*word) & due);
+    *state = next << (due & 16) | ((uint32_t)lode_i_load(*word, 2) & due);
     *word += due & 2;
     return k;
 }
@@ -496,7 +467,7 @@ LODE_CLONES bool fast_chunk_decode(const code_grid *g, int64_t block, const uint
         end - from < 4 * FAST_STATES)
         return false;
     for (int k = 0; k < FAST_STATES; k++, from += 4)
-        r.x[k] = code_get_check(from);
+        r.x[k] = (uint32_t)lode_i_load(from, 4);
     const uint64_t left = (uint64_t)(end - from);
     if (words > left / 2 || bits > left - 2 * words)
         return false;

@@ -155,12 +155,13 @@ static lode_status join(lode_ctx *ctx, const stream *s, const uint8_t *head, int
     LODE_FORWARD(lode_i_vector_new(ctx, LODE_U8, total, out));
     uint8_t *to = out->data;
     memcpy(to, head, (size_t)at);
-    code_put_check(to + at, code_check_of(head, at, code_shape_seed(&s->grid, FAST_VERSION)));
+    lode_i_store(to + at, code_check_of(head, at, code_shape_seed(&s->grid, FAST_VERSION)),
+                 CODE_CHECK);
     to += at + CODE_CHECK;
     for (int64_t b = 0; b < s->grid.blocks; b++) {
         if (!s->size[b])
             continue;
-        code_put_check(to, code_check_of(s->chunk[b], s->size[b], (uint64_t)b));
+        lode_i_store(to, code_check_of(s->chunk[b], s->size[b], (uint64_t)b), CODE_CHECK);
         memcpy(to + CODE_CHECK, s->chunk[b], (size_t)s->size[b]);
         to += CODE_CHECK + s->size[b];
     }
@@ -247,7 +248,7 @@ static lode_status decode_block(lode_ctx *ctx, int64_t b, void *data)
     stream *s = data;
     fast_bench *bench = NULL;
     LODE_FORWARD(fast_bench_mine(ctx, &s->grid, s->bench, &bench));
-    const bool good = !s->size[b] || code_get_check(s->chunk[b] - CODE_CHECK) ==
+    const bool good = !s->size[b] || lode_i_load(s->chunk[b] - CODE_CHECK, CODE_CHECK) ==
                                          code_check_of(s->chunk[b], s->size[b], (uint64_t)b);
     if (!good || !fast_chunk_decode(&s->grid, b, s->chunk[b], s->size[b], &s->hints, &s->weights,
                                     s->tables, bench, s->symbols))
@@ -336,7 +337,7 @@ static lode_status decode_grid(lode_ctx *ctx, const lode_array *coded, stream *s
         LODE_REQUIRE(total <= size, LODE_EFORMAT, damaged, size);
     }
     LODE_REQUIRE(end - at == total + CODE_CHECK &&
-                     code_get_check(at) ==
+                     lode_i_load(at, CODE_CHECK) ==
                          code_check_of(begin, at - begin, code_shape_seed(&s->grid, FAST_VERSION)),
                  LODE_EFORMAT, damaged, size);
     at += CODE_CHECK;

@@ -1,10 +1,11 @@
 /* Missing values and corrections: what makes transform codes usable on fields with holes and under
  * pointwise bounds. */
 #include <math.h>
+#include <string.h>
 
 #include "code/code.h"
 
-enum { PIECE = 1 << 16, SWEEPS = 8 };
+enum { PIECE = 1 << 16, BUFFER = 1 << 11, SWEEPS = 8 };
 
 /* A level of the pyramid: its cells, and those of the next. */
 typedef struct cells {
@@ -112,25 +113,34 @@ static lode_status find_task(lode_ctx *ctx, int64_t i, void *data)
     return LODE_OK;
 }
 
+/* A task on every piece; the sum of what they count. */
+static lode_status in_pieces(lode_ctx *ctx, lode_task task, work *w, int64_t *count)
+{
+    lode_status st = LODE_OK;
+    const int64_t pieces = lode_i_ceil_div(w->n, PIECE);
+    LODE_TRY(LODE_NEW(ctx, pieces + 1, &w->count));
+    LODE_TRY(lode_i_parallel(ctx, pieces, task, w));
+    *count = 0;
+    for (int64_t i = 0; i < pieces; i++)
+        *count += w->count[i];
+done:
+    lode_i_free(w->count);
+    return st;
+}
+
 lode_status lode_i_missing_find(lode_ctx *ctx, const lode_array *x, bool nan, double value,
                                 lode_array *set, int64_t *count)
 {
     lode_status st = LODE_OK;
     lode_array made = { 0 };
     work w = { .x = x, .n = lode_array_size(x), .nan = nan, .value = value };
-    const int64_t pieces = lode_i_ceil_div(w.n, PIECE);
 
     LODE_TRY(accepted(ctx, x, NULL, LODE_F32));
     LODE_TRY(lode_array_new(ctx, LODE_BOOL, x->ndim, x->shape, &made));
     w.set = made.data;
-    LODE_TRY(LODE_NEW(ctx, pieces + 1, &w.count));
-    LODE_TRY(lode_i_parallel(ctx, pieces, find_task, &w));
-    *count = 0;
-    for (int64_t i = 0; i < pieces; i++)
-        *count += w.count[i];
+    LODE_TRY(in_pieces(ctx, find_task, &w, count));
     lode_array_swap(set, &made);
 done:
-    lode_i_free(w.count);
     LODE_FREE(&made);
     return st;
 }
@@ -231,46 +241,103 @@ done:
 static lode_status correct_task(lode_ctx *ctx, int64_t i, void *data)
 {
     const work *w = data;
-    const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
-    const void *want = lode_i_at(w->want, i * PIECE), *got = lode_i_at(w->x, i * PIECE);
-    int32_t *c = w->c + i * PIECE;
+    const int64_t end = lode_i_min((i + 1) * PIECE, w->n);
+    const bool single = w->x->dtype == LODE_F32;
+    float buffer[BUFFER];
     bool fits = true;
-    w->count[i] = w->x->dtype == LODE_F32 ? correct_f32(want, got, n, w->value, c, &fits)
-                                          : correct_f64(want, got, n, w->value, c, &fits);
+    w->count[i] = 0;
+    for (int64_t at = i * PIECE; at < end; at += BUFFER) {
+        const int64_t n = lode_i_min(BUFFER, end - at);
+        const void *want = lode_i_at(w->want, at), *got = lode_i_at(w->x, at);
+        if (single) /* its place may be that of c */
+            memcpy(buffer, got, (size_t)n * sizeof *buffer);
+        w->count[i] += single ? correct_f32(want, buffer, n, w->value, w->c + at, &fits)
+                              : correct_f64(want, got, n, w->value, w->c + at, &fits);
+    }
     return fits ? LODE_OK
                 : lode_i_fail(ctx, LODE_EDOMAIN, "a correction over 2^30 steps of %g", w->value);
 }
 
-lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, const lode_array *got,
+lode_status lode_i_correct_find(lode_ctx *ctx, const lode_array *want, lode_array *got,
                                 double bound, lode_array *c, int64_t *count)
 {
     lode_status st = LODE_OK;
-    lode_array made = { 0 };
-    work w = { .x = got, .want = want, .n = lode_array_size(got), .value = bound };
-    const int64_t pieces = lode_i_ceil_div(w.n, PIECE);
+    lode_array made = { 0 }, given = { 0 };
+    lode_array_swap(&given, got);
+    work w = { .x = &given, .want = want, .n = lode_array_size(&given), .value = bound };
 
-    LODE_TRY(accepted(ctx, want, got, want->dtype));
+    LODE_TRY(accepted(ctx, want, &given, want->dtype));
     LODE_REQUIRE(bound > 0, LODE_EPARAM, "a pointwise bound must be over 0, not %g", bound);
-    LODE_TRY(lode_array_new(ctx, LODE_I32, got->ndim, got->shape, &made));
-    w.c = made.data;
-    LODE_TRY(LODE_NEW(ctx, pieces + 1, &w.count));
-    LODE_TRY(lode_i_parallel(ctx, pieces, correct_task, &w));
-    *count = 0;
-    for (int64_t i = 0; i < pieces; i++)
-        *count += w.count[i];
+    if (given.dtype != LODE_F32)
+        LODE_TRY(lode_array_new(ctx, LODE_I32, given.ndim, given.shape, &made));
+    w.c = made.data ? made.data : given.data;
+    LODE_TRY(in_pieces(ctx, correct_task, &w, count));
+    if (!made.data) {
+        lode_array_swap(&made, &given);
+        made.dtype = LODE_I32;
+    }
     lode_array_swap(c, &made);
 done:
-    lode_i_free(w.count);
+    LODE_FREE(&made, &given);
+    return st;
+}
+
+static lode_status narrow_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const work *w = data;
+    const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
+    const int32_t *c = w->c + i * PIECE;
+    int8_t *to = (int8_t *)w->set + i * PIECE;
+    int64_t large = 0;
+    (void)ctx;
+    for (int64_t k = 0; k < n; k++) {
+        large += c[k] < INT8_MIN || c[k] > INT8_MAX;
+        to[k] = (int8_t)(c[k] & 0xFF);
+    }
+    w->count[i] = large;
+    return LODE_OK;
+}
+
+lode_status lode_i_correct_narrow(lode_ctx *ctx, lode_array *c)
+{
+    lode_status st = LODE_OK;
+    lode_array made = { 0 };
+    work w = { .n = lode_array_size(c), .c = c->data };
+    int64_t large = 0;
+    LODE_TRY(lode_array_new(ctx, LODE_I8, c->ndim, c->shape, &made));
+    w.set = made.data;
+    LODE_TRY(in_pieces(ctx, narrow_task, &w, &large));
+    if (!large)
+        lode_array_swap(c, &made);
+done:
     LODE_FREE(&made);
     return st;
 }
 
+static lode_status apply_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const work *w = data;
+    const int64_t n = lode_i_min(PIECE, w->n - i * PIECE);
+    void *x = lode_i_at(w->x, i * PIECE);
+    const bool single = w->x->dtype == LODE_F32;
+    (void)ctx;
+    if (w->c)
+        single ? apply_f32(x, n, w->c + i * PIECE, w->value)
+               : apply_f64(x, n, w->c + i * PIECE, w->value);
+    else
+        single ? apply_small_f32(x, n, (const int8_t *)w->set + i * PIECE, w->value)
+               : apply_small_f64(x, n, (const int8_t *)w->set + i * PIECE, w->value);
+    return LODE_OK;
+}
+
 lode_status lode_i_correct_apply(lode_ctx *ctx, lode_array *x, const lode_array *c, double bound)
 {
-    LODE_FORWARD(accepted(ctx, x, c, LODE_I32));
-    if (x->dtype == LODE_F32)
-        apply_f32(x->data, lode_array_size(x), c->data, bound);
+    const bool small = c->dtype == LODE_I8;
+    work w = { .x = x, .n = lode_array_size(x), .value = bound };
+    LODE_FORWARD(accepted(ctx, x, c, small ? LODE_I8 : LODE_I32));
+    if (small)
+        w.set = c->data;
     else
-        apply_f64(x->data, lode_array_size(x), c->data, bound);
-    return LODE_OK;
+        w.c = c->data;
+    return lode_i_parallel(ctx, lode_i_ceil_div(w.n, PIECE), apply_task, &w);
 }

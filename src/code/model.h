@@ -138,8 +138,6 @@ void code_level_default(uint32_t level, int32_t low[CODE_TOKENS]);
 enum { CODE_CHECK = 4 };
 uint64_t code_shape_seed(const code_grid *g, int version);
 uint32_t code_check_of(const uint8_t *bytes, int64_t size, uint64_t seed);
-void code_put_check(uint8_t *to, uint32_t v);
-uint32_t code_get_check(const uint8_t *from);
 /** Room for the levels and where those of each axis lie. */
 lode_status code_hint_new(lode_ctx *ctx, const code_grid *g, code_hints *hints);
 /** Levels of the hints as differences along their axis, in units of half an octave, and back. */

@@ -362,27 +362,58 @@ lode_status predict_decode(lode_ctx *ctx, const lode_array *set, const lode_pred
 
 /* ---- rules ---- */
 
-lode_status lode_i_predict_fit(lode_ctx *ctx, const lode_array *x, lode_predictor *p)
+typedef struct probing {
+    const lode_array *x;
+    const field *f;
+    lode_probes *to;
+} probing;
+
+static lode_status probe_task(lode_ctx *ctx, int64_t at, void *data)
+{
+    const probing *w = data;
+    const int64_t l = at / w->f->ndim, k = at % w->f->ndim;
+    double *const error = w->to->error[l][k];
+    (void)ctx;
+    if (w->f->shape[k] <= INT64_C(1) << l)
+        return LODE_OK;
+    if (w->x->dtype == LODE_F32)
+        probe_f32(w->x->data, w->f, (int)k, INT64_C(1) << l, &error[0], &error[1]);
+    else
+        probe_f64(w->x->data, w->f, (int)k, INT64_C(1) << l, &error[0], &error[1]);
+    return LODE_OK;
+}
+
+lode_status lode_i_predict_fit(lode_ctx *ctx, const lode_array *x, lode_probes *probes,
+                               lode_predictor *p)
 {
     lode_status st = LODE_OK;
     field f;
+    lode_probes *own = NULL;
     LODE_TRY(accepted(ctx, x, NULL));
     predict_field(x->ndim, x->shape, &f);
     memset(p->rule, 0, sizeof p->rule);
     const int levels = p->lorenzo ? 0 : predict_levels(&f, p);
+    if (levels && !probes) {
+        LODE_TRY(lode_i_calloc(ctx, sizeof *own, (void **)&own));
+        probes = own;
+    }
+    if (levels && !probes->known) {
+        const lode_predictor all = { .apart = 0 };
+        field some = f; /* rules are of the first axes */
+        some.ndim = f.ndim < 8 ? f.ndim : 8;
+        probing w = { .x = x, .f = &some, .to = probes };
+        LODE_TRY(
+            lode_i_parallel(ctx, (int64_t)predict_levels(&some, &all) * some.ndim, probe_task, &w));
+        probes->known = true;
+    }
     /* what comes back is off by a step's uniform noise, of which cubics take 0.64, lines 0.5 */
     const double noise = p->step * p->step / 12;
     for (int l = 0; l < levels; l++) {
         double best = 0, value[LODE_MAX_NDIM] = { 0 };
         for (int k = 0; k < f.ndim && k < 8; k++) {
-            double linear, cubic;
             if (is_apart(p, k) || f.shape[k] <= INT64_C(1) << l)
                 continue;
-            LODE_TRY(lode_i_tick(ctx, l, levels));
-            if (x->dtype == LODE_F32)
-                probe_f32(x->data, &f, k, INT64_C(1) << l, &linear, &cubic);
-            else
-                probe_f64(x->data, &f, k, INT64_C(1) << l, &linear, &cubic);
+            const double linear = probes->error[l][k][0], cubic = probes->error[l][k][1];
             /* Laplace: the square's mean is twice that of the mean size's square */
             const double a = 2 * linear * linear + 0.5 * noise;
             const double b = 2 * cubic * cubic + 0.64 * noise;
@@ -396,5 +427,6 @@ lode_status lode_i_predict_fit(lode_ctx *ctx, const lode_array *x, lode_predicto
             p->rule[l][k] |= (uint8_t)((int)(15 * value[k] / best + 0.5) << 1);
     }
 done:
+    lode_i_free(own);
     return st;
 }

@@ -259,6 +259,42 @@ done:
     return st;
 }
 
+typedef struct picks {
+    const lode_array *x;
+    lode_stream stream;
+    int64_t share, count;
+    char *to;
+} picks;
+
+static lode_status pick_task(lode_ctx *ctx, int64_t i, void *data)
+{
+    const picks *w = data;
+    const size_t bytes = RUN * lode_dtype_size(w->x->dtype);
+    (void)ctx;
+    for (int64_t r = i * PIECE_RUNS; r < lode_i_min((i + 1) * PIECE_RUNS, w->count); r++) {
+        const uint64_t random = lode_i_random_u64(w->stream, (uint64_t)r);
+        const int64_t from = r * w->share + (int64_t)(random % (uint64_t)w->share);
+        memcpy(w->to + (size_t)r * bytes, lode_i_at(w->x, from * RUN), bytes);
+    }
+    return LODE_OK;
+}
+
+lode_status lode_i_quantizer_sample(lode_ctx *ctx, const lode_array *x, lode_stream s,
+                                    int64_t share, lode_array *some)
+{
+    lode_status st = LODE_OK;
+    lode_array made = { 0 };
+    picks w = { .x = x, .stream = s, .share = share, .count = lode_array_size(x) / (RUN * share) };
+    LODE_TRY(accepted(ctx, x, &(lode_quantizer){ .step = 1, .zone = 0.5 }));
+    LODE_TRY(lode_i_vector_new(ctx, x->dtype, w.count * RUN, &made));
+    w.to = made.data;
+    LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(w.count, PIECE_RUNS), pick_task, &w));
+    lode_array_swap(some, &made);
+done:
+    LODE_FREE(&made);
+    return st;
+}
+
 lode_status lode_i_quantize(lode_ctx *ctx, const lode_array *x, const lode_quantizer *z,
                             lode_array *q)
 {

@@ -41,8 +41,7 @@ lode_status lode_i_record_f64(lode_ctx *ctx, lode_record *r, double v)
     uint64_t word;
     uint8_t bytes[8];
     memcpy(&word, &v, sizeof word);
-    for (int k = 0; k < 8; k++)
-        bytes[k] = (uint8_t)(word >> 8 * k);
+    lode_i_store(bytes, word, 8);
     return append(ctx, r, bytes, 8);
 }
 
@@ -56,9 +55,7 @@ lode_status lode_i_record_end(lode_ctx *ctx, lode_record *r, lode_array *out)
 {
     lode_array whole = { 0 };
     uint8_t check[CHECK];
-    const uint64_t sum = lode_i_checksum(r->bytes.data, (size_t)r->size, 0);
-    for (int k = 0; k < CHECK; k++)
-        check[k] = (uint8_t)(sum >> 8 * k);
+    lode_i_store(check, lode_i_checksum(r->bytes.data, (size_t)r->size, 0), CHECK);
     LODE_FORWARD(append(ctx, r, check, CHECK));
     LODE_FORWARD(lode_i_vector_new(ctx, LODE_U8, r->size, &whole));
     memcpy(whole.data, r->bytes.data, (size_t)r->size);
@@ -83,15 +80,13 @@ lode_status lode_i_record_open(lode_ctx *ctx, const lode_array *bytes, lode_reco
         return lode_i_fail(ctx, LODE_EFORMAT, "a coded record must be a vector of bytes");
     open.bytes = lode_array_ref(bytes);
     open.bytes.shape[0] -= CHECK;
-    const uint64_t sum = lode_i_checksum(bytes->data, (size_t)open.bytes.shape[0], 0);
-    const uint8_t *check = lode_i_at(bytes, open.bytes.shape[0]);
-    for (int k = 0; k < CHECK; k++)
-        if (check[k] != (uint8_t)(sum >> 8 * k)) {
-            lode_i_record_free(&open);
-            return lode_i_fail(ctx, LODE_EFORMAT,
-                               "the checksum of a coded record (%" PRId64 " bytes) does not fit",
-                               bytes->shape[0]);
-        }
+    if (lode_i_load(lode_i_at(bytes, open.bytes.shape[0]), CHECK) !=
+        lode_i_checksum(bytes->data, (size_t)open.bytes.shape[0], 0)) {
+        lode_i_record_free(&open);
+        return lode_i_fail(ctx, LODE_EFORMAT,
+                           "the checksum of a coded record (%" PRId64 " bytes) does not fit",
+                           bytes->shape[0]);
+    }
     lode_i_record_free(r);
     *r = open;
     return LODE_OK;
@@ -114,13 +109,10 @@ lode_status lode_i_record_read_i64(lode_ctx *ctx, lode_record *r, int64_t least,
 
 lode_status lode_i_record_read_f64(lode_ctx *ctx, lode_record *r, double *v)
 {
-    uint64_t word = 0;
-    const uint8_t *from = (const uint8_t *)r->bytes.data + r->size;
     double value;
     if (r->bytes.shape[0] - r->size < 8)
         return damaged(ctx, r);
-    for (int k = 0; k < 8; k++)
-        word |= (uint64_t)from[k] << 8 * k;
+    const uint64_t word = lode_i_load(lode_i_at(&r->bytes, r->size), 8);
     memcpy(&value, &word, sizeof value);
     if (!isfinite(value))
         return damaged(ctx, r);

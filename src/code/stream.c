@@ -57,17 +57,6 @@ uint32_t code_check_of(const uint8_t *bytes, int64_t size, uint64_t seed)
     return (uint32_t)lode_i_checksum(bytes, (size_t)size, seed);
 }
 
-void code_put_check(uint8_t *to, uint32_t v)
-{
-    for (int k = 0; k < CHECK; k++)
-        to[k] = (uint8_t)(v >> 8 * k);
-}
-
-uint32_t code_get_check(const uint8_t *from)
-{
-    return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
-}
-
 void code_hint_deltas(const code_grid *g, const code_hints *hints, int32_t *delta)
 {
     for (int k = 0; k < g->ndim; k++)
@@ -160,12 +149,12 @@ lode_status code_encode(lode_ctx *ctx, const int32_t *symbol, int ndim, const in
     LODE_TRY(lode_i_vector_new(ctx, LODE_U8, at + CHECK + total, &result));
     uint8_t *to = lode_i_at(&result, 0);
     memcpy(to, head, (size_t)at);
-    code_put_check(to + at, code_check_of(head, at, code_shape_seed(&s.grid, VERSION)));
+    lode_i_store(to + at, code_check_of(head, at, code_shape_seed(&s.grid, VERSION)), CHECK);
     to += at + CHECK;
     for (int64_t b = 0; b < s.grid.blocks; b++) {
         if (!s.size[b])
             continue;
-        code_put_check(to, code_check_of(s.chunk[b], s.size[b], (uint64_t)b));
+        lode_i_store(to, code_check_of(s.chunk[b], s.size[b], (uint64_t)b), CHECK);
         memcpy(to + CHECK, s.chunk[b], (size_t)s.size[b]);
         to += CHECK + s.size[b];
     }
@@ -187,7 +176,7 @@ static lode_status decode_block(lode_ctx *ctx, int64_t b, void *data)
     stream *s = data;
     code_bench *bench = NULL;
     LODE_FORWARD(bench_of(ctx, s, &bench));
-    const bool good = !s->size[b] || code_get_check(s->chunk[b] - CHECK) ==
+    const bool good = !s->size[b] || lode_i_load(s->chunk[b] - CHECK, CHECK) ==
                                          code_check_of(s->chunk[b], s->size[b], (uint64_t)b);
     if (!good || !code_chunk_decode(&s->grid, b, s->chunk[b], s->size[b], &s->hints, &s->weights,
                                     bench, s->symbols))
@@ -248,7 +237,7 @@ lode_status code_decode(lode_ctx *ctx, const lode_array *coded, int ndim, const 
         LODE_REQUIRE(total <= coded->shape[0], LODE_EFORMAT, damaged, coded->shape[0]);
     }
     LODE_REQUIRE(end - at == total + CHECK &&
-                     code_get_check(at) ==
+                     lode_i_load(at, CHECK) ==
                          code_check_of(begin, at - begin, code_shape_seed(&s.grid, VERSION)),
                  LODE_EFORMAT, damaged, coded->shape[0]);
     at += CHECK;

@@ -99,6 +99,12 @@ static int32_t level_at(const code_walk *w, int axis, int64_t i)
     return w->level[axis][i];
 }
 
+/* Of a row's place on its first axes. */
+typedef struct border {
+    bool inside, beyond;
+    int32_t level;
+} border;
+
 void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *count,
                      const int64_t *box, const code_hints *hints, uint32_t *padded, code_walk *w)
 {
@@ -120,15 +126,18 @@ void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *co
     }
     /* Border rows take what the hints expect at the nearest place inside; where the box ends before
      * the block does, what follows is known to be zero. */
+    border of[CODE_WALK + 1] = { { .inside = true, .level = hints->base } };
+    int changed = 0; /* first axis whose index did */
     for (int64_t at = 0; at < stride;) {
-        bool inside = true, beyond = false;
-        int32_t level = hints->base;
-        for (int k = 0; k < last; k++) {
-            inside = inside && index[k] >= 0 && index[k] < w->count[k];
-            beyond = beyond ||
-                     (index[k] >= w->count[k] && k >= made && box[k - made] < count[k - made]);
-            level += level_at(w, k, index[k]);
+        for (int k = changed; k < last; k++) {
+            const bool past = index[k] >= w->count[k];
+            of[k + 1].inside = of[k].inside && index[k] >= 0 && !past;
+            of[k + 1].beyond = of[k].beyond ||
+                               (past && k >= made && box[k - made] < count[k - made]);
+            of[k + 1].level = of[k].level + level_at(w, k, index[k]);
         }
+        const bool inside = of[last].inside, beyond = of[last].beyond;
+        const int32_t level = of[last].level;
         const bool zero = box[g->ndim - 1] < count[g->ndim - 1];
         uint32_t *row = padded + at;
         const int64_t n = w->count[last];
@@ -141,11 +150,12 @@ void code_walk_begin(const code_grid *g, const int64_t *start, const int64_t *co
             for (int64_t i = 0; i < n; i++)
                 row[i + 2] = code_expected(w, level + w->level[last][i]);
         at += n + 3;
-        for (int k = last - 1; k >= 0; k--) {
-            if (++index[k] < w->count[k] + after(k, ndim))
+        for (changed = last - 1; changed >= 0; changed--) {
+            if (++index[changed] < w->count[changed] + after(changed, ndim))
                 break;
-            index[k] = -before(k, ndim);
+            index[changed] = -before(changed, ndim);
         }
+        changed = changed < 0 ? 0 : changed;
     }
 }
 

@@ -151,6 +151,25 @@ done:
     return st;
 }
 
+/* Attributes of the groups that a variable lies in. */
+static lode_status of_groups(lode_ctx *ctx, const lode_json *all, const char *name, lode_json *root)
+{
+    lode_status st = LODE_OK;
+    lode_json *o = lode_i_json_object(), *v = NULL;
+    const lode_json *groups = lode_i_json_get(all, "groups");
+    for (const char *path = NULL; (path = lode_i_json_next(groups, path, &v));)
+        if (strncmp(name, path, strlen(path)) == 0 && name[strlen(path)] == '/')
+            LODE_TRY(set_copy(ctx, o, path, v));
+    if (lode_i_json_count(o) > 0) {
+        lode_json *const given = o;
+        o = NULL;
+        LODE_TRY(lode_i_json_set(ctx, root, "groups", given));
+    }
+done:
+    lode_i_json_free(o);
+    return st;
+}
+
 lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
                                  const lode_i_range *ranges, char **text)
 {
@@ -159,6 +178,7 @@ lode_status lode_i_attributes_of(lode_ctx *ctx, lode_file *f, const lode_i_membe
     lode_json *all = NULL, *root = lode_i_json_object();
     LODE_TRY(lode_i_json_parse(ctx, whole, strlen(whole), &all));
     LODE_TRY(of_variable(ctx, f, m, all, ranges, root));
+    LODE_TRY(of_groups(ctx, all, m->name, root));
     LODE_TRY(set_copy(ctx, root, "attributes", lode_i_json_get(all, "attributes")));
     LODE_TRY(set_copy(ctx, root, "types", lode_i_json_get(all, "types")));
     LODE_TRY(lode_i_json_print(ctx, root, 0, text));

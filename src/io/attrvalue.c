@@ -83,6 +83,21 @@ done:
     return st;
 }
 
+lode_status lode_i_attributes_shape(lode_ctx *ctx, lode_i_attributes *a, const char *name,
+                                    lode_dtype dtype, int ndim, const int64_t *shape)
+{
+    lode_status st = LODE_OK;
+    lode_text t = { 0 };
+    LODE_TRY(lode_i_text_add(ctx, &t, "%s", lode_dtype_name(dtype)));
+    for (int k = 0; k < ndim; k++)
+        LODE_TRY(lode_i_text_add(ctx, &t, "%c%" PRId64, k ? ',' : '[', shape[k]));
+    LODE_TRY(lode_i_text_add(ctx, &t, "]"));
+    LODE_TRY(set(ctx, &a->types, name, lode_i_json_text(t.text)));
+done:
+    lode_i_text_free(&t);
+    return st;
+}
+
 lode_status lode_i_attributes_into(lode_ctx *ctx, lode_i_attributes *a, lode_json *o)
 {
     lode_json *values = a->values ? a->values : lode_i_json_object(), *types = a->types;
@@ -101,6 +116,28 @@ void lode_i_attribute_free(lode_i_attribute *a)
     *a = (lode_i_attribute){ 0 };
 }
 
+/* A type "i16", or "i16[2,3]" with the sizes of several axes. */
+static bool read_type(const char *text, lode_dtype *dtype, lode_i_attribute *a)
+{
+    char word[16];
+    int64_t count = 1;
+    int ndim = 0;
+    const size_t n = strcspn(text, "[");
+    snprintf(word, sizeof word, "%.*s", n < sizeof word ? (int)n : 0, text);
+    if (!lode_dtype_parse(word, dtype))
+        return false;
+    for (const char *p = text + n; (*p == '[' || *p == ',') && ndim < LODE_I_ATTRIBUTE_AXES;) {
+        const size_t digits = strcspn(++p, ",]");
+        snprintf(word, sizeof word, "%.*s", digits < sizeof word ? (int)digits : 0, p);
+        if (!lode_i_parse_i64(word, &a->shape[ndim]) || a->shape[ndim] < 0 ||
+            !lode_i_mul(count, a->shape[ndim], &count))
+            return true;
+        ndim++, p += digits;
+    }
+    a->ndim = ndim > 1 && count == a->count ? ndim : 0;
+    return true;
+}
+
 static const lode_json *item(const lode_json *v, bool list, int64_t i)
 {
     return list ? lode_i_json_at(v, i) : v;
@@ -115,13 +152,13 @@ lode_status lode_i_attribute_get(lode_ctx *ctx, const lode_json *o, const char *
     lode_dtype dtype = LODE_F64;
     const lode_json *v = lode_i_json_get(lode_i_json_get(o, "attributes"), name);
     const char *type = lode_i_json_as_text(lode_i_json_get(lode_i_json_get(o, "types"), name));
-    const bool typed = type && lode_dtype_parse(type, &dtype);
     int64_t texts = 0, wholes = 0, bools = 0;
 
     lode_i_attribute_free(a);
     made.list = lode_i_json_count(v) >= 0;
     made.count = made.list ? lode_i_json_count(v) : v ? 1 : 0;
     made.strings = type && strcmp(type, "string") == 0;
+    const bool typed = type && read_type(type, &dtype, &made);
     for (int64_t i = 0; i < made.count; i++) {
         int64_t whole = 0;
         bool truth = false;

@@ -59,7 +59,7 @@ static lode_status emit_source(lode_ctx *ctx, const lode_source *s, lode_dtype d
     const int64_t block = lode_dtype_block(s->dtype);
     const size_t unit = lode_dtype_size(s->dtype);
     int64_t start[LODE_MAX_NDIM] = { 0 }, count[LODE_MAX_NDIM] = { 0 }, total = 1, inner = 1,
-            step = 1;
+            step = 1, chunk = 1;
     void *buffer = NULL;
     int axis = 0;
 
@@ -73,19 +73,18 @@ static lode_status emit_source(lode_ctx *ctx, const lode_source *s, lode_dtype d
     /* The outermost axis along which one index fits a piece, or a chunk fits memory; axes before it are
      * walked one by one. */
     const double most = fmin(CHUNK_MAX, (double)lode_i_memory_left(ctx) / 2);
+    double each = 0; /* bytes of one index */
     inner = total;
     for (axis = 0; axis < n; axis++) {
         inner /= s->shape[axis];
-        const double each = (double)inner * (double)unit / (double)block;
-        const int64_t chunk = lode_i_min(s->chunk[axis], s->shape[axis]);
+        each = (double)inner * (double)unit / (double)block;
+        chunk = lode_i_max(1, lode_i_min(s->chunk[axis], s->shape[axis]));
         if (each <= PIECE || (chunk > 1 && (double)chunk * each <= most))
             break;
     }
     if (n > 0) {
         const int64_t grain = axis == n - 1 ? block : 1;
-        const double each = (double)inner * (double)unit / (double)block; /* bytes of one index */
         step = lode_i_max(1, (int64_t)(PIECE / each));
-        const int64_t chunk = s->chunk[axis] > 0 ? lode_i_min(s->chunk[axis], s->shape[axis]) : 1;
         if (chunk > step && (double)chunk * each <= most)
             step = chunk;
         if (step > chunk)

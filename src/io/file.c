@@ -310,9 +310,7 @@ static lode_status member_text(lode_ctx *ctx, const lode_file *f, const lode_i_m
     }
     for (size_t i = 0; i + 4 <= m->bytes; i += 4) {
         const unsigned char *b = (const unsigned char *)bytes + i;
-        uint32_t c = m->swapped
-                         ? (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3]
-                         : (uint32_t)b[3] << 24 | (uint32_t)b[2] << 16 | (uint32_t)b[1] << 8 | b[0];
+        uint32_t c = (uint32_t)lode_i_number(b, 4, m->swapped);
         char utf[4];
         size_t n = 1;
         if (c == 0)
@@ -362,7 +360,10 @@ static lode_status add_sparse(lode_ctx *ctx, lode_file *f, lode_i_member *m, con
     lode_sparse s = { 0 };
     lode_array part[3] = { { 0 }, { 0 }, { 0 } };
     if (f->format->load) {
-        LODE_TRY(f->format->load(ctx, f, m, NULL, &s));
+        const lode_status loaded = f->format->load(ctx, f, m, NULL, &s);
+        if (loaded == LODE_EDOMAIN) /* of the entries, which know no file */
+            lode_i_prefix(ctx, "%s: ", f->path);
+        LODE_TRY(loaded);
     } else {
         for (int k = 0; k < 3; k++)
             if (m->part[k] >= 0)
@@ -462,7 +463,8 @@ static lode_status read_all(lode_ctx *ctx, const char *path, const lode_read_opt
     for (int64_t i = 0; i < f->shown; i++) {
         LODE_TRY(lode_i_tick(ctx, i, f->shown));
         if (shown(f, i)->kind == LODE_NONE && f->format->mixed && f->shown > 1) {
-            lode_i_log(ctx, "%s: %s: %s", f->path, framed ? "kept as it is" : "left out",
+            lode_i_log(ctx, "%s: %s: %s", f->path,
+                       framed && f->format->frame ? "kept as it is" : "left out",
                        shown(f, i)->note);
             continue; /* such files hold much that is no array */
         }
@@ -499,16 +501,4 @@ lode_status lode_open_whole(lode_ctx *ctx, const char *path, const lode_read_opt
                             lode_bundle *out)
 {
     return read_all(ctx, path, o, false, true, out);
-}
-
-bool lode_format_keeps_rest(const char *from, const char *name, const char *path)
-{
-    const lode_i_format *format = NULL;
-    lode_ctx ctx;
-    if (lode_ctx_init(&ctx, NULL) < 0)
-        return false;
-    lode_i_format_find(&ctx, name, path, &format);
-    lode_ctx_free(&ctx);
-    const bool lode = strcmp(from, lode_i_format_lode.name) == 0;
-    return format && (lode || format->bundles || (format->fill && strcmp(from, format->name) == 0));
 }

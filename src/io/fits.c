@@ -341,6 +341,7 @@ static void close_fits(lode_file *f)
 const lode_i_format lode_i_format_fits = {
     .name = "fits",
     .many = true,
+    .mixed = true,
     .suffixes = ".fits .fit .fts",
     .concurrent = true,
     .sniff = sniff,

@@ -1,5 +1,5 @@
 /* The list of file formats, and how a path finds its own. */
-#include "io/io.h"
+#include "io/frame.h"
 
 #include <string.h>
 #include <strings.h>
@@ -96,6 +96,13 @@ bool lode_format_keeps_members(const char *name, const char *path)
 {
     const lode_i_format *f = format_of(name, path);
     return f && f->bundles;
+}
+
+bool lode_format_keeps_rest(const char *from, const char *name, const char *path)
+{
+    const lode_i_format *f = format_of(name, path);
+    const bool lode = strcmp(from, lode_i_format_lode.name) == 0;
+    return f && (lode || f->bundles || lode_i_frame_format(f, name != NULL, from, path));
 }
 
 const lode_i_format *lode_i_format_sniff(const unsigned char *head, size_t size, const char *path)

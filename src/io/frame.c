@@ -1,7 +1,6 @@
 /* The frame of a file as a value: made from what was cut out, read back, and made a file again. */
 #include "io/frame.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,88 +59,7 @@ lode_value lode_i_output_find(const lode_i_output *out, const char *name)
     return lode_none();
 }
 
-/* ---- forms ---- */
-
-lode_i_form lode_i_form_of(lode_dtype stored, lode_dtype values, const lode_i_packing *p)
-{
-    const bool real = values == LODE_F32 || values == LODE_F64;
-    return (lode_i_form){ .dtype = stored,
-                          .values = values,
-                          .packs = real && (p->packed || p->fills > 0 || stored != values),
-                          .described = true,
-                          .nearest = true,
-                          .packing = *p };
-}
-
-void lode_i_form_framed(lode_i_form *form, const lode_i_framed *m)
-{
-    lode_i_packing *p = &form->packing;
-    const int most = sizeof p->fill / sizeof *p->fill;
-    if (!m->has_code)
-        return;
-    form->packs = true;
-    for (int k = p->fills < most ? p->fills : most - 1; k > 0; k--)
-        p->fill[k] = p->fill[k - 1];
-    p->fill[0] = m->code + (m->code < 0 ? p->wrap : 0);
-    p->fills += p->fills < most;
-}
-
-lode_status lode_i_trial_box(lode_ctx *ctx, void *trial, const int64_t *start, const int64_t *count,
-                             const void *stored)
-{
-    lode_status st = LODE_OK;
-    lode_i_trial *t = trial;
-    lode_array values = { 0 }, wide = { 0 }, back = { 0 };
-    int64_t n = 1;
-    (void)start;
-    for (int k = 0; k < t->ndim; k++)
-        n *= count[k];
-    if (t->lost || n == 0)
-        return LODE_OK;
-    const size_t size = lode_dtype_size(t->form.dtype);
-    const lode_array given = lode_array_wrap((void *)(uintptr_t)stored, t->form.dtype, 1, &n);
-    LODE_TRY(lode_array_cast(ctx, &given, t->form.values, &values));
-    lode_i_unpack(&t->form.packing, t->form.values, values.data, n);
-    LODE_TRY(lode_array_cast(ctx, &given, LODE_F64, &wide));
-    for (int64_t i = 0; i < n && !t->has_code; i++) {
-        const double v = t->form.values == LODE_F32 ? (double)((const float *)values.data)[i]
-                                                    : ((const double *)values.data)[i];
-        t->has_code = isnan(v);
-        t->code = ((const double *)wide.data)[i];
-    }
-    lode_i_form form = t->form;
-    lode_i_form_framed(&form, &(lode_i_framed){ .has_code = t->has_code, .code = t->code });
-    LODE_TRY(lode_i_pack(ctx, &form, values.data, n, &back));
-    t->lost = memcmp(back.data, stored, (size_t)n * size) != 0;
-done:
-    LODE_FREE(&values, &wide, &back);
-    return st;
-}
-
-void lode_i_frame_tell_lost(lode_ctx *ctx, const lode_file *f, const char *name)
-{
-    lode_i_log(
-        ctx,
-        "%s: %s has several stored numbers for one value, as two for what is missing: its own "
-        "are kept too, and given back",
-        f->path, name);
-}
-
 /* ---- as a value ---- */
-
-static void put_u64(unsigned char *p, uint64_t v)
-{
-    for (int i = 0; i < 8; i++)
-        p[i] = (unsigned char)(v >> (8 * i) & 255);
-}
-
-static uint64_t get_u64(const unsigned char *p)
-{
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--)
-        v = v << 8 | p[i];
-    return v;
-}
 
 static int by_place(const void *a, const void *b)
 {
@@ -289,13 +207,13 @@ static lode_status settle(lode_ctx *ctx, held *h)
     LODE_TRY(lode_i_alloc(ctx, (size_t)f->head, (void **)&h->head));
     LODE_TRY(LODE_NEW(ctx, f->extents + 1, &h->before));
     memcpy(h->head, magic, sizeof magic);
-    put_u64(h->head + 8, words);
-    put_u64(h->head + 16, (uint64_t)f->extents);
+    lode_i_store(h->head + 8, words, 8);
+    lode_i_store(h->head + 16, (uint64_t)f->extents, 8);
     memcpy(h->head + FIXED, text, (size_t)words);
     uint64_t at = f->head;
     for (int64_t i = 0; i < f->extents; i++) {
         unsigned char *const p = h->head + FIXED + words + 16 * (uint64_t)i;
-        put_u64(p, f->extent[i].at), put_u64(p + 8, f->extent[i].size);
+        lode_i_store(p, f->extent[i].at, 8), lode_i_store(p + 8, f->extent[i].size, 8);
         h->before[i] = at;
         at += f->extent[i].size;
     }
@@ -386,8 +304,8 @@ static lode_status read_head(lode_ctx *ctx, const lode_source *s, lode_i_frame *
     if (s->dtype != LODE_U8 || s->ndim != 1 || s->shape[0] < FIXED)
         return damaged(ctx, "it is no vector of bytes");
     LODE_FORWARD(s->read(ctx, s, &zero, &fixed, first));
-    const uint64_t size = (uint64_t)s->shape[0], words = get_u64(first + 8),
-                   extents = get_u64(first + 16);
+    const uint64_t size = (uint64_t)s->shape[0], words = lode_i_load(first + 8, 8),
+                   extents = lode_i_load(first + 16, 8);
     if (memcmp(first, magic, sizeof magic) != 0 || words > size - FIXED || words > HEAD_MAX ||
         extents > EXTENTS_MAX || extents > (size - FIXED - words) / 16)
         return damaged(ctx, "its head does not lie in it");
@@ -399,7 +317,7 @@ static lode_status read_head(lode_ctx *ctx, const lode_source *s, lode_i_frame *
     uint64_t left = size - f->head;
     for (uint64_t i = 0; i < extents; i++) {
         const unsigned char *p = all + FIXED + words + 16 * i;
-        const uint64_t at = get_u64(p), n = get_u64(p + 8);
+        const uint64_t at = lode_i_load(p, 8), n = lode_i_load(p + 8, 8);
         if (at < end || at > f->size || n > f->size - at || n > left) {
             st = damaged(ctx, "its parts do not lie in the file");
             goto done;
@@ -473,9 +391,23 @@ static bool are_members(const lode_i_frame *f, const lode_i_output *out)
     return true;
 }
 
+const lode_i_format *lode_i_frame_format(const lode_i_format *format, bool named, const char *from,
+                                         const char *path)
+{
+    static const lode_i_format *const others[] = { &lode_i_format_mat73 }; /* share a suffix */
+    if (format && format->fill && strcmp(from, format->name) == 0)
+        return format;
+    for (size_t i = 0; i < sizeof others / sizeof *others && !named; i++)
+        if (others[i]->fill && strcmp(from, others[i]->name) == 0 &&
+            lode_i_format_claims(others[i], path))
+            return others[i];
+    return NULL;
+}
+
 /* The file laid out and filled; *fits false: it was not, and nothing is left of it. */
-static lode_status try_write(lode_ctx *ctx, const lode_i_format *format, const char *path,
-                             const lode_i_output *out, bool force, char name[16], bool *fits)
+static lode_status try_write(lode_ctx *ctx, const lode_i_format *format, bool named,
+                             const char *path, const lode_i_output *out, bool force, char name[16],
+                             bool *fits)
 {
     lode_status st = LODE_OK;
     lode_i_frame f = { .size = 0 };
@@ -488,12 +420,13 @@ static lode_status try_write(lode_ctx *ctx, const lode_i_format *format, const c
     if (v.kind == LODE_ARRAY)
         LODE_TRY(lode_i_source_from_array(ctx, v.as.array, &s));
     LODE_TRY(read_head(ctx, v.kind == LODE_ARRAY ? &s : v.as.source, &f, name));
-    if (!format->fill || strcmp(name, format->name) != 0 || !are_members(&f, out))
+    format = lode_i_frame_format(format, named, name, path);
+    if (!format || !are_members(&f, out))
         goto done;
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
     LODE_TRY(lay_out(ctx, v, &f, file));
     *fits = true;
-    LODE_TRY(format->fill(ctx, path, lode_i_outfile_temporary(file), &f, out, fits));
+    LODE_TRY(format->fill(ctx, path, file, &f, out, fits));
     if (*fits)
         LODE_TRY(lode_i_outfile_commit(ctx, &file));
 done:
@@ -503,11 +436,11 @@ done:
     return st;
 }
 
-lode_status lode_i_frame_write(lode_ctx *ctx, const lode_i_format *format, const char *path,
-                               const lode_i_output *out, bool force, bool *done)
+lode_status lode_i_frame_write(lode_ctx *ctx, const lode_i_format *format, bool named,
+                               const char *path, const lode_i_output *out, bool force, bool *done)
 {
     char name[16] = "";
-    const lode_status st = try_write(ctx, format, path, out, force, name, done);
+    const lode_status st = try_write(ctx, format, named, path, out, force, name, done);
     if (st < 0) {
         *done = false;
         if (st != LODE_EFORMAT || !ctx->recover)

@@ -10,12 +10,12 @@
 
 static float half(const uint8_t *p)
 {
-    return f32_load_f16((uint16_t)(p[0] | p[1] << 8));
+    return f32_load_f16((uint16_t)lode_i_load(p, 2));
 }
 
 static uint32_t word(const uint8_t *p)
 {
-    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+    return (uint32_t)lode_i_load(p, 4);
 }
 
 /* ---- 32 values ---- */
@@ -185,7 +185,7 @@ static void q8_k(const uint8_t *b, float *y)
 static void iq4_xs(const uint8_t *b, float *y)
 {
     const float d = half(b);
-    const int high = b[2] | b[3] << 8;
+    const int high = (int)lode_i_load(b + 2, 2);
     for (int part = 0; part < 8; part++) {
         const int scale = (b[4 + part / 2] >> (part % 2 * 4) & 15) | (high >> (2 * part) & 3) << 4;
         const float dl = d * (float)(scale - 32);

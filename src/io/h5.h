@@ -43,7 +43,7 @@ lode_status lode_i_h5_cut(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
                           const lode_i_form *form, struct lode_i_frame *frame,
                           struct lode_i_framed *framed);
 /** The format's fill, for every file that is HDF5. */
-lode_status lode_i_h5_fill(lode_ctx *ctx, const char *path, const char *temporary,
+lode_status lode_i_h5_fill(lode_ctx *ctx, const char *path, lode_outfile *file,
                            const struct lode_i_frame *frame, const lode_i_output *out, bool *fits);
 
 /* ---- writing ---- */
@@ -54,6 +54,15 @@ typedef enum lode_i_h5_style { LODE_I_H5_PYTHON, LODE_I_H5_MATLAB } lode_i_h5_st
 /** A new file that begins after `block` bytes of the user's (512 or 0). */
 lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, lode_outfile *file,
                              lode_i_h5_style style, size_t block, lode_i_h5_writer **w);
+/** Goes on with the file that the output holds already: values of data sets that are there. */
+lode_status lode_i_h5_append(lode_ctx *ctx, const char *path, lode_outfile *file,
+                             lode_i_h5_writer **w);
+/** Such a data set, which takes that shape where it can grow. *set -1: there is none of that name and
+ *  so many axes. */
+lode_status lode_i_h5_again(lode_ctx *ctx, lode_i_h5_writer *w, const char *name, lode_dtype dtype,
+                            int ndim, const int64_t *shape, int64_t *set);
+/** The bytes of a file that another part of the process has open in memory under that name. */
+lode_status lode_i_h5_image(lode_ctx *ctx, const char *held, const char *path, lode_outfile *file);
 /** Closes the file; a failure to write may show only here. */
 lode_status lode_i_h5_finish(lode_ctx *ctx, lode_i_h5_writer *w);
 void lode_i_h5_writer_free(lode_i_h5_writer *w); /* closes what is open; NULL is legal */
@@ -74,6 +83,15 @@ lode_status lode_i_h5_scale(lode_ctx *ctx, lode_i_h5_writer *w, int64_t set, con
 /** The scale (-1: none) and name (NULL: none) of each axis of a dataset. */
 lode_status lode_i_h5_dimensions(lode_ctx *ctx, lode_i_h5_writer *w, int64_t set,
                                  const int64_t *scales, const char *const *names);
+
+/* ---- what the library has open ---- */
+
+typedef struct lode_i_h5_handles lode_i_h5_handles;
+/** Room for them, to be freed; not under the library lock, as those below are. */
+lode_status lode_i_h5_handles_new(lode_ctx *ctx, lode_i_h5_handles **h);
+void lode_i_h5_handles_note(lode_i_h5_handles *h);
+/** Closes those of a file that were not there when they were noted. */
+void lode_i_h5_handles_close(lode_i_h5_handles *h, const char *path);
 
 /* ---- the file below the library ---- */
 
@@ -126,6 +144,10 @@ lode_status lode_i_h5_check_header(lode_i_h5_input *in, uint64_t address);
     X(hid_t, H5Fcreate, (const char *, unsigned, hid_t, hid_t))                                    \
     X(herr_t, H5Fclose, (hid_t))                                                                   \
     X(herr_t, H5Fflush, (hid_t, H5F_scope_t))                                                      \
+    X(ssize_t, H5Fget_obj_ids, (hid_t, unsigned, size_t, hid_t *))                                 \
+    X(ssize_t, H5Fget_name, (hid_t, char *, size_t))                                               \
+    X(ssize_t, H5Fget_file_image, (hid_t, void *, size_t))                                         \
+    X(herr_t, H5Fget_vfd_handle, (hid_t, hid_t, void **))                                          \
     X(hid_t, H5Pcreate, (hid_t))                                                                   \
     X(herr_t, H5Pclose, (hid_t))                                                                   \
     X(herr_t, H5Pset_fclose_degree, (hid_t, H5F_close_degree_t))                                   \
@@ -161,6 +183,7 @@ lode_status lode_i_h5_check_header(lode_i_h5_input *in, uint64_t address);
       (hid_t, H5_index_t, H5_iter_order_t, hsize_t *,                                              \
        herr_t(*)(hid_t, const char *, const LODE_H5_LINK *, void *), void *))                      \
     X(hid_t, H5Oopen, (hid_t, const char *, hid_t))                                                \
+    X(int, H5Idec_ref, (hid_t))                                                                    \
     X(herr_t, H5Oclose, (hid_t))                                                                   \
     X(hid_t, H5Dopen2, (hid_t, const char *, hid_t))                                               \
     X(hid_t, H5Dcreate2, (hid_t, const char *, hid_t, hid_t, hid_t, hid_t, hid_t))                 \
@@ -252,8 +275,9 @@ typedef struct lode_i_h5_library {
 #define LODE_H5_FIELD(name) hid_t *name;
     LODE_H5_VALUES(LODE_H5_FIELD)
 #undef LODE_H5_FIELD
-    hid_t driver, output_driver;     /* of h5input.c and h5output.c */
-    bool shared;                     /* the program around us is linked with it */
+    hid_t driver, output_driver; /* of h5input.c and h5output.c */
+    bool chunks_from_base;       /* it tells places of chunks without the bytes before the file */
+    bool shared;                 /* the program around us is linked with it */
     struct lode_i_h5_input *reading; /* by the holder of the lock; NULL: nothing */
     H5E_auto2_t print;               /* of the process, while we hold the lock */
     void *print_data;
@@ -263,7 +287,10 @@ typedef struct lode_i_h5_library {
 lode_status lode_i_h5_library_get(lode_ctx *ctx, lode_i_h5_library **h);
 lode_i_h5_library *lode_i_h5_library_held(void); /* once it is loaded */
 hid_t lode_i_h5_driver(const lode_i_h5_library *l);
+hid_t lode_i_h5_handles_find(lode_i_h5_handles *h, const char *name); /* the file; -1: none */
 hid_t lode_i_h5_output_driver(const lode_i_h5_library *l);
+/** How a file is opened whose bytes go to an output. Negative on failure. */
+hid_t lode_i_h5_output_access(const lode_i_h5_library *l, lode_i_h5_output *output);
 /** Around every use: one caller at a time, and nothing printed. */
 void lode_i_h5_enter(lode_i_h5_library *h);
 void lode_i_h5_leave(lode_i_h5_library *h);
@@ -291,6 +318,32 @@ typedef struct lode_i_h5_set {
     uint64_t *axes; /* addresses of the scales of its axes, or NULL */
     lode_i_packing packing;
 } lode_i_h5_set;
+
+/** A data set that is being written. */
+typedef struct lode_i_h5_made {
+    hid_t id;
+    char *name;
+    lode_dtype dtype;
+    int ndim;
+    bool scale;
+    int64_t *scales; /* of its axes, or NULL */
+} lode_i_h5_made;
+
+struct lode_i_h5_writer {
+    lode_i_h5_library *library;
+    char *path;
+    lode_i_h5_style style;
+    hid_t file, links;
+    lode_i_h5_output output;
+    int64_t count, capacity;
+    lode_i_h5_made *sets;
+};
+/** A writer without a file yet. */
+lode_status lode_i_h5_writer_new(lode_ctx *ctx, const char *path, lode_outfile *file,
+                                 lode_i_h5_style style, lode_i_h5_writer **w);
+/** Notes a data set; its id follows. */
+lode_status lode_i_h5_add_set(lode_ctx *ctx, lode_i_h5_writer *w, const char *name,
+                              lode_i_h5_made **set);
 
 struct lode_i_h5 {
     lode_i_h5_library *library;

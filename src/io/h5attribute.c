@@ -105,6 +105,22 @@ done:
     return st;
 }
 
+/* The sizes of its axes, where they are several. */
+static lode_status shape(visit *v, const char *name, hid_t type, hid_t space)
+{
+    lode_i_h5_number n;
+    hsize_t dims[LODE_I_ATTRIBUTE_AXES];
+    int64_t sizes[LODE_I_ATTRIBUTE_AXES];
+    const int ndim = v->h->H5Sget_simple_extent_ndims(space);
+    if (ndim < 2 || ndim > LODE_I_ATTRIBUTE_AXES || !lode_i_json_get(v->out->values, name) ||
+        !lode_i_h5_number_of(v->h, type, &n) ||
+        v->h->H5Sget_simple_extent_dims(space, dims, NULL) < 0)
+        return LODE_OK;
+    for (int k = 0; k < ndim; k++)
+        sizes[k] = (int64_t)dims[k];
+    return lode_i_attributes_shape(v->ctx, v->out, name, n.dtype, ndim, sizes);
+}
+
 static lode_status one(visit *v, hid_t object, const char *name)
 {
     const lode_i_h5_library *h = v->h;
@@ -121,6 +137,8 @@ static lode_status one(visit *v, hid_t object, const char *name)
         st = texts(v, name, attribute, type, space, count);
     else
         st = numbers(v, name, attribute, type, count);
+    if (st >= 0 && count > 0)
+        st = shape(v, name, type, space);
     close_three(h, type, space, attribute);
     return st;
 }

@@ -7,14 +7,6 @@
 
 enum { COLLECTION_MIN = 4096, HEADER_MAX = 1 << 26, BLOCKS_MAX = 1000 };
 
-static uint64_t little(const unsigned char *p, int bytes)
-{
-    uint64_t v = 0;
-    for (int i = bytes; i-- > 0;)
-        v = v << 8 | p[i];
-    return v;
-}
-
 static lode_status damaged(const lode_i_h5_input *in, uint64_t at, const char *why)
 {
     return lode_i_fail(in->ctx, LODE_EFORMAT, "%s is damaged near byte %" PRIu64 ": %s",
@@ -32,7 +24,7 @@ static bool walk_objects(const unsigned char *p, uint64_t size, int length, uint
     uint64_t at = 16;
     *found = UINT64_MAX;
     while (size - at >= 16) {
-        const uint64_t index = little(p + at, 2), bytes = little(p + at + 8, length);
+        const uint64_t index = lode_i_load(p + at, 2), bytes = lode_i_load(p + at + 8, length);
         const uint64_t left = size - at;
         if (bytes > left)
             return false;
@@ -53,7 +45,7 @@ static lode_status check_collection(lode_i_h5_input *in, uint64_t at, const unsi
     lode_ctx *const ctx = in->ctx;
     lode_status st = LODE_OK;
     unsigned char *whole = NULL;
-    const uint64_t says = little(bytes + 8, in->length);
+    const uint64_t says = lode_i_load(bytes + 8, in->length);
     if (says < COLLECTION_MIN || says > lode_i_infile_size(in->file) - at)
         return damaged(in, at, "a collection of strings is larger than the file");
     if (says > size) {
@@ -82,8 +74,8 @@ lode_status lode_i_h5_check_pointer(lode_i_h5_input *in, const unsigned char *p,
 {
     lode_status st = LODE_OK;
     lode_ctx *const ctx = in->ctx;
-    const uint64_t count = little(p, 4), address = little(p + 4, in->address);
-    const uint64_t index = little(p + 4 + in->address, 4);
+    const uint64_t count = lode_i_load(p, 4), address = lode_i_load(p + 4, in->address);
+    const uint64_t index = lode_i_load(p + 4 + in->address, 4);
     const uint64_t size = lode_i_infile_size(in->file), none = UINT64_MAX >> (64 - 8 * in->address);
     unsigned char *head = NULL;
     uint64_t found = 0;
@@ -119,8 +111,8 @@ static lode_status check_attribute(lode_i_h5_input *in, uint64_t at, const unsig
     if (version < 1 || version > 3 || size < head)
         return LODE_OK; /* the library refuses it by itself */
     const bool shared = version > 1 && (p[1] & 1);
-    const uint64_t name = padded(little(p + 2, 2), version), type = little(p + 4, 2),
-                   space = padded(little(p + 6, 2), version);
+    const uint64_t name = padded(lode_i_load(p + 2, 2), version), type = lode_i_load(p + 4, 2),
+                   space = padded(lode_i_load(p + 6, 2), version);
     const uint64_t values = head + name + padded(type, version) + space;
     if (values > size)
         return damaged(in, at, "an attribute is longer than its place");
@@ -128,9 +120,9 @@ static lode_status check_attribute(lode_i_h5_input *in, uint64_t at, const unsig
     if (shared || type < 8 || (t[0] & 15) != 9)
         return LODE_OK;
     const bool text = (t[1] & 15) == 1;
-    const uint64_t unit = text ? 1 : type >= 16 ? little(t + 12, 4) : 0;
+    const uint64_t unit = text ? 1 : type >= 16 ? lode_i_load(t + 12, 4) : 0;
     const uint64_t each = 8 + (uint64_t)in->address;
-    if (unit == 0 || little(t + 4, 4) != each)
+    if (unit == 0 || lode_i_load(t + 4, 4) != each)
         return damaged(in, at, "a type of lists has no size");
     for (uint64_t i = values; size - i >= each; i += each)
         LODE_FORWARD(lode_i_h5_check_pointer(in, p + i, unit));
@@ -151,14 +143,15 @@ static lode_status check_link(lode_i_h5_input *in, uint64_t at, const unsigned c
     i += (flags & 4 ? 8U : 0U) + (flags & 16 ? 1U : 0U);
     if (i > size || size - i < (uint64_t)width)
         return damaged(in, at, "a link is longer than its place");
-    const uint64_t name = little(p + i, width);
+    const uint64_t name = lode_i_load(p + i, width);
     i += (uint64_t)width;
     if (name == 0 || name > size - i)
         return damaged(in, at, "the name of a link is longer than its place");
     i += name;
     const uint64_t rest = size - i;
     if (type == 0 ? rest < (uint64_t)in->address
-                  : rest < 2 || little(p + i, 2) > rest - 2 || (type == 1 && little(p + i, 2) == 0))
+                  : rest < 2 || lode_i_load(p + i, 2) > rest - 2 ||
+                        (type == 1 && lode_i_load(p + i, 2) == 0))
         return damaged(in, at, "the aim of a link is longer than its place");
     return LODE_OK;
 }
@@ -174,8 +167,8 @@ static lode_status check_messages(lode_i_h5_input *in, uint64_t at, const unsign
 {
     const uint64_t head = second ? (ordered ? 6 : 4) : 8;
     for (uint64_t i = from; size - i >= head;) {
-        const uint64_t type = little(p + i, second ? 1 : 2);
-        const uint64_t bytes = little(p + i + (second ? 1 : 2), 2);
+        const uint64_t type = lode_i_load(p + i, second ? 1 : 2);
+        const uint64_t bytes = lode_i_load(p + i + (second ? 1 : 2), 2);
         const unsigned char *data = p + i + head;
         i += head;
         if (bytes > size - i)
@@ -188,8 +181,8 @@ static lode_status check_messages(lode_i_h5_input *in, uint64_t at, const unsign
         if (type == 16 && bytes >= (uint64_t)(in->address + in->length)) {
             if (*count == BLOCKS_MAX)
                 return damaged(in, at + i, "a header goes on for ever");
-            next[(*count)++] = (block){ little(data, in->address),
-                                        little(data + in->address, in->length) };
+            next[(*count)++] = (block){ lode_i_load(data, in->address),
+                                        lode_i_load(data + in->address, in->length) };
         }
         i += bytes;
     }
@@ -214,9 +207,10 @@ lode_status lode_i_h5_check_header(lode_i_h5_input *in, uint64_t address)
         const int flags = prefix[5], width = 1 << (flags & 3);
         const int at = 6 + (flags & 32 ? 16 : 0) + (flags & 16 ? 4 : 0);
         ordered = (flags & 4) != 0;
-        blocks[count++] = (block){ address + (uint64_t)(at + width), little(prefix + at, width) };
+        blocks[count++] = (block){ address + (uint64_t)(at + width),
+                                   lode_i_load(prefix + at, width) };
     } else if (prefix[0] == 1) {
-        blocks[count++] = (block){ address + 16, little(prefix + 8, 4) };
+        blocks[count++] = (block){ address + 16, lode_i_load(prefix + 8, 4) };
     }
     for (int i = 0; i < count; i++) {
         const block b = blocks[i];

@@ -7,7 +7,7 @@
 
 #ifdef LODE_HAVE_HDF5
 
-enum { CHUNKS_MAX = 1 << 22, CACHE = 16 << 20, CACHE_SLOTS = 12421 };
+enum { CHUNKS_MAX = 1 << 22 };
 
 /* ---- filters ---- */
 
@@ -97,9 +97,11 @@ static bool is_faithful(const lode_i_h5_library *l, hid_t type, const lode_i_h5_
 }
 
 /* By their places in the array: the library walks all of them to find one by its number. */
-static lode_status cut_chunks(lode_ctx *ctx, const lode_i_h5_library *l, hid_t set, hid_t list,
+static lode_status cut_chunks(lode_ctx *ctx, const lode_i_h5 *h, hid_t set, hid_t list,
                               const lode_i_member *m, lode_i_frame *places, bool *found)
 {
+    const lode_i_h5_library *l = h->library;
+    const uint64_t base = l->chunks_from_base ? h->input.base : 0;
     hsize_t offset[LODE_MAX_NDIM] = { 0 }, chunk[LODE_MAX_NDIM];
     double count = 1;
     int axis = 0;
@@ -114,7 +116,7 @@ static lode_status cut_chunks(lode_ctx *ctx, const lode_i_h5_library *l, hid_t s
         LODE_FORWARD(lode_i_cancelled(ctx));
         *found = l->H5Dget_chunk_info_by_coord(set, offset, &mask, &at, &size) >= 0;
         if (*found && at != HADDR_UNDEF && at <= INT64_MAX && size <= INT64_MAX)
-            LODE_FORWARD(lode_i_frame_cut(ctx, places, at, size));
+            LODE_FORWARD(lode_i_frame_cut(ctx, places, base + at, size));
         for (axis = m->ndim - 1; axis >= 0; axis--) {
             offset[axis] += chunk[axis];
             if (offset[axis] < (hsize_t)m->shape[axis])
@@ -140,8 +142,8 @@ static lode_status find_places(lode_ctx *ctx, lode_i_h5 *h, const lode_i_member 
         if (at != HADDR_UNDEF && at <= INT64_MAX && bytes <= INT64_MAX) {
             st = lode_i_frame_cut(ctx, places, at, bytes);
             *found = true;
-        } else if (layout == H5D_CHUNKED && h->input.base == 0 && can_filter(l, list)) {
-            st = cut_chunks(ctx, l, s->id, list, m, places, found);
+        } else if (layout == H5D_CHUNKED && can_filter(l, list)) {
+            st = cut_chunks(ctx, h, s->id, list, m, places, found);
         }
     }
     if (list >= 0)
@@ -151,40 +153,13 @@ static lode_status find_places(lode_ctx *ctx, lode_i_h5 *h, const lode_i_member 
     return st;
 }
 
-/* Stored numbers as a source, for the trial. */
-typedef struct stored {
-    const lode_file *file;
-    const lode_i_member *member;
-} stored;
-
-static lode_status read_stored(lode_ctx *ctx, const lode_source *s, const int64_t *start,
-                               const int64_t *count, void *dst)
-{
-    const stored *of = s->data;
-    return lode_i_h5_read_stored(ctx, of->file, of->member, start, count, dst);
-}
-
-static lode_status try_form(lode_ctx *ctx, lode_file *f, const lode_i_member *m, lode_i_trial *t)
-{
-    stored of = { f, m };
-    lode_source s = { .dtype = t->form.dtype,
-                      .ndim = m->ndim,
-                      .rewindable = true,
-                      .read = read_stored,
-                      .data = &of };
-    memcpy(s.shape, m->shape, sizeof s.shape);
-    if (m->chunk)
-        memcpy(s.chunk, m->chunk, (size_t)m->ndim * sizeof *s.chunk);
-    return lode_i_emit_boxes(ctx, lode_from_source(&s), t->form.dtype, lode_i_trial_box, t);
-}
-
 lode_status lode_i_h5_cut(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
                           const lode_i_form *form, lode_i_frame *frame, lode_i_framed *framed)
 {
     lode_status st = LODE_OK;
     lode_i_h5 *h = f->state;
     lode_i_frame places = { .size = 0 };
-    lode_i_trial t = { .form = *form, .ndim = m->ndim };
+    lode_i_trial t = { .form = *form };
     bool found = false;
     lode_i_h5_begin(ctx, h);
     st = lode_i_h5_open_set(ctx, h, f, m);
@@ -192,10 +167,8 @@ lode_status lode_i_h5_cut(lode_ctx *ctx, lode_file *f, const lode_i_member *m,
         st = find_places(ctx, h, m, &places, &found);
     lode_i_h5_end(h);
     LODE_TRY(st);
-    if (found && form->packs)
-        LODE_TRY(try_form(ctx, f, m, &t));
-    if (t.lost)
-        lode_i_frame_tell_lost(ctx, f, m->name);
+    if (found)
+        LODE_TRY(lode_i_frame_try(ctx, f, m, lode_i_h5_read_stored, &t));
     if (!found || t.lost)
         goto done;
     for (int64_t i = 0; i < places.extents; i++)
@@ -215,19 +188,20 @@ typedef struct target {
     int ndim;
     hsize_t dims[LODE_MAX_NDIM];
     lode_value value;
-    bool small; /* a scalar of the bundle */
 } target;
 
 typedef struct filler {
     lode_i_h5_library *library;
     const char *path; /* as messages name it */
+    lode_i_h5_output output;
     hid_t file, set, type, space;
     const target *at;
 } filler;
 
 static lode_status failed(lode_ctx *ctx, const filler *w, const char *doing)
 {
-    return lode_i_h5_failed(ctx, w->library, w->path, doing, true);
+    return w->output.st < 0 ? w->output.st
+                            : lode_i_h5_failed(ctx, w->library, w->path, doing, true);
 }
 
 /* A box of values; a data set may end before the array does, as of a dimension that grew. */
@@ -261,8 +235,7 @@ static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, cons
                                                                many, NULL) >= 0)) &&
                       l->H5Dwrite(w->set, w->type, memory, w->space, H5P_DEFAULT,
                                   t->form.packs ? packed.data : values) >= 0;
-    if (!done)
-        st = failed(ctx, w, "writing values");
+    st = done ? w->output.st : failed(ctx, w, "writing values");
     if (memory >= 0)
         l->H5Sclose(memory);
     lode_i_h5_leave(w->library);
@@ -304,13 +277,8 @@ static lode_status put_one(lode_ctx *ctx, filler *w, const target *t)
         (w->type = type_of(l, w->set, &t->number)) < 0)
         st = failed(ctx, w, "opening a data set to be written");
     lode_i_h5_leave(w->library);
-    if (st >= 0 && t->value.kind == LODE_SCALAR) {
-        const lode_scalar *v = t->value.as.scalar;
-        const int64_t none = 0;
-        st = put_box(ctx, w, &none, &none, v->dtype == LODE_I64 ? (const void *)&v->i : &v->re);
-    } else if (st >= 0) {
-        st = lode_i_emit_boxes(ctx, t->value, t->form.values, put_box, w);
-    }
+    if (st >= 0)
+        st = lode_i_frame_put(ctx, t->value, t->form.values, put_box, w);
     lode_i_h5_enter(w->library);
     if (w->type >= 0)
         l->H5Tclose(w->type);
@@ -322,60 +290,41 @@ static lode_status put_one(lode_ctx *ctx, filler *w, const target *t)
     return st;
 }
 
-/* Type and shape of a dense value or a scalar. */
-static bool form_of(lode_ctx *ctx, const char *name, lode_value v, lode_dtype *dtype, int32_t *ndim,
-                    int64_t *shape)
-{
-    *ndim = 0;
-    if (v.kind == LODE_SCALAR)
-        *dtype = v.as.scalar->dtype;
-    return v.kind == LODE_SCALAR || lode_i_dense_form(ctx, name, v, dtype, ndim, shape) >= 0;
-}
-
-/* What goes where, by the file as any reader sees it: nothing is written that it has no place for. */
-static lode_status aim(lode_ctx *ctx, lode_file *f, const lode_i_frame *frame,
-                       const lode_i_output *out, target *targets, int64_t *count, bool *fits)
+/* What goes where, by the file as any reader sees it; false: it has no place for something. */
+static bool aim(lode_ctx *ctx, lode_file *f, const lode_i_frame *frame, const lode_i_output *out,
+                target *targets, int64_t *count)
 {
     lode_i_h5 *h = f->state;
-    for (int64_t i = 0; i < frame->count && *fits; i++) {
+    for (int64_t i = 0; i < frame->count; i++) {
         const lode_i_framed *m = &frame->member[i];
         const char *path = *m->path ? m->path : m->name;
-        lode_dtype dtype = LODE_F64;
-        int32_t ndim = 0;
-        int64_t shape[LODE_MAX_NDIM] = { 0 };
         if (!m->cut)
             continue;
         const lode_i_member *to = lode_i_member_find(f, path);
         const lode_value v = lode_i_output_find(out, m->name);
-        *fits = to && to->kind == LODE_ARRAY && form_of(ctx, m->name, v, &dtype, &ndim, shape) &&
-                dtype == to->dtype && ndim == to->ndim;
-        if (!*fits)
-            break;
+        if (!to || !lode_i_frame_fits(ctx, v, to, true))
+            return false;
         target *t = &targets[(*count)++];
         *t = (target){ .path = path,
                        .number = h->sets[to->id].number,
-                       .ndim = ndim,
+                       .ndim = to->ndim,
                        .value = v,
                        .form = lode_i_form_of(h->sets[to->id].number.dtype, to->dtype,
                                               lode_i_h5_packing(h, to)) };
         lode_i_form_framed(&t->form, m);
-        for (int k = 0; k < ndim; k++) {
-            *fits = *fits && to->shape[k] <= shape[k];
+        for (int k = 0; k < to->ndim; k++)
             t->dims[k] = (hsize_t)to->shape[k];
-        }
     }
-    return LODE_OK;
+    return true;
 }
 
-static lode_status open_filled(lode_ctx *ctx, filler *w, const char *temporary)
+static lode_status open_filled(lode_ctx *ctx, filler *w)
 {
     const lode_i_h5_library *l = w->library;
     lode_status st = LODE_OK;
     lode_i_h5_enter(w->library);
-    const hid_t access = l->H5Pcreate(*l->H5P_CLS_FILE_ACCESS_ID_g);
-    if (access < 0 || l->H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) < 0 ||
-        l->H5Pset_cache(access, 0, CACHE_SLOTS, CACHE, 1) < 0 ||
-        (w->file = l->H5Fopen(temporary, 1 /* to be written */, access)) < 0)
+    const hid_t access = lode_i_h5_output_access(l, &w->output);
+    if (access < 0 || (w->file = l->H5Fopen(w->path, 1 /* to be written */, access)) < 0)
         st = failed(ctx, w, "opening it to be written");
     if (access >= 0)
         l->H5Pclose(access);
@@ -383,28 +332,22 @@ static lode_status open_filled(lode_ctx *ctx, filler *w, const char *temporary)
     return st;
 }
 
-lode_status lode_i_h5_fill(lode_ctx *ctx, const char *path, const char *temporary,
+lode_status lode_i_h5_fill(lode_ctx *ctx, const char *path, lode_outfile *file,
                            const lode_i_frame *frame, const lode_i_output *out, bool *fits)
 {
     lode_status st = LODE_OK;
     lode_file *f = NULL;
     target *targets = NULL;
     int64_t count = 0;
-    filler w = { .path = path, .file = -1 };
+    filler w = { .path = path, .output = { .file = file, .ctx = ctx }, .file = -1 };
     LODE_TRY(lode_i_h5_library_get(ctx, &w.library));
     LODE_TRY(lode_i_new(ctx, frame->count + 1, sizeof *targets, (void **)&targets));
-    st = lode_file_open(ctx, temporary, &(lode_read_opts){ .format = "hdf5" }, &f);
-    *fits = st != LODE_EFORMAT;
-    if (!*fits)
-        st = LODE_OK; /* what was cut out is more than values */
-    LODE_TRY(st);
-    if (!*fits)
-        goto done;
-    LODE_TRY(aim(ctx, f, frame, out, targets, &count, fits));
+    LODE_TRY(lode_i_frame_reopen(ctx, lode_i_outfile_temporary(file), "hdf5", &f));
+    *fits = f && aim(ctx, f, frame, out, targets, &count);
     lode_file_close(&f);
     if (!*fits)
         goto done;
-    LODE_TRY(open_filled(ctx, &w, temporary));
+    LODE_TRY(open_filled(ctx, &w));
     for (int64_t i = 0; i < count; i++)
         LODE_TRY(put_one(ctx, &w, &targets[i]));
 done:
@@ -413,6 +356,8 @@ done:
         lode_i_h5_enter(w.library);
         if (w.library->H5Fclose(w.file) < 0 && st >= 0)
             st = failed(ctx, &w, "closing it");
+        if (st >= 0)
+            st = w.output.st;
         lode_i_h5_leave(w.library);
     }
     lode_i_free(targets);

@@ -2,38 +2,17 @@
  * that a cancel, a cut file and a failing disk are seen as everywhere, no lock is taken that network
  * file systems refuse, and the one structure that the library trusts blindly is checked before it
  * gets to see it. Called under the library lock. */
-#include "io/h5.h"
-
-#include <string.h>
+#include "io/h5driver.h"
 
 #ifdef LODE_HAVE_HDF5
 
-/* What the library knows as an open file. */
-typedef struct opened {
-    H5FD_t base; /* first: the library's own part */
-    lode_i_h5_input *input;
-    haddr_t end; /* of what is addressed */
-} opened;
-
 static H5FD_t *open_input(const char *name, unsigned flags, hid_t access, haddr_t most)
 {
-    lode_i_h5_library *l = lode_i_h5_library_held();
-    lode_i_h5_input *const *given = l->H5Pget_driver_info(access);
-    opened *o = NULL;
+    lode_i_h5_input *const *given = lode_i_h5_library_held()->H5Pget_driver_info(access);
     (void)name, (void)most;
-    if (!given || flags & 1 /* to be written */)
-        return NULL;
-    (*given)->st = lode_i_calloc((*given)->ctx, sizeof *o, (void **)&o);
-    if ((*given)->st < 0)
-        return NULL;
-    o->input = *given;
-    return &o->base;
-}
-
-static herr_t close_input(H5FD_t *file)
-{
-    lode_i_free(file);
-    return 0;
+    return given && !(flags & 1 /* to be written */)
+               ? open_side((*given)->ctx, *given, &(*given)->st)
+               : NULL;
 }
 
 static herr_t query(const H5FD_t *file, unsigned long *flags)
@@ -44,29 +23,17 @@ static herr_t query(const H5FD_t *file, unsigned long *flags)
     return 0;
 }
 
-static haddr_t get_end(const H5FD_t *file, H5FD_mem_t type)
-{
-    (void)type;
-    return ((const opened *)file)->end;
-}
-
-static herr_t set_end(H5FD_t *file, H5FD_mem_t type, haddr_t end)
-{
-    (void)type;
-    ((opened *)file)->end = end;
-    return 0;
-}
-
 static haddr_t get_size(const H5FD_t *file, H5FD_mem_t type)
 {
     (void)type;
-    return lode_i_infile_size(((const opened *)file)->input->file);
+    const lode_i_h5_input *in = side_of(file);
+    return lode_i_infile_size(in->file);
 }
 
 static herr_t read_input(H5FD_t *file, H5FD_mem_t type, hid_t list, haddr_t at, size_t size,
                          void *bytes)
 {
-    lode_i_h5_input *in = ((opened *)file)->input;
+    lode_i_h5_input *in = side_of(file);
     (void)type, (void)list;
     if (!in->ctx || (in->st < 0 && in->st != LODE_EFORMAT)) /* damage is of one place */
         return -1;
@@ -97,7 +64,7 @@ hid_t lode_i_h5_driver(const lode_i_h5_library *l)
         .fc_degree = H5F_CLOSE_STRONG,
         .fapl_size = sizeof(lode_i_h5_input *),
         .open = open_input,
-        .close = close_input,
+        .close = close_side,
         .query = query,
         .get_eoa = get_end,
         .set_eoa = set_end,

@@ -34,6 +34,8 @@ static bool load(const char *name, lode_i_h5_library *t)
 #undef FIND
     if (!found)
         return false;
+    t->H5get_libversion(&major, &minor, &release);
+    t->chunks_from_base = major == 1 && (minor < 14 || (minor == 14 && release < 4));
     /* Another minor version has other structures; the macros of hdf5.h would end the process. */
     return t->H5open() >= 0 && t->H5get_libversion(&major, &minor, &release) >= 0 &&
            major == H5_VERS_MAJOR && minor == H5_VERS_MINOR &&

@@ -430,14 +430,15 @@ static lode_status open_library_file(lode_ctx *ctx, lode_i_h5 *h, const lode_fil
     size_t address_size = 8, length = 8;
     hsize_t base = 0;
     const hid_t creation = l->H5Fget_create_plist(h->file);
-    if (creation >= 0 && l->H5Pget_sizes(creation, &address_size, &length) >= 0 &&
-        l->H5Pget_userblock(creation, &base) >= 0)
-        h->input.address = (int)address_size, h->input.length = (int)length, h->input.base = base;
+    const bool told = creation >= 0 && l->H5Pget_sizes(creation, &address_size, &length) >= 0 &&
+                      l->H5Pget_userblock(creation, &base) >= 0;
     if (creation >= 0)
         l->H5Pclose(creation);
-    if (h->input.address > 8 || h->input.length > 8)
+    if (address_size > 8 || length > 8)
         return lode_i_fail(ctx, LODE_EUNSUPPORTED, "%s has addresses of more than 64 bits",
                            f->path);
+    if (told)
+        h->input.address = (int)address_size, h->input.length = (int)length, h->input.base = base;
     const hid_t root = l->H5Gopen2(h->file, "/", H5P_DEFAULT);
     if (root < 0)
         return lode_i_h5_failed(ctx, l, f->path, "opening its root", false);

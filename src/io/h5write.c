@@ -6,24 +6,7 @@
 
 #ifdef LODE_HAVE_HDF5
 
-typedef struct made {
-    hid_t id;
-    char *name;
-    lode_dtype dtype;
-    int ndim;
-    bool scale;
-    int64_t *scales; /* of its axes, or NULL */
-} made;
-
-struct lode_i_h5_writer {
-    lode_i_h5_library *library;
-    char *path;
-    lode_i_h5_style style;
-    hid_t file, links;
-    lode_i_h5_output output;
-    int64_t count, capacity;
-    made *sets;
-};
+typedef lode_i_h5_made made;
 
 static lode_status failed(lode_ctx *ctx, const lode_i_h5_writer *w, const char *doing)
 {
@@ -37,8 +20,8 @@ static void close_id(herr_t (*close)(hid_t), hid_t id)
         close(id);
 }
 
-lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, lode_outfile *file,
-                             lode_i_h5_style style, size_t block, lode_i_h5_writer **out)
+lode_status lode_i_h5_writer_new(lode_ctx *ctx, const char *path, lode_outfile *file,
+                                 lode_i_h5_style style, lode_i_h5_writer **out)
 {
     lode_i_h5_library *l = NULL;
     lode_i_h5_writer *w = NULL;
@@ -47,17 +30,22 @@ lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, lode_outfile *file
     *out = w;
     w->library = l, w->style = style, w->file = w->links = -1;
     w->output = (lode_i_h5_output){ .file = file, .ctx = ctx };
-    const lode_i_h5_output *const output = &w->output;
-    LODE_FORWARD(lode_i_strdup(ctx, path, &w->path));
+    return lode_i_strdup(ctx, path, &w->path);
+}
+
+lode_status lode_i_h5_create(lode_ctx *ctx, const char *path, lode_outfile *file,
+                             lode_i_h5_style style, size_t block, lode_i_h5_writer **out)
+{
+    LODE_FORWARD(lode_i_h5_writer_new(ctx, path, file, style, out));
+    lode_i_h5_writer *w = *out;
+    lode_i_h5_library *l = w->library;
     lode_i_h5_enter(l);
-    const hid_t access = l->H5Pcreate(*l->H5P_CLS_FILE_ACCESS_ID_g);
+    const hid_t access = lode_i_h5_output_access(l, &w->output);
     const hid_t creation = l->H5Pcreate(*l->H5P_CLS_FILE_CREATE_ID_g);
     const unsigned order = H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED;
     w->links = l->H5Pcreate(*l->H5P_CLS_LINK_CREATE_ID_g);
     /* Format 1.8, which every reader in use knows, takes attributes beyond 64 KiB. */
     const bool ready = access >= 0 && creation >= 0 && w->links >= 0 &&
-                       l->H5Pset_driver(access, l->output_driver, &output) >= 0 &&
-                       l->H5Pset_fclose_degree(access, H5F_CLOSE_STRONG) >= 0 &&
                        l->H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18) >= 0 &&
                        l->H5Pset_userblock(creation, block) >= 0 &&
                        l->H5Pset_link_creation_order(creation, order) >= 0 &&
@@ -143,7 +131,7 @@ static hid_t string_type(const lode_i_h5_library *l, size_t size, bool utf8)
 
 /* ---- data sets ---- */
 
-static lode_status add_set(lode_ctx *ctx, lode_i_h5_writer *w, const char *name, made **s)
+lode_status lode_i_h5_add_set(lode_ctx *ctx, lode_i_h5_writer *w, const char *name, made **s)
 {
     if (w->count == w->capacity) {
         void *p = w->sets;
@@ -224,7 +212,7 @@ lode_status lode_i_h5_dataset(lode_ctx *ctx, lode_i_h5_writer *w, const char *na
     for (int k = 0; k < ndim; k++)
         dims[k] = (hsize_t)shape[k];
     LODE_FORWARD(make_parents(ctx, w, name));
-    LODE_FORWARD(add_set(ctx, w, name, &s));
+    LODE_FORWARD(lode_i_h5_add_set(ctx, w, name, &s));
     *set = w->count - 1;
     s->dtype = dtype, s->ndim = ndim;
     lode_i_h5_enter(w->library);
@@ -307,7 +295,12 @@ static bool put_attribute(const lode_i_h5_writer *w, hid_t object, const char *n
     const size_t size = fixed && a->count == 1 && *a->text[0] ? strlen(a->text[0]) : 1;
     const hid_t type = !a->text ? type_for(w, a->values.dtype)
                                 : string_type(l, fixed ? size : H5T_VARIABLE, !fixed);
-    const hid_t space = a->list ? l->H5Screate_simple(1, &count, NULL) : l->H5Screate(H5S_SCALAR);
+    hsize_t sizes[LODE_I_ATTRIBUTE_AXES];
+    for (int k = 0; k < a->ndim; k++)
+        sizes[k] = (hsize_t)a->shape[k];
+    const hid_t space = a->ndim   ? l->H5Screate_simple(a->ndim, sizes, NULL)
+                        : a->list ? l->H5Screate_simple(1, &count, NULL)
+                                  : l->H5Screate(H5S_SCALAR);
     const void *values = !a->text ? a->values.data : fixed ? (const void *)a->text[0] : a->text;
     const bool done = write_attribute(l, object, name, type, space, count ? values : NULL);
     close_id(l->H5Tclose, type);

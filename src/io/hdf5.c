@@ -122,11 +122,13 @@ typedef struct writer {
     lode_i_h5_writer *h;
     const lode_i_output *out;
     lode_i_tensors t;
-    int64_t *set; /* of each tensor; -1: text */
+    int64_t *set;      /* of each tensor; -1: text */
+    lode_i_form *form; /* of each */
     lode_dtype dtype;
     int ndim;
     int64_t current;
-    lode_json *attributes; /* of the bundle */
+    const lode_i_form *packing; /* of the current one */
+    lode_json *attributes;      /* of the bundle */
     const lode_json *variables;
     int64_t scales;
     struct scale {
@@ -140,12 +142,8 @@ static bool is_plain(const writer *w)
 {
     const lode_i_output *out = w->out;
     const lode_meta *m = out->meta;
-    lode_json *one = NULL;
     if (lode_i_json_get(w->attributes, "dimensions"))
         return false;
-    for (const char *name = NULL; (name = lode_i_json_next(w->variables, name, &one));)
-        if (lode_i_json_get(one, "stored"))
-            return false; /* of a NetCDF file that had it otherwise */
     if (out->certificate ||
         (m && (m->op[0] || m->options || m->made || m->input_hash[0] || m->has_shape || m->seed)))
         return false;
@@ -159,6 +157,49 @@ static bool is_plain(const writer *w)
             return false;
     }
     return true;
+}
+
+/* The forms of all arrays; false: some value would not come back, and the description tells of all. */
+static lode_status find_forms(lode_ctx *ctx, writer *w, bool *plain)
+{
+    lode_json *one = NULL;
+    *plain = is_plain(w);
+    for (int64_t i = 0; i < w->t.count; i++) {
+        const lode_i_tensor *t = &w->t.at[i];
+        const lode_json *v = lode_i_described_variable(w->variables, t->name, t->ndim);
+        lode_i_form *f = &w->form[i];
+        *f = (lode_i_form){ .dtype = t->dtype, .values = t->dtype };
+        if (*plain && lode_i_json_get(v, "stored") &&
+            w->out->items[t->item].value.kind != LODE_TEXT)
+            LODE_FORWARD(lode_i_form_again(ctx, v, t, t->dtype, f));
+    }
+    for (const char *name = NULL; (name = lode_i_json_next(w->variables, name, &one));) {
+        bool held = lode_i_json_get(one, "stored") == NULL;
+        for (int64_t i = 0; i < w->t.count && !held; i++)
+            held = w->form[i].described &&
+                   lode_i_described_variable(w->variables, w->t.at[i].name, w->t.at[i].ndim) == one;
+        *plain = *plain && held; /* else of a file that had it otherwise */
+    }
+    for (int64_t i = 0; i < w->t.count && !*plain; i++)
+        w->form[i] = (lode_i_form){ .dtype = w->t.at[i].dtype, .values = w->t.at[i].dtype };
+    return LODE_OK;
+}
+
+/* Packed into few bits, as the file had it. */
+static lode_status put_packed(lode_ctx *ctx, void *data, const int64_t *start, const int64_t *count,
+                              const void *values)
+{
+    lode_status st = LODE_OK;
+    const writer *w = data;
+    lode_array stored = { 0 };
+    int64_t n = 1;
+    for (int k = 0; k < w->ndim; k++)
+        n *= count[k];
+    LODE_TRY(lode_i_pack(ctx, w->packing, values, n, &stored));
+    LODE_TRY(lode_i_h5_put(ctx, w->h, w->current, start, count, stored.data));
+done:
+    lode_array_free(&stored);
+    return st;
 }
 
 static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, const int64_t *count,
@@ -182,7 +223,13 @@ static lode_status put_tensor(lode_ctx *ctx, writer *w, int64_t i)
     int64_t shape[LODE_MAX_NDIM];
     if (w->set[i] < 0)
         return LODE_OK;
-    w->current = w->set[i], w->ndim = t->ndim, w->dtype = t->dtype;
+    w->current = w->set[i], w->ndim = t->ndim, w->dtype = t->dtype, w->packing = &w->form[i];
+    if (w->packing->packs) {
+        const int64_t none = 0;
+        return t->value.kind == LODE_NONE
+                   ? put_packed(ctx, w, &none, &none, t->small)
+                   : lode_i_emit_boxes(ctx, t->value, w->packing->values, put_packed, w);
+    }
     if (t->value.kind == LODE_NONE) {
         const int64_t none = 0, one = 1;
         return lode_i_h5_put(ctx, w->h, w->current, &none, &one, t->small);
@@ -194,14 +241,16 @@ static lode_status put_tensor(lode_ctx *ctx, writer *w, int64_t i)
 
 /* Every attribute of one object of the description; those of packing only where nothing was
  * packed. */
-static lode_status put_attributes(lode_ctx *ctx, writer *w, const char *path, const lode_json *o)
+static lode_status put_attributes(lode_ctx *ctx, writer *w, const char *path, const lode_json *o,
+                                  bool described)
 {
     lode_status st = LODE_OK;
     lode_i_attribute a = { 0 };
     lode_json *v = NULL;
     const lode_json *list = lode_i_json_get(o, "attributes");
-    const bool packed = lode_i_json_get(list, "scale_factor") ||
-                        lode_i_json_get(list, "add_offset") || lode_i_json_get(list, "_Unsigned");
+    const bool packed = !described &&
+                        (lode_i_json_get(list, "scale_factor") ||
+                         lode_i_json_get(list, "add_offset") || lode_i_json_get(list, "_Unsigned"));
     for (const char *name = NULL; (name = lode_i_json_next(list, name, &v));) {
         if (packed && lode_i_is_of_packing(name))
             continue;
@@ -247,7 +296,7 @@ static lode_status find_scale(lode_ctx *ctx, writer *w, const char *name, int64_
         LODE_TRY(lode_i_h5_dataset(ctx, w->h, name, LODE_F64, 1, &size, set));
         if (size > 0)
             LODE_TRY(lode_i_h5_put(ctx, w->h, *set, &zero, &size, values.data));
-        LODE_TRY(put_attributes(ctx, w, name, c));
+        LODE_TRY(put_attributes(ctx, w, name, c, false));
     }
     LODE_TRY(lode_i_h5_scale(ctx, w->h, *set, name));
     w->scale[w->scales++] = (struct scale){ name, size, *set };
@@ -263,7 +312,7 @@ static lode_status put_names(lode_ctx *ctx, writer *w, int64_t i)
     const lode_json *dims = lode_i_json_get(v, "dims");
     int64_t scales[LODE_MAX_NDIM];
     const char *names[LODE_MAX_NDIM] = { NULL };
-    LODE_FORWARD(put_attributes(ctx, w, t->name, v));
+    LODE_FORWARD(put_attributes(ctx, w, t->name, v, w->form[i].described));
     if (w->set[i] < 0)
         return LODE_OK;
     for (int k = 0; k < t->ndim; k++) {
@@ -282,9 +331,9 @@ static lode_status put_groups(lode_ctx *ctx, writer *w)
     const lode_json *groups = lode_i_json_get(w->attributes, "groups");
     for (const char *path = NULL; (path = lode_i_json_next(groups, path, &v));) {
         LODE_FORWARD(lode_i_h5_group(ctx, w->h, path));
-        LODE_FORWARD(put_attributes(ctx, w, path, v));
+        LODE_FORWARD(put_attributes(ctx, w, path, v, false));
     }
-    return put_attributes(ctx, w, "", w->attributes);
+    return put_attributes(ctx, w, "", w->attributes, false);
 }
 
 /* The description as one attribute, which variable length lets grow beyond 64 KiB. */
@@ -303,15 +352,17 @@ done:
 
 static lode_status write_all(lode_ctx *ctx, writer *w)
 {
-    const bool plain = is_plain(w), named = !w->out->meta || !w->out->meta->op[0];
+    bool plain = false;
+    LODE_FORWARD(find_forms(ctx, w, &plain));
+    const bool named = !w->out->meta || !w->out->meta->op[0];
     for (int64_t i = 0; i < w->t.count; i++) {
         const lode_i_tensor *t = &w->t.at[i];
         w->set[i] = -1;
         if (w->out->items[t->item].value.kind == LODE_TEXT)
             LODE_FORWARD(lode_i_h5_text(ctx, w->h, t->name, t->plain, (size_t)t->bytes));
         else
-            LODE_FORWARD(
-                lode_i_h5_dataset(ctx, w->h, t->name, t->dtype, t->ndim, t->shape, &w->set[i]));
+            LODE_FORWARD(lode_i_h5_dataset(ctx, w->h, t->name, w->form[i].dtype, t->ndim, t->shape,
+                                           &w->set[i]));
     }
     /* For others to read; a result's members are not what its attributes speak of. */
     for (int64_t i = 0; i < w->t.count && named; i++)
@@ -332,6 +383,7 @@ static lode_status write_hdf5(lode_ctx *ctx, const char *path, const lode_i_outp
     lode_outfile *file = NULL;
     LODE_TRY(lode_i_flatten(ctx, out, false, &w.t));
     LODE_TRY(LODE_NEW(ctx, w.t.count + 1, &w.set));
+    LODE_TRY(LODE_NEW(ctx, w.t.count + 1, &w.form));
     if (out->meta && out->meta->attributes)
         LODE_TRY(lode_i_json_parse(ctx, out->meta->attributes, strlen(out->meta->attributes),
                                    &w.attributes));
@@ -346,6 +398,7 @@ done:
     lode_i_tensors_free(&w.t);
     lode_i_json_free(w.attributes);
     lode_i_free(w.set);
+    lode_i_free(w.form);
     return st;
 }
 

@@ -18,6 +18,17 @@
 /** Checksums cover pieces of this many bytes of a member, the last one shorter. */
 #define LODE_I_SUM_CHUNK ((uint64_t)1 << 20)
 
+/** A number of a file of either byte order; swapped: it has the highest first. */
+static inline uint64_t lode_i_number(const unsigned char *p, int bytes, bool swapped)
+{
+    uint64_t v = 0;
+    if (!swapped)
+        return lode_i_load(p, bytes);
+    for (int i = 0; i < bytes; i++)
+        v = v << 8 | p[i];
+    return v;
+}
+
 struct lode_i_frame;
 
 /** A member that is a bundle itself: its own meta and certificate, and its members, which the file
@@ -74,6 +85,7 @@ struct lode_file {
     int64_t *slot; /* member number, or -1 */
     int64_t shown; /* members that are not hidden, in order */
     int64_t *show;
+    int64_t aside;    /* hidden members that are values of their own, kept in the description */
     lode_bundle head; /* meta and certificate only */
     void *state;      /* the format's own */
 };
@@ -126,9 +138,9 @@ typedef struct lode_i_format {
     void (*close)(lode_file *f); /* frees state */
     /** Cuts the values of members out of the file's frame (frame.h); *has false: it has none. */
     lode_status (*frame)(lode_ctx *ctx, lode_file *f, struct lode_i_frame *frame, bool *has);
-    /** Puts the values of an output into a file made of its frame, at `temporary`; *fits false: they are
+    /** Puts the values of an output into a file made of its frame; *fits false: they are
      * not those of that file. */
-    lode_status (*fill)(lode_ctx *ctx, const char *path, const char *temporary,
+    lode_status (*fill)(lode_ctx *ctx, const char *path, lode_outfile *file,
                         const struct lode_i_frame *frame, const lode_i_output *out, bool *fits);
     lode_status (*write)(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force);
 } lode_i_format;
@@ -175,6 +187,8 @@ lode_status lode_i_shape_bytes(lode_ctx *ctx, const char *what, lode_dtype dtype
 /** LODE_ESHAPE for a rectangle that does not lie in the member. */
 lode_status lode_i_member_check(lode_ctx *ctx, const lode_i_member *m, const int64_t *start,
                                 const int64_t *count);
+/** Whether the file holds more than one value, what cannot be read included. */
+bool lode_i_file_is_several(const lode_file *f);
 /** Makes f->show from the hidden flags; the opener calls it once after format->open. */
 lode_status lode_i_file_show(lode_ctx *ctx, lode_file *f);
 /** All bytes of a stored or deflated member as they are in the file, into a new block. */
@@ -453,9 +467,13 @@ lode_status lode_i_attributes_numbers(lode_ctx *ctx, lode_i_attributes *a, const
                                       lode_dtype dtype, int64_t count, const void *values);
 lode_status lode_i_attributes_texts(lode_ctx *ctx, lode_i_attributes *a, const char *name,
                                     int64_t count, char *const *texts, bool strings);
+/** Notes that an attribute just set has several axes: its type becomes "i16[2,3]". */
+lode_status lode_i_attributes_shape(lode_ctx *ctx, lode_i_attributes *a, const char *name,
+                                    lode_dtype dtype, int ndim, const int64_t *shape);
 /** Moves them into a description, as "attributes" and, where there are any, "types". */
 lode_status lode_i_attributes_into(lode_ctx *ctx, lode_i_attributes *a, lode_json *o);
 
+enum { LODE_I_ATTRIBUTE_AXES = 4 };
 /** One attribute on its way into a file: texts, or numbers, or neither where no file holds it. */
 typedef struct lode_i_attribute {
     int64_t count;
@@ -463,7 +481,10 @@ typedef struct lode_i_attribute {
     bool strings;      /* of variable length where the format knows that */
     bool list;         /* even when there is one */
     lode_array values; /* one axis */
+    int ndim;          /* axes in the file, where they are two or more; else 0 */
+    int64_t shape[LODE_I_ATTRIBUTE_AXES];
 } lode_i_attribute;
+
 /** The attribute `name` of a description: o holds "attributes" and perhaps "types". */
 lode_status lode_i_attribute_get(lode_ctx *ctx, const lode_json *o, const char *name,
                                  lode_i_attribute *a);
@@ -503,6 +524,11 @@ typedef struct lode_i_form {
 /** Values of a form into a new block as they are stored. */
 lode_status lode_i_pack(lode_ctx *ctx, const lode_i_form *form, const void *values, int64_t count,
                         lode_array *stored);
+
+/** The form in which a file had an array, by its description, where every value survives that, or is
+ *  within an error anyhow; else its own. Reads the values once where that must be seen. */
+lode_status lode_i_form_again(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
+                              lode_dtype own, lode_i_form *form);
 
 /* ---- NetCDF ---- */
 

@@ -265,8 +265,7 @@ static lode_status write_lode(lode_ctx *ctx, const char *path, const lode_i_outp
     LODE_TRY(place(ctx, &t));
     LODE_TRY(header_text(ctx, out, &t, &head));
     const size_t size = head.size;
-    for (int i = 0; i < 8; i++)
-        first[i] = (unsigned char)((uint64_t)size >> (8 * i) & 255);
+    lode_i_store(first, size, 8);
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
     LODE_TRY(lode_i_outfile_write(ctx, file, first, sizeof first));
     LODE_TRY(lode_i_outfile_write(ctx, file, head.text, size));

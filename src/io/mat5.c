@@ -65,8 +65,7 @@ void lode_i_mat5_of(lode_dtype dtype, uint32_t *mi, uint32_t *mx)
 
 static uint32_t get32(const mat *t, const unsigned char *p)
 {
-    return t->swapped ? (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]
-                      : (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+    return (uint32_t)lode_i_number(p, 4, t->swapped);
 }
 
 typedef struct element {
@@ -235,8 +234,7 @@ static lode_status read_header(lode_ctx *ctx, lode_file *f, mat *t)
                            "it with -v7",
                            f->path);
     t->swapped = head[126] == 'M';
-    const unsigned version = t->swapped ? (unsigned)head[124] << 8 | head[125]
-                                        : (unsigned)head[125] << 8 | head[124];
+    const unsigned version = (unsigned)lode_i_number(head + 124, 2, t->swapped);
     if (version != 0x0100)
         return lode_i_fail(ctx, LODE_EUNSUPPORTED, "%s has version %#x%s; save it with -v7",
                            f->path, version,
@@ -477,6 +475,7 @@ const lode_i_format lode_i_format_mat5 = {
     .name = "mat",
     .many = true,
     .suffixes = ".mat",
+    .mixed = true,
     .concurrent = true,
     .sniff = sniff,
     .open = open_mat,
@@ -491,6 +490,7 @@ const lode_i_format lode_i_format_mat6 = {
     .name = "mat6",
     .many = true,
     .suffixes = ".mat",
+    .mixed = true,
     .concurrent = true,
     .open = open_mat,
     .read = read_mat,

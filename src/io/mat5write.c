@@ -17,12 +17,6 @@ static uint64_t padded(uint64_t bytes)
     return (bytes + 7) / 8 * 8;
 }
 
-static void put32(unsigned char *p, uint32_t v)
-{
-    for (int i = 0; i < 4; i++)
-        p[i] = (unsigned char)(v >> (8 * i));
-}
-
 static lode_status put(lode_ctx *ctx, void *data, const void *bytes, size_t size)
 {
     writer *w = data;
@@ -33,7 +27,7 @@ static lode_status put(lode_ctx *ctx, void *data, const void *bytes, size_t size
 static lode_status put_tag(lode_ctx *ctx, writer *w, uint32_t type, uint64_t size)
 {
     unsigned char tag[8];
-    put32(tag, type), put32(tag + 4, (uint32_t)size);
+    lode_i_store(tag, type, 4), lode_i_store(tag + 4, size, 4);
     return put(ctx, w, tag, sizeof tag);
 }
 
@@ -80,7 +74,7 @@ static lode_status put_head(lode_ctx *ctx, writer *w, const char *name, uint32_t
                                "%s has %" PRId64 " values along axis %d, and MATLAB 5 files hold "
                                "2^31-1; write .npy or .h5",
                                name, shape[k], k);
-        put32(sizes + 4 * k, (uint32_t)shape[k]);
+        lode_i_store(sizes + 4 * k, (uint64_t)shape[k], 4);
     }
     if (whole > UINT32_MAX - 8)
         return lode_i_fail(ctx, LODE_ESHAPE,
@@ -88,7 +82,7 @@ static lode_status put_head(lode_ctx *ctx, writer *w, const char *name, uint32_t
                            " bytes, and a variable of a MATLAB 5 file less than "
                            "2^32; write .npy or .h5",
                            name, whole);
-    put32(word, flags), put32(word + 4, room);
+    lode_i_store(word, flags, 4), lode_i_store(word + 4, room, 4);
     LODE_FORWARD(put_tag(ctx, w, MI_MATRIX, whole));
     LODE_FORWARD(put_element(ctx, w, MI_UINT32, word, 8));
     LODE_FORWARD(put_element(ctx, w, MI_INT32, sizes, 4 * (uint64_t)ndim));
@@ -283,7 +277,7 @@ static lode_status put_variable(lode_ctx *ctx, writer *w, const char *name, lode
     LODE_REQUIRE(size <= UINT32_MAX, LODE_ESHAPE,
                  "%s deflates to %" PRIu64 " bytes, and MATLAB 5 files hold 2^32-1; write .npy",
                  name, size);
-    put32(tag + 4, (uint32_t)size);
+    lode_i_store(tag + 4, size, 4);
     LODE_TRY(lode_i_outfile_pwrite(ctx, w->file, at, tag, sizeof tag));
 done:
     w->packed.file = NULL; /* borrowed */

@@ -1,6 +1,7 @@
 /* MATLAB 7.3: HDF5 behind 512 bytes of MATLAB's own. Arrays lie by columns, so that HDF5 sees their
  * axes in reverse; the attribute MATLAB_class says what the numbers mean. Numeric and logical
  * arrays, also in fields of a struct, and sparse matrices are read and written; text is written. */
+#include "io/frame.h"
 #include "io/h5.h"
 
 #include <string.h>
@@ -190,6 +191,78 @@ static lode_status read_mat73(lode_ctx *ctx, const lode_file *f, const lode_i_me
 static void close_mat73(lode_file *f)
 {
     lode_i_h5_close(f->state);
+}
+
+/* ---- frames ---- */
+
+/* Characters, cells, structures and objects are all in the frame: only values of arrays are cut. */
+static lode_status frame_mat73(lode_ctx *ctx, lode_file *f, lode_i_frame *frame, bool *has)
+{
+    for (int64_t i = 0; i < f->count; i++) {
+        const lode_i_member *m = &f->members[i];
+        lode_i_framed *framed = NULL;
+        LODE_FORWARD(lode_i_frame_member(ctx, frame, m->name, NULL, &framed));
+        if (m->kind != LODE_ARRAY || m->hidden || m->again || m->bytes == 0)
+            continue;
+        lode_i_member own = *m; /* as the file has it */
+        reverse(own.shape, m->ndim);
+        const lode_dtype dtype = lode_i_h5_stored(f->state, m);
+        own.dtype = dtype;
+        const lode_i_form form = lode_i_form_of(dtype, dtype, lode_i_h5_packing(f->state, m));
+        LODE_FORWARD(lode_i_h5_cut(ctx, f, &own, &form, frame, framed));
+    }
+    *has = true;
+    return LODE_OK;
+}
+
+/* Values in the file's order of axes and type. */
+static lode_status turn(lode_ctx *ctx, const lode_file *h5, const char *name, lode_value v,
+                        lode_source *s)
+{
+    const lode_i_member *to = lode_i_member_find(h5, name);
+    LODE_FORWARD(lode_i_reversed(ctx, v, s));
+    if (to && to->kind == LODE_ARRAY && s->dtype == LODE_BOOL && to->dtype == LODE_U8)
+        s->dtype = LODE_U8; /* truth */
+    return LODE_OK;
+}
+
+static lode_status fill_mat73(lode_ctx *ctx, const char *path, lode_outfile *file,
+                              const lode_i_frame *frame, const lode_i_output *out, bool *fits)
+{
+    lode_status st = LODE_OK;
+    lode_i_output turned = *out;
+    lode_source *sources = NULL;
+    lode_file *h5 = NULL;
+    turned.items = NULL;
+    LODE_TRY(lode_i_new(ctx, out->count + 1, sizeof *turned.items, (void **)&turned.items));
+    LODE_TRY(lode_i_calloc(ctx, (size_t)(out->count + 1) * sizeof *sources, (void **)&sources));
+    st = lode_file_open(ctx, lode_i_outfile_temporary(file), &(lode_read_opts){ .format = "hdf5" },
+                        &h5);
+    *fits = st != LODE_EFORMAT;
+    if (!*fits)
+        st = LODE_OK; /* what was cut out is more than values */
+    LODE_TRY(st);
+    for (int64_t i = 0; i < out->count && *fits; i++) {
+        turned.items[i] = out->items[i];
+        const lode_value v = out->items[i].value;
+        bool cut = false;
+        for (int64_t k = 0; k < frame->count && !cut; k++)
+            cut = frame->member[k].cut && strcmp(frame->member[k].name, out->items[i].name) == 0;
+        if (!cut || (v.kind != LODE_ARRAY && v.kind != LODE_SOURCE))
+            continue;
+        LODE_TRY(turn(ctx, h5, out->items[i].name, v, &sources[i]));
+        turned.items[i].value = lode_from_source(&sources[i]);
+    }
+    lode_file_close(&h5);
+    if (*fits)
+        LODE_TRY(lode_i_h5_fill(ctx, path, file, frame, &turned, fits));
+done:
+    lode_file_close(&h5);
+    for (int64_t i = 0; sources && i < out->count; i++)
+        lode_source_close(&sources[i]);
+    lode_i_free(sources);
+    lode_i_free(turned.items);
+    return st;
 }
 
 /* ---- writing ---- */
@@ -471,6 +544,8 @@ const lode_i_format lode_i_format_mat73 = {
     .open = open_mat73,
     .read = read_mat73,
     .close = close_mat73,
+    .frame = frame_mat73,
+    .fill = fill_mat73,
     .write = write_mat73,
 #else
     .absent = "MATLAB 7.3 files: it was made without libhdf5-dev",

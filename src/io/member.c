@@ -145,3 +145,8 @@ lode_status lode_i_file_show(lode_ctx *ctx, lode_file *f)
             f->show[f->shown++] = i;
     return LODE_OK;
 }
+
+bool lode_i_file_is_several(const lode_file *f)
+{
+    return f->shown + f->aside > 1;
+}

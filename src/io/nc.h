@@ -27,6 +27,7 @@
     X(nc_inq_varid, (int, const char *, int *))                                                    \
     X(nc_inq_var, (int, int, char *, nc_type *, int *, int *, int *))                              \
     X(nc_inq_attname, (int, int, int, char *))                                                     \
+    X(nc_inq_user_type, (int, nc_type, char *, size_t *, nc_type *, size_t *, int *))              \
     X(nc_inq_att, (int, int, const char *, nc_type *, size_t *))                                   \
     X(nc_get_att_text, (int, int, const char *, char *))                                           \
     X(nc_get_att, (int, int, const char *, void *))                                                \
@@ -61,6 +62,8 @@ lode_status lode_i_nc_check(lode_ctx *ctx, const lode_i_nc *nc, int code, const 
 /** NC_NAT for what NetCDF lacks; and back, false for text and records. */
 nc_type lode_i_nc_type_for(lode_dtype dtype);
 bool lode_i_nc_type_of(nc_type type, lode_dtype *dtype);
+/** What a type of the file's own is in words; an enumeration gives the type of its numbers. */
+const char *lode_i_nc_own_type(const lode_i_nc *nc, int group, nc_type type, nc_type *numbers);
 
 /* ---- reading ---- */
 
@@ -99,6 +102,8 @@ lode_status lode_i_nc_measure(lode_ctx *ctx, lode_file *f);
 /** The member of the same file opened as HDF5 that a variable is; NULL: none. */
 lode_status lode_i_nc_member_of(lode_ctx *ctx, const lode_file *h5, const char *name,
                                 const lode_i_member **m);
+/** The name in HDF5 of a variable that shares its own with a dimension which it does not describe. */
+lode_status lode_i_nc_hidden_name(lode_ctx *ctx, const char *name, lode_text *text);
 /** Values as m->dtype, not unpacked. */
 lode_status lode_i_nc_read(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
                            const int64_t *start, const int64_t *count, void *dst);
@@ -159,13 +164,9 @@ lode_status lode_i_nc_define_text(lode_ctx *ctx, lode_i_nc_writer *w, const lode
 lode_status lode_i_nc_put_texts(lode_ctx *ctx, lode_i_nc_writer *w, const lode_i_output *out);
 void lode_i_nc_writer_clear(lode_i_nc_writer *w);
 
-/** The form in which a file had it, where every value survives that; else its own. Reads the values
- *  once where that must be seen. */
-lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
-                              lode_i_form *form);
 /** The format's frame and fill (frame.h). */
 lode_status lode_i_nc_frame(lode_ctx *ctx, lode_file *f, struct lode_i_frame *frame, bool *has);
-lode_status lode_i_nc_fill(lode_ctx *ctx, const char *path, const char *temporary,
+lode_status lode_i_nc_fill(lode_ctx *ctx, const char *path, lode_outfile *file,
                            const struct lode_i_frame *frame, const lode_i_output *out, bool *fits);
 lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force);
 #endif

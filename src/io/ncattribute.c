@@ -27,6 +27,21 @@ bool lode_i_nc_type_of(nc_type type, lode_dtype *dtype)
     return false;
 }
 
+const char *lode_i_nc_own_type(const lode_i_nc *nc, int group, nc_type type, nc_type *numbers)
+{
+    nc_type base = NC_NAT;
+    int kind = 0;
+    if (nc->nc_inq_user_type(group, type, NULL, NULL, &base, NULL, &kind) != NC_NOERR)
+        return "values of an unknown type";
+    switch (kind) {
+    case NC_ENUM: *numbers = base; return "names of numbers";
+    case NC_COMPOUND: return "records of several fields";
+    case NC_VLEN: return "lists of varying length";
+    case NC_OPAQUE: return "opaque bytes";
+    default: return "values of an unknown type";
+    }
+}
+
 nc_type lode_i_nc_type_for(lode_dtype dtype)
 {
     const lode_dtype as = dtype == LODE_BOOL                        ? LODE_U8

@@ -38,8 +38,7 @@ static lode_status number(walk *w, int bytes, uint64_t *v)
         LODE_FORWARD(lode_i_infile_read(w->ctx, w->in, w->at, w->buffer, n));
         w->from = w->at, w->to = w->at + n;
     }
-    for (int i = 0; i < bytes; i++)
-        *v = *v << 8 | w->buffer[w->at - w->from + (uint64_t)i];
+    *v = lode_i_number(w->buffer + (w->at - w->from), bytes, true);
     w->at += (uint64_t)bytes;
     return LODE_OK;
 }

@@ -12,35 +12,18 @@ enum { RECORDS_MAX = 1 << 22 };
 
 /* ---- classic: what is cut out ---- */
 
-/* Stored numbers of a variable as a source, for the trial. */
-typedef struct raw {
-    const lode_file *file;
-    const lode_i_nc_variable *variable;
-} raw;
-
-static lode_status read_raw(lode_ctx *ctx, const lode_source *s, const int64_t *start,
-                            const int64_t *count, void *dst)
+static lode_status read_stored(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
+                               const int64_t *start, const int64_t *count, void *dst)
 {
-    const raw *r = s->data;
-    const lode_i_nc_state *n = r->file->state;
+    const lode_i_nc_state *s = f->state;
+    const lode_i_nc_variable *v = &s->variables[m->id];
     size_t from[LODE_MAX_NDIM] = { 0 }, many[LODE_MAX_NDIM] = { 1 };
-    for (int k = 0; k < s->ndim; k++)
+    for (int k = 0; k < m->ndim; k++)
         from[k] = (size_t)start[k], many[k] = (size_t)count[k];
     lode_i_library_lock();
-    const int code = n->nc->nc_get_vara(r->variable->group, r->variable->var, from, many, dst);
+    const int code = s->nc->nc_get_vara(v->group, v->var, from, many, dst);
     lode_i_library_unlock();
-    return lode_i_nc_check(ctx, n->nc, code, r->file->path, "reading a variable");
-}
-
-static lode_status try_form(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
-                            const lode_i_nc_variable *v, lode_i_trial *t)
-{
-    raw r = { f, v };
-    lode_source s = {
-        .dtype = v->stored, .ndim = m->ndim, .rewindable = true, .read = read_raw, .data = &r
-    };
-    memcpy(s.shape, m->shape, sizeof s.shape);
-    return lode_i_emit_boxes(ctx, lode_from_source(&s), v->stored, lode_i_trial_box, t);
+    return lode_i_nc_check(ctx, s->nc, code, f->path, "reading a variable");
 }
 
 static lode_status frame_classic(lode_ctx *ctx, lode_file *f, int version, lode_i_frame *frame)
@@ -54,14 +37,10 @@ static lode_status frame_classic(lode_ctx *ctx, lode_file *f, int version, lode_
         const lode_i_nc_variable *v = &s->variables[m->id];
         lode_i_framed *framed = NULL;
         LODE_TRY(lode_i_frame_member(ctx, frame, m->name, NULL, &framed));
-        lode_i_trial t = { .form = lode_i_form_of(v->stored, m->dtype, &v->packing),
-                           .ndim = m->ndim };
+        lode_i_trial t = { .form = lode_i_form_of(v->stored, m->dtype, &v->packing) };
         if (m->kind != LODE_ARRAY || m->hidden || (m->ndim > 0 && m->shape[0] > RECORDS_MAX))
             continue;
-        if (t.form.packs)
-            LODE_TRY(try_form(ctx, f, m, v, &t));
-        if (t.lost)
-            lode_i_frame_tell_lost(ctx, f, m->name);
+        LODE_TRY(lode_i_frame_try(ctx, f, m, read_stored, &t));
         framed->cut = cut[v->var] = !t.lost;
         framed->has_code = t.has_code, framed->code = t.code;
     }
@@ -108,50 +87,24 @@ done:
     return st;
 }
 
-static lode_status put_value(lode_ctx *ctx, filler *w, lode_value v)
-{
-    const int64_t none[LODE_MAX_NDIM] = { 0 };
-    if (v.kind != LODE_SCALAR)
-        return lode_i_emit_boxes(ctx, v, w->form.values, put_box, w);
-    const lode_scalar *s = v.as.scalar;
-    return put_box(ctx, w, none, none, s->dtype == LODE_I64 ? (const void *)&s->i : &s->re);
-}
-
-/* Whether a value has the type and shape of a member. */
-static bool is_like(lode_ctx *ctx, lode_value v, const lode_i_member *m)
-{
-    lode_dtype dtype = LODE_F64;
-    int32_t ndim = 0;
-    int64_t shape[LODE_MAX_NDIM];
-    if (v.kind == LODE_SCALAR)
-        dtype = v.as.scalar->dtype;
-    else if (lode_i_dense_form(ctx, m->name, v, &dtype, &ndim, shape) < 0)
-        return false;
-    return m->kind == LODE_ARRAY && dtype == m->dtype && ndim == m->ndim &&
-           memcmp(shape, m->shape, (size_t)ndim * sizeof *shape) == 0;
-}
-
-static lode_status fill_classic(lode_ctx *ctx, const char *path, const char *temporary,
+static lode_status fill_classic(lode_ctx *ctx, const char *path, lode_outfile *file,
                                 const lode_i_frame *frame, const lode_i_output *out, bool *fits)
 {
     lode_status st = LODE_OK;
     filler w = { .path = path, .file = -1 };
     lode_file *f = NULL;
-    st = lode_file_open(ctx, temporary, &(lode_read_opts){ .format = "netcdf" }, &f);
-    *fits = st != LODE_EFORMAT;
-    if (!*fits)
-        st = LODE_OK; /* what was cut out is more than values */
-    LODE_TRY(st);
-    if (!*fits)
-        goto done;
-    const lode_i_nc_state *s = f->state;
+    const char *temporary = lode_i_outfile_temporary(file);
+    LODE_TRY(lode_i_frame_reopen(ctx, temporary, "netcdf", &f));
+    *fits = f != NULL;
     for (int64_t i = 0; i < frame->count && *fits; i++) {
         const lode_i_member *m = lode_i_member_find(f, frame->member[i].name);
         if (frame->member[i].cut)
-            *fits = m && is_like(ctx, lode_i_output_find(out, frame->member[i].name), m);
+            *fits = m && lode_i_frame_fits(ctx, lode_i_output_find(out, frame->member[i].name), m,
+                                           false);
     }
     if (!*fits)
         goto done;
+    const lode_i_nc_state *s = f->state;
     w.nc = s->nc;
     lode_i_library_lock();
     st = check(ctx, &w, s->nc->nc_open(temporary, NC_WRITE, &w.file), "opening it to be written");
@@ -166,7 +119,8 @@ static lode_status fill_classic(lode_ctx *ctx, const char *path, const char *tem
         w.var = v->var, w.ndim = m->ndim;
         w.form = lode_i_form_of(v->stored, m->dtype, &v->packing);
         lode_i_form_framed(&w.form, framed);
-        LODE_TRY(put_value(ctx, &w, lode_i_output_find(out, framed->name)));
+        LODE_TRY(lode_i_frame_put(ctx, lode_i_output_find(out, framed->name), w.form.values,
+                                  put_box, &w));
     }
 done:
     if (w.file >= 0) {
@@ -224,23 +178,23 @@ lode_status lode_i_nc_frame(lode_ctx *ctx, lode_file *f, lode_i_frame *frame, bo
 #endif
 }
 
-lode_status lode_i_nc_fill(lode_ctx *ctx, const char *path, const char *temporary,
+lode_status lode_i_nc_fill(lode_ctx *ctx, const char *path, lode_outfile *file,
                            const lode_i_frame *frame, const lode_i_output *out, bool *fits)
 {
     lode_status st = LODE_OK;
     lode_infile *in = NULL;
     char first = 0;
-    LODE_TRY(lode_i_infile_open(ctx, temporary, &in));
+    LODE_TRY(lode_i_infile_open(ctx, lode_i_outfile_temporary(file), &in));
     if (frame->size > 0)
         LODE_TRY(lode_i_infile_read(ctx, in, 0, &first, 1));
     if (first == 'C') {
-        LODE_TRY(fill_classic(ctx, path, temporary, frame, out, fits));
+        LODE_TRY(fill_classic(ctx, path, file, frame, out, fits));
         goto done;
     }
 #ifdef LODE_HAVE_HDF5
     *fits = !lode_i_has_suffix(path, ".cdf"); /* which asks for a classic file */
     if (*fits)
-        LODE_TRY(lode_i_h5_fill(ctx, path, temporary, frame, out, fits));
+        LODE_TRY(lode_i_h5_fill(ctx, path, file, frame, out, fits));
 #else
     *fits = false;
 #endif

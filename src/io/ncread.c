@@ -7,7 +7,12 @@
 
 #ifdef LODE_HAVE_NETCDF
 
-#ifdef LODE_HAVE_HDF5
+lode_status lode_i_nc_hidden_name(lode_ctx *ctx, const char *name, lode_text *text)
+{
+    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
+    return lode_i_text_add(ctx, text, "%.*s_nc4_non_coord_%s", (int)(base - name), name, base);
+}
+
 static lode_status measure_one(lode_ctx *ctx, const lode_file *h5, const lode_i_member *m,
                                lode_i_nc_variable *v)
 {
@@ -22,15 +27,12 @@ static lode_status measure_one(lode_ctx *ctx, const lode_file *h5, const lode_i_
     return LODE_OK;
 }
 
-/* A variable as HDF5 has it: one that shares its name with a dimension that it does not describe has
- * another there. */
 lode_status lode_i_nc_member_of(lode_ctx *ctx, const lode_file *h5, const char *name,
                                 const lode_i_member **m)
 {
     lode_status st = LODE_OK;
     lode_text text = { 0 };
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-    LODE_TRY(lode_i_text_add(ctx, &text, "%.*s_nc4_non_coord_%s", (int)(base - name), name, base));
+    LODE_TRY(lode_i_nc_hidden_name(ctx, name, &text));
     *m = lode_i_member_find(h5, text.text);
     if (!*m)
         *m = lode_i_member_find(h5, name);
@@ -38,7 +40,6 @@ done:
     lode_i_text_free(&text);
     return st;
 }
-#endif
 
 static bool grows(const lode_json *dimensions)
 {
@@ -58,25 +59,15 @@ lode_status lode_i_nc_measure(lode_ctx *ctx, lode_file *f)
     LODE_TRY(lode_i_json_parse(ctx, text, strlen(text), &all));
     if (!grows(lode_i_json_get(all, "dimensions")))
         goto done;
-#ifdef LODE_HAVE_HDF5
     const lode_i_nc_state *s = f->state;
     LODE_TRY(lode_file_open(ctx, f->path, &(lode_read_opts){ .format = "hdf5" }, &h5));
     for (int64_t i = 0; i < f->count; i++)
         if (f->members[i].kind == LODE_ARRAY && !f->members[i].hidden)
             LODE_TRY(measure_one(ctx, h5, &f->members[i], &s->variables[f->members[i].id]));
-#endif
 done:
     lode_file_close(&h5);
     lode_i_json_free(all);
     return st;
-}
-
-/* The library reads zeros where a file was cut off, and says nothing. */
-static lode_status still_whole(lode_ctx *ctx, const lode_file *f)
-{
-    const uint64_t size = lode_i_infile_size(f->in);
-    char last;
-    return size ? lode_i_infile_read(ctx, f->in, size - 1, &last, 1) : LODE_OK;
 }
 
 static lode_status read_box(lode_ctx *ctx, const lode_file *f, const lode_i_member *m,
@@ -95,7 +86,7 @@ static lode_status read_box(lode_ctx *ctx, const lode_file *f, const lode_i_memb
                          : s->nc->nc_get_vara_double(v->group, v->var, from, many, dst);
     lode_i_library_unlock();
     LODE_FORWARD(lode_i_nc_check(ctx, s->nc, code, f->path, "reading a variable"));
-    return still_whole(ctx, f);
+    return lode_i_infile_holds(ctx, f->in, lode_i_infile_size(f->in));
 }
 
 /* The fill value everywhere, as m->dtype. */

@@ -1,6 +1,10 @@
 /* Writing NetCDF: version 4 for .nc and .nc4, classic for .cdf. Dimension names, attributes and
  * coordinates come from the JSON attributes that a NetCDF input left; else dimensions are dim_0,
- * dim_1... */
+ * dim_1...
+ *
+ * libnetcdf crashes where a file of version 4 cannot be written. So it lays that file out in memory:
+ * all but the values of arrays, which then go to the disk as those of any HDF5 file do (h5append.c). */
+#include "io/h5.h"
 #include "io/nc.h"
 
 #include <math.h>
@@ -10,13 +14,18 @@
 
 enum { COORDINATES_MAX = 64 };
 
+/* The name of a file that never is: libnetcdf has it in memory, one at a time. */
+#define IN_MEMORY ".lode-in-memory.nc4"
+
 typedef struct writer {
     lode_i_nc_writer f;
     const lode_i_output *out;
     lode_i_form *form; /* of each array */
     struct place {
         int group, var;
-    } * at; /* of each array, then of each coordinate; var -1: none */
+        int64_t set; /* in version 4 */
+    } * at;          /* of each array, then of each coordinate; var -1: none */
+    lode_i_h5_writer *h5;
     int64_t current;
     int ndim;
 } writer;
@@ -119,11 +128,14 @@ static lode_status put_box(lode_ctx *ctx, void *data, const int64_t *start, cons
         from[k] = (size_t)start[k], many[k] = (size_t)count[k], n *= count[k];
     if (form->packs)
         LODE_TRY(lode_i_pack(ctx, form, values, n, &stored));
+    const void *const bytes = form->packs ? stored.data : values;
+    if (w->h5) {
+        st = lode_i_h5_put(ctx, w->h5, at->set, start, count, bytes);
+        goto done;
+    }
     lode_i_library_lock();
-    st = lode_i_nc_refused(
-        ctx, &w->f,
-        w->f.nc->nc_put_vara(at->group, at->var, from, many, form->packs ? stored.data : values),
-        "values");
+    st = lode_i_nc_refused(ctx, &w->f, w->f.nc->nc_put_vara(at->group, at->var, from, many, bytes),
+                           "values");
     lode_i_library_unlock();
 done:
     lode_array_free(&stored);
@@ -199,7 +211,7 @@ static lode_status define_variables(lode_ctx *ctx, writer *w, const lode_i_tenso
 }
 
 static lode_status define_all(lode_ctx *ctx, writer *w, const lode_i_tensors *t,
-                              const lode_json *attributes, const char *path, int64_t coordinates)
+                              const lode_json *attributes, lode_outfile *file, int64_t coordinates)
 {
     bool wide = false;
     for (int64_t i = 0; i < t->count; i++) {
@@ -209,7 +221,10 @@ static lode_status define_all(lode_ctx *ctx, writer *w, const lode_i_tensors *t,
     }
     /* Classic files of 64-bit offsets are read everywhere; whole numbers beyond i32 need the newer
      * kind. */
-    const int kind = !w->f.classic ? NC_NETCDF4 : wide ? NC_64BIT_DATA : NC_64BIT_OFFSET;
+    const int kind = !w->f.classic ? NC_NETCDF4 | NC_DISKLESS
+                     : wide        ? NC_64BIT_DATA
+                                   : NC_64BIT_OFFSET;
+    const char *path = w->f.classic ? lode_i_outfile_temporary(file) : IN_MEMORY;
     LODE_FORWARD(lode_i_nc_refused(
         ctx, &w->f, w->f.nc->nc_create(path, NC_CLOBBER | kind, &w->f.file), "the file"));
     w->f.open = true;
@@ -236,34 +251,62 @@ static lode_status list_arrays(lode_ctx *ctx, writer *w, lode_i_tensors *t)
                                "%s: NetCDF has no %s; write .npy, .h5 or .lode, or real and "
                                "imaginary parts apart",
                                a->name, lode_dtype_name(a->dtype));
-        LODE_FORWARD(lode_i_nc_form_of(ctx,
-                                       lode_i_described_variable(w->f.variables, a->name, a->ndim),
-                                       a, &w->form[t->count]));
+        const lode_dtype own = a->dtype == LODE_F16 || a->dtype == LODE_BF16 ? LODE_F32
+                               : a->dtype == LODE_BOOL                       ? LODE_U8
+                                                                             : a->dtype;
+        const lode_json *v = lode_i_described_variable(w->f.variables, a->name, a->ndim);
+        LODE_FORWARD(lode_i_form_again(ctx, v, a, own, &w->form[t->count]));
         t->count++;
     }
     return LODE_OK;
 }
 
-/* libnetcdf crashes when it closes a file of HDF5 that cannot be written. So what fails is found
- * by a sync before; then the temporary gives its disk back, which makes room for closing, and where
- * even that does not help the file stays open. */
-static lode_status close_file(lode_ctx *ctx, writer *w, lode_outfile *file, lode_status st)
+static lode_status close_file(lode_ctx *ctx, writer *w, lode_status st)
 {
-    const lode_i_nc *nc = w->f.nc;
-    bool well = w->f.classic;
     w->f.open = false;
     lode_i_library_lock();
-    if (!well) {
-        const int code = nc->nc_sync(w->f.file);
-        well = code == NC_NOERR;
-        if (st >= 0)
-            st = lode_i_nc_refused(ctx, &w->f, code, "writing");
-    }
-    if (!well && lode_i_outfile_resize(ctx, file, 0) == LODE_OK)
-        well = nc->nc_sync(w->f.file) == NC_NOERR;
-    const int code = well ? nc->nc_close(w->f.file) : NC_NOERR;
+    const int code = w->f.nc->nc_close(w->f.file);
     lode_i_library_unlock();
     return st < 0 ? st : lode_i_nc_refused(ctx, &w->f, code, "closing");
+}
+
+/* ---- version 4: from memory to the disk ---- */
+
+static lode_status find_set(lode_ctx *ctx, writer *w, const lode_i_tensor *t, int64_t i)
+{
+    lode_status st = LODE_OK;
+    lode_text name = { 0 };
+    const lode_dtype dtype = w->form[i].dtype;
+    int64_t *set = &w->at[i].set;
+    LODE_TRY(lode_i_nc_hidden_name(ctx, t->name, &name));
+    LODE_TRY(lode_i_h5_again(ctx, w->h5, name.text, dtype, t->ndim, t->shape, set));
+    if (*set < 0)
+        LODE_TRY(lode_i_h5_again(ctx, w->h5, t->name, dtype, t->ndim, t->shape, set));
+    LODE_REQUIRE(*set >= 0, LODE_EINTERNAL, "%s: libnetcdf made no variable %s", w->f.path,
+                 t->name);
+done:
+    lode_i_text_free(&name);
+    return st;
+}
+
+static lode_status go_to_disk(lode_ctx *ctx, writer *w, const lode_i_tensors *t, lode_outfile *file)
+{
+    lode_status st = LODE_OK;
+    lode_i_library_lock();
+    st = lode_i_nc_refused(ctx, &w->f, w->f.nc->nc_sync(w->f.file), "the header");
+    lode_i_library_unlock();
+    if (st >= 0)
+        st = lode_i_h5_image(ctx, IN_MEMORY, w->f.path, file);
+    LODE_FORWARD(close_file(ctx, w, st));
+    LODE_FORWARD(lode_i_h5_append(ctx, w->f.path, file, &w->h5));
+    for (int64_t i = 0; i < t->count; i++)
+        LODE_FORWARD(find_set(ctx, w, &t->at[i], i));
+    for (int64_t i = 0; i < w->f.dims; i++) { /* scales of dimensions that can grow */
+        int64_t set = -1;
+        LODE_FORWARD(
+            lode_i_h5_again(ctx, w->h5, w->f.dim[i].name, LODE_F64, 1, &w->f.dim[i].size, &set));
+    }
+    return LODE_OK;
 }
 
 lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output *out, bool force)
@@ -289,16 +332,19 @@ lode_status lode_i_nc_write(lode_ctx *ctx, const char *path, const lode_i_output
     LODE_TRY(LODE_NEW(ctx, t.count + coordinates + 1, &w.at));
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
     lode_i_library_lock();
-    st = define_all(ctx, &w, &t, attributes, lode_i_outfile_temporary(file), coordinates);
+    st = define_all(ctx, &w, &t, attributes, file, coordinates);
     lode_i_library_unlock();
     LODE_TRY(st);
+    if (!w.f.classic)
+        LODE_TRY(go_to_disk(ctx, &w, &t, file));
     for (int64_t i = 0; i < t.count; i++)
         LODE_TRY(put_values(ctx, &w, &t.at[i], i));
-    LODE_TRY(close_file(ctx, &w, file, LODE_OK));
+    LODE_TRY(w.h5 ? lode_i_h5_finish(ctx, w.h5) : close_file(ctx, &w, LODE_OK));
     LODE_TRY(lode_i_outfile_commit(ctx, &file));
 done:
     if (w.f.open)
-        st = close_file(ctx, &w, file, st);
+        st = close_file(ctx, &w, st);
+    lode_i_h5_writer_free(w.h5);
     lode_i_outfile_abandon(&file);
     lode_i_json_free(attributes);
     lode_i_nc_writer_clear(&w.f);

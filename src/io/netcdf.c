@@ -1,6 +1,7 @@
 /* NetCDF, classic and 4, through libnetcdf: every numeric variable is a member, read by rectangles.
  * Missing values of floating-point variables become NaN; scale_factor and add_offset are applied.
  * Names, dimensions, units and all other attributes are kept as JSON in the file's meta. */
+#include "io/h5.h"
 #include "io/nc.h"
 
 #include <string.h>
@@ -148,7 +149,6 @@ static lode_status settle(lode_ctx *ctx, const lode_i_attributes *a, nc_type typ
                           lode_i_member *m, lode_json *one)
 {
     const lode_dtype stored = m->dtype;
-    v->stored = stored;
     lode_i_packing *p = &v->packing;
     lode_i_packing_of(a, stored, p, &m->dtype);
     /* What was never written reads as the library's own fill value. */
@@ -166,15 +166,16 @@ static lode_status keep_text(lode_ctx *ctx, lode_file *f, int group, int var, nc
 {
     const state *s = f->state;
     lode_json *list = NULL;
-    m->hidden = true;
-    if (type == NC_CHAR || type == NC_STRING)
+    const bool text = type == NC_CHAR || type == NC_STRING;
+    if (text)
         LODE_FORWARD(
             lode_i_nc_texts(ctx, s->nc, f->path, group, var, type, m->ndim, m->shape, &list));
-    if (!list) {
-        lode_i_log(ctx, "%s: variable %s holds %s, and is left out", f->path, m->name,
-                   type == NC_CHAR || type == NC_STRING ? "much text" : "records");
-        return LODE_OK;
-    }
+    if (!list)
+        return lode_i_member_refuse(
+            ctx, m, LODE_U8, "%s holds %s, and only numbers are read", m->name,
+            text ? "much text" : lode_i_nc_own_type(s->nc, group, type, &(nc_type){ 0 }));
+    m->hidden = true;
+    f->aside++;
     LODE_FORWARD(lode_i_json_set(ctx, one, "text", list));
     return lode_i_json_set(ctx, one, "stored",
                            lode_i_json_text(type == NC_CHAR ? "char" : "string"));
@@ -187,7 +188,7 @@ static lode_status add_variable(lode_ctx *ctx, lode_file *f, const char *prefix,
     state *s = f->state;
     char name[NC_MAX_NAME + 1];
     int ndim = 0, dims[NC_MAX_VAR_DIMS], natts = 0;
-    nc_type type = NC_NAT;
+    nc_type type = NC_NAT, plain = NC_NAT;
     lode_i_member *m = NULL;
     variable *v = NULL;
     lode_text full = { 0 };
@@ -201,7 +202,10 @@ static lode_status add_variable(lode_ctx *ctx, lode_file *f, const char *prefix,
     LODE_TRY(lode_i_member_add(ctx, f, full.text, full.size, &m));
     m->id = s->count;
     LODE_TRY(next_variable(ctx, s, group, var, &v));
-    const bool numbers = lode_i_nc_type_of(type, &m->dtype);
+    plain = type;
+    if (type > NC_STRING)
+        lode_i_nc_own_type(s->nc, group, type, &plain);
+    const bool numbers = lode_i_nc_type_of(plain, &m->dtype);
     if (ndim > LODE_MAX_NDIM) {
         LODE_TRY(lode_i_member_refuse(ctx, m, m->dtype,
                                       "variable %s has %d dimensions; at most %d are read",
@@ -214,8 +218,11 @@ static lode_status add_variable(lode_ctx *ctx, lode_file *f, const char *prefix,
     LODE_TRY(lode_i_json_set(ctx, one, "dims", given));
     LODE_TRY(lode_i_nc_attributes(ctx, s->nc, f->path, lode_i_infile_size(f->in), group, var, natts,
                                   &a));
-    LODE_TRY(numbers ? settle(ctx, &a, type, v, m, one)
-                     : keep_text(ctx, f, group, var, type, m, one));
+    v->stored = m->dtype;
+    if (numbers && plain == type)
+        LODE_TRY(settle(ctx, &a, type, v, m, one));
+    else if (!numbers)
+        LODE_TRY(keep_text(ctx, f, group, var, type, m, one));
     LODE_TRY(lode_i_attributes_into(ctx, &a, one));
     if (numbers) {
         LODE_TRY(lode_i_shape_bytes(ctx, m->name, m->dtype, m->ndim, m->shape, &m->bytes));
@@ -322,6 +329,7 @@ static lode_status open_netcdf(lode_ctx *ctx, lode_file *f, const lode_read_opts
 {
     lode_status st = LODE_OK;
     const lode_i_nc *nc = NULL;
+    lode_i_h5_handles *handles = NULL;
     unsigned char head[8] = { 0 };
     (void)o;
     LODE_REQUIRE(strcmp(f->path, "-") != 0, LODE_EUNSUPPORTED,
@@ -335,19 +343,28 @@ static lode_status open_netcdf(lode_ctx *ctx, lode_file *f, const lode_read_opts
     if (head[0] == 'C')
         LODE_TRY(lode_i_nc_check_classic(ctx, f->in, head[3]));
     LODE_TRY(lode_i_nc_library(ctx, &nc));
+    if (head[0] != 'C')
+        LODE_TRY(lode_i_h5_handles_new(ctx, &handles));
     LODE_TRY(lode_i_calloc(ctx, sizeof(state), &f->state));
     state *s = f->state;
     s->nc = nc;
     lode_i_library_lock();
+    if (handles)
+        lode_i_h5_handles_note(handles);
     const int code = nc->nc_open(f->path, NC_NOWRITE, &s->root);
     s->open = code == NC_NOERR;
+    if (handles && !s->open)
+        lode_i_h5_handles_close(handles, f->path);
     st = lode_i_nc_check(ctx, nc, code, f->path, "opening it");
     if (st >= 0)
         st = list_all(ctx, f);
     lode_i_library_unlock();
+    if (st >= 0) /* the library takes what it finds cut off for absent, or for zeros */
+        st = lode_i_infile_holds(ctx, f->in, lode_i_infile_size(f->in));
     if (st >= 0 && head[0] != 'C')
         st = lode_i_nc_measure(ctx, f);
 done:
+    lode_i_free(handles);
     return st;
 }
 
@@ -404,6 +421,6 @@ const lode_i_format lode_i_format_netcdf = {
     .fill = lode_i_nc_fill,
     .write = lode_i_nc_write,
 #else
-    .absent = "NetCDF: it was made without libnetcdf-dev",
+    .absent = "NetCDF: it was made without libnetcdf-dev or libhdf5-dev",
 #endif
 };

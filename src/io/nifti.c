@@ -7,17 +7,9 @@
 
 enum { SIZE1 = 348, SIZE2 = 540, AXES = 7 };
 
-static uint64_t whole(const unsigned char *p, int bytes, bool swapped)
-{
-    uint64_t v = 0;
-    for (int i = 0; i < bytes; i++)
-        v = v << 8 | p[swapped ? i : bytes - 1 - i];
-    return v;
-}
-
 static double real(const unsigned char *p, int bytes, bool swapped)
 {
-    const uint64_t bits = whole(p, bytes, swapped);
+    const uint64_t bits = lode_i_number(p, bytes, swapped);
     double v = 0;
     if (bytes == 8) {
         memcpy(&v, &bits, sizeof v);
@@ -71,7 +63,7 @@ static lode_status read_header(lode_ctx *ctx, const lode_file *f, lode_infile *i
                            path, size, SIZE1);
     LODE_FORWARD(lode_i_infile_read(ctx, in, 0, b, 4));
     for (int k = 0; k < 4; k++)
-        if (whole(b, 4, k / 2) == (k % 2 ? SIZE2 : SIZE1)) {
+        if (lode_i_number(b, 4, k / 2) == (k % 2 ? SIZE2 : SIZE1)) {
             h->second = k % 2, h->swapped = k / 2;
             h->dim[0] = 1;
         }
@@ -88,13 +80,13 @@ static lode_status read_header(lode_ctx *ctx, const lode_file *f, lode_infile *i
     h->pair = magic[1] == 'i';
     const int wide = h->second ? 8 : 2, deep = h->second ? 8 : 4;
     for (int k = 0; k <= AXES; k++) {
-        const uint64_t v = whole(b + (h->second ? 16 : 40) + k * wide, wide, h->swapped);
+        const uint64_t v = lode_i_number(b + (h->second ? 16 : 40) + k * wide, wide, h->swapped);
         h->dim[k] = h->second ? (int64_t)v : (int16_t)v;
         if (k > 0)
             h->voxel[k - 1] = real(b + (h->second ? 104 : 76) + k * deep, deep, h->swapped);
     }
-    h->type = whole(b + (h->second ? 12 : 70), 2, h->swapped);
-    h->offset = h->second ? (double)(int64_t)whole(b + 168, 8, h->swapped)
+    h->type = lode_i_number(b + (h->second ? 12 : 70), 2, h->swapped);
+    h->offset = h->second ? (double)(int64_t)lode_i_number(b + 168, 8, h->swapped)
                           : real(b + 108, 4, h->swapped);
     h->slope = real(b + (h->second ? 176 : 112), deep, h->swapped);
     h->inter = real(b + (h->second ? 184 : 116), deep, h->swapped);

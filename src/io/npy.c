@@ -21,12 +21,11 @@ lode_status lode_i_npy_size(lode_ctx *ctx, const char *what, const unsigned char
     if (version < 1 || version > 3)
         return lode_i_fail(ctx, LODE_EFORMAT, "%s has .npy version %u; versions 1 to 3 are known",
                            what, version);
-    uint64_t n = (uint64_t)head[8] | (uint64_t)head[9] << 8, fixed = 10;
+    uint64_t n = lode_i_load(head + 8, 2), fixed = 10;
     if (version > 1) {
         if (size < 12)
             return lode_i_fail(ctx, LODE_EFORMAT, "%s ends inside its .npy header", what);
-        n |= (uint64_t)head[10] << 16 | (uint64_t)head[11] << 24;
-        fixed = 12;
+        n = lode_i_load(head + 8, 4), fixed = 12;
     }
     if (n > HEAD_MAX || n + fixed > available)
         return lode_i_fail(ctx, LODE_EFORMAT,
@@ -278,17 +277,10 @@ lode_status lode_i_npy_print(lode_ctx *ctx, const char *descr, lode_dtype dtype,
     while (d.size + 11 < whole)
         LODE_TRY(lode_i_text_bytes(ctx, &d, " ", 1));
     LODE_TRY(lode_i_text_bytes(ctx, &d, "\n", 1));
-    const unsigned char first[10] = { magic[0],
-                                      magic[1],
-                                      magic[2],
-                                      magic[3],
-                                      magic[4],
-                                      magic[5],
-                                      1,
-                                      0,
-                                      (unsigned char)(d.size & 255),
-                                      (unsigned char)(d.size >> 8) };
-    LODE_TRY(lode_i_text_bytes(ctx, t, (const char *)first, sizeof first));
+    char first[10] = { [sizeof magic] = 1 }; /* version 1.0 */
+    memcpy(first, magic, sizeof magic);
+    lode_i_store(first + 8, d.size, 2);
+    LODE_TRY(lode_i_text_bytes(ctx, t, first, sizeof first));
     LODE_TRY(lode_i_text_bytes(ctx, t, d.text, d.size));
 done:
     lode_i_text_free(&d);

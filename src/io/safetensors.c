@@ -59,10 +59,7 @@ const char *lode_i_safetensors_type(lode_dtype dtype)
 
 static bool sniff(const unsigned char *head, size_t size)
 {
-    uint64_t n = 0;
-    for (int i = 7; i >= 0 && size > 8; i--)
-        n = n << 8 | head[i];
-    return size > 8 && head[8] == '{' && n <= HEADER_MAX;
+    return size > 8 && head[8] == '{' && lode_i_load(head, 8) <= HEADER_MAX;
 }
 
 static lode_status tensor(lode_ctx *ctx, lode_file *f, const char *name, const lode_json *o,
@@ -180,8 +177,7 @@ lode_status lode_i_safetensors_list(lode_ctx *ctx, lode_file *f, lode_json **hea
                  "%s has %" PRIu64 " bytes, fewer than a header: it is cut off or of another kind",
                  f->path, total);
     LODE_TRY(lode_i_infile_read(ctx, f->in, 0, first, sizeof first));
-    for (int i = 7; i >= 0; i--)
-        n = n << 8 | first[i];
+    n = lode_i_load(first, 8);
     if (ctx->recover)
         LODE_TRY(lode_i_lode_mend(ctx, f, &n, text));
     LODE_REQUIRE(n <= total - 8 && n <= HEADER_MAX, LODE_EFORMAT,
@@ -293,8 +289,7 @@ static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode
     LODE_TRY(lode_i_json_print(ctx, header, 0, &text));
     const size_t n = strlen(text), padded = (n + 8 + 63) / 64 * 64 - 8;
     unsigned char first[8];
-    for (int i = 0; i < 8; i++)
-        first[i] = (unsigned char)((uint64_t)padded >> (8 * i) & 255);
+    lode_i_store(first, padded, 8);
     LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
     LODE_TRY(lode_i_outfile_write(ctx, file, first, sizeof first));
     LODE_TRY(lode_i_outfile_write(ctx, file, text, n));

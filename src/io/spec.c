@@ -89,7 +89,7 @@ static lode_status choose(lode_ctx *ctx, const lode_file *f, const char *name,
         int64_t count = 0;
         for (int64_t i = 0; i < f->shown; i++) {
             lode_i_member *m = &f->members[f->show[i]];
-            if (!m->secondary)
+            if (!m->secondary && m->kind != LODE_NONE)
                 count++, only = m;
         }
         if (f->shown == 1)
@@ -115,6 +115,11 @@ static lode_status choose(lode_ctx *ctx, const lode_file *f, const char *name,
         *found = m;
         return LODE_OK;
     }
+    if (m && f->aside > 0)
+        return lode_i_fail(ctx, LODE_ETYPE,
+                           "%s: %s holds text, which stays in the file's attributes; lode info "
+                           "shows them",
+                           f->path, m->name);
     for (int64_t i = 0; i < f->shown && i < 1000; i++) {
         const char *other = f->members[f->show[i]].name;
         const int d = lode_i_distance(name, other);

@@ -10,7 +10,8 @@ typedef struct stack {
     char **spec; /* an address each */
     lode_read_opts o;
     char *format, *dtype;
-    int64_t open; /* the one that is, or -1 */
+    const char *list; /* the file that names them, while they are looked at; or NULL */
+    int64_t open;     /* the one that is, or -1 */
     lode_source now;
 } stack;
 
@@ -137,7 +138,10 @@ static lode_status check_forms(lode_ctx *ctx, const stack *t, lode_source *s)
         int64_t shape[LODE_MAX_NDIM];
         char have[200], want[200];
         LODE_FORWARD(lode_i_tick(ctx, i, t->count));
-        LODE_FORWARD(lode_i_address_form(ctx, t->spec[i], &t->o, &dtype, &ndim, shape));
+        const lode_status st = lode_i_address_form(ctx, t->spec[i], &t->o, &dtype, &ndim, shape);
+        if (st < 0 && t->list)
+            lode_i_prefix(ctx, "%s, file %" PRId64 " of it: ", t->list, i + 1);
+        LODE_FORWARD(st);
         if (i == 0) {
             if (ndim == LODE_MAX_NDIM)
                 return lode_i_fail(ctx, LODE_ESHAPE, "%s has %d axes, and no room for another",
@@ -199,7 +203,9 @@ lode_status lode_i_stack_open(lode_ctx *ctx, const char *spec, const lode_read_o
     } else {
         LODE_TRY(add_matches(ctx, t, spec));
     }
+    t->list = path;
     LODE_TRY(check_forms(ctx, t, &s));
+    t->list = NULL;
     s.data = t;
     t = NULL;
     *out = s;

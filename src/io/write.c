@@ -62,7 +62,7 @@ static lode_status write_output(lode_ctx *ctx, const char *path, const lode_i_ou
     if (format->bundles || lode_i_output_find(out, LODE_I_FRAME).kind == LODE_NONE)
         return format->write(ctx, path, out, o && o->force);
     bool done = false;
-    LODE_FORWARD(lode_i_frame_write(ctx, format, path, out, o && o->force, &done));
+    LODE_FORWARD(lode_i_frame_write(ctx, format, o && o->format, path, out, o && o->force, &done));
     return done ? LODE_OK : write_anew(ctx, format, path, out, o && o->force);
 }
 

@@ -9,15 +9,15 @@ enum { TAIL = 22, TAIL64 = 56, LOCATOR = 20, CENTRAL = 46, LOCAL = 30, COMMENT_M
 
 static uint16_t get16(const unsigned char *p)
 {
-    return (uint16_t)(p[0] | p[1] << 8);
+    return (uint16_t)lode_i_load(p, 2);
 }
 static uint32_t get32(const unsigned char *p)
 {
-    return (uint32_t)get16(p) | (uint32_t)get16(p + 2) << 16;
+    return (uint32_t)lode_i_load(p, 4);
 }
 static uint64_t get64(const unsigned char *p)
 {
-    return (uint64_t)get32(p) | (uint64_t)get32(p + 4) << 32;
+    return lode_i_load(p, 8);
 }
 
 uint32_t lode_i_crc32(uint32_t crc, const void *bytes, size_t size)

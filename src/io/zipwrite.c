@@ -10,8 +10,7 @@ enum { DOS_DATE = 0x21 };
 static lode_status put(lode_ctx *ctx, lode_text *t, int bytes, uint64_t v)
 {
     char b[8];
-    for (int i = 0; i < bytes; i++)
-        b[i] = (char)(v >> (8 * i) & 255);
+    lode_i_store(b, v, bytes);
     return lode_i_text_bytes(ctx, t, b, (size_t)bytes);
 }
 

@@ -83,28 +83,56 @@ static lode_status turn(lode_ctx *ctx, const void *data, int64_t width, void *co
     return (w->dtype == LODE_F32 ? tile_f32 : tile_f64)(ctx, w, width, room);
 }
 
+static lode_status open_cosines(lode_ctx *ctx, lode_dtype dtype, int64_t n, bool forward,
+                                cosines *w, lode_i_tiles *t)
+{
+    *w = (cosines){ .forward = forward, .dtype = dtype, .n = n, .leaf = n };
+    if (dtype != LODE_F32 && dtype != LODE_F64)
+        return lode_i_fail(ctx, LODE_EINTERNAL, "cosines: of type %s", lode_dtype_name(dtype));
+    while (w->leaf % 2 == 0 && w->leaf > 4)
+        w->leaf /= 2;
+    LODE_FORWARD(make_leaves(ctx, w));
+    LODE_FORWARD(lode_i_new(ctx, n, lode_dtype_size(dtype), &w->turn));
+    (dtype == LODE_F32 ? make_turns_f32 : make_turns_f64)(w);
+    const bool blas = w->leaf > SHORT;
+    *t = (lode_i_tiles){ .n = n,
+                         .width = blas ? lode_i_max(WIDE, 4 * TILE / n) : TILE / lode_i_max(n, 1),
+                         .rooms = blas ? 4 : 2,
+                         .turn = turn,
+                         .data = w };
+    return LODE_OK;
+}
+
+static void close_cosines(cosines *w)
+{
+    lode_i_free(w->turn);
+    LODE_FREE(&w->E, &w->O, &w->F);
+}
+
 lode_status lode_i_cosines_into(lode_ctx *ctx, const lode_array *X, int mode, int64_t n,
                                 bool forward, lode_array *Y)
 {
     lode_status st = LODE_OK;
-    cosines w = { .forward = forward, .dtype = X->dtype, .n = n, .leaf = n };
-    LODE_REQUIRE(X->dtype == LODE_F32 || X->dtype == LODE_F64, LODE_EINTERNAL,
-                 "cosines: of type %s", lode_dtype_name(X->dtype));
-    while (w.leaf % 2 == 0 && w.leaf > 4)
-        w.leaf /= 2;
-    LODE_TRY(make_leaves(ctx, &w));
-    LODE_TRY(lode_i_new(ctx, n, lode_dtype_size(w.dtype), &w.turn));
-    (w.dtype == LODE_F32 ? make_turns_f32 : make_turns_f64)(&w);
-    const bool blas = w.leaf > SHORT;
-    const lode_i_tiles t = { .n = n,
-                             .width = blas ? lode_i_max(WIDE, 4 * TILE / n)
-                                           : TILE / lode_i_max(n, 1),
-                             .rooms = blas ? 4 : 2,
-                             .turn = turn,
-                             .data = &w };
+    cosines w = { .n = 0 };
+    lode_i_tiles t;
+    LODE_TRY(open_cosines(ctx, X->dtype, n, forward, &w, &t));
     LODE_TRY(lode_i_tiles_into(ctx, "cosines", X, mode, &t, Y));
 done:
-    lode_i_free(w.turn);
-    LODE_FREE(&w.E, &w.O, &w.F);
+    close_cosines(&w);
+    return st;
+}
+
+lode_status lode_i_cosines_slabs(lode_ctx *ctx, const lode_array *X, int first, const int64_t *n,
+                                 bool forward, lode_array *Y)
+{
+    lode_status st = LODE_OK;
+    cosines w[LODE_MAX_NDIM] = { { .n = 0 } };
+    lode_i_tiles t[LODE_MAX_NDIM];
+    for (int k = first; k < X->ndim; k++)
+        LODE_TRY(open_cosines(ctx, X->dtype, n[k], forward, &w[k - first], &t[k - first]));
+    LODE_TRY(lode_i_slabs_into(ctx, "cosines", X, first, t, Y));
+done:
+    for (int k = 0; k < LODE_MAX_NDIM; k++)
+        close_cosines(&w[k]);
     return st;
 }

@@ -55,11 +55,30 @@ lode_status lode_i_ttm_over(lode_ctx *ctx, lode_array *X, int mode, lode_trans t
  *  Some log2 n operations a value; an odd factor of n, where it is large, is as many more. */
 lode_status lode_i_cosines_into(lode_ctx *ctx, const lode_array *X, int mode, int64_t n,
                                 bool forward, lode_array *Y);
+/** The same along all modes from `first` on, the first of them first, n[k] entries of mode k: one pass over
+ *  memory instead of several. Only where lode_i_slabs_fit says that slabs of these shapes do. */
+lode_status lode_i_cosines_slabs(lode_ctx *ctx, const lode_array *X, int first, const int64_t *n,
+                                 bool forward, lode_array *Y);
+bool lode_i_slabs_fit(int ndim, const int64_t *x, const int64_t *y, int first);
 /** Orthonormal wavelets of some vanishing moments, in the same way: coefficients, coarse ones first
  *  (forward), or back. Time linear in X. */
 enum { LODE_WAVELETS_LEAST = 2, LODE_WAVELETS_MOST = 4 };
 lode_status lode_i_wavelets_into(lode_ctx *ctx, const lode_array *X, int mode, int64_t n,
                                  bool forward, int moments, lode_array *Y);
+/** Khatri-Rao product of real matrices of k columns each: rows are the entry-wise products of one row of
+ *  each, the first matrix's row slowest. New, contiguous. */
+lode_status lode_i_khatri_rao(lode_ctx *ctx, const lode_array *factor, int count, lode_array *out);
+/** Y = X B and Z = X^T W, new, of a contiguous X (m x n) that is large and few columns k: with k a multiple of
+ *  16 up to 64, where the processor has wide vectors, X is read once and not packed. */
+lode_status lode_i_narrow(lode_ctx *ctx, const lode_array *X, const lode_array *B, lode_array *Y);
+lode_status lode_i_narrow_adjoint(lode_ctx *ctx, const lode_array *X, const lode_array *W,
+                                  lode_array *Z);
+/** Bytes that the two take at most, outputs included. */
+uint64_t lode_i_narrow_room(lode_dtype dtype, int64_t m, int64_t n, int64_t k);
+/** Sum over one axis of a contiguous real T, whose last axis has k places, against the columns of A (n x k):
+ *  Y[.., ..., r] = sum_j T[.., j, .., r] A[j, r], new, without that axis. */
+lode_status lode_i_fold(lode_ctx *ctx, const lode_array *T, int mode, const lode_array *A,
+                        lode_array *Y);
 /** Gram matrix of the mode unfolding, n x n: sum over the other axes. f32 input may accumulate in
  * f64 (wide true); then G is f64 / c128. */
 lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool wide,
@@ -80,6 +99,8 @@ lode_status lode_i_qr_r(lode_ctx *ctx, const lode_array *A, lode_array *R);
 /** Orthonormal basis of the columns in place; rank-deficient columns are replaced by random ones
  * made orthogonal, *rank (or NULL) says how many were independent. */
 lode_status lode_i_orth(lode_ctx *ctx, lode_array *Q, int64_t *rank);
+/** ||Q^H Q - I||_F, how far the columns are from orthonormal. */
+lode_status lode_i_off_orthonormal(lode_ctx *ctx, const lode_array *Q, double *off);
 /** A ~ U diag(s) V^H, the leading k (k = min(m,n) for all) of a full decomposition; QR first when
  * tall or wide; gesdd, then gesvd, then one-sided Jacobi, the residual checked. U, V may be NULL.
  */
@@ -93,6 +114,22 @@ lode_status lode_i_cholesky(lode_ctx *ctx, const lode_array *A, lode_array *L, d
 /** X = L^{-1} B, or L^{-H} B (LODE_H); L lower triangular. */
 lode_status lode_i_solve_lower(lode_ctx *ctx, lode_trans t, const lode_array *L,
                                const lode_array *B, lode_array *X);
+/** Pivots of QR with column pivoting, the columns being the n rows of W (of moderate size): order, i64,
+ *  has all n, the k pivots first, each the longest of what is left beside those before; lengths (k x
+ *  2, f64): of each row of R its diagonal entry, and its norm. */
+lode_status lode_i_greedy_rows(lode_ctx *ctx, const lode_array *W, int64_t k, lode_array *order,
+                               lode_array *lengths);
+/** Indices of discrete empirical interpolation (Chaturantabut & Sorensen 2010) of the k columns of V:
+ *  each where the part of a column is largest that the ones before do not interpolate; i64, k. */
+lode_status lode_i_deim(lode_ctx *ctx, const lode_array *V, lode_array *index);
+/** Of X = R11^-1 R12 (k x n), the inverse of R11, and R22 with its columns as rows, all f64 or c128:
+ *  which pivot i and column j to exchange for the largest gain of volume, and that gain. */
+lode_status lode_i_best_exchange(lode_ctx *ctx, const lode_array *X, const lode_array *inverse,
+                                 const lode_array *rest, int64_t *i, int64_t *j, double *rho);
+/** The pseudoinverse of A, singular values up to cutoff s_1 left out; rank (or NULL): how many are in
+ *  it. */
+lode_status lode_i_pinv(lode_ctx *ctx, const lode_array *A, double cutoff, lode_array *P,
+                        int64_t *rank);
 /** Least squares min ||A x - b|| by QR with column pivoting; rank (or NULL) by eps * max(m,n). */
 lode_status lode_i_lstsq(lode_ctx *ctx, const lode_array *A, const lode_array *B, lode_array *X,
                          int64_t *rank);

@@ -5,8 +5,12 @@
 #include <string.h>
 
 #include "linalg/masked.h"
+#include "linalg/small.h"
 
 enum { ROWS = 512, COLUMNS = 16, CHUNK = 16 };
+
+/* A pivot smaller than its diagonal entry by this is rounding. */
+#define VANISHING 1e-14
 
 static const double *row_of(const lode_array *a, int64_t i)
 {
@@ -119,42 +123,6 @@ done:
     return st;
 }
 
-/* ---- small dense systems, k x k, lower triangles ---- */
-
-/* A = L L^T in place; a pivot that vanishes against its own size is made 1 with a zero column, so
- * that the direction gets no weight. */
-static void factor(double *A, int64_t k)
-{
-    for (int64_t c = 0; c < k; c++) {
-        double d = A[c * k + c];
-        const double size = d;
-        for (int64_t p = 0; p < c; p++)
-            d -= A[c * k + p] * A[c * k + p];
-        const bool good = d > 1e-14 * size;
-        A[c * k + c] = good ? sqrt(d) : INFINITY;
-        for (int64_t r = c + 1; r < k; r++) {
-            double v = A[r * k + c];
-            for (int64_t p = 0; p < c; p++)
-                v -= A[r * k + p] * A[c * k + p];
-            A[r * k + c] = good ? v / A[c * k + c] : 0;
-        }
-    }
-}
-
-static void solve(const double *L, int64_t k, double *b)
-{
-    for (int64_t r = 0; r < k; r++) {
-        for (int64_t p = 0; p < r; p++)
-            b[r] -= L[r * k + p] * b[p];
-        b[r] /= L[r * k + r];
-    }
-    for (int64_t r = k - 1; r >= 0; r--) {
-        for (int64_t p = r + 1; p < k; p++)
-            b[r] -= L[p * k + r] * b[p];
-        b[r] /= L[r * k + r];
-    }
-}
-
 static void add_outer(double *restrict G, const double *restrict w, int64_t k)
 {
     for (int64_t r = 0; r < k; r++)
@@ -185,7 +153,7 @@ static void system_of(const rows_job *job, const double *x, int64_t n, double *G
     for (int64_t j = 0; j < n; j++)
         if (!x || observed(x[j]))
             add_outer(G, job->W + j * k, k);
-    factor(G, k);
+    lode_i_small_factor(G, k, k, VANISHING);
 }
 
 /* C = noise * G^-1 from the factor, lower triangle. */
@@ -194,7 +162,7 @@ static void covariance(const double *L, int64_t k, double noise, double *C, doub
     for (int64_t c = 0; c < k; c++) {
         memset(column, 0, (size_t)k * sizeof *column);
         column[c] = noise;
-        solve(L, k, column);
+        lode_i_small_solve(L, k, k, column);
         for (int64_t r = c; r < k; r++)
             C[r * k + c] = column[r];
     }
@@ -224,7 +192,7 @@ static lode_status rows_task(lode_ctx *ctx, int64_t task, void *data)
         if (!complete)
             system_of(job, x, n, G);
         const double *L = complete ? job->full : G;
-        solve(L, k, z);
+        lode_i_small_solve(L, k, k, z);
         if (job->C)
             covariance(L, k, job->noise, job->C + (i - job->first) * k * k, column);
     }
@@ -291,7 +259,7 @@ static lode_status solve_task(lode_ctx *ctx, int64_t task, void *data)
         double *T = job->sums + j * sums_width(k), *b = T + q * q, *w = job->W + j * k;
         const double squares = b[q], count = b[q + 1];
         double left = squares;
-        factor(T, q);
+        lode_i_small_factor(T, q, q, VANISHING);
         /* residual = x'x - |L^-1 b|^2 for the least-squares solution of T w = b */
         for (int64_t r = 0; r < q; r++) {
             for (int64_t p = 0; p < r; p++)
@@ -329,7 +297,7 @@ static void expand(lode_ppca *p, const double *moment, const double *centre, dou
     const int64_t n = p->W.shape[0], k = p->W.shape[1], m = p->Z.shape[0];
     double *W = lode_i_at(&p->W, 0), *Z = lode_i_at(&p->Z, 0), *mean = lode_i_at(&p->mean, 0);
     memcpy(L, moment, (size_t)(k * k) * sizeof *L);
-    factor(L, k);
+    lode_i_small_factor(L, k, k, VANISHING);
     for (int64_t c = 0; c < k; c++)
         if (!isfinite(L[c * k + c]))
             return; /* a direction without scores: nothing to rescale by */

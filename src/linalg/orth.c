@@ -132,3 +132,15 @@ done:
     LODE_FREE(&q, &r, &mixed, &fresh, &tail);
     return st;
 }
+
+lode_status lode_i_off_orthonormal(lode_ctx *ctx, const lode_array *Q, double *off)
+{
+    lode_status st = LODE_OK;
+    lode_array G = { 0 }, eye = { 0 };
+    LODE_TRY(lode_i_gram(ctx, LODE_H, Q, &G));
+    LODE_TRY(lode_i_eye(ctx, Q->dtype, Q->shape[1], &eye));
+    LODE_TRY(lode_i_diff_fro(ctx, &G, &eye, off));
+done:
+    LODE_FREE(&G, &eye);
+    return st;
+}

@@ -21,5 +21,9 @@ typedef struct lode_i_tiles {
  *  the transform (LODE_EINTERNAL). */
 lode_status lode_i_tiles_into(lode_ctx *ctx, const char *what, const lode_array *X, int mode,
                               const lode_i_tiles *t, lode_array *Y);
+/** The same along all modes from `first` on, the first of them first, slab after slab (all that has one
+ *  index in the modes before) while it is in cache: t, one a mode. Only where lode_i_slabs_fit. */
+lode_status lode_i_slabs_into(lode_ctx *ctx, const char *what, const lode_array *X, int first,
+                              const lode_i_tiles *t, lode_array *Y);
 
 #endif

@@ -221,6 +221,68 @@ static lode_status do_slab(lode_ctx *ctx, sweep *w)
     return LODE_OK;
 }
 
+/* The middle of a pass over a file: its next row, norms of blocks, what it has come to. */
+static lode_status middle_of(lode_ctx *ctx, const sweep *w, double **number, lode_i_step *step)
+{
+    const lode_linop *A = &w->d->base;
+    const int64_t blocks = w->norms ? lode_i_ceil_div(A->rows, w->block) : 0,
+                  columns = w->X   ? w->X->shape[1]
+                            : w->W ? w->W->shape[1]
+                                   : 0;
+    *step = (lode_i_step){ .site = "rows", .count = (int)blocks + 1, .middle = true };
+    step->key = lode_i_step_key(0, "", (const int64_t[]){ A->rows, A->cols, columns, w->L != NULL },
+                                4);
+    if (w->W && w->X)
+        step->array[step->n++] = w->W;
+    if (w->Z)
+        step->array[step->n++] = w->Z;
+    LODE_FORWARD(LODE_NEW(ctx, blocks + 1, number));
+    step->number = *number;
+    return LODE_OK;
+}
+
+static lode_status resume(lode_ctx *ctx, sweep *w)
+{
+    lode_status st = LODE_OK;
+    lode_i_step step;
+    double *number = NULL;
+    bool found = w->d->kept && lode_i_checkpoint(ctx);
+    w->first = 0;
+    if (!found)
+        return LODE_OK;
+    LODE_TRY(middle_of(ctx, w, &number, &step));
+    while (found) {
+        LODE_TRY(lode_i_restore(ctx, &step, &found));
+        w->first = found ? (int64_t)number[0] : w->first;
+        for (int i = 1; found && i < step.count; i++)
+            w->norms[i - 1] = number[i];
+    }
+done:
+    lode_i_free(number);
+    return st;
+}
+
+static lode_status keep_middle(lode_ctx *ctx, const sweep *w)
+{
+    lode_status st = LODE_OK;
+    lode_i_step step;
+    double *number = NULL, bytes = 0;
+    if (!w->d->kept || w->last >= w->d->base.rows || !lode_i_checkpoint(ctx))
+        return LODE_OK;
+    LODE_TRY(middle_of(ctx, w, &number, &step));
+    for (int i = 0; i < step.n; i++)
+        bytes += (double)lode_array_bytes(step.array[i]);
+    if (!lode_i_checkpoint_due(ctx, bytes))
+        goto done;
+    number[0] = (double)w->last;
+    for (int i = 1; i < step.count; i++)
+        number[i] = i <= w->last / w->block ? w->norms[i - 1] : 0;
+    LODE_TRY(lode_i_keep(ctx, &step));
+done:
+    lode_i_free(number);
+    return st;
+}
+
 static lode_status run_sweep(lode_ctx *ctx, sweep *w)
 {
     lode_status st = LODE_OK;
@@ -237,12 +299,14 @@ static lode_status run_sweep(lode_ctx *ctx, sweep *w)
         LODE_TRY(do_slab(ctx, w));
     } else {
         const int64_t step = lode_i_linop_slab(ctx, &d->s);
-        for (w->first = 0; w->first < m; w->first = w->last) {
+        LODE_TRY(resume(ctx, w));
+        for (; w->first < m; w->first = w->last) {
             w->last = lode_i_min(w->first + step, m);
             LODE_TRY(lode_i_tick(ctx, w->first, m));
             lode_array_free(&w->slab);
             LODE_TRY(lode_i_source_rows(ctx, &d->s, w->first, w->last, d->base.dtype, &w->slab));
             LODE_TRY(do_slab(ctx, w));
+            LODE_TRY(keep_middle(ctx, w));
         }
     }
 done:
@@ -285,6 +349,24 @@ done:
     return st;
 }
 
+/* A pass that ends in a sum over groups, which takes its time where the columns are many. */
+static lode_status sweep_and_join(lode_ctx *ctx, sweep *w, int64_t k, lode_array *parts,
+                                  lode_array *Z)
+{
+    const lode_linop *A = &w->d->base;
+    const double products = (w->X ? 4 : 3) * (double)A->nonzeros * (double)k,
+                 sums = 200.0 * (double)groups(A->rows, A->cols) * (double)A->cols * (double)k;
+    lode_i_nest(ctx);
+    lode_i_work(ctx, "", products, sums);
+    lode_status st = run_sweep(ctx, w);
+    lode_i_work(ctx, "", sums, 0);
+    w->groups = groups(A->rows, A->cols);
+    if (st >= 0)
+        st = join(ctx, w, parts, Z);
+    lode_i_unnest(ctx);
+    return st;
+}
+
 static double join_norms(const double *norm, int64_t count)
 {
     double most = 0, sum = 0;
@@ -312,11 +394,9 @@ static lode_status dense_normal(lode_ctx *ctx, const lode_linop *op, const lode_
     LODE_TRY(zeros(ctx, op->dtype, W ? op->rows : count * block, k, &w));
     if (norm)
         LODE_TRY(LODE_NEW(ctx, lode_i_max(1, blocks), &p.norms));
-    LODE_TRY(run_sweep(ctx, &p));
+    LODE_TRY(sweep_and_join(ctx, &p, k, &parts, Z));
     if (norm)
         *norm = op->cols > 0 ? join_norms(p.norms, blocks) : 0;
-    p.groups = count;
-    LODE_TRY(join(ctx, &p, &parts, Z));
     if (W)
         lode_array_swap(W, &w);
 done:
@@ -337,8 +417,7 @@ static lode_status dense_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint
         lode_array_swap(&w, &x);
         p.W = &w, p.Z = &parts, p.groups = groups(op->rows, op->cols);
         LODE_TRY(zeros(ctx, op->dtype, p.groups * op->cols, X->shape[1], &parts));
-        LODE_TRY(run_sweep(ctx, &p));
-        LODE_TRY(join(ctx, &p, &parts, Y));
+        LODE_TRY(sweep_and_join(ctx, &p, X->shape[1], &parts, Y));
         LODE_TRY(lode_i_norm_fro(ctx, Y, &norm));
         if (!isfinite(norm)) /* one more pass, to name the entry */
             LODE_TRY(op->norm(ctx, op, NULL, NULL, &norm));
@@ -368,6 +447,12 @@ done:
 }
 
 /* ---- making them ---- */
+
+void lode_i_dense_keep(lode_linop *op)
+{
+    if (op->apply == dense_apply)
+        ((dense *)op)->kept = true;
+}
 
 static void dense_free(lode_linop *op)
 {

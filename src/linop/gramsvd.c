@@ -28,6 +28,22 @@ typedef struct narrow {
     double blur;         /* error of sigma^2 */
 } narrow;
 
+/* Stages by their work, in operations of products in single precision. */
+typedef enum part { SQUARES, TRIANGLE, EIGEN, LONGER_SIDE, PARTS } part;
+
+static lode_status stage(lode_ctx *ctx, const narrow *w, part at)
+{
+    const double n = (double)lode_i_min(w->A->rows, w->A->cols),
+                 m = (double)lode_i_max(w->A->rows, w->A->cols), k = fmin(n, (double)w->o->rank);
+    const double work[PARTS] = { 5 * m * n * n, 10 * m * n * n, 20 * n * n * n,
+                                 k * m * (5 * n + 750) };
+    double rest = 0;
+    for (int i = at == SQUARES ? EIGEN : (int)at + 1; i < PARTS; i++)
+        rest += work[i];
+    lode_i_work(ctx, "", work[at], rest);
+    return lode_i_tick(ctx, 0, 1);
+}
+
 /* G = A^H A, or its like for the shorter side, of A scaled into range where needed. */
 static lode_status gram(lode_ctx *ctx, narrow *w, lode_array *G)
 {
@@ -59,7 +75,7 @@ static lode_status by_squares(lode_ctx *ctx, narrow *w, int64_t count)
     lode_status st = LODE_OK;
     lode_array G = { 0 };
     LODE_TRY(gram(ctx, w, &G));
-    LODE_TRY(lode_i_tick(ctx, 1, 3));
+    LODE_TRY(stage(ctx, w, EIGEN));
     LODE_TRY(lode_i_eigh(ctx, &G, count, &w->sigma, &w->Y));
     for (int64_t i = 0; i < count; i++)
         lode_i_set1(&w->sigma, i, sqrt(fmax(lode_i_get1(&w->sigma, i), 0)));
@@ -149,15 +165,16 @@ lode_status lode_i_svds_by_gram(lode_ctx *ctx, const lode_linop *A, const lode_s
     const int64_t count = tail ? side : lode_i_min(side, o->rank + 1);
     int64_t k = o->rank;
     bool sure = true;
-    LODE_TRY(lode_i_tick(ctx, 0, 3));
+    LODE_TRY(stage(ctx, &w, SQUARES));
     LODE_TRY(by_squares(ctx, &w, count));
     k = tail ? rank_within(&w, o->rank, &sure) : k;
     const bool twice = !sure || !values_hold(&w, k);
     if (twice) {
+        LODE_TRY(stage(ctx, &w, TRIANGLE));
         LODE_TRY(by_triangle(ctx, &w, count));
         k = tail ? rank_within(&w, o->rank, &sure) : k;
     }
-    LODE_TRY(lode_i_tick(ctx, 2, 3));
+    LODE_TRY(stage(ctx, &w, LONGER_SIDE));
     if (w.scale > 1 || w.scale < 1)
         LODE_TRY(lode_i_linop_times(ctx, A, w.scale, &scaled));
     LODE_TRY(longer_side(ctx, &w, scaled ? scaled : A, k, &longer, &sigma, &shorter));

@@ -94,6 +94,7 @@ lode_status lode_i_linop_kept(lode_ctx *ctx, const char *name, lode_linop **op)
         lode_i_linop_new(ctx, sizeof(kept), A->kind, A->rows, A->cols, A->dtype, kept_free, &l));
     kept *k = (kept *)l;
     k->a = *op, k->name = name;
+    lode_i_dense_keep(k->a);
     l->apply = kept_apply;
     l->normal = A->normal ? kept_normal : NULL;
     l->gram = A->gram ? kept_gram : NULL;

@@ -9,6 +9,7 @@ typedef struct lode_i_dense {
     lode_array a;  /* in memory; else */
     lode_source s; /* from where slabs are read */
     bool from_source;
+    bool kept;       /* long passes are kept in their middle too */
     lode_array mean; /* subtracted from every row; empty: none */
 } lode_i_dense;
 
@@ -27,6 +28,8 @@ lode_status lode_i_linop_dense_centred(lode_ctx *ctx, const lode_linop *A, const
 /* LODE_EDOMAIN that names the first entry of A that is not finite, where part = A[i0.., j0..] has
  * one. */
 lode_status lode_i_dense_locate(lode_ctx *ctx, const lode_array *part, int64_t i0, int64_t j0);
+/** Passes of a dense operator are steps of the checkpoint from now on; of others nothing is changed. */
+void lode_i_dense_keep(lode_linop *op);
 lode_status lode_i_dense_gram(lode_ctx *ctx, const lode_linop *op, lode_i_gram_form form,
                               double scale, lode_array *G);
 

@@ -176,6 +176,22 @@ done:
     return st;
 }
 
+/* A X and A^H A X, half of the step under way each. */
+static lode_status by_turns(lode_ctx *ctx, const lode_linop *op, const lode_array *X, lode_array *W,
+                            lode_array *Z)
+{
+    lode_status st = LODE_OK;
+    lode_i_nest(ctx);
+    for (int i = 0; i < 2 && st >= 0; i++) {
+        lode_i_work(ctx, "", 1, 1 - i);
+        lode_i_nest(ctx);
+        st = i ? op->apply(ctx, op, true, W, Z) : op->apply(ctx, op, false, X, W);
+        lode_i_unnest(ctx);
+    }
+    lode_i_unnest(ctx);
+    return st;
+}
+
 lode_status lode_i_linop_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X,
                                 lode_array *W, lode_array *Z, double *norm)
 {
@@ -184,8 +200,7 @@ lode_status lode_i_linop_normal(lode_ctx *ctx, const lode_linop *op, const lode_
     if (op->normal) {
         LODE_TRY(op->normal(ctx, op, X, W ? &w : NULL, &z, norm));
     } else {
-        LODE_TRY(op->apply(ctx, op, false, X, &w));
-        LODE_TRY(op->apply(ctx, op, true, &w, &z));
+        LODE_TRY(by_turns(ctx, op, X, &w, &z));
         if (norm)
             LODE_TRY(lode_i_linop_norm(ctx, op, norm));
     }

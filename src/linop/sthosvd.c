@@ -241,6 +241,14 @@ done:
     return st;
 }
 
+/* A pass of its own for the values' norm and range. */
+static lode_status look_first(lode_ctx *ctx, sthosvd *r)
+{
+    const double size = (double)r->X.size;
+    lode_i_work(ctx, "first look", 100 * size, lode_i_sthosvd_rest(r, -1, 0, size, true));
+    return lode_i_budget_look(ctx, &r->budget, &r->X);
+}
+
 /* Basis of the first mode, with the first look at the values. along: where it was sketched, else
  * -1. */
 static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, lode_i_basis *b)
@@ -248,15 +256,20 @@ static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, 
     lode_status st = LODE_OK;
     /* power iteration adapts to the budget as it goes */
     if (!r->budget.seen && r->X.shape[mode] > GRAM_MODE)
-        LODE_TRY(lode_i_budget_look(ctx, &r->budget, &r->X));
+        LODE_TRY(look_first(ctx, r));
     r->precise = r->o->method == LODE_STHOSVD_QR ||
                  (r->o->method == LODE_STHOSVD_AUTO &&
                   lode_i_budget_relative(&r->budget) < GRAM_FLOOR * sqrt(DBL_EPSILON));
     /* what a sketch lost shows in a difference of norms, which f32 rounds */
     r->told = !lode_i_is_single(r->wide) || lode_i_budget_relative(&r->budget) > SINGLE_LOST;
     *along = r->careful && !r->precise && r->told ? sketch_along(r, mode) : -1;
+    const double size = (double)r->X.size;
     do {
         lode_i_seen *look = r->budget.seen ? NULL : &r->budget.look;
+        lode_i_work(ctx, "first mode",
+                    *along >= 0 ? lode_i_sthosvd_sketch_work(r, mode)
+                                : lode_i_sthosvd_basis_work(r, mode, size),
+                    lode_i_sthosvd_rest(r, -1, 0, size, *along >= 0));
         r->budget.again = false;
         if (*along >= 0)
             LODE_TRY(sketched_basis(ctx, r, mode, *along, look, b));
@@ -266,6 +279,9 @@ static lode_status first_basis(lode_ctx *ctx, sthosvd *r, int mode, int *along, 
     if (*along >= 0 && !r->rank[mode] && r->budget.norm2 > 0 &&
         generous(r, mode, b) * 10 > r->X.shape[mode] * 6) {
         *along = -1; /* no truncation worth a sketch */
+        r->info.kept[mode] = generous(r, mode, b);
+        lode_i_work(ctx, "first mode", lode_i_sthosvd_basis_work(r, mode, size),
+                    lode_i_sthosvd_rest(r, 0, 0, size, false));
         lode_i_basis_free(b);
         LODE_TRY(exact_basis(ctx, r, &r->X, mode, NULL, r->budget.norm2, b));
     }
@@ -364,9 +380,11 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         goto done;
     for (int i = 0; i < r->d; i++) {
         const int k = r->order[i];
-        /* the first mode is found in all of X, the others in what is left */
-        const double share = 0.3 / fmax(r->d - 1, 1), from = 0.5 + share * (i - 1);
-        lode_i_stage(ctx, i ? "modes" : "first mode", i ? from : 0.03, i ? from + share : 0.3);
+        const double size = (double)(s == &stored ? s->size : r->X.size);
+        if (i > 0)
+            lode_i_work(ctx, "modes", lode_i_sthosvd_basis_work(r, k, size),
+                        lode_i_sthosvd_product_work(r, k, size, r->info.kept[r->order[i - 1]]) +
+                            lode_i_sthosvd_rest(r, i - 1, i + 1, size, along >= 0));
         if (i > 0 && i == r->d - 1) { /* the slab axis: it takes the tensor whole */
             if (s != &stored || s->pending) {
                 LODE_TRY(whole(ctx, s, NULL, &Z));
@@ -390,6 +408,8 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
         LODE_TRY(lode_i_basis_columns(ctx, &b, columns, &r->U[k]));
         LODE_TRY(ready(ctx, r, k));
         const lode_array *const U = &r->V[k];
+        r->uncut = (i == 0 || r->uncut) && columns == r->X.shape[k] &&
+                   lode_i_basis_rank(&b, 0.25 * r->budget.allowed) >= columns;
         if (i == 1 && along >= 0) /* what the sketched basis of the first mode lost */
             tails = sketch_lost = r->method == LODE_STHOSVD_GRAM
                                       ? r->budget.norm2 - lode_i_basis_tail(&b, 0)
@@ -406,8 +426,10 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
             continue;
         }
         U_k[k] = U;
-        if (i == 0)
-            lode_i_stage(ctx, "first mode", 0.3, 0.5);
+        lode_i_work(ctx, i ? "modes" : "first mode",
+                    lode_i_sthosvd_product_work(r, k, size, columns),
+                    lode_i_sthosvd_rest(r, i, i + 1, size * (double)columns / (double)r->X.shape[k],
+                                        along >= 0));
         LODE_TRY(lode_i_slabs_project(ctx, s, U_k, NULL, &Z));
         U_k[k] = NULL;
         r->X.pending = 0;
@@ -419,6 +441,10 @@ static lode_status decompose(lode_ctx *ctx, sthosvd *r)
     }
     lode_array_swap(&r->core, &Y);
     LODE_FREE(&Y, &Z);
+    const double core = (double)lode_array_size(&r->core);
+    if (along >= 0 && sketch_lost > 0.1 * matters)
+        lode_i_work(ctx, "first mode again", lode_i_sthosvd_renew_work(r, r->d - 1),
+                    lode_i_sthosvd_end_work(r, r->d - 1, core));
     if (along >= 0 && sketch_lost > 0.1 * matters)
         LODE_TRY(renew(ctx, r, r->order[0], 0));
     else if (along >= 0)
@@ -438,10 +464,13 @@ static lode_status sweep(lode_ctx *ctx, sthosvd *r)
     lode_status st = LODE_OK;
     double held, before = sqrt(r->held);
     for (int64_t i = 0; i < r->o->sweeps && r->d > 1; i++) {
-        lode_i_stage(ctx, "sweeps", 0.8 + 0.15 * (double)i / (double)r->o->sweeps,
-                     0.8 + 0.15 * (double)(i + 1) / (double)r->o->sweeps);
-        for (int k = 0; k < r->d; k++)
+        for (int k = 0; k < r->d; k++) {
+            const double one = lode_i_sthosvd_renew_work(r, r->d - 1);
+            lode_i_work(ctx, "sweeps", one,
+                        one * (double)((r->o->sweeps - i) * r->d - k - 1) +
+                            lode_i_sthosvd_end_work(r, r->d - 1, 0));
             LODE_TRY(renew(ctx, r, r->order[k], r->U[r->order[k]].shape[1]));
+        }
         LODE_TRY(lode_i_norm_fro(ctx, &r->core, &held));
         r->info.sweeps = i + 1;
         const double error2 = r->budget.norm2 - before * before,
@@ -510,7 +539,7 @@ static lode_status finish(lode_ctx *ctx, sthosvd *r, lode_value X)
     r->info.residual = r->budget.norm2 > 0 && !lode_i_is_single(r->wide) &&
                        ((cancels && !r->single) || misses);
     if (r->info.residual) {
-        lode_i_stage(ctx, "residual", 0.95, 1);
+        lode_i_work(ctx, "residual", lode_i_sthosvd_residual_work(r), 0);
         r->info.rounding = 0;
         LODE_TRY(lode_i_tucker_residual(ctx, X, &r->core, r->U, r->X.name, &r->info.error, &norm));
         r->X.passes += 1;
@@ -540,6 +569,9 @@ static lode_status attempt(lode_ctx *ctx, sthosvd *r, lode_value X)
         LODE_TRY(decompose(ctx, r));
         if (r->budget.norm2 == 0)
             break;
+        const double rest = lode_i_sthosvd_end_work(r, r->d - 1, 0),
+                     all = lode_i_sthosvd_end_work(r, r->d - 1, (double)lode_array_size(&r->core));
+        lode_i_work(ctx, "ranks", all - rest, rest);
         LODE_TRY(lode_i_sthosvd_choose(ctx, r));
         if (r->met || !r->careful || r->info.bound != LODE_BY_ERROR)
             break;
@@ -574,7 +606,7 @@ lode_status lode_i_sthosvd(lode_ctx *ctx, lode_value X, const lode_sthosvd_opts 
     order_modes(&r);
     /* the method depends on the relative error */
     if (r.X.size && o->error > 0 && o->unit != LODE_UNIT_NORM)
-        LODE_TRY(lode_i_budget_look(ctx, &r.budget, &r.X));
+        LODE_TRY(look_first(ctx, &r));
     LODE_TRY(attempt(ctx, &r, X));
     for (int i = 0;
          i < 2 && r.info.bound == LODE_BY_ERROR && r.met && r.info.error > r.budget.target; i++) {

@@ -15,6 +15,7 @@ typedef struct sthosvd {
     bool careful; /* generous bases stop at a noise floor */
     bool precise; /* triangles of QR instead of Gram matrices */
     bool single;  /* products in single precision, every basis whole */
+    bool uncut;   /* no mode so far can lose a column within the error */
     bool told;    /* what is lost is the difference of the norms of X and core */
     double blur;  /* what its rounding may be off by, at most */
     int d, order[LODE_MAX_NDIM];
@@ -43,6 +44,19 @@ lode_status lode_i_sthosvd_choose(lode_ctx *ctx, sthosvd *r);
 /** Where a sample says that no mode truncates and the error leaves room for it (`single` then): whole
  *  bases and the core in them. Else nothing, but that X may have been seen. */
 lode_status lode_i_sthosvd_whole(lode_ctx *ctx, sthosvd *r);
+/* Work for progress (sthosvd_work.c): of one basis from `size` values, of a sketched one, of one product,
+ * of a mode anew, of the residual; upto: the last mode in order whose columns are known. */
+double lode_i_sthosvd_basis_work(const sthosvd *r, int mode, double size);
+double lode_i_sthosvd_sketch_work(const sthosvd *r, int mode);
+double lode_i_sthosvd_product_work(const sthosvd *r, int mode, double size, int64_t columns);
+double lode_i_sthosvd_renew_work(const sthosvd *r, int upto);
+double lode_i_sthosvd_residual_work(const sthosvd *r);
+/** Bases and products from mode `from` on, of so many values, and all that comes behind them. */
+double lode_i_sthosvd_rest(const sthosvd *r, int upto, int from, double size, bool sketched);
+/** Products with whole bases in single precision: of the slabs, or of their axis. */
+double lode_i_sthosvd_single_work(const sthosvd *r, bool slabs);
+/** What comes when the core is there, with so many values. */
+double lode_i_sthosvd_end_work(const sthosvd *r, int upto, double core);
 lode_stream lode_i_sthosvd_stream(lode_ctx *ctx, const sthosvd *r, uint64_t site);
 
 #endif

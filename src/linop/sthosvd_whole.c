@@ -126,12 +126,15 @@ static lode_status core_of(lode_ctx *ctx, sthosvd *r, const lode_array *V)
     lode_status st = LODE_OK;
     lode_array Y = { 0 };
     const lode_array *U_k[LODE_MAX_NDIM];
+    const double size = (double)r->X.size;
     for (int k = 0; k < r->d; k++)
         U_k[k] = k == r->X.axis ? NULL : &V[k];
-    lode_i_stage(ctx, "products", 0.2, 0.6);
+    lode_i_work(ctx, "products", lode_i_sthosvd_single_work(r, true),
+                lode_i_sthosvd_single_work(r, false) + lode_i_sthosvd_end_work(r, -1, size));
     r->X.work = LODE_F32;
     LODE_TRY(lode_i_slabs_project(ctx, &r->X, U_k, NULL, &Y));
-    lode_i_stage(ctx, "products", 0.6, 0.8);
+    lode_i_work(ctx, "products", lode_i_sthosvd_single_work(r, false),
+                lode_i_sthosvd_end_work(r, -1, size));
     LODE_TRY(lode_i_ttm_over(ctx, &Y, r->X.axis, LODE_H, &V[r->X.axis]));
     lode_array_swap(&r->core, &Y);
 done:
@@ -150,17 +153,24 @@ lode_status lode_i_sthosvd_whole(lode_ctx *ctx, sthosvd *r)
     r->single = false;
     if (!fits(r) || !hashed(r, &a, &b, &buckets))
         return LODE_OK;
-    lode_i_stage(ctx, "sample", 0, 0.03);
+    const double size = (double)r->X.size, n = (double)r->X.shape[a],
+                 bases_work = 50 * n * n * n + 50 * size,
+                 products = lode_i_sthosvd_single_work(r, true) +
+                            lode_i_sthosvd_single_work(r, false) +
+                            lode_i_sthosvd_end_work(r, -1, size);
+    lode_i_work(ctx, "sample", 10 * size + 15 * n * n * n,
+                lode_i_sthosvd_rest(r, -1, 0, size, true));
     LODE_TRY(sampled_full(ctx, r, a, b, buckets, &full));
     if (!full)
         goto done;
-    lode_i_stage(ctx, "bases", 0.03, 0.2);
+    lode_i_work(ctx, "bases", 120 * size, bases_work + products);
     LODE_TRY(lode_i_slabs_sketch(ctx, &r->X, a, b, buckets, lode_i_sthosvd_stream(ctx, r, 128),
                                  r->budget.seen ? NULL : &r->budget.look, &Z, &w.G[a]));
     if (!r->budget.seen)
         lode_i_budget_settle(&r->budget, &r->X);
     if (r->budget.again || !room_for_single(r))
         goto done;
+    lode_i_work(ctx, "bases", bases_work, products);
     for (int k = 0; k < r->d; k++)
         if (k != a)
             LODE_TRY(lode_i_mode_gram(ctx, &Z, k, false, &w.G[k]));

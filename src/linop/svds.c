@@ -173,7 +173,11 @@ static lode_status products(lode_ctx *ctx, krylov *k, const lode_array *X, lode_
         } else {
             if (norm)
                 LODE_TRY(lode_i_linop_norm(ctx, k->A, norm));
-            LODE_TRY(k->A->apply(ctx, k->A, false, X, W));
+            lode_i_work(ctx, "", 1, 1);
+            lode_i_nest(ctx);
+            const lode_status applied = k->A->apply(ctx, k->A, false, X, W);
+            lode_i_unnest(ctx);
+            LODE_TRY(applied);
         }
         if (k->scale == 0)
             LODE_TRY(in_range(ctx, fused ? Z : W, fused, &good));
@@ -188,6 +192,7 @@ static lode_status products(lode_ctx *ctx, krylov *k, const lode_array *X, lode_
         LODE_TRY(lode_i_orth_block(ctx, &basis, k->last, W, k->stream, &c, &r));
         LODE_TRY(put(ctx, &c, &k->T, 0, k->done));
         LODE_TRY(put(ctx, &r, &k->T, k->done, k->done));
+        lode_i_work(ctx, "", 1, 0);
         LODE_TRY(k->A->apply(ctx, k->A, true, W, Z));
     }
     k->products += 2 * X->shape[1];
@@ -367,10 +372,63 @@ void lode_i_krylov_free(krylov *k)
     lode_linop_free(&k->scaled);
 }
 
+/* Work for progress, in operations as products of A with its adjoint in one pass do them. Other products
+ * wait for memory, and so do the QR and the factors of a tall result. */
+enum { ONE_WAY = 5, BOTH_WAYS = 4, APART = 8, NORM = 60, TALL = 750 };
+
+static double step_work(const krylov *k, int64_t held)
+{
+    const lode_linop *A = k->A;
+    const double b = (double)lode_i_min(k->o.block, k->limit), K = (double)held,
+                 ways = A->normal && !k->two ? BOTH_WAYS : APART,
+                 norm = isnan(k->norm) && A->norm ? NORM : 0,
+                 sides = (double)A->cols + (k->two ? (double)A->rows : 0);
+    return (double)A->nonzeros * (ways * b + (held ? 0 : norm)) + 8 * sides * K * b;
+}
+
+static double finish_work(const krylov *k, int64_t held)
+{
+    const lode_linop *A = k->A;
+    const bool tail = k->o.tail > 0 || k->o.tail_rel > 0;
+    const double wanted = (double)(tail ? held / 4 : k->o.rank);
+    if (k->keep)
+        return 2 * (double)(A->rows + A->cols) * (double)held * wanted;
+    return wanted * (ONE_WAY * (double)A->nonzeros + TALL * (double)A->rows);
+}
+
+/* So many more steps from `held` columns on, and what comes after them. */
+static double rest_work(const krylov *k, int64_t held, int64_t steps)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < steps; i++, held = lode_i_min(held + k->o.block, k->limit))
+        sum += step_work(k, held);
+    return sum + finish_work(k, held);
+}
+
+/* One or two steps more than the first check is what most spectra take. */
+static int64_t steps_expected(const krylov *k)
+{
+    const bool tail = k->o.tail > 0 || k->o.tail_rel > 0;
+    return lode_i_ceil_div(k->next_check, k->o.block) + (tail ? 2 : 3);
+}
+
+/* How many more, when so many of the values wanted were right at the last two checks. */
+static int64_t steps_left(const krylov *k, int64_t before, int64_t wanted, int64_t foretold)
+{
+    const int64_t gain = k->converged - before, open = wanted - k->converged;
+    if (before <= 0 || gain <= 0 || open <= 0 || k->keep)
+        return lode_i_max(foretold, 1);
+    return lode_i_min(lode_i_ceil_div(open, gain), k->o.max_iter);
+}
+
 /* The first block comes before the first step. */
 static lode_status start_nested(lode_ctx *ctx, krylov *k)
 {
-    LODE_FORWARD(lode_i_tick(ctx, 0, 100));
+    const lode_linop *A = k->A;
+    const double b = (double)k->o.block, random = 100 * (double)A->cols * b;
+    lode_i_work(ctx, "", A->cols > A->rows ? ONE_WAY * (double)A->nonzeros * b : random,
+                rest_work(k, 0, steps_expected(k)));
+    LODE_FORWARD(lode_i_tick(ctx, 0, 1));
     lode_i_nest(ctx);
     const lode_status st = start(ctx, k);
     lode_i_unnest(ctx);
@@ -396,14 +454,14 @@ done:
 static lode_status iterate(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *floor)
 {
     lode_status st = LODE_OK;
-    /* two steps more than the first check is what most spectra take; others are told as they go. What
-     * comes after them, a product and factors, takes about as long as one */
-    int64_t expected = lode_i_ceil_div(k->next_check, k->o.block) + 3;
+    int64_t left = steps_expected(k), before = 0;
     *floor = false;
     for (int64_t i = 0; i < k->o.max_iter; i++) {
         bool enough = false;
-        LODE_TRY(lode_i_tick(ctx, i, expected));
-        expected = lode_i_max(expected, i + 3 + i / 4);
+        lode_i_work(ctx, "", step_work(k, k->done),
+                    rest_work(k, k->done + k->o.block, left > 1 ? left - 1 : i / 4));
+        left--;
+        LODE_TRY(lode_i_tick(ctx, 0, 1));
         lode_i_nest(ctx);
         const lode_status stepped = step(ctx, k);
         lode_i_unnest(ctx);
@@ -413,6 +471,8 @@ static lode_status iterate(lode_ctx *ctx, krylov *k, int64_t *wanted, bool *floo
         if (full || turn || (k->done >= k->next_check && k->coupled)) {
             LODE_TRY(lode_i_krylov_solve(ctx, k));
             LODE_TRY(lode_i_krylov_enough(ctx, k, wanted, &enough, floor));
+            left = steps_left(k, before, *wanted, left);
+            before = k->converged;
             k->next_check = lode_i_max(k->done + k->fresh, k->done + k->done / 8);
         }
         if (enough) {
@@ -461,6 +521,8 @@ static lode_status both_ways(lode_ctx *ctx, const lode_linop *A, const lode_svds
         LODE_TRY(iterate(ctx, &k, &wanted, &floor));
     }
     k.products += products, k.steps += steps;
+    lode_i_work(ctx, "", finish_work(&k, k.done), 0);
+    LODE_TRY(lode_i_tick(ctx, 0, 1));
     LODE_TRY(lode_i_krylov_finish(ctx, &k, wanted, U, s, V, info));
 done:
     lode_i_krylov_free(&k);
@@ -476,14 +538,19 @@ lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts
     lode_svds_info found = { 0 };
     const int64_t r = lode_i_min(A->rows, A->cols);
     const bool tail = o->tail > 0 || o->tail_rel > 0;
+    bool nested = false;
     LODE_REQUIRE(o->rank >= 0 && o->rank <= r, LODE_ESHAPE,
                  "rank %" PRId64 " does not fit %" PRId64 " x %" PRId64, o->rank, A->rows, A->cols);
     LODE_REQUIRE(!tail || A->norm, LODE_EUSAGE,
                  "an error rule needs ||A||_F, which products alone do not give: give the rank");
     if (o->rank == 0)
         return lode_i_krylov_none(ctx, A, U, s, V, info);
-    if (o->gram && A->gram)
-        return lode_i_svds_by_gram(ctx, A, o, U, s, V, info);
+    lode_i_nest(ctx); /* stages of its own, within the caller's */
+    nested = true;
+    if (o->gram && A->gram) {
+        LODE_TRY(lode_i_svds_by_gram(ctx, A, o, U, s, V, info));
+        goto done;
+    }
     if (!lode_i_svds_turned(A->rows, A->cols)) {
         LODE_TRY(both_ways(ctx, A, o, &u, &sigma, &v, &found));
     } else {
@@ -497,6 +564,8 @@ lode_status lode_i_svds(lode_ctx *ctx, const lode_linop *A, const lode_svds_opts
     if (!found.drowned)
         lode_array_swap(U, &u), lode_array_swap(s, &sigma), lode_array_swap(V, &v);
 done:
+    if (nested)
+        lode_i_unnest(ctx);
     lode_linop_free(&turned);
     LODE_FREE(&u, &sigma, &v);
     return st;

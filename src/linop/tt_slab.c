@@ -67,15 +67,27 @@ lode_status lode_i_tt_project(lode_ctx *ctx, lode_value X, int d, const lode_arr
     lode_i_slabs s = { 0 };
     lode_i_seen seen = { 0 };
     lode_array c[LODE_MAX_NDIM] = { { 0 } }, slab = { 0 }, all = { 0 }, part = { 0 };
+    double next = 0; /* slab */
+    lode_i_step step = {
+        .site = "train's codes", .number = &next, .count = 1, .n = 1, .array = { &all }
+    };
+    bool found = false;
     LODE_TRY(lode_i_slabs_open(ctx, X, name, &s));
     LODE_TRY(fits(ctx, &s, d, core, 1));
     LODE_TRY(lode_i_tt_as(ctx, d, core, s.work, c));
     const int64_t m = s.shape[0];
     LODE_TRY(lode_array_zeros(ctx, s.work, 2, (const int64_t[]){ m, d > 1 ? core[0].shape[2] : 1 },
                               &all));
-    for (int64_t i = 0; i < s.count; i++) {
+    LODE_TRY(lode_i_restore(ctx, &step, &found));
+    step.middle = true;
+    for (bool more = !found; more;)
+        LODE_TRY(lode_i_restore(ctx, &step, &more));
+    for (int64_t i = (int64_t)next; i < s.count; i++) {
         const int64_t start = i * s.rows;
         LODE_TRY(lode_i_tick(ctx, i, s.count));
+        next = (double)i;
+        if (i > 0 && lode_i_checkpoint_due(ctx, (double)lode_array_bytes(&all)))
+            LODE_TRY(lode_i_keep(ctx, &step));
         LODE_TRY(lode_i_slab(ctx, &s, i, &seen, &slab));
         LODE_TRY(contract(ctx, &s, start, c, &slab));
         if (s.axis == 0) {
@@ -86,6 +98,9 @@ lode_status lode_i_tt_project(lode_ctx *ctx, lode_value X, int d, const lode_arr
             LODE_TRY(lode_i_axpy(ctx, 1, &slab, &all));
         }
     }
+    step.middle = false, next = (double)s.count;
+    if (!found)
+        LODE_TRY(lode_i_keep(ctx, &step));
     LODE_TRY(lode_i_as(ctx, &all, core[0].dtype, &slab));
     LODE_TRY(lode_i_tt_core(ctx, &slab, 1, m, all.shape[1], codes));
     if (norm)
@@ -103,7 +118,11 @@ lode_status lode_i_tt_residual(lode_ctx *ctx, lode_value X, int d, const lode_ar
     lode_status st = LODE_OK;
     lode_i_slabs s = { 0 };
     lode_i_seen seen = { 0 };
-    lode_diff_run differences = { 0 };
+    struct {
+        lode_diff_run differences;
+        int64_t next; /* slab */
+    } at = { .next = 0 };
+    bool done = false;
     lode_array c[LODE_MAX_NDIM] = { { 0 } }, slab = { 0 }, y = { 0 };
     double held;
     LODE_TRY(lode_i_slabs_open(ctx, X, name, &s));
@@ -118,16 +137,19 @@ lode_status lode_i_tt_residual(lode_ctx *ctx, lode_value X, int d, const lode_ar
         lode_array_swap(&c[0], &y);
         LODE_TRY(lode_i_scale(ctx, s.scale, &c[0]));
     }
-    for (int64_t i = 0; i < s.count; i++) {
+    LODE_TRY(lode_i_restore_pass(ctx, "residual of a train", &at, sizeof at, &done));
+    for (int64_t i = at.next; i < s.count; i++) {
         int64_t start[LODE_MAX_NDIM] = { 0 };
         LODE_TRY(lode_i_tick(ctx, i, s.count));
         LODE_TRY(lode_i_slab(ctx, &s, i, &seen, &slab));
         start[s.axis] = i * s.rows;
         LODE_TRY(lode_i_tt_expand(ctx, d, c, start, slab.shape, NULL, &y));
-        LODE_TRY(lode_i_diff_push(ctx, &differences, &slab, &y));
+        LODE_TRY(lode_i_diff_push(ctx, &at.differences, &slab, &y));
+        at.next = i + 1;
+        LODE_TRY(lode_i_keep_pass(ctx, "residual of a train", &at, sizeof at, at.next == s.count));
     }
-    *error = sqrt(lode_i_diff_result(&differences).sumsq) / s.scale;
-    *norm = sqrt(lode_i_diff_result(&differences).ref_sumsq) / s.scale;
+    *error = sqrt(lode_i_diff_result(&at.differences).sumsq) / s.scale;
+    *norm = sqrt(lode_i_diff_result(&at.differences).ref_sumsq) / s.scale;
 done:
     lode_i_tt_free(LODE_MAX_NDIM, c);
     LODE_FREE(&slab, &y);

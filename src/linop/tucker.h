@@ -1,5 +1,5 @@
-/* Private to the Tucker files of linop: a tensor read by slabs, mode by mode bases, the choice of
- * ranks. */
+/* What the Tucker files of linop share: a tensor read by slabs, mode by mode bases, the choice of
+ * ranks. Of ops, compress uses the bases. */
 #ifndef LODE_LINOP_TUCKER_H
 #define LODE_LINOP_TUCKER_H
 
@@ -74,6 +74,9 @@ typedef struct lode_i_pass_name {
 } lode_i_pass_name;
 lode_status lode_i_pass_restore(lode_ctx *ctx, lode_i_slabs *s, const lode_i_pass_name *name,
                                 lode_i_seen *seen, lode_array *const *out, int n, bool *found);
+/** Goes on in the middle of a pass that was kept there. */
+lode_status lode_i_pass_resume(lode_ctx *ctx, lode_i_slabs *s, const lode_i_pass_name *part,
+                               lode_i_seen *seen, lode_array *const *sum);
 lode_status lode_i_pass_keep(lode_ctx *ctx, const lode_i_slabs *s, const lode_i_pass_name *name,
                              const lode_i_seen *seen, lode_array *const *out, int n);
 

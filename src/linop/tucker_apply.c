@@ -62,7 +62,7 @@ lode_status lode_i_tucker_project(lode_ctx *ctx, lode_value X, const lode_array 
     const lode_array *U[LODE_MAX_NDIM];
     int d = 0;
     LODE_TRY(lode_i_slabs_open(ctx, X, name, &s));
-    d = s.ndim;
+    d = s.ndim, s.kept = true;
     LODE_TRY(fits(ctx, &s, factors));
     LODE_TRY(widen(ctx, d, factors, s.work, wide));
     for (int k = 0; k < d; k++)
@@ -87,7 +87,11 @@ lode_status lode_i_tucker_residual(lode_ctx *ctx, lode_value X, const lode_array
     lode_status st = LODE_OK;
     lode_i_slabs s = { 0 };
     lode_i_seen seen = { 0 };
-    lode_diff_run differences = { 0 };
+    struct {
+        lode_diff_run differences;
+        int64_t next; /* slab */
+    } at = { .next = 0 };
+    bool done = false;
     lode_array wide[LODE_MAX_NDIM] = { { 0 } }, slab = { 0 }, y = { 0 }, g = { 0 };
     int d = 0;
     LODE_TRY(lode_i_slabs_open(ctx, X, name, &s));
@@ -95,16 +99,19 @@ lode_status lode_i_tucker_residual(lode_ctx *ctx, lode_value X, const lode_array
     LODE_TRY(fits(ctx, &s, factors));
     LODE_TRY(widen(ctx, d, factors, s.work, wide));
     LODE_TRY(lode_i_as(ctx, core, s.work, &g));
-    for (int64_t i = 0; i < s.count; i++) {
+    LODE_TRY(lode_i_restore_pass(ctx, "residual", &at, sizeof at, &done));
+    for (int64_t i = at.next; i < s.count; i++) {
         int64_t start[LODE_MAX_NDIM] = { 0 };
         LODE_TRY(lode_i_tick(ctx, i, s.count));
         LODE_TRY(lode_i_slab(ctx, &s, i, &seen, &slab));
         start[s.axis] = i * s.rows;
         LODE_TRY(lode_i_tucker_expand(ctx, &g, wide, start, slab.shape, &y));
-        LODE_TRY(lode_i_diff_push(ctx, &differences, &slab, &y));
+        LODE_TRY(lode_i_diff_push(ctx, &at.differences, &slab, &y));
+        at.next = i + 1;
+        LODE_TRY(lode_i_keep_pass(ctx, "residual", &at, sizeof at, at.next == s.count));
     }
-    *error = sqrt(lode_i_diff_result(&differences).sumsq);
-    *norm = sqrt(lode_i_diff_result(&differences).ref_sumsq);
+    *error = sqrt(lode_i_diff_result(&at.differences).sumsq);
+    *norm = sqrt(lode_i_diff_result(&at.differences).ref_sumsq);
 done:
     for (int k = 0; k < d; k++)
         lode_array_free(&wide[k]);

@@ -30,7 +30,9 @@ static lode_status key_of(lode_ctx *ctx, const lode_i_slabs *s, const lode_i_pas
 static lode_status step_of(lode_ctx *ctx, const lode_i_slabs *s, const lode_i_pass_name *name,
                            double *kept, lode_array *const *out, int n, lode_i_step *step)
 {
-    *step = (lode_i_step){ .site = name->what, .number = kept, .count = KEPT, .n = n };
+    *step = (lode_i_step){
+        .site = name->what, .number = kept, .count = KEPT, .n = n, .middle = name->at != NULL
+    };
     for (int i = 0; i < n; i++)
         step->array[i] = out[i];
     return key_of(ctx, s, name, &step->key);
@@ -72,4 +74,13 @@ lode_status lode_i_pass_keep(lode_ctx *ctx, const lode_i_slabs *s, const lode_i_
     kept[6] = name->at ? *name->at : 0;
     LODE_FORWARD(step_of(ctx, s, name, kept, out, n, &step));
     return lode_i_keep(ctx, &step);
+}
+
+lode_status lode_i_pass_resume(lode_ctx *ctx, lode_i_slabs *s, const lode_i_pass_name *part,
+                               lode_i_seen *seen, lode_array *const *sum)
+{
+    bool found = true;
+    while (found)
+        LODE_FORWARD(lode_i_pass_restore(ctx, s, part, seen, sum, 1, &found));
+    return LODE_OK;
 }

@@ -40,15 +40,6 @@ typedef struct pass {
     lode_array *Z; /* NULL: not wanted */
 } pass;
 
-/* Goes on in the middle of a pass that was kept there. */
-static lode_status resume(lode_ctx *ctx, pass *p, const lode_i_pass_name *part, lode_array *sum)
-{
-    bool found = true;
-    while (found)
-        LODE_FORWARD(lode_i_pass_restore(ctx, p->s, part, p->seen, &sum, 1, &found));
-    return LODE_OK;
-}
-
 /* Runs the tasks of a pass, `together` at once, and joins them in order. */
 static lode_status add_up(lode_ctx *ctx, pass *p, const lode_i_pass_name *name, int64_t count,
                           int64_t together, lode_task task, lode_array *G)
@@ -59,7 +50,7 @@ static lode_status add_up(lode_ctx *ctx, pass *p, const lode_i_pass_name *name, 
     lode_i_pass_name part = *name;
     part.what = "part", part.at = &at;
     if (!p->Z) /* which is larger, and filled in place */
-        LODE_TRY(resume(ctx, p, &part, &sum));
+        LODE_TRY(lode_i_pass_resume(ctx, p->s, &part, p->seen, sums));
     for (int64_t i = (int64_t)at; i < count; i += together) {
         const int64_t n = lode_i_min(together, count - i);
         LODE_TRY(lode_i_tick(ctx, i, count));
@@ -77,7 +68,7 @@ static lode_status add_up(lode_ctx *ctx, pass *p, const lode_i_pass_name *name, 
                 lode_i_seen_join(p->seen, &p->part[j]);
         }
         at = (double)(i + n);
-        if (!p->Z && i + n < count && lode_i_checkpoint_due(ctx))
+        if (!p->Z && i + n < count && lode_i_checkpoint_due(ctx, (double)lode_array_bytes(&sum)))
             LODE_TRY(lode_i_pass_keep(ctx, p->s, &part, p->seen, sums, 1));
     }
     p->s->passes += p->every > 1 ? 1 / (double)p->every : 1;

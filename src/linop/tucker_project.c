@@ -127,7 +127,8 @@ lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_arra
                                  lode_i_seen *seen, lode_array *out)
 {
     lode_status st = LODE_OK;
-    lode_array slab = { 0 }, sum = { 0 };
+    lode_array slab = { 0 }, sum = { 0 }, *const sums[] = { &sum };
+    double at = 0;
     int64_t shape[LODE_MAX_NDIM], r[LODE_MAX_NDIM] = { 0 };
     projection p = { .s = s, .U = U, .out = &sum, .last = -1 };
     const lode_i_pass_name name = { .what = "projection", .U = U };
@@ -150,9 +151,14 @@ lode_status lode_i_slabs_project(lode_ctx *ctx, lode_i_slabs *s, const lode_arra
     const double room = 4.0 * (double)s->size / (double)lode_i_max(s->count, 1) *
                         (double)lode_dtype_size(s->work);
     const int64_t together = seen || folds ? 1 : lode_i_slabs_together(ctx, s, room);
-    for (int64_t i = 0; i < s->count; i += together) {
+    lode_i_pass_name part = name;
+    part.what = "part of a projection", part.at = &at;
+    LODE_TRY(lode_i_pass_resume(ctx, s, &part, seen, sums));
+    for (int64_t i = (int64_t)at; i < s->count; i += together) {
         LODE_TRY(lode_i_tick(ctx, i, s->count));
-        p.first = i;
+        at = (double)i, p.first = i;
+        if (i > 0 && lode_i_checkpoint_due(ctx, (double)lode_array_bytes(&sum)))
+            LODE_TRY(lode_i_pass_keep(ctx, s, &part, seen, sums, 1));
         if (together > 1) {
             const int64_t count = lode_i_min(together, s->count - i);
             LODE_TRY(lode_i_parallel(ctx, count, place_task, &p));

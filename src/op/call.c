@@ -70,25 +70,9 @@ static lode_status identify(lode_ctx *ctx, const lode_op *op, const void *opts,
                                          : lode_i_param_print(ctx, p, opts, t));
         LODE_TRY(lode_i_text_add(ctx, t, "\n"));
     }
-    for (int i = 0; i < nin; i++) {
-        const char *name = op->in[i].name;
-        lode_dtype dtype = LODE_F64;
-        int ndim = 0;
-        int64_t shape[LODE_MAX_NDIM];
-        char size[256] = "";
-        if (in[i].kind == LODE_NONE)
-            continue;
-        LODE_TRY(lode_i_hash_input(ctx, in[i], hex));
-        LODE_REQUIRE(
-            *hex, LODE_EUSAGE,
-            "%s: input %s is a %s that cannot be read again, so a checkpoint could not tell "
-            "it from another; leave out --checkpoint",
-            op->name, name, lode_kind_name(in[i].kind));
-        if (lode_i_value_shape(in[i], &dtype, &ndim, shape))
-            lode_i_print_shape(ndim, shape, size, sizeof size);
-        LODE_TRY(lode_i_text_add(ctx, t, "input %s %s %s\nvalues of %s with hash %s\n", name,
-                                 lode_dtype_name(dtype), size, name, hex));
-    }
+    for (int i = 0; i < nin; i++)
+        if (in[i].kind != LODE_NONE)
+            LODE_TRY(lode_i_identify_input(ctx, op->name, op->in[i].name, in[i], t));
 done:
     return st;
 }
@@ -99,7 +83,7 @@ static lode_status start_checkpoint(lode_ctx *ctx, const lode_op *op, const void
 {
     lode_status st = LODE_OK;
     lode_text t = { 0 };
-    if (!ctx->checkpoint)
+    if (!ctx->checkpoint || lode_i_checkpoint(ctx)) /* none, or a call within one that has it */
         return LODE_OK;
     lode_i_stage(ctx, "checking the input", 0, 0);
     LODE_TRY(identify(ctx, op, opts, in, nin, &t));
@@ -110,9 +94,32 @@ done:
     return st;
 }
 
-static lode_status refuse_checkpoint(lode_ctx *ctx, const lode_op *op)
+lode_status lode_i_whole_checkpoint(lode_ctx *ctx, const lode_call *call, const lode_bundle *file)
 {
-    if (!ctx->checkpoint || op->checkpoint)
+    lode_status st = LODE_OK;
+    lode_text t = { 0 };
+    if (!ctx->checkpoint)
+        return LODE_OK;
+    LODE_TRY(lode_i_refuse_checkpoint(ctx, call->op));
+    lode_i_stage(ctx, "checking the input", 0, 0);
+    LODE_TRY(identify(ctx, call->op, call->opts, NULL, 0, &t));
+    LODE_TRY(lode_i_text_add(ctx, &t, "rules %s\n",
+                             call->store && call->store->rules ? call->store->rules : "none"));
+    for (int64_t i = 0; i < file->count; i++) {
+        const lode_value v = lode_bundle_value(file, i);
+        if (v.kind == LODE_ARRAY || v.kind == LODE_SOURCE)
+            LODE_TRY(lode_i_identify_input(ctx, call->op->name, lode_bundle_name(file, i), v, &t));
+    }
+    LODE_TRY(lode_i_checkpoint_start(ctx, t.text));
+    lode_i_stage(ctx, "", 0, 1);
+done:
+    lode_i_text_free(&t);
+    return st;
+}
+
+lode_status lode_i_refuse_checkpoint(lode_ctx *ctx, const lode_op *op)
+{
+    if (!ctx->checkpoint || op->checkpoint || lode_i_checkpoint(ctx))
         return LODE_OK;
     return lode_i_fail(ctx, LODE_EUSAGE,
                        "%s keeps no checkpoint: it cannot go on where it was stopped; leave out "
@@ -124,7 +131,7 @@ lode_status lode_i_enter(lode_ctx *ctx, const lode_op *op, const void *opts, con
                          int nin, lode_plan *plan)
 {
     LODE_FORWARD(enter(ctx, op, opts, in, nin, plan));
-    LODE_FORWARD(refuse_checkpoint(ctx, op));
+    LODE_FORWARD(lode_i_refuse_checkpoint(ctx, op));
     return start_checkpoint(ctx, op, opts, in, nin);
 }
 
@@ -520,7 +527,7 @@ lode_status lode_call_run(lode_ctx *ctx, lode_call *call, lode_bundle *result)
     if (lode_i_is_whole(call))
         return lode_i_whole_run(ctx, call, result);
     lode_i_begin(ctx, call->op->name);
-    LODE_TRY(refuse_checkpoint(ctx, call->op));
+    LODE_TRY(lode_i_refuse_checkpoint(ctx, call->op));
     budget = spend_on_attributes(ctx, call, &asked);
     LODE_TRY(lode_call_plan(ctx, call));
     LODE_TRY(load_inputs(ctx, call));

@@ -87,6 +87,15 @@ lode_status lode_i_options_given(lode_ctx *ctx, const lode_op *op, const char *t
                                  lode_status (*each)(lode_ctx *ctx, void *data, const lode_param *p,
                                                      const char *written),
                                  void *data);
+/** Hash of an input, or of the result that it is decoded from as it is read. */
+lode_status lode_i_identity_of(lode_ctx *ctx, lode_value v, char hex[72]);
+/** Lines of a checkpoint's identity that say what an input is. */
+lode_status lode_i_identify_input(lode_ctx *ctx, const char *what, const char *name, lode_value v,
+                                  lode_text *t);
+/** LODE_EUSAGE where a checkpoint is asked for and the op keeps none, but within a call that does. */
+lode_status lode_i_refuse_checkpoint(lode_ctx *ctx, const lode_op *op);
+/** Begins the checkpoint of a call on a whole file, or opens the one that was left. */
+lode_status lode_i_whole_checkpoint(lode_ctx *ctx, const lode_call *call, const lode_bundle *file);
 /** Records the verb that made a result, and no inputs yet. */
 lode_status lode_i_made_verb(lode_ctx *ctx, const char *verb, const char *op, lode_bundle *result);
 

@@ -88,8 +88,11 @@ lode_status lode_call_record(lode_ctx *ctx, const lode_call *call, lode_bundle *
             LODE_TRY(lode_i_json_set(ctx, texts, name, lode_i_json_text(v.as.text)));
             continue;
         }
+        const bool leads = strcmp(name, first) == 0;
+        if (leads && result->meta.input_hash[0]) /* made while it was in memory */
+            continue;
         LODE_TRY(lode_i_hash_input(ctx, v, hex));
-        if (strcmp(name, first) == 0)
+        if (leads)
             memcpy(result->meta.input_hash, hex, sizeof hex);
         else
             LODE_TRY(lode_i_json_set(ctx, inputs, name, lode_i_json_text(hex)));
@@ -110,8 +113,10 @@ static double hashing(const lode_call *call)
     lode_dense_info d = { 0 };
     if (call->op->in[0].name)
         d = lode_call_dense(call, 0);
-    const double hash = (double)lode_i_bytes(d.stored, d.size, 1) / 2e9;
-    const double all = hash + fmax(call->plan.seconds, hash * fmax(call->plan.passes, 1));
+    /* as fast as memory; a file is read once more, which a pass does not much more slowly */
+    const double bytes = (double)lode_i_bytes(d.stored, d.size, 1),
+                 hash = bytes / (d.kind == LODE_SOURCE ? 4e9 : 1e10),
+                 all = hash + fmax(call->plan.seconds, bytes / 2e9 * fmax(call->plan.passes, 1));
     return all > 0 ? hash / all : 0;
 }
 

@@ -8,8 +8,9 @@
 static lode_status allow_nearest(lode_ctx *ctx, lode_json *names, const char *name)
 {
     lode_json *v = lode_i_json_get(lode_i_json_get(names, "variables"), name);
-    return lode_i_json_get(v, "dims") ? lode_i_json_set(ctx, v, "nearest", lode_i_json_bool(true))
-                                      : LODE_OK;
+    return lode_i_json_get(v, "dims") || lode_i_json_get(v, "stored")
+               ? lode_i_json_set(ctx, v, "nearest", lode_i_json_bool(true))
+               : LODE_OK;
 }
 
 /* The same in the attributes of one variable, as text. */
@@ -36,7 +37,7 @@ static lode_status add_inverse(lode_ctx *ctx, lode_i_model *m, const char *name,
     lode_source s = { 0 };
     const char *own = m->name ? m->name : "x";
     const bool lossy = m->model.certificate.absolute > 0;
-    if (m->member && lossy && m->attributes)
+    if (m->name && lossy && m->attributes)
         LODE_TRY(allow_nearest_in(ctx, m->name, &m->attributes));
     LODE_TRY(lode_i_invert_take(ctx, &m->model, m->member ? m->name : NULL, &s));
     if (m->slice)
@@ -64,7 +65,7 @@ static lode_status add_file(lode_ctx *ctx, const char *spec, const lode_read_opt
         return LODE_OK;
     LODE_TRY(lode_file_open(ctx, spec, o, &f));
     LODE_TRY(lode_file_meta(ctx, f, &head));
-    if (lode_file_count(f) < 2 || head.meta.op[0])
+    if (!lode_i_file_is_several(f) || head.meta.op[0])
         goto done;
     LODE_TRY(lode_open_whole(ctx, spec, o, &all));
     LODE_TRY(lode_bundle_add_bundle(ctx, into, name ? name : "file", &all));

@@ -177,6 +177,9 @@ void lode_i_lengthen(const lode_meta *meta, int64_t rows, lode_bundle *b);
 lode_status lode_i_stack_certificates(lode_ctx *ctx, const lode_op *op, const lode_certificate *a,
                                       double norm_a, double error_b, double norm_b,
                                       lode_certificate *c);
+/** Of a factor, the rows that a question asks for along axis k, or their sum (1 x r, added up in f64). */
+lode_status lode_i_question_rows(lode_ctx *ctx, const lode_array *U, const lode_question *q, int k,
+                                 bool sums, lode_array *out);
 /** A model whose entries, or sums of them, are cheaper to get than those that lie between. */
 typedef struct lode_i_expansion {
     const void *model;
@@ -189,5 +192,19 @@ typedef struct lode_i_expansion {
 lode_status lode_i_answer_by_expanding(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
                                        const lode_i_expansion *e, const lode_question *q,
                                        lode_answer *a);
+
+/* ---- models that are sums of outer products (linop/kruskal.h): verbs of cp, nmf, complete (kruskal.c) ---- */
+
+/** codes: other rows in place of factor.0, which then has that many. */
+lode_status lode_i_kruskal_invert(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                                  lode_value codes, const lode_part *part, lode_array *out);
+lode_status lode_i_kruskal_query(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                                 const lode_question *q, lode_answer *a);
+/** Scales, `trace` where the model has it, the first columns of every factor. title: "Completion". */
+lode_status lode_i_kruskal_plot(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                                const char *title, lode_figure *figure);
+/** Factors in their normal form, of the norm that a member `norm` says, a trace that begins with 1 and ends
+ *  at the certificate's value: what tampering breaks. */
+lode_status lode_i_kruskal_verify(lode_ctx *ctx, const lode_op *op, const lode_bundle *model);
 
 #endif

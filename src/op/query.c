@@ -352,6 +352,12 @@ typedef struct bounds {
     double fro, max, spectral;
 } bounds;
 
+/* Of entries that were not there to be compared it says nothing. */
+static bool over_observed(const lode_certificate *c)
+{
+    return strstr(c->quantity, "observed values") != NULL;
+}
+
 static bounds bounds_of(const lode_bundle *model)
 {
     const lode_certificate *c = &model->certificate;
@@ -360,7 +366,8 @@ static bounds bounds_of(const lode_bundle *model)
     double n = 1;
     for (int k = 0; k < m->ndim; k++)
         n *= (double)m->shape[k];
-    if ((c->kind != LODE_CERT_MEASURED && c->kind != LODE_CERT_BOUND &&
+    if (over_observed(c) ||
+        (c->kind != LODE_CERT_MEASURED && c->kind != LODE_CERT_BOUND &&
          c->kind != LODE_CERT_PROBABILISTIC) ||
         !(c->absolute >= 0))
         return b;
@@ -406,7 +413,9 @@ static void add_error(const lode_bundle *model, const lode_question *q, lode_ans
     if (!isfinite(error)) {
         a->error = NAN;
         snprintf(a->meaning, sizeof a->meaning, "no error bar: %s",
-                 c->note[0] ? c->note : "the certificate does not bound single entries");
+                 over_observed(c) ? "the certificate is over observed values alone"
+                 : c->note[0]     ? c->note
+                                  : "the certificate does not bound single entries");
         return;
     }
     a->error += error * (1 + 1e-9);

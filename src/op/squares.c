@@ -178,6 +178,28 @@ lode_status lode_i_stack_certificates(lode_ctx *ctx, const lode_op *op, const lo
 
 /* ---- questions ---- */
 
+lode_status lode_i_question_rows(lode_ctx *ctx, const lode_array *U, const lode_question *q, int k,
+                                 bool sums, lode_array *out)
+{
+    lode_status st = LODE_OK;
+    const lode_dtype wide = lode_i_is_complex(U->dtype) ? LODE_C128 : LODE_F64;
+    lode_array rows = { 0 }, ones = { 0 }, R = { 0 }, s = { 0 };
+    LODE_TRY(lode_array_slice(ctx, U, 0, q->start[k],
+                              q->start[k] + (q->count[k] - 1) * q->step[k] + 1, q->step[k], &rows));
+    if (!sums) {
+        lode_array_swap(out, &rows);
+        goto done;
+    }
+    LODE_TRY(lode_i_matrix_new(ctx, wide, 1, rows.shape[0], &ones));
+    LODE_TRY(lode_i_fill(ctx, &ones, 1));
+    LODE_TRY(lode_i_as(ctx, &rows, wide, &R));
+    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &ones, &R, &s));
+    LODE_TRY(lode_i_as(ctx, &s, U->dtype, out));
+done:
+    LODE_FREE(&rows, &ones, &R, &s);
+    return st;
+}
+
 /* Rounding in units in the last place of the root mean square and of what comes out. */
 #define UNITS 64
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "lode/io.h"
 #include "op/call.h"
 
 static const char *first_result(const lode_bundle *file)
@@ -62,6 +63,9 @@ static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, const char *
     return LODE_OK;
 }
 
+static lode_status start_verb(lode_ctx *ctx, const lode_op *op, const char *verb,
+                              const lode_value *in, int64_t count);
+
 lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
 {
     lode_status st = LODE_OK;
@@ -71,6 +75,8 @@ lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lo
     if (!op->apply)
         return no_verb(ctx, op, "apply");
     lode_i_begin(ctx, op->name);
+    const lode_value in[] = { lode_from_bundle(model), x };
+    LODE_TRY(start_verb(ctx, op, "apply", in, 2));
     LODE_TRY(op->apply(ctx, model, x, &local));
     LODE_TRY(lode_i_made_verb(ctx, "apply", op->name, &local));
     if (!local.meta.op[0]) {
@@ -114,6 +120,8 @@ lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, l
         return no_verb(ctx, op, "update");
     lode_i_begin(ctx, op->name);
     ctx->seed = model->meta.seed; /* which the result records */
+    const lode_value in[] = { lode_from_bundle(model), x };
+    LODE_TRY(start_verb(ctx, op, "update", in, 2));
     LODE_TRY(op->update(ctx, model, x, &local));
     LODE_TRY(inherit(ctx, model, "update", &local));
     lode_bundle_swap(result, &local);
@@ -130,6 +138,7 @@ lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t 
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_bundle joined = { 0 }, next = { 0 };
+    lode_value *in = NULL;
     const uint64_t seed = ctx->seed;
     if (count < 2)
         return lode_i_fail(ctx, LODE_EUSAGE, "merge takes two results or more, not %" PRId64,
@@ -139,6 +148,10 @@ lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t 
         return no_verb(ctx, op, "merge");
     lode_i_begin(ctx, op->name);
     ctx->seed = models[0]->meta.seed;
+    LODE_TRY(LODE_NEW(ctx, count, &in));
+    for (int64_t i = 0; i < count; i++)
+        in[i] = lode_from_bundle(models[i]);
+    LODE_TRY(start_verb(ctx, op, "merge", in, count));
     for (int64_t i = 1; i < count; i++) {
         LODE_REQUIRE(strcmp(models[i]->meta.op, op->name) == 0, LODE_EUSAGE,
                      "merge: result %" PRId64 " was made by '%s', the first by '%s'", i + 1,
@@ -153,6 +166,7 @@ lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t 
 done:
     ctx->seed = seed;
     lode_i_end(ctx);
+    lode_i_free(in);
     LODE_FREE(&joined, &next);
     return st;
 }
@@ -169,6 +183,8 @@ lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value orig
     if (!op->verify)
         return no_verb(ctx, op, "verify");
     lode_i_begin(ctx, op->name);
+    const lode_value in[] = { lode_from_bundle(model), original };
+    LODE_TRY(start_verb(ctx, op, "verify", in, 2));
     LODE_TRY(op->verify(ctx, model, original, &local));
     *found = local;
 done:
@@ -213,6 +229,13 @@ typedef struct held {
     char *name; /* of the member of a file that it is; NULL: it is no such member */
 } held;
 
+static uint64_t key_of_part(const lode_source *s, const held *h, const int64_t *start,
+                            const int64_t *count)
+{
+    uint64_t key = lode_i_step_key((uint64_t)s->dtype, h->name ? h->name : "", start, s->ndim);
+    return lode_i_step_key(key, "", count, s->ndim) | 1;
+}
+
 static lode_status read_part(lode_ctx *ctx, const lode_source *s, const int64_t *start,
                              const int64_t *count, void *dst)
 {
@@ -223,12 +246,21 @@ static lode_status read_part(lode_ctx *ctx, const lode_source *s, const int64_t 
     lode_part part = { .ndim = s->ndim };
     memcpy(part.start, start, (size_t)s->ndim * sizeof *start);
     memcpy(part.count, count, (size_t)s->ndim * sizeof *count);
+    lode_i_step kept = { .site = "decoded", .n = 1, .array = { &got } };
+    bool found = false;
+    if (lode_i_checkpoint_keeps_decoded(ctx)) {
+        kept.key = key_of_part(s, h, start, count);
+        LODE_TRY(lode_i_restore(ctx, &kept, &found));
+    }
     const char *const before = lode_i_about(ctx, h->name);
-    const lode_status inverted = lode_invert(ctx, &h->model, lode_none(), &part, &got);
+    const lode_status inverted = found ? LODE_OK
+                                       : lode_invert(ctx, &h->model, lode_none(), &part, &got);
     lode_i_about(ctx, before);
     if (inverted < 0 && h->name)
         lode_i_prefix(ctx, "%s: ", h->name);
     LODE_TRY(inverted);
+    if (!found && kept.key)
+        LODE_TRY(lode_i_keep(ctx, &kept));
     LODE_TRY(lode_array_copy_into(ctx, &got, &to));
 done:
     LODE_FREE(&got);
@@ -312,6 +344,96 @@ lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim,
     return LODE_OK;
 }
 
+/* ---- checkpoints ---- */
+
+/* What is decoded as it is read is known by what it is decoded from. */
+lode_status lode_i_identity_of(lode_ctx *ctx, lode_value v, char hex[72])
+{
+    if (v.kind == LODE_SOURCE && v.as.source->read == read_part)
+        return lode_hash(ctx, lode_from_bundle(&((const held *)v.as.source->data)->model), hex);
+    return lode_i_hash_input(ctx, v, hex);
+}
+
+lode_status lode_i_identify_input(lode_ctx *ctx, const char *what, const char *name, lode_value v,
+                                  lode_text *t)
+{
+    char hex[72], size[256] = "";
+    lode_dtype dtype = LODE_F64;
+    int ndim = 0;
+    int64_t shape[LODE_MAX_NDIM];
+    LODE_FORWARD(lode_i_identity_of(ctx, v, hex));
+    if (!*hex)
+        return lode_i_fail(
+            ctx, LODE_EUSAGE,
+            "%s: input %s is a %s that cannot be read again, so a checkpoint could not tell "
+            "it from another; leave out --checkpoint",
+            what, name, lode_kind_name(v.kind));
+    if (lode_i_value_shape(v, &dtype, &ndim, shape)) {
+        lode_i_print_shape(ndim, shape, size, sizeof size);
+        LODE_FORWARD(
+            lode_i_text_add(ctx, t, "input %s %s %s\n", name, lode_dtype_name(dtype), size));
+    }
+    return lode_i_text_add(ctx, t, "values of %s with hash %s\n", name, hex);
+}
+
+/* Begins the checkpoint of a verb, or opens the one that was left. */
+static lode_status start_verb(lode_ctx *ctx, const lode_op *op, const char *verb,
+                              const lode_value *in, int64_t count)
+{
+    lode_status st = LODE_OK;
+    lode_text t = { 0 };
+    char name[LODE_I_INPUT_NAME];
+    if (!ctx->checkpoint || lode_i_checkpoint(ctx))
+        return LODE_OK;
+    LODE_TRY(lode_i_refuse_checkpoint(ctx, op));
+    lode_i_stage(ctx, "checking the input", 0, 0);
+    LODE_TRY(lode_i_text_add(ctx, &t, "%s of a result of %s, lode %s\nseed %" PRIu64 "\n", verb,
+                             op->name, lode_version(), ctx->seed));
+    for (int64_t i = 0; i < count; i++) {
+        lode_i_verb_input(verb, i, name);
+        if (in[i].kind != LODE_NONE)
+            LODE_TRY(lode_i_identify_input(ctx, op->name, name, in[i], &t));
+    }
+    LODE_TRY(lode_i_checkpoint_start(ctx, t.text));
+    lode_i_stage(ctx, "", 0, 1);
+done:
+    lode_i_text_free(&t);
+    return st;
+}
+
+lode_status lode_write_decoded(lode_ctx *ctx, const char *path, const lode_bundle *b,
+                               const lode_write_opts *o)
+{
+    lode_status st = LODE_OK;
+    lode_text t = { 0 };
+    int64_t decoded = 0;
+    lode_i_begin(ctx, "write");
+    if (ctx->checkpoint) {
+        LODE_REQUIRE(!ctx->recover, LODE_EUSAGE,
+                     "parts that are lost are not kept: leave out --checkpoint, or --recover");
+        lode_i_stage(ctx, "checking the input", 0, 0);
+        LODE_TRY(lode_i_text_add(ctx, &t, "decoding, lode %s\n", lode_version()));
+        for (int64_t i = 0; i < b->count; i++) {
+            const lode_value v = lode_bundle_value(b, i);
+            if (v.kind != LODE_SOURCE || v.as.source->read != read_part)
+                continue;
+            LODE_TRY(lode_i_identify_input(ctx, "write", lode_bundle_name(b, i), v, &t));
+            decoded++;
+        }
+        LODE_REQUIRE(decoded > 0, LODE_EUSAGE,
+                     "nothing is decoded here, and copying keeps no checkpoint: leave out "
+                     "--checkpoint");
+        LODE_TRY(lode_i_checkpoint_start(ctx, t.text));
+        lode_i_checkpoint_decoded(ctx, true);
+        lode_i_stage(ctx, "", 0, 1);
+    }
+    st = lode_write(ctx, path, b, o);
+done:
+    lode_i_text_free(&t);
+    lode_i_end(ctx);
+    return st;
+}
+
 /* Values a slab of the comparison holds. */
 enum { MEASURE_SLAB = 1 << 22 };
 
@@ -321,8 +443,11 @@ lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *
     lode_status st = LODE_OK;
     lode_source s = { 0 };
     lode_array want = { 0 }, got = { 0 };
-    lode_diff_run run = { 0 };
-    bool owned = false;
+    struct {
+        lode_diff_run run;
+        int64_t row; /* the next */
+    } at = { .row = 0 };
+    bool owned = false, done = false;
     LODE_TRY(lode_i_as_source(ctx, original, &s, &owned));
     LODE_REQUIRE(s.ndim == model->meta.ndim, LODE_ESHAPE,
                  "the original has %d axes, the result stands for %d", s.ndim, model->meta.ndim);
@@ -338,16 +463,19 @@ lode_status lode_i_measure(lode_ctx *ctx, const lode_op *op, const lode_bundle *
     lode_part part = { .ndim = s.ndim };
     for (int i = 0; i < s.ndim; i++)
         part.count[i] = s.shape[i];
-    for (int64_t r = 0; r < rows; r += step) {
+    LODE_TRY(lode_i_restore_pass(ctx, "slabs measured", &at, sizeof at, &done));
+    for (int64_t r = at.row; r < rows; r += step) {
         const int64_t n = lode_i_min(step, rows - r);
         LODE_TRY(lode_i_tick(ctx, r, rows));
         if (s.ndim)
             part.start[0] = r, part.count[0] = n;
         LODE_TRY(lode_i_source_read(ctx, &s, part.start, part.count, s.dtype, &want));
         LODE_TRY(op->invert(ctx, model, lode_none(), &part, &got));
-        LODE_TRY(lode_i_diff_push(ctx, &run, &want, &got));
+        LODE_TRY(lode_i_diff_push(ctx, &at.run, &want, &got));
+        at.row = r + n;
+        LODE_TRY(lode_i_keep_pass(ctx, "slabs measured", &at, sizeof at, at.row == rows));
     }
-    *diff = lode_i_diff_result(&run);
+    *diff = lode_i_diff_result(&at.run);
 done:
     if (owned)
         LODE_FREE(&s);

@@ -227,6 +227,7 @@ lode_status lode_i_whole_run(lode_ctx *ctx, const lode_call *call, lode_bundle *
     int64_t count = 0;
     lode_i_begin(ctx, call->op->name);
     LODE_TRY(lode_i_whole_open(ctx, call, &j));
+    LODE_TRY(lode_i_whole_checkpoint(ctx, call, j.file));
     for (int64_t i = 0; i < j.file->count; i++) { /* before any work: rules that cannot be kept */
         lode_i_choice c;
         LODE_TRY(lode_i_whole_choose(ctx, &j, i, &c));

@@ -1,19 +1,5 @@
 #include "array/oracle.h"
-
-static lode_ctx ctx;
-
-static int open_ctx(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int close_ctx(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
+#include "counted.h"
 
 /* An i64 array whose values are their own flat positions. */
 static lode_array counted(int ndim, const int64_t *shape)
@@ -115,13 +101,13 @@ static void release(void *data)
 static void owners_live_as_long_as_views(void **state)
 {
     (void)state;
-    double *memory = malloc(6 * sizeof *memory);
+    double *raw = malloc(6 * sizeof *raw);
     for (int i = 0; i < 6; i++)
-        memory[i] = i;
-    lode_array view = lode_array_wrap(memory, LODE_F64, 2, (const int64_t[]){ 2, 3 }), a = { 0 },
+        raw[i] = i;
+    lode_array view = lode_array_wrap(raw, LODE_F64, 2, (const int64_t[]){ 2, 3 }), a = { 0 },
                s = { 0 };
-    assert_status(&ctx, lode_array_adopt(&ctx, &view, NULL, memory, &a), LODE_EUSAGE);
-    assert_ok(&ctx, lode_array_adopt(&ctx, &view, release, memory, &a));
+    assert_status(&ctx, lode_array_adopt(&ctx, &view, NULL, raw, &a), LODE_EUSAGE);
+    assert_ok(&ctx, lode_array_adopt(&ctx, &view, release, raw, &a));
     lode_array r = lode_array_ref(&a);
     assert_ok(&ctx, lode_array_slice(&ctx, &a, 1, 1, 3, 1, &s));
     lode_array rows = lode_i_rows(&a, 1, 2), cols = lode_i_cols(&a, 2, 3);
@@ -383,5 +369,5 @@ int main(void)
         cmocka_unit_test(identity_and_fill),
         cmocka_unit_test(each_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,25 +1,11 @@
 #include "array/oracle.h"
+#include "counted.h"
 #include "linop/linop.h"
 
 #define SAME_PLACE(member)                                                                         \
     (offsetof(struct lode_linop, member) == offsetof(lode_linop_head, member))
 _Static_assert(SAME_PLACE(rows) && SAME_PLACE(cols) && SAME_PLACE(dtype),
                "an operator begins with its head");
-
-static lode_ctx ctx;
-
-static int open_ctx(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int close_ctx(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
 
 static int closed;
 
@@ -278,5 +264,5 @@ int main(void)
         cmocka_unit_test(shapes_of_values),
         cmocka_unit_test(certificates_read_as_one_line),
     };
-    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

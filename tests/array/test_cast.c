@@ -1,19 +1,5 @@
 #include "array/oracle.h"
-
-static lode_ctx ctx;
-
-static int open_ctx(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int close_ctx(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
+#include "counted.h"
 
 static lode_array vector(lode_dtype t, int64_t n, const void *values)
 {
@@ -392,5 +378,5 @@ int main(void)
         cmocka_unit_test(small_access),
         cmocka_unit_test(shapes_that_differ_are_refused),
     };
-    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,19 +1,5 @@
 #include "array/oracle.h"
-
-static lode_ctx ctx;
-
-static int open_ctx(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int close_ctx(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
+#include "counted.h"
 
 enum { SCALE, AXPY, CONJ, COLS, ROWS, SUB, FILL, ACTIONS };
 
@@ -179,5 +165,5 @@ int main(void)
         cmocka_unit_test(threads_give_the_same_bits),
         cmocka_unit_test(misuse_is_refused),
     };
-    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

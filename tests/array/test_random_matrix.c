@@ -1,19 +1,5 @@
 #include "array/oracle.h"
-
-static lode_ctx ctx;
-
-static int open_ctx(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int close_ctx(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
+#include "counted.h"
 
 typedef lode_status (*make_fn)(lode_ctx *, lode_stream, lode_dtype, int64_t, int64_t, lode_array *);
 static const make_fn makers[] = { lode_i_randn, lode_i_randsign };
@@ -245,5 +231,5 @@ int main(void)
         cmocka_unit_test(the_largest_of_each_column_is_positive),
         cmocka_unit_test(ties_go_to_the_first_and_extremes_survive),
     };
-    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

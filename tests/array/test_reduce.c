@@ -1,19 +1,5 @@
 #include "array/oracle.h"
-
-static lode_ctx ctx;
-
-static int open_ctx(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int close_ctx(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
+#include "counted.h"
 
 /* ---- sums ---- */
 
@@ -534,5 +520,5 @@ int main(void)
         cmocka_unit_test(means_are_the_same_on_any_threads_and_layout),
         cmocka_unit_test(each_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,19 +1,5 @@
 #include "array/oracle.h"
-
-static lode_ctx ctx;
-
-static int open_ctx(void **state)
-{
-    (void)state;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int close_ctx(void **state)
-{
-    (void)state;
-    lode_ctx_free(&ctx);
-    return 0;
-}
+#include "counted.h"
 
 static int64_t flat_of(int ndim, const int64_t *shape, const int64_t *index)
 {
@@ -349,5 +335,5 @@ int main(void)
         cmocka_unit_test(failures_are_forwarded),
         cmocka_unit_test(each_allocation_may_fail),
     };
-    return cmocka_run_group_tests(tests, open_ctx, close_ctx);
+    return cmocka_run_group_tests(tests, setup, teardown);
 }

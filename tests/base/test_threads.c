@@ -9,15 +9,6 @@
 
 #include "base/base.h"
 
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#ifdef __SANITIZE_THREAD__
-#define UNDER_TSAN 1
-#endif
-
 static int setup(void **state)
 {
     static lode_ctx ctx;
@@ -321,7 +312,7 @@ static void a_forked_child_gets_threads_of_its_own(void **state)
 {
 #ifdef UNDER_TSAN
     (void)state;
-    skip(); /* which cannot start threads after a fork */
+    skip();
 #else
     lode_ctx *ctx = *state;
     static work w;

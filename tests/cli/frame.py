@@ -1,5 +1,5 @@
 """Files with all that HDF5 and NetCDF can say, and their dumps compared: frame.py make FOLDER | same ONE TWO | near ONE TWO
-ERROR."""
+ERROR | alone ONE TWO NAME."""
 import os
 import subprocess
 import sys
@@ -77,6 +77,7 @@ def make_storage(f):
         p = f.create_dataset(name, data=packed, chunks=(5, 12, 16), **z)
         p.attrs["scale_factor"], p.attrs["add_offset"] = 0.01, 273.15
         p.attrs["_FillValue"], p.attrs["missing_value"] = np.int16(-32768), np.int16(-9999)
+        p.attrs["matrix"], p.attrs["list"], p.attrs["yes"] = np.arange(6, dtype="i2").reshape(2, 3), ["one", ""], True
     p[5, 4] = -9999
     f.create_dataset("scalar", data=3.5)
     f.create_dataset("scalar_i", data=np.int32(3))
@@ -106,6 +107,41 @@ def make_new(f):
     layout = h5py.VirtualLayout(x.shape, "f4")
     layout[...] = h5py.VirtualSource(f["implicit"])
     f.create_virtual_dataset("virtual", layout)
+
+
+def make_matlab(path):
+    """As MATLAB 7.3 lays files out: 512 bytes of its own, then HDF5 with characters, cells, structures, sparse ones."""
+    z = dict(compression="gzip", compression_opts=3)
+
+    def put(g, name, a, word, **how):
+        d = g.create_dataset(name, data=a.T, **how)
+        d.attrs["MATLAB_class"] = np.bytes_(word)
+        return d
+
+    def put_text(g, name, text):
+        d = put(g, name, np.frombuffer(text.encode("utf-16-le"), "u2").reshape(1, -1), "char")
+        d.attrs["MATLAB_int_decode"] = np.int32(2)
+        return d
+
+    with h5py.File(path, "w", userblock_size=512) as f:
+        put(f, "x", x.T.astype("f8"), "double", chunks=(3, 5, 7), **z)
+        put(f, "y", x[:, :, 0], "single")
+        put(f, "flag", (x > 0).T.astype("u1"), "logical", chunks=(8, 12, 16), **z).attrs["MATLAB_int_decode"] = np.int32(1)
+        put(f, "n", np.arange(3000, dtype="i4").reshape(50, 60), "int32", chunks=(60, 50), **z)
+        put_text(f, "name", "h\u00e4user")
+        d = f.create_dataset("empty", data=np.array([0, 3], "u8"))
+        d.attrs["MATLAB_class"], d.attrs["MATLAB_empty"] = np.bytes_("double"), np.uint8(1)
+        g, r = f.create_group("st"), f.create_group("#refs#")
+        g.attrs["MATLAB_class"] = np.bytes_("struct")
+        put(g, "a", x[0].astype("f8"), "double", chunks=(8, 12))
+        put_text(g, "b", "inner")
+        cells = [put(r, "a", np.ones((2, 2)), "double").ref, put_text(r, "b", "cell").ref]
+        f.create_dataset("cell", data=np.array([cells], dtype=h5py.ref_dtype)).attrs["MATLAB_class"] = np.bytes_("cell")
+        g = f.create_group("sparse")
+        g.attrs["MATLAB_class"], g.attrs["MATLAB_sparse"] = np.bytes_("double"), np.uint64(3)
+        g["data"], g["ir"], g["jc"] = np.array([1.0, 2.0]), np.array([0, 2], "u8"), np.array([0, 1, 2, 2], "u8")
+    with open(path, "r+b") as f:
+        f.write((b"MATLAB 7.3 MAT-file, Platform: none".ljust(116) + bytes(8) + b"\0\2IM").ljust(512, b"\0"))
 
 
 def make_netcdf(nc, four):
@@ -173,6 +209,17 @@ def make_groups(nc):
         nc.createVariable("of_" + word, word, ("lat",))[:] = np.arange(12)
 
 
+LONE = """netcdf lone {
+types: opaque(5) blob; compound point {int a; float b(3);}; int(*) list; byte enum answer {no = 0, yes = 1};
+dimensions: n = 2; x = 3000;
+variables: blob bytes(n); point rec(n); list lists(n); answer said(n); string words(n); point one;
+float T(x); T:units = "K"; point T:origin = {1, {1, 2, 3}};
+data: bytes = 0x0102030405, 0x060708090a; rec = {1, {1, 2, 3}}, {4, {5, 6, 7}}; lists = {1, 2}, {3}; said = yes, no;
+words = "one", "two"; one = {9, {8, 7, 6}};
+}
+"""
+
+
 def make(folder):
     def h5(name, **how):
         return h5py.File(os.path.join(folder, name + ".h5"), "w", **how)
@@ -186,6 +233,11 @@ def make(folder):
         make_new(f)
     with h5("one") as f:
         f.create_dataset("x", data=x, chunks=(5, 4, 4), maxshape=(None, 12, 16)).attrs["a"] = h5py.Empty("f4")
+    cdl = os.path.join(folder, "lone.cdl")
+    with open(cdl, "w") as f:
+        f.write(LONE)
+    subprocess.run(["ncgen", "-4", "-o", os.path.join(folder, "lone.nc"), cdl], check=True)
+    make_matlab(os.path.join(folder, "seven.mat"))
     kinds = dict(classic="NETCDF3_CLASSIC", offset64="NETCDF3_64BIT_OFFSET", cdf5="NETCDF3_64BIT_DATA", four="NETCDF4",
                  four_classic="NETCDF4_CLASSIC")
     for name, kind in kinds.items():
@@ -206,7 +258,7 @@ def dump(*command):
 
 
 def same(one, two, values=True):
-    heads = ["h5dump", "-p", "-H"] if one.endswith(".h5") else ["ncdump", "-hs"]
+    heads = ["h5dump", "-p", "-H"] if not one.endswith(".nc") else ["ncdump", "-hs"]
     for command in (heads, heads[:1]) if values else (heads,):
         a, b = dump(*command, one), dump(*command, two)
         lines = [pair for pair in zip(a, b) if pair[0] != pair[1]]
@@ -231,6 +283,43 @@ def values_of(path):
     return found
 
 
+def told(v, names):
+    """What a variable says of itself."""
+    words = {k: np.asarray(v.getncattr(k) if hasattr(v, "getncattr") else v[k]) for k in names}
+    return {k: (a.dtype.kind if a.dtype.kind in "OSU" else a.dtype.newbyteorder("="), a.shape, str(a.tolist())) for k, a in words.items()}
+
+
+def alone(one, two, name):
+    """A variable by itself keeps its type, names of dimensions, attributes and coordinates."""
+    if one.endswith(".h5"):
+        with h5py.File(one) as f, h5py.File(two) as g:
+            a, b = f[name], g[name]
+            of_hdf5 = {"DIMENSION_LIST", "DIMENSION_LABELS", "REFERENCE_LIST", "CLASS", "NAME"}
+            assert a.dtype.newbyteorder("=") == b.dtype.newbyteorder("=") and a.shape == b.shape, (a, b)
+            x, y = (told(d.attrs, set(d.attrs) - of_hdf5) for d in (a, b))
+            assert x == y, [k for k in x if x[k] != y.get(k)]
+            for k, dim in enumerate(a.dims):
+                if len(dim):
+                    assert dim[0].name == b.dims[k][0].name and (dim[0][()] == b.dims[k][0][()]).all()
+        return
+    with netCDF4.Dataset(one) as f, netCDF4.Dataset(two) as g:
+        f.set_auto_maskandscale(False), g.set_auto_maskandscale(False)
+        a, b = f[name], g[name]
+        assert (a.dtype.newbyteorder("="), a.dimensions, a.shape) == (b.dtype, b.dimensions, b.shape), name
+        x, y = told(a, a.ncattrs()), told(b, b.ncattrs())
+        assert x == y, (x, y)
+        for d, e in zip(a.get_dims(), b.get_dims()):
+            assert (d.name, d.isunlimited()) == (e.name, e.isunlimited()), (d, e)
+            group = d.group()
+            c = group.variables.get(d.name)
+            if c is not None and c.dimensions == (d.name,):
+                mine = g.variables[d.name]
+                assert (c[:] == mine[:]).all() and told(c, c.ncattrs()) == told(mine, mine.ncattrs()), d
+        outer = a.group()
+        if outer.parent:
+            assert told(outer, outer.ncattrs()) == told(b.group(), b.group().ncattrs())
+
+
 def near(one, two, error):
     same(one, two, values=False)
     a, b = values_of(one), values_of(two)
@@ -250,5 +339,7 @@ if __name__ == "__main__":
         make(rest[0])
     elif word == "same":
         same(rest[0], rest[1])
+    elif word == "alone":
+        alone(*rest)
     else:
         near(rest[0], rest[1], float(rest[2]))

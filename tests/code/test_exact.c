@@ -151,19 +151,6 @@ static void masks_round_trip(void **state)
     lode_array_free(&coded);
 }
 
-static int start(void **state)
-{
-    static lode_ctx ctx;
-    *state = &ctx;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int end(void **state)
-{
-    lode_ctx_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,5 +158,5 @@ int main(void)
         cmocka_unit_test(smooth_fields_shrink),       cmocka_unit_test(damage_is_found),
         cmocka_unit_test(masks_round_trip),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, context_start, context_end);
 }

@@ -348,19 +348,6 @@ static void every_failing_allocation_is_survived(void **state)
     assert_int_equal(atomic_load(&h.live), 0);
 }
 
-static int start(void **state)
-{
-    static lode_ctx ctx;
-    *state = &ctx;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int end(void **state)
-{
-    lode_ctx_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -375,5 +362,5 @@ int main(void)
         cmocka_unit_test(steps_divide_exactly),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, context_start, context_end);
 }

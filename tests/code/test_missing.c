@@ -66,27 +66,43 @@ static void all_or_nothing_missing(void **state)
 static void corrections_make_the_bound_hold(void **state)
 {
     lode_ctx *ctx = *state;
-    lode_array x = { 0 }, noise = { 0 }, y = { 0 }, c = { 0 };
-    int64_t count = 0, beyond = 0;
-    const double bound = 0.3;
-    assert_ok(ctx, lode_i_randn(ctx, lode_i_stream(ctx, "test", 0), LODE_F64, 1000, 70, &x));
-    assert_ok(ctx, lode_i_randn(ctx, lode_i_stream(ctx, "test", 1), LODE_F64, 1000, 70, &noise));
-    assert_ok(ctx, lode_array_cast(ctx, &x, LODE_F64, &y));
-    assert_ok(ctx, lode_i_axpy(ctx, 0.4, &noise, &y));
-    const double *n = noise.data;
-    for (int i = 0; i < 70000; i++)
-        beyond += 0.4 * fabs(n[i]) > bound;
-    ((double *)x.data)[5] = NAN;
-    beyond -= 0.4 * fabs(n[5]) > bound;
-    assert_ok(ctx, lode_i_correct_find(ctx, &x, &y, bound, &c, &count));
-    assert_near(count, beyond, 2); /* y was rounded */
-    assert_ok(ctx, lode_i_correct_apply(ctx, &y, &c, bound));
-    for (int i = 0; i < 70000; i++)
-        if (i != 5)
-            assert_near(((double *)x.data)[i], ((double *)y.data)[i], bound * (1 + 1e-12));
-    assert_status(ctx, lode_i_correct_find(ctx, &x, &y, 1e-12, &c, &count), LODE_EDOMAIN);
-    assert_status(ctx, lode_i_correct_find(ctx, &x, &y, 0, &c, &count), LODE_EPARAM);
-    LODE_FREE(&x, &noise, &y, &c);
+    static const lode_dtype types[] = { LODE_F64, LODE_F32 };
+    for (int t = 0; t < 2; t++)
+        for (int wide = 0; wide < 2; wide++) { /* one correction that fits no byte */
+            lode_array x = { 0 }, noise = { 0 }, y = { 0 }, c = { 0 }, used = { 0 };
+            int64_t count = 0, beyond = 0;
+            const double bound = 0.3, slack = t ? 1e-5 : 1e-12;
+            assert_ok(ctx,
+                      lode_i_randn(ctx, lode_i_stream(ctx, "test", 0), types[t], 1000, 70, &x));
+            assert_ok(ctx,
+                      lode_i_randn(ctx, lode_i_stream(ctx, "test", 1), types[t], 1000, 70, &noise));
+            assert_ok(ctx, lode_array_cast(ctx, &x, types[t], &y));
+            assert_ok(ctx, lode_i_axpy(ctx, 0.4, &noise, &y));
+            for (int64_t i = 0; i < 70000; i++)
+                beyond += 0.4 * fabs(lode_i_get2(&noise, i / 70, i % 70)) > bound;
+            lode_i_set2(&x, 0, 5, (double)NAN);
+            beyond -= 0.4 * fabs(lode_i_get2(&noise, 0, 5)) > bound;
+            if (wide) {
+                beyond += !(0.4 * fabs(lode_i_get2(&noise, 0, 6)) > bound);
+                lode_i_set2(&y, 0, 6, lode_i_get2(&x, 0, 6) + 900 * bound);
+            }
+            assert_ok(ctx, lode_array_cast(ctx, &y, types[t], &used));
+            assert_ok(ctx, lode_i_correct_find(ctx, &x, &used, bound, &c, &count));
+            assert_near(count, beyond, 2); /* y was rounded */
+            assert_int_equal(c.dtype, LODE_I32);
+            assert_null(used.data);
+            assert_ok(ctx, lode_i_correct_narrow(ctx, &c));
+            assert_int_equal(c.dtype, wide ? LODE_I32 : LODE_I8);
+            assert_ok(ctx, lode_array_cast(ctx, &y, types[t], &used));
+            assert_ok(ctx, lode_i_correct_apply(ctx, &used, &c, bound));
+            for (int64_t i = 0; i < 70000; i++)
+                if (i != 5)
+                    assert_near(lode_i_get2(&x, i / 70, i % 70), lode_i_get2(&used, i / 70, i % 70),
+                                bound * (1 + slack));
+            assert_status(ctx, lode_i_correct_find(ctx, &x, &used, 0, &c, &count), LODE_EPARAM);
+            assert_status(ctx, lode_i_correct_find(ctx, &x, &y, 1e-12, &c, &count), LODE_EDOMAIN);
+            LODE_FREE(&x, &noise, &y, &c, &used);
+        }
 }
 
 static void records_read_as_written(void **state)
@@ -126,19 +142,6 @@ static void records_read_as_written(void **state)
     LODE_FREE(&bytes, &view);
 }
 
-static int start(void **state)
-{
-    static lode_ctx ctx;
-    *state = &ctx;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int end(void **state)
-{
-    lode_ctx_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -147,5 +150,5 @@ int main(void)
         cmocka_unit_test(corrections_make_the_bound_hold),
         cmocka_unit_test(records_read_as_written),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, context_start, context_end);
 }

@@ -105,7 +105,7 @@ static lode_status code(fix *f, const lode_array *set, double bound, double zone
     lode_status st = LODE_OK;
     lode_ctx *ctx = &f->ctx;
     lode_predictor p;
-    LODE_TRY(lode_i_predict_fit(ctx, &f->x, &f->p));
+    LODE_TRY(lode_i_predict_fit(ctx, &f->x, NULL, &f->p));
     LODE_TRY(lode_i_predict(ctx, &f->x, set, &f->p, bound, zone, &f->r));
     LODE_TRY(lode_i_predict_write(ctx, &f->x, &f->p, &f->r, &f->record));
     LODE_TRY(lode_i_record_end(ctx, &f->record, &f->coded));

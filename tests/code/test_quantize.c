@@ -82,19 +82,6 @@ static void too_large_or_nan_is_refused(void **state)
     lode_array_free(&q);
 }
 
-static int start(void **state)
-{
-    static lode_ctx ctx;
-    *state = &ctx;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int end(void **state)
-{
-    lode_ctx_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -102,5 +89,5 @@ int main(void)
         cmocka_unit_test(rounding_without_dead_zone_is_to_the_nearest),
         cmocka_unit_test(too_large_or_nan_is_refused),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, context_start, context_end);
 }

@@ -234,19 +234,6 @@ static void every_failing_allocation_is_survived(void **state)
     assert_int_equal(atomic_load(&h.live), 0);
 }
 
-static int start(void **state)
-{
-    static lode_ctx ctx;
-    *state = &ctx;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int end(void **state)
-{
-    lode_ctx_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -256,5 +243,5 @@ int main(void)
         cmocka_unit_test(nothing_to_choose_changes_nothing),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, context_start, context_end);
 }

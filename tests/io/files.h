@@ -98,6 +98,21 @@ static inline unsigned char *files_get(files *f, const char *name, size_t *size)
     return bytes;
 }
 
+/* Cut to `most` sizes at the most, from all but its end down to nothing, the file is damaged, and the
+ * sentence names it. */
+static inline void files_cut_fails(files *f, const char *name, size_t most)
+{
+    lode_bundle none = { 0 };
+    size_t n = 0;
+    free(files_get(f, name, &n));
+    const size_t sizes = n < most ? n : most;
+    for (size_t k = sizes; k-- > 0;) {
+        files_cut(f, name, n * k / sizes);
+        assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, name), NULL, &none), LODE_EFORMAT);
+        assert_says(&f->ctx, name);
+    }
+}
+
 /* Bytes that no format takes for granted: every value of a byte occurs, f32 and f64 are mostly
  * finite. */
 static inline void files_fill(lode_array *a, unsigned seed)

@@ -140,6 +140,9 @@ def matlab():
     assert "cell" in said and "st" in said and "x" in said, said
     assert "cell array" in lode("convert", "c.mat:cell", "c.npy", fails=True)
     assert "structure" in lode("convert", "c.mat:st", "c.npy", fails=True)
+    said = lode("convert", "c.mat", "d.mat")
+    assert "left out: variable cell is a cell array" in said and "left out: variable st is a structure" in said, said
+    assert [k for k in scipy.io.loadmat("d.mat") if k[0] != "_"] == ["x"] and "left out: variable text is" in said, said
     np.savez("t.npz", text=np.array("häuser"), x=sample("f8", 5))
     lode("convert", "t.npz", "t.mat")
     got = scipy.io.loadmat("t.mat", uint16_codec="utf-16-le")
@@ -207,6 +210,9 @@ def fits():
     io.HDUList([io.PrimaryHDU(a), table]).writeto("c.fits", overwrite=True)
     lode("convert", "c.fits:hdu0", "c.npy")
     assert "a table" in lode("convert", "c.fits:hdu1", "c.npy", fails=True)
+    io.HDUList([io.PrimaryHDU(a), table, io.ImageHDU(a)]).writeto("d.fits", overwrite=True)
+    assert "left out: unit hdu1 is a table" in lode("convert", "d.fits", "d.npz")
+    assert {"hdu0", "hdu2"} <= set(np.load("d.npz").files)
 
 
 def nifti():

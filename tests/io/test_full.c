@@ -1,6 +1,6 @@
 /* A disk that is full at any byte, for every format that is written: one sentence, the old file
- * untouched, nothing left, and the process ends well (libhdf5 used to crash at its exit). Not of
- * NetCDF 4, which libnetcdf writes by path: tests/reliability/full.py fills real disks for it. */
+ * untouched, nothing left, and the process ends well (libhdf5 and libnetcdf used to crash at
+ * its exit). */
 #include "files.h"
 
 #include <signal.h>
@@ -15,8 +15,10 @@ static void let_files_grow_to(rlim_t bytes)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &r), 0);
 }
 
-static const char *const names[] = { "x.npy", "x.npz", "x.safetensors", "x.lode", "x.csv", "x.mtx",
-                                     "x.mat", "x.h5",  "x.cdf",         "x.raw",  "x.cfl" };
+static const char *const names[] = {
+    "x.npy", "x.npz", "x.safetensors", "x.lode", "x.csv", "x.mtx",
+    "x.mat", "x.h5",  "x.cdf",         "x.nc",   "x.raw", "x.cfl"
+};
 
 static void full_at_any_byte_leaves_the_old_file(void **state)
 {

@@ -30,6 +30,24 @@ static void variables_come_back(void **state)
     lode_bundle_free(&b);
 }
 
+static void names_given_twice_are_refused(void **state)
+{
+    files *f = *state;
+    const int64_t shape[] = { 3, 2 };
+    lode_bundle b = { 0 };
+    size_t n = 0;
+    files_add(f, &b, "x", LODE_F64, 2, shape);
+    assert_ok(&f->ctx, lode_write(&f->ctx, files_path(f, "x.mat"), &b,
+                                  &(lode_write_opts){ .format = "mat6" }));
+    unsigned char *bytes = files_get(f, "x.mat", &n);
+    memcpy(bytes + n, bytes + 128, n - 128); /* the variables again, behind */
+    files_put(f, "x.mat", bytes, 2 * n - 128);
+    assert_status(&f->ctx, lode_read(&f->ctx, files_path(f, "x.mat"), NULL, &b), LODE_EFORMAT);
+    assert_says(&f->ctx, "two members are named x");
+    free(bytes);
+    lode_bundle_free(&b);
+}
+
 /* Sparse ones as rows, vectors as columns, scalars 1 x 1, halves as singles; text is refused. */
 static void other_values_are_turned(void **state)
 {
@@ -202,6 +220,7 @@ static void names_may_not_collide(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(names_given_twice_are_refused, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(variables_come_back, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(other_values_are_turned, files_setup, files_teardown),
         cmocka_unit_test_setup_teardown(rectangles_are_read_where_they_lie, files_setup,

@@ -147,6 +147,47 @@ static void same_bits_on_any_threads(void **state)
         }
 }
 
+/* Slabs against one mode after the other: a product of BLAS and halves side by side, so that the rooms of
+ * threads at different modes differ, and shapes that shrink. */
+static void slabs_are_modes_in_turn(void **state)
+{
+    world *w = *state;
+    lode_ctx *ctx = &w->ctx;
+    static const int64_t shapes[][4] = { { 40, 1, 73, 144 }, { 3, 50, 37, 64 }, { 300, 8, 4, 17 } };
+    for (int t = 0; t < 2; t++)
+        for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+            for (int how = 0; how < 6;
+                 how++) { /* forward or back; alike, fewer given, fewer taken */
+                const bool forward = how & 1;
+                const int64_t *n = shapes[s];
+                int64_t in[4], out[4];
+                memcpy(in, n, sizeof in), memcpy(out, n, sizeof out);
+                if (how / 2)
+                    for (int k = 2; k < 4; k++)
+                        *(how / 2 == 1 ? in + k : out + k) = n[k] / 2 + 1;
+                lode_array flat = matrix(ctx, types[t], in[0] * in[1], in[2] * in[3], BY_ROWS, 9);
+                lode_array x = { 0 }, one = { 0 }, want = { 0 }, got[2] = { { 0 }, { 0 } };
+                lode_diff d;
+                const int64_t middle[4] = { in[0], in[1], out[2], in[3] };
+                assert_ok(ctx, lode_array_reshape(ctx, &flat, 4, in, &x));
+                assert_ok(ctx, lode_array_new(ctx, types[t], 4, middle, &one));
+                assert_ok(ctx, lode_array_new(ctx, types[t], 4, out, &want));
+                ctx->threads = 1;
+                assert_ok(ctx, lode_i_cosines_into(ctx, &x, 2, n[2], forward, &one));
+                assert_ok(ctx, lode_i_cosines_into(ctx, &one, 3, n[3], forward, &want));
+                for (int k = 0; k < 2; k++) {
+                    ctx->threads = 1 + 3 * k;
+                    assert_ok(ctx, lode_array_new(ctx, types[t], 4, out, &got[k]));
+                    assert_true(lode_i_slabs_fit(4, in, out, 2));
+                    assert_ok(ctx, lode_i_cosines_slabs(ctx, &x, 2, n, forward, &got[k]));
+                }
+                assert_memory_equal(got[0].data, got[1].data, lode_array_bytes(&got[0]));
+                assert_ok(ctx, lode_i_diff(ctx, &want, &got[0], &d));
+                assert_true(sqrt(d.sumsq) <= tolerance(types[t]) * sqrt(d.ref_sumsq));
+                LODE_FREE(&flat, &x, &one, &want, &got[0], &got[1]);
+            }
+}
+
 static void allocations_that_fail(void **state)
 {
     world *w = *state;
@@ -174,6 +215,7 @@ int main(void)
         LINALG_TEST(many_columns),
         LINALG_TEST(fewer_entries_than_the_length),
         LINALG_TEST(empty_and_wrong),
+        LINALG_TEST(slabs_are_modes_in_turn),
         LINALG_TEST(same_bits_on_any_threads),
         LINALG_TEST(allocations_that_fail),
     };

@@ -140,19 +140,6 @@ static void too_small_a_budget_names_the_least(void **state)
     assert_int_equal(found[0] * found[1] * found[2], 1);
 }
 
-static int start(void **state)
-{
-    static lode_ctx ctx;
-    *state = &ctx;
-    return lode_ctx_init(&ctx, NULL);
-}
-
-static int end(void **state)
-{
-    lode_ctx_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -161,5 +148,5 @@ int main(void)
         cmocka_unit_test(large_problems_end),
         cmocka_unit_test(too_small_a_budget_names_the_least),
     };
-    return cmocka_run_group_tests(tests, start, end);
+    return cmocka_run_group_tests(tests, context_start, context_end);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A disk that is full or fails at every write of every format.
 
-  full.py LODE
+  full.py LODE [WORD...]        only commands in whose names one of the words occurs
 
 Each command runs on a tmpfs of one page, two pages and so on until its output fits (where mounting is permitted), and,
 with failing.c preloaded, with each of its writes, truncations, syncs and renames failing in turn, alone or with all after
@@ -73,13 +73,25 @@ def commands(work):
     yield "update", ["update", "t.lode", at("x.npy"), "-o", "t.lode", "--force"], "t.lode", contents(at("old.lode"))
     yield "plot svg", ["plot", at("old.lode"), "-o", "t.svg", "--force"], "t.svg", OLD
     yield "plot png", ["plot", at("old.lode"), "-o", "t.png", "--force"], "t.png", OLD
-    for suffix in ("npy", "npz", "safetensors", "lode", "csv", "mtx", "mat", "h5", "nc", "raw", "fits", "cfl", "nii", "tns"):
+    for suffix in ("npy", "npz", "safetensors", "lode", "csv", "mtx", "mat", "h5", "nc", "cdf", "raw", "fits", "cfl", "nii", "tns"):
         source = "m.npy" if suffix in ("csv", "mtx", "tns") else "x.npy"
         to = ["--to", "raw"] if suffix == "raw" else []
         words = ["convert", at(source), f"t.{suffix}", "--force", *to]
         with tempfile.TemporaryDirectory() as trial:
             if call(words, trial).returncode == 0:  # a format that is read only has no writes
                 yield f"convert to {suffix}", words, f"t.{suffix}", OLD
+    yield from files_again(work, at)
+
+
+def files_again(work, at):
+    """Files put together again from their frames and compressed values."""
+    for suffix in ("h5", "nc", "cdf", "mat"):
+        for words in (["convert", "x.npy", f"whole.{suffix}", *(["--to", "mat73"] if suffix == "mat" else [])],
+                      ["compress", f"whole.{suffix}", "--error", "1e-2", "--effort", "1", "-o", f"{suffix}.lode"]):
+            if call(words, work).returncode:
+                break
+        else:
+            yield f"{suffix} again", ["convert", at(f"{suffix}.lode"), f"t.{suffix}", "--force"], f"t.{suffix}", OLD
 
 
 def small_disks(what, words, target, old, whole, disk):
@@ -134,6 +146,8 @@ def main():
             os.mkdir(os.path.join(work, folder))
         folder, disk = os.path.join(work, "at"), os.path.join(work, "disk")
         for what, words, target, old in commands(work):
+            if sys.argv[2:] and not any(w in what for w in sys.argv[2:]):
+                continue
             put_old(folder, target, old)
             done = call(words, folder)
             if done.returncode:

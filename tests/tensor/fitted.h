@@ -61,7 +61,8 @@ static lode_status by_name(const lode_array *X, const char *const *options, lode
 
 /* One larger than the memory in f64, as a source: run() decomposes it within the budget, and checks
  * the ranks; then not even slabs fit, and the number that would do is named. */
-static void check_out_of_core(lode_status (*run)(lode_value X), void (*check)(const int64_t *rank))
+static inline void check_out_of_core(lode_status (*run)(lode_value X),
+                                     void (*check)(const int64_t *rank))
 {
     static const int64_t shape[] = { 150, 250, 200 }, rank[] = { 3, 4, 5 }; /* 60 MB in f64 */
     lode_ctx outside;
@@ -85,7 +86,7 @@ static void check_out_of_core(lode_status (*run)(lode_value X), void (*check)(co
 }
 
 /* A change shows without the original too; flips: but not that of a sign in the first member. */
-static void check_tampering(bool flips)
+static inline void check_tampering(bool flips)
 {
     lode_certificate found;
     assert_ok(&f.ctx, lode_verify(&f.ctx, &f.model, lode_none(), &found));
@@ -113,7 +114,7 @@ static void check_tampering(bool flips)
                   LODE_EVERIFY);
 }
 
-static void figures_are_drawn(void **state)
+static inline void figures_are_drawn(void **state)
 {
     (void)state;
     static const int64_t shapes[][4] = {
@@ -134,7 +135,7 @@ static void figures_are_drawn(void **state)
 }
 
 /* A shape and a number of modes that the members do not have. */
-static void check_damaged(void)
+static inline void check_damaged(void)
 {
     static const int64_t shape[] = { 5, 6, 7 };
     lode_array y = { 0 };

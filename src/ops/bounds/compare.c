@@ -89,7 +89,11 @@ lode_status lode_compare(lode_ctx *ctx, const lode_compare_opts *o, lode_value A
     lode_source a = { 0 }, b = { 0 };
     bool own_a = false, own_b = false;
     lode_array x = { 0 }, y = { 0 };
-    lode_diff_run run = { 0 };
+    struct {
+        lode_diff_run run;
+        int64_t row; /* the next */
+    } at = { .row = 0 };
+    bool done = false;
 
     LODE_ENTER(&lode_op_compare, o, &p, A, B);
     LODE_TRY(lode_i_as_source(ctx, A, &a, &own_a));
@@ -99,14 +103,17 @@ lode_status lode_compare(lode_ctx *ctx, const lode_compare_opts *o, lode_value A
     for (int i = 0; i < a.ndim; i++)
         count[i] = a.shape[i];
     const int64_t rows = a.ndim ? a.shape[0] : 1;
-    for (int64_t r = 0; r < rows; r += p.slab) {
+    LODE_TRY(lode_i_restore_pass(ctx, "slabs compared", &at, sizeof at, &done));
+    for (int64_t r = at.row; r < rows; r += p.slab) {
         LODE_TRY(lode_i_tick(ctx, r, rows));
         start[0] = r, count[0] = lode_i_min(p.slab, rows - r);
         LODE_TRY(lode_i_source_read(ctx, &a, start, count, a.dtype, &x));
         LODE_TRY(lode_i_source_read(ctx, &b, start, count, b.dtype, &y));
-        LODE_TRY(lode_i_diff_push(ctx, &run, &x, &y));
+        LODE_TRY(lode_i_diff_push(ctx, &at.run, &x, &y));
+        at.row = r + count[0];
+        LODE_TRY(lode_i_keep_pass(ctx, "slabs compared", &at, sizeof at, at.row == rows));
     }
-    const lode_diff d = lode_i_diff_result(&run);
+    const lode_diff d = lode_i_diff_result(&at.run);
     *result = conclude(&d, o->peak);
 done:
     if (own_a)
@@ -153,6 +160,7 @@ const lode_op lode_op_compare = {
     .in = in,
     .out = out,
     .certificate = LODE_CERT_MEASURED,
+    .checkpoint = true,
     .plan = plan,
     .run = run,
 };

@@ -133,6 +133,7 @@ lode_status lode_compress(lode_ctx *ctx, const lode_compress_opts *o, lode_value
     const totals t = compress_totals(&j, &d);
     LODE_TRY(compress_finish(ctx, o, &t, (double)j.values, &j.g, &made));
     LODE_TRY(compress_tell_access(ctx, &j, &made));
+    memcpy(made.meta.input_hash, j.hash, sizeof made.meta.input_hash);
     p.output = 0;
     for (int64_t i = 0; i < made.count; i++)
         p.output += lode_array_bytes(lode_bundle_value(&made, i).as.array);

@@ -280,6 +280,9 @@ lode_status compress_symbols_estimate(lode_ctx *ctx, const lode_compress_opts *o
  *  and the quantizer. guess: where to look first; 0: anywhere. */
 lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, double guess,
                           lode_quantizer *z, double *reached, double *bits);
+/** The same of a choice's core, whose slices' norms are known. */
+lode_status compress_step_of(lode_ctx *ctx, const choice *c, double sumsq, lode_quantizer *z,
+                             double *reached, double *bits);
 
 /** The block back from its record, in the type it was stored in. */
 lode_status compress_decode(lode_ctx *ctx, const lode_array *coded, lode_dtype stored, int ndim,
@@ -363,6 +366,7 @@ typedef struct job {
     grid g;
     lode_dtype work;
     lode_array held; /* the only block, kept between the passes; and what is known of it */
+    char hash[72];   /* "": not known yet */
     block_task known;
     region region; /* access chunk: where its cost is measured */
     double norm2, range, low, high, maxabs;

@@ -116,6 +116,48 @@ done:
     return st;
 }
 
+/* The first of the modes that cosines turn slab after slab, all up to the last; ndim: there are none. */
+static int first_of_slabs(const basis *b, bool forward, const lode_array *X)
+{
+    int64_t shape[LODE_MAX_NDIM];
+    int first = X->ndim;
+    while (first > 1 && b[first - 1].kind == BASIS_DCT && !b[first - 1].matrix.data) {
+        const int k = first - 1;
+        shape[k] = forward ? b[k].columns : b[k].length;
+        if (k < X->ndim - 1 && !lode_i_slabs_fit(X->ndim, X->shape, shape, k))
+            break;
+        first = k;
+    }
+    return X->ndim - first > 1 ? first : X->ndim;
+}
+
+static lode_status turn_slabs(lode_ctx *ctx, const basis *b, int first, bool forward, bool own,
+                              lode_array *y)
+{
+    lode_status st = LODE_OK;
+    lode_array x = { 0 }, z = { 0 };
+    int64_t shape[LODE_MAX_NDIM], n[LODE_MAX_NDIM];
+    bool alike = own && lode_array_is_contiguous(y);
+    memcpy(shape, y->shape, sizeof shape);
+    for (int k = first; k < y->ndim; k++) {
+        n[k] = b[k].length;
+        shape[k] = forward ? b[k].columns : b[k].length;
+        alike = alike && shape[k] == y->shape[k];
+    }
+    LODE_TRY(lode_i_as(ctx, y, y->dtype, &x)); /* contiguous */
+    if (alike) {
+        lode_array_free(y);
+        z = lode_array_ref(&x);
+    } else {
+        LODE_TRY(lode_array_new(ctx, y->dtype, y->ndim, shape, &z));
+    }
+    LODE_TRY(lode_i_cosines_slabs(ctx, &x, first, n, forward, &z));
+    lode_array_swap(y, &z);
+done:
+    LODE_FREE(&x, &z);
+    return st;
+}
+
 lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lode_array *X,
                            lode_array *Y)
 {
@@ -126,25 +168,31 @@ lode_status basis_multiply(lode_ctx *ctx, const basis *b, bool forward, const lo
         lode_array_swap(&y, Y);
     else
         y = lode_array_ref(X);
-    const int ndim = y.ndim;
+    const int ndim = y.ndim, slabs = first_of_slabs(b, forward, &y);
     for (int pass = 0; pass < ndim; pass++) {
         int next = -1; /* the mode that shrinks most first, or grows most last */
-        double best = 0;
+        double best = 0, ratio = 1;
         for (int k = 0; k < ndim; k++) {
             if (done[k] || b[k].kind == BASIS_NONE)
                 continue;
             const bool held = b[k].matrix.data != NULL;
             const double rows = (double)(held ? b[k].matrix.shape[0] : b[k].length),
                          columns = (double)(held ? b[k].matrix.shape[1] : b[k].columns);
-            const double ratio = forward ? columns / rows : rows / columns;
-            if (next < 0 || ratio < best)
-                next = k, best = ratio;
+            ratio = (k > slabs ? ratio : 1) * (forward ? columns / rows : rows / columns);
+            if (k >= slabs && k < ndim - 1) /* all of these at once */
+                continue;
+            /* fresh memory is met slab by slab */
+            if (next < 0 || ratio < best || (k >= slabs && forward && ratio <= best))
+                next = k < slabs ? k : slabs, best = ratio;
         }
         if (next < 0)
             break;
-        done[next] = true;
+        for (int k = next; k < (next == slabs ? ndim : next + 1); k++)
+            done[k] = true;
         const lode_trans t = forward ? LODE_T : LODE_N;
-        if (b[next].matrix.data == NULL) {
+        if (next == slabs) {
+            LODE_TRY(turn_slabs(ctx, b, slabs, forward, own, &y));
+        } else if (b[next].matrix.data == NULL) {
             LODE_TRY(turn_given(ctx, &b[next], next, forward, own, &y));
         } else if (own) {
             LODE_TRY(lode_i_ttm_over(ctx, &y, next, t, &b[next].matrix));

@@ -192,9 +192,9 @@ done:
     return st;
 }
 
-/* Corrections that make the bound hold for what these coefficients give. */
+/* Corrections that make the bound hold for what these coefficients give, which are used up. */
 static lode_status write_corrections(lode_ctx *ctx, const block_task *t, const choice *c,
-                                     const attempt *a, const lode_array *q, lode_record *r)
+                                     const attempt *a, lode_array *q, lode_record *r)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 }, v = { 0 }, e = { 0 }, stream = { 0 };
@@ -202,7 +202,7 @@ static lode_status write_corrections(lode_ctx *ctx, const block_task *t, const c
     LODE_TRY(lode_i_record_i64(ctx, r, a->bound > 0));
     if (!(a->bound > 0))
         goto done;
-    LODE_TRY(lode_i_dequantize(ctx, q, &a->z, t->f.work, &v));
+    LODE_TRY(lode_i_dequantize_over(ctx, q, &a->z, t->f.work, &v));
     LODE_TRY(basis_multiply(ctx, c->b, false, &v, &v));
     LODE_TRY(compress_unfold(ctx, &t->f, &v, &y));
     lode_array_free(&v);
@@ -215,8 +215,9 @@ done:
     return st;
 }
 
+/* Uses q up where there are corrections. */
 static lode_status code_once(lode_ctx *ctx, const block_task *t, const choice *c, const attempt *a,
-                             const lode_array *q, lode_array *coded)
+                             lode_array *q, lode_array *coded)
 {
     lode_status st = LODE_OK;
     lode_record r = { 0 };
@@ -380,7 +381,7 @@ static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode
 }
 
 static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_array *w,
-                                 const lode_array *block, const choice *c, lode_array *coded,
+                                 const lode_array *block, choice *c, lode_array *coded,
                                  lode_diff *diff, bool *met)
 {
     lode_status st = LODE_OK;
@@ -395,12 +396,17 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_
     double bound = whole ? floor(t->goal.bound) + 0.499 : t->goal.bound;
     LODE_TRY(step_for_bound(ctx, t, &c->core, bound, &a.z));
     LODE_TRY(cut(ctx, w, c, a.z.step, &m));
+    lode_array_free(
+        &c->core); /* the cut one is all that is needed, and made again where it is used up */
     LODE_TRY(lode_i_quantizer_fit(ctx, &m.core, &a.z, NULL, NULL));
     for (int i = 0; i < 4 && !*met; i++) {
         a.bound = bound * (1 - 1e-6 * pow(30, i)) - 2 * lode_i_epsilon(t->f.work) * t->stats.maxabs;
         if (!(a.bound > 0))
             break;
-        lode_status coding = lode_i_quantize(ctx, &m.core, &a.z, &q);
+        if (!m.core.data)
+            LODE_TRY(basis_multiply(ctx, m.b, true, w, &m.core));
+        lode_status coding = m.core.data == w->data ? lode_i_quantize(ctx, &m.core, &a.z, &q)
+                                                    : lode_i_quantize_over(ctx, &m.core, &a.z, &q);
         if (coding >= 0)
             coding = code_once(ctx, t, &m, &a, &q, &now);
         if (coding == LODE_EDOMAIN)

@@ -5,16 +5,16 @@
 #include <string.h>
 
 #include "array/box.h"
+#include "linop/tucker.h"
 #include "ops/compress/compress.h"
 
 /* A basis change must pay at least this. */
 #define PAYS 0.995
+/* Of a core, what is looked at alone. */
+#define FEW 0.25
 /* Modes are turned only where the pure choices are within this factor of each other. */
 #define CLOSE 4.0
 enum { TURNED = 1 << 22 }; /* and where it is cheap */
-enum { SAMPLED = 1 << 20, RUN = 256, SHARE = 16 };
-/* A part up to which what can be other than 0 is looked at whole. */
-#define FEW 0.25
 
 void choice_free(choice *c)
 {
@@ -23,124 +23,6 @@ void choice_free(choice *c)
     lode_i_free(c->store);
     LODE_FREE(&c->core);
     *c = (choice){ 0 };
-}
-
-static lode_status find_step(lode_ctx *ctx, const lode_array *core, const lode_stats *found,
-                             double sumsq, double guess, lode_quantizer *z, double *reached,
-                             double *bits)
-{
-    lode_status st = LODE_OK;
-    double norm, error = 0, low = 0, high = 0, low_error = 0, high_error = 0;
-    const double n = (double)lode_array_size(core);
-    const lode_stats s = *found;
-
-    norm = sqrt(s.sumsq);
-    *z = (lode_quantizer){ .step = 4 * s.maxabs, .zone = COEFFICIENT_ZONE };
-    if (!(norm > 0) || sumsq >= norm * norm) { /* nothing needs coding */
-        z->step = norm > 0 ? z->step : 1;
-        LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
-        goto done;
-    }
-    /* Below this, symbols would pass 2^30: what can be reached is reached. */
-    const double least = s.maxabs * 0x1p-29;
-    double step = fmax(guess > 0 ? guess : sqrt(12 * sumsq / n), least);
-    for (int i = 0; i < 24; i++) {
-        z->step = step;
-        LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
-        LODE_TRY(lode_i_tick(ctx, i, 24));
-        if (error <= sumsq && (error >= 0.99 * sumsq || step >= 4 * s.maxabs))
-            break;
-        if (error > sumsq)
-            high = step, high_error = error;
-        else
-            low = step, low_error = error;
-        if (error > sumsq && step <= least)
-            break;
-        if (low == 0) {
-            step = fmax(least, step * fmax(0.1, 0.98 * sqrt(sumsq / error)));
-        } else if (high == 0) {
-            step *= fmin(8, 1.01 * sqrt(0.998 * sumsq / error));
-        } else { /* regula falsi in logarithms, kept inside; towards the end plain halves */
-            double share = log(0.995 * sumsq / low_error) / log(high_error / low_error);
-            share = i > 12 || !(share > 0.05 && share < 0.95) ? 0.5 : share;
-            step = low * pow(high / low, share);
-            if (high / low < 1 + 1e-6) {
-                z->step = low;
-                LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
-                break;
-            }
-        }
-    }
-    if (error > sumsq && low > 0) {
-        z->step = low;
-        LODE_TRY(lode_i_quantizer_fit(ctx, core, z, &error, bits));
-    }
-done:
-    if (reached)
-        *reached = error;
-    return st;
-}
-
-/* Runs of RUN values, one in SHARE, from places spread at random. */
-static lode_status sample_runs(lode_ctx *ctx, const lode_array *x, lode_array *some)
-{
-    lode_status st = LODE_OK;
-    lode_array flat = { 0 }, runs = { 0 }, from = { 0 }, to = { 0 };
-    const int64_t size = lode_array_size(x), count = size / (RUN * SHARE);
-    const lode_stream s = lode_i_stream(ctx, "compress", 1000);
-    LODE_TRY(lode_array_reshape(ctx, x, 1, &size, &flat));
-    LODE_TRY(lode_array_new(ctx, x->dtype, 1, (const int64_t[]){ count * RUN }, &runs));
-    for (int64_t i = 0; i < count; i++) {
-        const int64_t at = (i * SHARE + (int64_t)(lode_i_random_u64(s, (uint64_t)i) % SHARE)) * RUN;
-        LODE_TRY(lode_array_slice(ctx, &flat, 0, at, at + RUN, 1, &from));
-        LODE_TRY(lode_array_slice(ctx, &runs, 0, i * RUN, (i + 1) * RUN, 1, &to));
-        LODE_TRY(lode_array_copy_into(ctx, &from, &to));
-        LODE_FREE(&from, &to);
-    }
-    lode_array_swap(some, &runs);
-done:
-    LODE_FREE(&flat, &runs, &from, &to);
-    return st;
-}
-
-/* The step as a part of the core gives it: what can be other than 0, where that is little, else a
- * sample. No value errs by more than the dead zone, so that its threshold is at least the mean error. */
-static lode_status guess_step(lode_ctx *ctx, const lode_array *core, double sumsq, double *step)
-{
-    lode_status st = LODE_OK;
-    const double n = (double)lode_array_size(core);
-    lode_array some = { 0 };
-    lode_stats s;
-    lode_quantizer z;
-    double rest = 0;
-    LODE_TRY(lode_i_quantizer_sieve(ctx, core, sqrt(sumsq / n), FEW, &some, &rest));
-    double left = sumsq - rest;
-    if (!some.data) {
-        LODE_TRY(sample_runs(ctx, core, &some));
-        left = sumsq * (double)lode_array_size(&some) / n;
-    }
-    LODE_TRY(lode_i_stats(ctx, &some, &s));
-    if (left > 0 && left < s.sumsq) {
-        LODE_TRY(find_step(ctx, &some, &s, left, 0, &z, NULL, NULL));
-        *step = z.step;
-    }
-done:
-    LODE_FREE(&some);
-    return st;
-}
-
-lode_status compress_step(lode_ctx *ctx, const lode_array *core, double sumsq, double guess,
-                          lode_quantizer *z, double *reached, double *bits)
-{
-    lode_status st = LODE_OK;
-    lode_stats s;
-    LODE_TRY(lode_i_stats(ctx, core, &s));
-    /* Where there is much, passes over a part come first. */
-    if (!(guess > 0) && lode_array_size(core) >= SAMPLED && sumsq < s.sumsq)
-        LODE_TRY(guess_step(ctx, core, sumsq, &guess));
-    LODE_TRY(find_step(ctx, core, &s, sumsq, guess, z, reached, bits));
-done:
-    return st;
 }
 
 /* What may be chosen for a block. */
@@ -191,7 +73,7 @@ static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, bool compa
                               lode_quantizer *z)
 {
     double own = 0;
-    LODE_FORWARD(compress_step(ctx, &c->core, sumsq, 0, z, &own, compared ? &c->bits : NULL));
+    LODE_FORWARD(compress_step_of(ctx, c, sumsq, z, &own, compared ? &c->bits : NULL));
     c->z = *z, c->own = own;
     for (int i = 0;; i++) {
         double noise = 0;
@@ -209,17 +91,47 @@ static lode_status joint_step(lode_ctx *ctx, choice *c, double sumsq, bool compa
     }
 }
 
-/* Bytes that the choice would take, about. A large core is used up: it is made again where the
- * choice wins. */
+/* The part of the core that can be other than 0 at its step, as the norms of slices tell; left empty
+ * where that is most of it. */
+static lode_status leading_part(lode_ctx *ctx, const choice *c, lode_array *part)
+{
+    lode_status st = LODE_OK;
+    lode_array view = lode_array_ref(&c->core), next = { 0 };
+    double share = 1;
+    for (int k = 0; k < c->core.ndim; k++) {
+        int64_t end = 1;
+        for (int64_t j = 1; j < c->core.shape[k]; j++)
+            if (c->energy[k][j] > (1 - 1e-6) * COEFFICIENT_ZONE * c->step)
+                end = j + 1;
+        end = c->b[k].kind == BASIS_NONE ? c->core.shape[k] : lode_i_min(end, c->core.shape[k]);
+        LODE_TRY(lode_array_slice(ctx, &view, k, 0, end, 1, &next));
+        lode_array_swap(&view, &next);
+        lode_array_free(&next);
+        share *= (double)end / (double)lode_i_max(c->core.shape[k], 1);
+    }
+    if (share < FEW)
+        LODE_TRY(lode_i_as(ctx, &view, view.dtype, part));
+done:
+    LODE_FREE(&view, &next);
+    return st;
+}
+
+/* Bytes that the choice would take, about. A large core is used up, unless most of it is zero: it is
+ * made again where the choice wins. */
 static lode_status size_up(lode_ctx *ctx, const menu *m, choice *c)
 {
-    const bool over = lode_array_size(&c->core) >= LARGE;
+    bool over = lode_array_size(&c->core) >= LARGE;
     lode_status st = LODE_OK;
-    lode_array q = { 0 };
+    lode_array q = { 0 }, part = { 0 };
     const lode_quantizer z = { .step = c->step, .zone = COEFFICIENT_ZONE };
     int64_t box[LODE_MAX_NDIM];
+    if (over && c->store)
+        LODE_TRY(leading_part(ctx, c, &part));
+    const bool leads = part.data != NULL;
+    over = over && !leads;
     LODE_TRY(over ? lode_i_quantize_over(ctx, &c->core, &z, &q)
-                  : lode_i_quantize(ctx, &c->core, &z, &q));
+                  : lode_i_quantize(ctx, leads ? &part : &c->core, &z, &q));
+    lode_array_free(&part);
     if (over)
         lode_array_free(&c->core);
     lode_i_symbols_box(&q, box);
@@ -228,7 +140,7 @@ static lode_status size_up(lode_ctx *ctx, const menu *m, choice *c)
         if (c->b[k].kind == BASIS_LEARNED && box[k] > 0)
             LODE_TRY(basis_price(ctx, &c->b[k].matrix, c->energy[k], box[k], c->step, &c->bytes));
 done:
-    LODE_FREE(&q);
+    LODE_FREE(&q, &part);
     return st;
 }
 
@@ -366,29 +278,24 @@ done:
 static lode_status learn_some(lode_ctx *ctx, menu *m, const bool *worth)
 {
     lode_status st = LODE_OK;
-    lode_array G = { 0 }, values = { 0 }, V = { 0 }, part = { 0 };
+    lode_array G = { 0 }, part = { 0 };
+    lode_i_basis b = { 0 };
     const int d = m->w->ndim;
     for (int k = 0; k < d; k++) {
         if (!worth[k])
             continue;
-        double tail = 0;
-        int64_t r = m->w->shape[k];
         LODE_TRY(lode_i_mode_gram(ctx, m->w, k, true, &G));
-        LODE_TRY(lode_i_eigh(ctx, &G, r, &values, &V));
-        for (; r > 1; r--) {
-            const double more = fmax(lode_i_get1(&values, r - 1), 0);
-            if (tail + more > m->sumsq / (16 * d))
-                break;
-            tail += more;
-        }
-        part = lode_i_cols(&V, 0, r);
+        LODE_TRY(lode_i_basis_gram(ctx, &G, &b));
+        const int64_t r = lode_i_basis_rank(&b, m->sumsq / (16 * d));
+        part = lode_i_cols(&b.U, 0, r);
         LODE_TRY(lode_array_cast(ctx, &part, m->w->dtype, &m->U[k]));
         LODE_FREE(&part);
-        m->outside += tail;
+        m->outside += lode_i_basis_tail(&b, r);
         m->learnable++;
     }
 done:
-    LODE_FREE(&G, &values, &V, &part);
+    LODE_FREE(&G, &part);
+    lode_i_basis_free(&b);
     return st;
 }
 

@@ -59,7 +59,7 @@ static lode_status expand(lode_ctx *ctx, lode_record *r, const frame *f, lode_ar
 {
     lode_status st = LODE_OK;
     basis b[LODE_MAX_NDIM] = { { 0 } };
-    lode_array stream = { 0 }, q = { 0 }, y = { 0 }, w = { 0 }, e = { 0 };
+    lode_array stream = { 0 }, more = { 0 }, q = { 0 }, y = { 0 }, w = { 0 }, e = { 0 };
     int64_t box[LODE_MAX_NDIM], kind = 0, corrected = 0;
     lode_quantizer z;
     double bound = 0;
@@ -77,25 +77,27 @@ static lode_status expand(lode_ctx *ctx, lode_record *r, const frame *f, lode_ar
         }
     }
     LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
+    LODE_TRY(lode_i_record_read_i64(ctx, r, 0, 1, &corrected));
+    if (corrected) { /* before the coefficients, as bytes: so there are never three arrays at once */
+        LODE_TRY(lode_i_record_read_f64(ctx, r, &bound));
+        LODE_TRY(lode_i_record_read_bytes(ctx, r, &more));
+        LODE_TRY(lode_array_new(ctx, LODE_I32, f->plain, f->shape, &e));
+        LODE_TRY(lode_i_decode(ctx, &more, &e));
+        LODE_TRY(lode_i_correct_narrow(ctx, &e));
+    }
     LODE_TRY(lode_array_new(ctx, LODE_I32, f->modes, box, &q));
     LODE_TRY(lode_i_decode(ctx, &stream, &q));
     LODE_TRY(lode_i_dequantize_over(ctx, &q, &z, f->work, &w));
     LODE_TRY(basis_multiply(ctx, b, false, &w, &w));
     LODE_TRY(compress_unfold(ctx, f, &w, &y));
     lode_array_free(&w);
-    LODE_TRY(lode_i_record_read_i64(ctx, r, 0, 1, &corrected));
-    if (corrected) {
-        LODE_TRY(lode_i_record_read_f64(ctx, r, &bound));
-        LODE_TRY(lode_i_record_read_bytes(ctx, r, &stream));
-        LODE_TRY(lode_array_new(ctx, LODE_I32, y.ndim, y.shape, &e));
-        LODE_TRY(lode_i_decode(ctx, &stream, &e));
+    if (corrected)
         LODE_TRY(lode_i_correct_apply(ctx, &y, &e, bound));
-    }
     lode_array_swap(x, &y);
 done:
     for (int k = 0; k < f->modes; k++)
         basis_free(&b[k]);
-    LODE_FREE(&stream, &q, &y, &w, &e);
+    LODE_FREE(&stream, &more, &q, &y, &w, &e);
     return st;
 }
 

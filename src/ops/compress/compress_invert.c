@@ -236,14 +236,21 @@ lode_status compress_chunk(lode_ctx *ctx, const lode_bundle *model, int64_t *chu
 
 /* The original against what is decoded, block by block, missing entries aside. */
 static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *g,
-                           const lode_source *s, lode_diff *total, double *low, double *high)
+                           const lode_source *s, lode_diff *sums, double *low, double *high)
 {
     lode_status st = LODE_OK;
     const lode_meta *m = &model->meta;
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
     lode_array want = { 0 }, got = { 0 }, x = { 0 }, y = { 0 }, coded = { 0 };
-    *low = INFINITY, *high = -INFINITY;
-    for (int64_t b = 0; b < g->blocks; b++) {
+    struct {
+        lode_diff total;
+        double low, high;
+        int64_t next; /* block */
+    } at = { .low = INFINITY, .high = -INFINITY };
+    bool done = false;
+    LODE_TRY(lode_i_restore_pass(ctx, "blocks compared", &at, sizeof at, &done));
+    lode_diff *const total = &at.total;
+    for (int64_t b = at.next; b < g->blocks; b++) {
         frame f;
         lode_diff d;
         LODE_TRY(lode_i_tick(ctx, b, g->blocks));
@@ -262,9 +269,12 @@ static lode_status compare(lode_ctx *ctx, const lode_bundle *model, const grid *
         total->mismatched += d.mismatched;
         total->count += d.count;
         if (d.count)
-            *low = fmin(*low, d.ref_min), *high = fmax(*high, d.ref_max);
+            at.low = fmin(at.low, d.ref_min), at.high = fmax(at.high, d.ref_max);
+        at.next = b + 1;
+        LODE_TRY(lode_i_keep_pass(ctx, "blocks compared", &at, sizeof at, at.next == g->blocks));
         LODE_FREE(&want, &got, &x, &y, &coded);
     }
+    *sums = *total, *low = at.low, *high = at.high;
 done:
     LODE_FREE(&want, &got, &x, &y, &coded);
     return st;
@@ -324,12 +334,17 @@ lode_status compress_verify(lode_ctx *ctx, const lode_bundle *model, lode_value 
     *found = *c;
     const bool kept = lode_bundle_get(model, "sums").kind != LODE_NONE;
     if (original.kind == LODE_NONE) { /* checksums and structure: every block must decode */
-        for (int64_t b = 0; b < g.blocks; b++) {
+        int64_t next = 0;
+        bool done = false;
+        LODE_TRY(lode_i_restore_pass(ctx, "blocks decoded", &next, sizeof next, &done));
+        for (int64_t b = next; b < g.blocks; b++) {
             LODE_TRY(lode_i_tick(ctx, b, g.blocks));
             const lode_status decoded = compress_read_block(ctx, model, &g, b, NULL, &block);
             LODE_REQUIRE(decoded != LODE_EFORMAT, LODE_EVERIFY, "%s", lode_message(ctx));
             LODE_TRY(decoded);
             lode_array_free(&block);
+            next = b + 1;
+            LODE_TRY(lode_i_keep_pass(ctx, "blocks decoded", &next, sizeof next, next == g.blocks));
         }
     }
     if (kept) {

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "lode/io.h"
 #include "ops/compress/compress.h"
 
 #define READING 0.02 /* of the time, of the first pass */
@@ -17,9 +18,10 @@ static lode_status read_block(lode_ctx *ctx, job *j, int64_t b, lode_array *bloc
         return lode_i_as(ctx, j->whole, j->whole->dtype, block);
     compress_block(&j->g, b, start, count);
     LODE_FORWARD(lode_i_source_read(ctx, &j->source, start, count, j->source.dtype, block));
-    if (j->g.blocks == 1)
-        j->held = lode_array_ref(block);
-    return LODE_OK;
+    if (j->g.blocks > 1)
+        return LODE_OK;
+    j->held = lode_array_ref(block);
+    return lode_hash(ctx, lode_from_array(block), j->hash);
 }
 
 /* Index in the whole array of a value of a block. */
@@ -335,7 +337,9 @@ static lode_status code_blocks(lode_ctx *ctx, job *j, lode_bundle *model, lode_d
             t.o = j->o;
             t.goal = share(&left, values_left, &t);
             lode_i_nest(ctx);
+            const bool paused = lode_i_checkpoint_pause(ctx, true);
             const lode_status coding = code_block(ctx, &t, &block, &coded, &d);
+            lode_i_checkpoint_pause(ctx, paused);
             lode_i_unnest(ctx);
             LODE_TRY(coding);
             values = t.f.size, params = t.goal.params;

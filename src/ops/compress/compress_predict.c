@@ -24,14 +24,16 @@ typedef struct sample {
     int boxes;
     bool whole, quick; /* all of it; sizes by the fast coder */
     lode_array x[PLACES], set[PLACES];
-    double scale; /* values of all over values of these */
-    double sumsq; /* squared error that these may have */
+    lode_probes *probes; /* of each */
+    double scale;        /* values of all over values of these */
+    double sumsq;        /* squared error that these may have */
 } sample;
 
 static void sample_free(sample *s)
 {
     for (int b = 0; b < PLACES; b++)
         LODE_FREE(&s->x[b], &s->set[b]);
+    lode_i_free(s->probes);
 }
 
 /* A contiguous copy of a box, or all as it is. */
@@ -55,11 +57,17 @@ void compress_spread(int ndim, const int64_t *shape, const int64_t *count, int b
                    lode_i_max(boxes - 1, 1);
 }
 
+static lode_status probes_new(lode_ctx *ctx, sample *s)
+{
+    return lode_i_calloc(ctx, PLACES * sizeof *s->probes, (void **)&s->probes);
+}
+
 static lode_status take_sample(lode_ctx *ctx, const block_task *t, sample *s)
 {
     lode_status st = LODE_OK;
     int64_t count[LODE_MAX_NDIM], start[LODE_MAX_NDIM], size = t->f.size;
     const lode_array *x = &t->x;
+    LODE_TRY(probes_new(ctx, s));
     if (size <= 2 * BOXES * BOX) {
         s->boxes = 1, s->whole = true, s->scale = 1;
         s->x[0] = lode_array_ref(x);
@@ -99,7 +107,7 @@ static lode_status try_sample(lode_ctx *ctx, const sample *s, lode_predictor *p,
     for (int b = 0; b < s->boxes; b++) {
         double more = 0;
         lode_diff d = { 0 };
-        LODE_TRY(lode_i_predict_fit(ctx, &s->x[b], p));
+        LODE_TRY(lode_i_predict_fit(ctx, &s->x[b], &s->probes[b], p));
         LODE_TRY(lode_i_predict(ctx, &s->x[b], s->set[b].data ? &s->set[b] : NULL, p, bound,
                                 isfinite(bound) ? 0.5 : ZONE, &r));
         if (!isfinite(bound)) {
@@ -171,7 +179,7 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
         goto done;
     for (int k = 0; k < axes && axes > 1 && axes <= 5; k++)
         for (int i = 0; i < 2; i++) {
-            now.lorenzo = i, now.step = step;
+            now.lorenzo = i, now.step = p[i].step; /* much the same for all rules */
             now.apart = pairs | UINT32_C(1) << k;
             if (now.apart == pairs || bytes[i] > HOPE * bytes[1 - i])
                 continue;
@@ -180,7 +188,7 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
                 bytes[i] = size, p[i] = now;
         }
     for (size_t i = 0; i < sizeof finer / sizeof *finer && bytes[0] < HOPE * bytes[1]; i++) {
-        now = (lode_predictor){ .step = step, .apart = p[0].apart };
+        now = (lode_predictor){ .step = p[0].step, .apart = p[0].apart };
         now.finer = finer[i][0], now.finest = finer[i][1];
         LODE_TRY(price(ctx, s, &now, bound, &size));
         if (size < bytes[0])
@@ -195,7 +203,7 @@ done:
 static lode_status code_at(lode_ctx *ctx, const block_task *t, lode_predictor *p, double bound,
                            lode_predicted *r)
 {
-    LODE_FORWARD(lode_i_predict_fit(ctx, &t->x, p));
+    LODE_FORWARD(lode_i_predict_fit(ctx, &t->x, NULL, p));
     return lode_i_predict(ctx, &t->x, t->missing.data ? &t->missing : NULL, p, bound,
                           isfinite(bound) ? 0.5 : ZONE, r);
 }
@@ -444,6 +452,7 @@ lode_status compress_predict_price(lode_ctx *ctx, const block_task *tasks, int c
     lode_predictor two[2] = { { .step = 0 }, { .step = 0 } };
     double size[2] = { INFINITY, INFINITY }, n = 0, energy = 0;
     const double bound = tasks->goal.bound > 0 ? bound_of(tasks) : INFINITY;
+    LODE_TRY(probes_new(ctx, &s));
     for (int b = 0; b < count; b++) {
         s.x[b] = lode_array_ref(&tasks[b].x);
         if (tasks[b].missing.data)

@@ -18,20 +18,26 @@ typedef struct look {
     double sumsq;
 } look;
 
-/* Eigenvalues of a mode's Gram matrix, from a sketch: `along` is hashed to BUCKETS with random
- * signs. */
+/* What is left of the tensor where `along` is hashed to `buckets` with random signs. */
+static lode_status sketch(lode_ctx *ctx, const lode_array *w, int mode, int along, int64_t buckets,
+                          lode_array *z)
+{
+    int64_t shape[LODE_MAX_NDIM];
+    double sumsq;
+    memcpy(shape, w->shape, sizeof shape);
+    shape[along] = buckets;
+    LODE_FORWARD(lode_array_new(ctx, LODE_F64, w->ndim, shape, z));
+    return lode_i_sign_sums(ctx, w, along, lode_i_stream(ctx, "compress", (uint64_t)mode), z,
+                            &sumsq);
+}
+
+/* Eigenvalues of a mode's Gram matrix, from a sketch. */
 static lode_status sketched_spectrum(lode_ctx *ctx, const lode_array *w, int mode, int along,
                                      lode_array *values)
 {
     lode_status st = LODE_OK;
     lode_array z = { 0 }, G = { 0 };
-    int64_t shape[LODE_MAX_NDIM];
-    double sumsq;
-    memcpy(shape, w->shape, sizeof shape);
-    shape[along] = BUCKETS;
-    LODE_TRY(lode_array_new(ctx, LODE_F64, w->ndim, shape, &z));
-    const lode_stream s = lode_i_stream(ctx, "compress", (uint64_t)mode);
-    LODE_TRY(lode_i_sign_sums(ctx, w, along, s, &z, &sumsq));
+    LODE_TRY(sketch(ctx, w, mode, along, BUCKETS, &z));
     LODE_TRY(lode_i_mode_gram(ctx, &z, mode, false, &G));
     LODE_TRY(lode_i_eigh(ctx, &G, G.shape[0], values, NULL));
 done:
@@ -64,21 +70,15 @@ done:
     return st;
 }
 
-/* What is left of the tensor where `along` is hashed to so many rows that the rows of the mode's
- * unfolding are few: their products with each other. */
+/* Of a sketch of so few buckets that the rows of the mode's unfolding are few: their products with
+ * each other. */
 static lode_status sketched_rows(lode_ctx *ctx, const lode_array *w, int mode, int along,
                                  int64_t buckets, lode_array *G)
 {
     lode_status st = LODE_OK;
     lode_array z = { 0 }, turned = { 0 }, rows = { 0 }, Z = { 0 };
-    int64_t shape[LODE_MAX_NDIM];
     int axes[LODE_MAX_NDIM];
-    double sumsq;
-    memcpy(shape, w->shape, sizeof shape);
-    shape[along] = buckets;
-    LODE_TRY(lode_array_new(ctx, LODE_F64, w->ndim, shape, &z));
-    LODE_TRY(lode_i_sign_sums(ctx, w, along, lode_i_stream(ctx, "compress", (uint64_t)mode), &z,
-                              &sumsq));
+    LODE_TRY(sketch(ctx, w, mode, along, buckets, &z));
     for (int k = 0; k < w->ndim; k++)
         axes[k] = k == w->ndim - 1 ? mode : k + (k >= mode);
     LODE_TRY(lode_array_permute(ctx, &z, axes, &turned));

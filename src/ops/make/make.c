@@ -12,7 +12,7 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_make_opts, shape), .def_text = "100,100", .min = 0, .max = 1e12,
       .help = "sizes of the axes" },
     { LODE_PARAM(lode_make_opts, rank), .def_text = "10", .min = 1, .max = 1e6,
-      .help = "rank of the structure (lowrank, spectrum): R or R1,R2,.." },
+      .help = "rank of the structure (lowrank, spectrum, parts): R or R1,R2,.." },
     { LODE_PARAM(lode_make_opts, decay), .def = 1, .min = 0, .max = 100,
       .help = "singular values of spectrum fall as i^-decay" },
     { LODE_PARAM(lode_make_opts, noise), .def = 0, .min = 0, .max = 1e6,
@@ -27,7 +27,7 @@ static const lode_param params[] = {
 };
 static const lode_port in[] = {
     { "kind", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
-      .help = "normal, lowrank, spectrum, bumps, sparse or complex" },
+      .help = "normal, lowrank, spectrum, parts, bumps, sparse or complex" },
     { 0 },
 };
 static const lode_port out[] = {
@@ -39,7 +39,16 @@ static const lode_port out[] = {
 LODE_DEFAULTS(make)
 
 enum { BUMPS = 200 }; /* Gaussian bumps in the cube */
-enum { SITE_VALUES, SITE_FACTOR, SITE_NOISE = 64, SITE_MISSING, SITE_BUMP, SITE_PLACE, SITE_COUNT };
+enum {
+    SITE_VALUES,
+    SITE_FACTOR,
+    SITE_NOISE = 64,
+    SITE_MISSING,
+    SITE_BUMP,
+    SITE_PLACE,
+    SITE_COUNT,
+    SITE_PART
+};
 
 typedef struct grid {
     int ndim;
@@ -122,6 +131,31 @@ static lode_status make_spectrum(lode_ctx *ctx, const lode_make_opts *o, const g
     LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_T, &U, &V, x));
 done:
     LODE_FREE(&U, &V, &s);
+    return st;
+}
+
+/* W H^T of sparse nonnegative factors, uniform in [0, 1) at half of their places. */
+static lode_status make_parts(lode_ctx *ctx, const lode_make_opts *o, const grid *g, lode_array *x)
+{
+    lode_status st = LODE_OK;
+    lode_array F[2] = { { 0 } };
+    LODE_REQUIRE(g->ndim == 2, LODE_ESHAPE, "make: parts gives matrices; shape has %d axes",
+                 g->ndim);
+    const int64_t r = o->rank.count == 1 ? o->rank.value[0] : lode_i_min(g->shape[0], g->shape[1]);
+    for (int f = 0; f < 2; f++) {
+        const lode_stream s = lode_i_stream(ctx, "make", SITE_PART + (uint64_t)f);
+        LODE_TRY(lode_i_matrix_new(ctx, LODE_F64, g->shape[f], r, &F[f]));
+        for (int64_t i = 0; i < g->shape[f]; i++) {
+            LODE_TRY(lode_i_tick(ctx, i, g->shape[f]));
+            for (int64_t c = 0; c < r; c++) {
+                const double v = 2 * lode_i_random_uniform(s, (uint64_t)(i * r + c)) - 1;
+                lode_i_set2(&F[f], i, c, v > 0 ? v : 0);
+            }
+        }
+    }
+    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_T, &F[0], &F[1], x));
+done:
+    LODE_FREE(&F[0], &F[1]);
     return st;
 }
 
@@ -344,6 +378,8 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
         LODE_TRY(make_lowrank(ctx, o, &g, &y));
     else if (strcmp(kind, "spectrum") == 0)
         LODE_TRY(make_spectrum(ctx, o, &g, &y));
+    else if (strcmp(kind, "parts") == 0)
+        LODE_TRY(make_parts(ctx, o, &g, &y));
     else if (strcmp(kind, "bumps") == 0)
         LODE_TRY(make_bumps(ctx, &g, &y));
     else
@@ -382,7 +418,7 @@ const lode_op lode_op_make = {
     .family = "make",
     .job = LODE_SAMPLE,
     .brief = "generated data with known structure",
-    .words = "generate random synthetic test example normal lowrank sparse noise",
+    .words = "generate random synthetic test example normal lowrank sparse nonnegative noise",
     .example = "lode make lowrank --shape 40,50,60 --rank 5 -o lowrank.npy",
     .params = params,
     .opts_size = sizeof(lode_make_opts),

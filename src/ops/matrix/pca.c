@@ -354,8 +354,11 @@ lode_status lode_i_pca_pack(lode_ctx *ctx, lode_pca_parts *p, lode_dtype dtype, 
         .absolute = p->residual,
         .value = p->norm > 0 ? p->residual / p->norm : 0,
         .asked = NAN,
-        .quantity = "||X - 1 mean' - scores V'||, observed values",
+        .quantity = "||X - 1 mean' - scores V'||",
     };
+    if (p->entries < (double)m * (double)n)
+        snprintf(model->certificate.quantity, sizeof model->certificate.quantity,
+                 "||X - 1 mean' - scores V'||, observed values");
 done:
     for (int i = 0; i < 4; i++)
         LODE_FREE(&cast[i]);

@@ -216,7 +216,13 @@ static lode_status join_blocks(lode_ctx *ctx, const block *a, const block *b, in
     LODE_TRY(lode_array_reshape(ctx, &shift, 2, (const int64_t[]){ 1, n }, &row));
     to = lode_i_rows(&stack, pa + pb, pa + pb + 1);
     LODE_TRY(lode_array_copy_into(ctx, &row, &to));
-    LODE_TRY(lode_i_svd(ctx, &stack, lode_i_min(stack.shape[0], n), NULL, &all, &V));
+    const lode_i_step step = { .site = "stack", .n = 2, .array = { &all, &V } };
+    bool found = false;
+    LODE_TRY(lode_i_restore(ctx, &step, &found));
+    if (!found) {
+        LODE_TRY(lode_i_svd(ctx, &stack, lode_i_min(stack.shape[0], n), NULL, &all, &V));
+        LODE_TRY(lode_i_keep(ctx, &step));
+    }
     const int64_t keep = lode_i_min(k, all.shape[0]);
     double squares = 0;
     for (int64_t c = keep; c < all.shape[0]; c++)

@@ -407,7 +407,7 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
                                       .dtype = op->dtype,
                                       .kind = given.kind,
                                       .nonzeros = op->nonzeros };
-    lode_i_stage(ctx, method == LODE_SVD_FULL ? "decomposition" : "block steps", 0, 0.95);
+    lode_i_stage(ctx, method == LODE_SVD_FULL ? "decomposition" : "block steps", 0, 0.97);
     if (method == LODE_SVD_FULL) {
         LODE_TRY(full(ctx, o, given, op, most, &u, &sv, &v));
     } else {
@@ -428,7 +428,7 @@ lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_a
         p.output = output_bytes(&matrix, it.rank);
         LODE_TRY(lode_i_refine(ctx, &lode_op_svd, &p));
     }
-    lode_i_stage(ctx, "certificate", 0.95, 1);
+    lode_i_stage(ctx, "certificate", 0.97, 1);
     LODE_TRY(lode_i_tick(ctx, 0, 1));
     if (op->norm) {
         if (info.norm_fro < 0)

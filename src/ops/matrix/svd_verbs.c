@@ -51,6 +51,7 @@ lode_status lode_i_svd_apply(lode_ctx *ctx, const lode_bundle *model, lode_value
         x = lode_from_array(&rows);
     }
     LODE_TRY(lode_linop_from(ctx, x, &op));
+    LODE_TRY(lode_i_linop_kept(ctx, "x", &op));
     LODE_REQUIRE(op->cols == f.n, LODE_ESHAPE,
                  "svd: the new rows have %" PRId64 " values, the decomposed matrix had %" PRId64
                  " columns",
@@ -189,6 +190,19 @@ static int64_t keep(const lode_svd_opts *o, const lode_array *s, double lost, do
     return k;
 }
 
+/* The work of an update or a merge: a step of the checkpoint. */
+static lode_status kept_svd(lode_ctx *ctx, const lode_array *A, lode_array *U, lode_array *s,
+                            lode_array *V)
+{
+    const lode_i_step step = { .site = "stack", .n = 3, .array = { U, s, V } };
+    bool found = false;
+    LODE_FORWARD(lode_i_restore(ctx, &step, &found));
+    if (found)
+        return LODE_OK;
+    LODE_FORWARD(lode_i_svd(ctx, A, lode_i_min(A->shape[0], A->shape[1]), U, s, V));
+    return lode_i_keep(ctx, &step);
+}
+
 static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, const rows *b,
                         lode_bundle *result)
 {
@@ -204,7 +218,7 @@ static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, co
     view = lode_i_rows(&stack, pa, pa + pb);
     LODE_TRY(lode_array_copy_into(ctx, &b->core, &view));
     LODE_TRY(lode_i_tick(ctx, 1, 3));
-    LODE_TRY(lode_i_svd(ctx, &stack, lode_i_min(pa + pb, n), &P, &s, &V));
+    LODE_TRY(kept_svd(ctx, &stack, &P, &s, &V));
     LODE_TRY(lode_i_tick(ctx, 2, 3));
     const double lost = a->lost < 0 || b->lost < 0 ? -1 : hypot(a->lost, b->lost),
                  norm = hypot(a->norm, b->norm);
@@ -320,17 +334,13 @@ static lode_status check_orthonormal(lode_ctx *ctx, const lode_array *Q, const c
                                      double slack)
 {
     lode_status st = LODE_OK;
-    lode_array G = { 0 }, eye = { 0 };
     double off = 0;
     LODE_TRY(lode_i_require_finite(ctx, Q, name));
-    LODE_TRY(lode_i_gram(ctx, LODE_H, Q, &G));
-    LODE_TRY(lode_i_eye(ctx, Q->dtype, Q->shape[1], &eye));
-    LODE_TRY(lode_i_diff_fro(ctx, &G, &eye, &off));
+    LODE_TRY(lode_i_off_orthonormal(ctx, Q, &off));
     LODE_REQUIRE(off <= slack * sqrt((double)Q->shape[1]), LODE_EVERIFY,
                  "svd: the columns of %s are not orthonormal: ||%s^H %s - I|| = %.3g", name, name,
                  name, off);
 done:
-    LODE_FREE(&G, &eye);
     return st;
 }
 
@@ -419,6 +429,7 @@ lode_status lode_i_svd_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
         goto done;
     }
     LODE_TRY(lode_linop_from(ctx, original, &A));
+    LODE_TRY(lode_i_linop_kept(ctx, "original", &A));
     LODE_REQUIRE(A->rows == f.m && A->cols == f.n, LODE_ESHAPE,
                  "svd: the original is %" PRId64 " x %" PRId64 ", the result stands for %" PRId64
                  " x %" PRId64,

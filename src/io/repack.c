@@ -1,11 +1,9 @@
-/* The form in which an array goes back into a NetCDF file: as its file had it, packed into few bits
- * or with a number for what is missing, but only where every value comes back as it was. */
-#include "io/nc.h"
+/* The form in which an array goes back into a NetCDF or HDF5 file: as its file had it, packed into few
+ * bits or with a number for what is missing, but only where every value comes back as it was. */
+#include "io/io.h"
 
 #include <math.h>
 #include <string.h>
-
-#ifdef LODE_HAVE_NETCDF
 
 /* Packs and unpacks; anything that does not come back as it was ends the pass. */
 typedef struct trial {
@@ -41,16 +39,19 @@ done:
     return st;
 }
 
-lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
-                              lode_i_form *form)
+/* Both formats have all numbers of a file that had them. */
+static bool has_type(lode_dtype dtype)
+{
+    return strchr("iuf", lode_dtype_class(dtype)) != NULL;
+}
+
+lode_status lode_i_form_again(lode_ctx *ctx, const lode_json *variable, const lode_i_tensor *t,
+                              lode_dtype own, lode_i_form *form)
 {
     const char *word = lode_i_json_as_text(lode_i_json_get(variable, "stored"));
     const lode_i_attributes a = { lode_i_json_get(variable, "attributes"),
                                   lode_i_json_get(variable, "types") };
     lode_dtype unpacked = t->dtype;
-    const lode_dtype own = t->dtype == LODE_F16 || t->dtype == LODE_BF16 ? LODE_F32
-                           : t->dtype == LODE_BOOL                       ? LODE_U8
-                                                                         : t->dtype;
     *form = (lode_i_form){ .dtype = own, .values = own, .described = true };
     lode_i_form as = *form;
     if (word && !lode_dtype_parse(word, &as.dtype))
@@ -66,15 +67,17 @@ lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lo
     form->described = false;
     bool nearest = false;
     lode_i_json_as_bool(lode_i_json_get(variable, "nearest"), &nearest);
-    if (nearest && unpacked == own && real && as.packing.factor != 0 &&
-        lode_i_nc_type_for(as.dtype) != NC_NAT) {
+    if (nearest && unpacked == own && real && as.packing.factor != 0 && has_type(as.dtype)) {
         *form = as;
         form->packs = form->described = form->nearest = true;
+        if (as.packing.packed)
+            lode_i_log(ctx, "%s: in steps of %g, as the file that it is from had it", t->name,
+                       fabs(as.packing.factor));
         return LODE_OK;
     }
     const bool again = t->value.kind == LODE_ARRAY ||
                        (t->value.kind == LODE_SOURCE && t->value.as.source->rewindable);
-    if (unpacked != own || !real || !again || lode_i_nc_type_for(as.dtype) == NC_NAT ||
+    if (unpacked != own || !real || !again || !has_type(as.dtype) ||
         (as.packing.packed && as.packing.factor == 0))
         return LODE_OK;
     trial test = { .form = &as, .ndim = t->ndim };
@@ -88,4 +91,3 @@ lode_status lode_i_nc_form_of(lode_ctx *ctx, const lode_json *variable, const lo
     }
     return LODE_OK;
 }
-#endif
