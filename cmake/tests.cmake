@@ -100,9 +100,14 @@ endif()
 # What loads the library or compiles against it; the decoder and the coders on other compilers and processors.
 if(TARGET lode_command AND NOT CMAKE_CROSSCOMPILING AND NOT LODE_CORE)
   if(LODE_PYTHON)
-    add_test(NAME python COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/python/test_lode.py)
-    set_tests_properties(python PROPERTIES LABELS cli
-      ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/python;LODE_LIBRARY=$<TARGET_FILE:lode>;LODE=${LODE_RUN}")
+    file(GLOB modules CONFIGURE_DEPENDS tests/python/test_*.py)
+    foreach(module IN LISTS modules)
+      get_filename_component(name ${module} NAME_WE)
+      string(REPLACE "test_" "python-" name ${name})
+      add_test(NAME ${name} COMMAND ${LODE_PYTHON} ${module})
+      set_tests_properties(${name} PROPERTIES LABELS cli
+        ENVIRONMENT "PYTHONPATH=${CMAKE_SOURCE_DIR}/python;LODE_LIBRARY=$<TARGET_FILE:lode>;LODE=${LODE_RUN};PYTHONDONTWRITEBYTECODE=1")
+    endforeach()
     add_test(NAME portable COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/tests/portable/portable.py ${LODE_RUN})
     set_tests_properties(portable PROPERTIES LABELS deep TIMEOUT 600)
   endif()

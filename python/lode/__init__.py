@@ -5,6 +5,7 @@ with its outputs as attributes, a certificate of what was reached, and the verbs
 verify, plot and save.
 """
 import collections
+import contextlib
 import ctypes as C
 import inspect
 import json
@@ -12,10 +13,13 @@ import os
 
 from . import _c
 from ._c import LodeError, LodeWarning
-from ._values import ArrayHandle, BundleHandle, array_struct, from_value, to_numpy, value
+from ._lazy import File, Variable
+from ._lazy import open_file as open  # noqa: A001 (the name that h5py, zarr and xarray users look for)
+from ._values import ArrayHandle, BundleHandle, array_struct, dtype_of, from_value, to_numpy, value
 
 __version__ = _c.lib.lode_version().decode()
-__all__ = ["LodeError", "LodeWarning", "Result", "load", "merge", "plan", "query", "rerun", "settings"]
+__all__ = ["File", "LodeError", "LodeWarning", "Result", "Variable", "describe", "load", "merge", "open", "plan", "query",
+           "rerun", "seeded", "settings"]
 
 
 def settings(seed=None, threads=None, memory=None, progress=None, recover=None):
@@ -32,6 +36,18 @@ def settings(seed=None, threads=None, memory=None, progress=None, recover=None):
     if recover is not None:
         ctx.c.recover = recover
     ctx.progress = progress
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Calls within use this seed; None: the one that is set."""
+    ctx = _c.context()
+    before = ctx.c.seed
+    ctx.c.seed = before if seed is None else seed
+    try:
+        yield
+    finally:
+        ctx.c.seed = before
 
 
 class Certificate:
@@ -116,21 +132,35 @@ def _record(ctx, verb, values, out):
     ctx.check(_c.lib.lode_verb_record(C.byref(ctx.c), verb.encode(), array, len(values), C.byref(out.c)))
 
 
+def _stem(name):
+    """core of core.0; None of what has no number."""
+    stem, dot, index = name.partition(".")
+    return stem if dot and index.isdigit() else None
+
+
 class Result:
     """A fitted result: outputs as attributes, verbs as methods. Of a whole file: its members, those that were made
     smaller as Results."""
 
     def __init__(self, bundle):
         self._bundle = bundle
-        names = [_c.lib.lode_bundle_name(C.byref(bundle.c), i).decode() for i in range(bundle.c.count)]
-        self._fields = names
-        for i, name in enumerate(names):
-            v = _member(_c.lib.lode_bundle_value(C.byref(bundle.c), i), bundle)
-            stem, dot, index = name.partition(".")
-            if dot and index.isdigit():
-                self.__dict__.setdefault(stem, []).append(v)
-            else:
-                setattr(self, name, v)
+
+    def __getattr__(self, name):  # of an output, when it is first asked for; numbered ones come as a list
+        if name == "_fields":
+            count = self._bundle.c.count
+            found = [_c.lib.lode_bundle_name(C.byref(self._bundle.c), i).decode() for i in range(count)]
+        elif name in self._fields:
+            found = self[name]
+        else:
+            places = [i for i, f in enumerate(self._fields) if _stem(f) == name]
+            if not places:
+                raise AttributeError(f"this {self!r} has no '{name}'")
+            found = [_member(_c.lib.lode_bundle_value(C.byref(self._bundle.c), i), self._bundle) for i in places]
+        self.__dict__[name] = found
+        return found
+
+    def __dir__(self):
+        return [*super().__dir__(), *(_stem(f) or f for f in self._fields)]
 
     @property
     def op(self):
@@ -146,6 +176,22 @@ class Result:
     @property
     def certificate(self):
         return Certificate(self._bundle.c.certificate)
+
+    @property
+    def dtype(self):
+        """Type of the numbers it was made from; None where it is not of one array."""
+        meta = self._bundle.c.meta
+        return dtype_of(meta.dtype)[0] if meta.has_shape else None
+
+    @property
+    def shape(self):
+        """Shape of the array it was made from; None where it is not of one array."""
+        meta = self._bundle.c.meta
+        return tuple(meta.shape[:meta.ndim]) if meta.has_shape else None
+
+    def __reduce__(self):
+        from ._bytes import from_bytes, to_bytes
+        return from_bytes, (to_bytes(self),)
 
     def __repr__(self):
         return f"<lode.{self.op or 'Result'}: {', '.join(self._fields)}; {self.certificate!r}>"
@@ -223,10 +269,15 @@ class Result:
         ctx.check(_c.lib.lode_write(C.byref(ctx.c), os.fspath(path).encode(), C.byref(self._bundle.c), C.byref(o)))
 
 
-def load(path):
-    """Reads a file whole: a result, named arrays, or one result of several ("model.lode:T")."""
+def load(path, whole=False):
+    """Reads a file: a result, named arrays, or one result of several ("model.lode:T"). A file that keeps one result beside
+    other arrays stands for that result; whole: all its members, as of a file of several."""
     ctx, out = _c.context(), BundleHandle()
-    ctx.check(_c.lib.lode_read_model(C.byref(ctx.c), os.fspath(path).encode(), None, True, C.byref(out.c)))
+    name = os.fspath(path).encode()
+    if whole:
+        ctx.check(_c.lib.lode_open_whole(C.byref(ctx.c), name, None, C.byref(out.c)))
+    else:
+        ctx.check(_c.lib.lode_read_model(C.byref(ctx.c), name, None, True, C.byref(out.c)))
     return Result(out)
 
 
@@ -308,9 +359,8 @@ def _call(description, args, options, act):
     keep = []
     ctx.check(_c.lib.lode_call_init(C.byref(ctx.c), op, call))
     try:
-        kinds = {p["name"]: p["kind"] for p in description["params"]}
         for name, v in options.items():
-            if kinds[name] == "array":
+            if description["kinds"][name] == "array":
                 a, held = array_struct(v)
                 keep.append((a, held))
                 ctx.check(_c.lib.lode_call_set_array(C.byref(ctx.c), call, name.encode(), C.byref(a)))
@@ -379,9 +429,15 @@ def _function(description, taken):
                   for n, p in sorted(zip(names, ports), key=lambda x: x[1]["optional"])]
     parameters += [P(p["name"], P.KEYWORD_ONLY, default=P.empty if p["required"] else p["default"]) for p in params]
     signature = inspect.Signature(parameters)
+    required = {p["name"] for p in params if p["required"]}
+    ports_optional = {n: p["optional"] for n, p in zip(names, ports)}
+    places, chosen = [n for n in signature.parameters if n in names], set(options)
 
     def bind(args, kwargs):
-        bound = signature.bind(*args, **kwargs)
+        if 0 < len(args) <= len(places) and kwargs.keys() <= chosen and required.issubset(kwargs) and \
+                all(ports_optional[n] for n in places[len(args):]):
+            return description, {names[n]: v for n, v in zip(places, args)}, kwargs
+        bound = signature.bind(*args, **kwargs)  # inputs by name, or what is wrong
         return (description, {names[k]: v for k, v in bound.arguments.items() if k in names},
                 {k: v for k, v in bound.arguments.items() if k in options})
 
@@ -409,8 +465,17 @@ def _registry():
         _c.lib.lode_text_free(text)
 
 
-_ports = {}
-for _d in _registry():
-    _ports[_d["name"]] = _d["in"]
-    globals()[_d["name"]] = _function(_d, __all__)
-    __all__.append(_d["name"])
+_described = {_d["name"]: _d for _d in _registry()}
+for _d in _described.values():
+    _d["kinds"] = {_p["name"]: _p["kind"] for _p in _d["params"]}
+_ports = {_name: _d["in"] for _name, _d in _described.items()}
+for _name, _d in _described.items():
+    globals()[_name] = _function(_d, __all__)
+    __all__.append(_name)
+
+
+def describe(op):
+    """What the registry says of an operation: brief, in, out, params, verbs, example and more, as a dict."""
+    if op not in _described:
+        raise ValueError(f"no operation '{op}'")
+    return json.loads(json.dumps(_described[op]))

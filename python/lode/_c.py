@@ -33,6 +33,15 @@ class Sparse(C.Structure):
                 ("values", Array)]
 
 
+class Source(C.Structure):
+    pass
+
+
+READ_FN = C.CFUNCTYPE(C.c_int, C.POINTER(Ctx), C.POINTER(Source), C.POINTER(i64), C.POINTER(i64), void_p)
+Source._fields_ = [("dtype", C.c_uint), ("ndim", i32), ("shape", i64 * MAX_NDIM), ("chunk", i64 * MAX_NDIM),
+                   ("rewindable", C.c_bool), ("concurrent", C.c_bool), ("read", READ_FN), ("close", void_p), ("data", void_p)]
+
+
 class Callback(C.Structure):
     _fields_ = [("dtype", C.c_uint), ("rows", i64), ("cols", i64), ("fn", MULTIPLY_FN), ("data", void_p)]
 
@@ -83,12 +92,19 @@ class Answer(C.Structure):
                 ("all_bytes", u64), ("entries", i64), ("all_entries", i64)]
 
 
+_HERE = Path(__file__).resolve().parent
+try:  # written where the package was built or installed
+    from . import _version
+except ImportError:
+    _version = None
+
+
 def _find():
     named = os.environ.get("LODE_LIBRARY")
     if named:
         return named
-    here = Path(__file__).resolve().parent
-    for path in (here / "liblode.so", here.parents[1] / "build" / "liblode.so"):
+    beside = getattr(_version, "library", "liblode.so")
+    for path in (_HERE / beside, _HERE.parents[1] / "build" / "liblode.so"):
         if path.exists():
             return str(path)
     return "liblode.so.0"
@@ -153,19 +169,34 @@ _prototypes = {
     "lode_figure_write": (C.c_int, [P(Ctx), void_p, char_p, C.c_int, C.c_bool, C.c_bool]),
     "lode_open_value": (C.c_int, [P(Ctx), char_p, void_p, C.c_bool, char_p, P(Bundle)]),
     "lode_read_model": (C.c_int, [P(Ctx), char_p, void_p, C.c_bool, P(Bundle)]),
+    "lode_expand": (C.c_int, [P(Ctx), P(Bundle)]),
+    "lode_open_whole": (C.c_int, [P(Ctx), char_p, void_p, P(Bundle)]),
     "lode_write": (C.c_int, [P(Ctx), char_p, P(Bundle), void_p]),
 }
 for _name, (_restype, _argtypes) in _prototypes.items():
     _f = getattr(lib, _name)
     _f.restype, _f.argtypes = _restype, _argtypes
 
-for _struct, _c_name in ((Ctx, b"lode_ctx"), (Array, b"lode_array"), (Sparse, b"lode_sparse"), (Value, b"lode_value"),
+for _struct, _c_name in ((Ctx, b"lode_ctx"), (Array, b"lode_array"), (Sparse, b"lode_sparse"), (Source, b"lode_source"),
+                         (Value, b"lode_value"),
                          (Callback, b"lode_callback"), (Scalar, b"lode_scalar"), (Certificate, b"lode_certificate"),
                          (Meta, b"lode_meta"), (Bundle, b"lode_bundle"), (Part, b"lode_part"),
                          (Question, b"lode_question"), (Answer, b"lode_answer")):
     if C.sizeof(_struct) != lib.lode_sizeof(_c_name):
         raise ImportError(f"liblode {lib.lode_version().decode()} lays out {_c_name.decode()} otherwise than this "
                           "package: install both from one version")
+
+
+def _own_version():
+    beside = _HERE.parents[1] / "VERSION"  # in the tree
+    if _version is not None:
+        return _version.version
+    return beside.read_text().strip() if beside.exists() else None
+
+
+if _own_version() not in (None, lib.lode_version().decode()):
+    raise ImportError(f"the lode package {_own_version()}, liblode {lib.lode_version().decode()} ({_find()}): install both from one "
+                      "version, or name the right one in LODE_LIBRARY")
 CALL_SIZE = lib.lode_sizeof(b"lode_call")
 
 

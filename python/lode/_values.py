@@ -12,26 +12,34 @@ _TO_LODE = {np.dtype(name): i for i, name in enumerate(_NAMES) if name}
 _F32 = _NAMES.index("float32")
 
 
+def dtype_of(code):
+    """(what NumPy calls a type, whether it knows it); the values of others come as float32."""
+    name = _NAMES[code] if code < len(_NAMES) else None
+    return np.dtype(name or "float32"), name is not None
+
+
 def array_struct(x):
     """A view of a NumPy array; a copy only for other byte orders and strides that cut elements."""
     x = np.asarray(x)
-    if x.dtype.kind not in "biufc":
-        raise TypeError(f"arrays of {x.dtype} cannot be used; give numbers")
-    if not x.dtype.isnative:
+    code = _TO_LODE.get(x.dtype)
+    if code is None:
+        if x.dtype.kind not in "biufc":
+            raise TypeError(f"arrays of {x.dtype} cannot be used; give numbers")
         x = x.astype(x.dtype.newbyteorder("="))
-    if x.dtype not in _TO_LODE:
+        code = _TO_LODE.get(x.dtype)
+    if code is None:
         raise TypeError(f"arrays of {x.dtype} cannot be used; convert to float64 first")
     if x.ndim > _c.MAX_NDIM:
         raise ValueError(f"at most {_c.MAX_NDIM} axes, not {x.ndim}")
     if any(s % x.itemsize for s in x.strides):
         x = x.copy()
-    a = _c.Array(dtype=_TO_LODE[x.dtype], ndim=x.ndim)
-    a.shape[:x.ndim] = x.shape
+    a = _c.Array(None, None, code, x.ndim, 0, 0, x.shape)
     if x.size:
-        a.strides[:x.ndim] = [s // x.itemsize for s in x.strides]
+        size = x.itemsize
+        a.strides[:x.ndim] = [s // size for s in x.strides]
     else:  # the library tells an array without values from no array by its address
         x = np.zeros(1, x.dtype)
-    a.data = x.ctypes.data
+    a.data = x.__array_interface__["data"][0]
     return a, x
 
 

@@ -39,6 +39,13 @@ cmake --build "$dir/cm/b" >/dev/null
 "$dir/usr/bin/lode" --version >/dev/null
 test -s "$dir/usr/share/man/man1/lode-compare.1"
 test -s "$dir/usr/share/bash-completion/completions/lode"
+if [ -x /usr/bin/python3 ]; then # the package finds the library by itself
+    package=$(dirname "$(dirname "$(find "$dir/usr" -path '*dist-packages/lode/_version.py')")")
+    env -u LD_LIBRARY_PATH -u LODE_LIBRARY PYTHONPATH="$package" /usr/bin/python3 -c '
+import lode, sys
+assert lode._c._find().startswith(sys.argv[1]), lode._c._find()
+print(lode.__version__)' "$(realpath "$dir")"
+fi
 size=$(find "$dir/usr" -name 'liblode.so.*.*' -type f -exec wc -c {} + | awk '{print $1; exit}')
 test "$size" -lt 5000000
 echo "installed library: $size bytes"

@@ -225,15 +225,44 @@ class Module(unittest.TestCase):
 
     def test_many_threads(self):
         A = self.rng.standard_normal((40, 30))
-        want, got = lode.svd(A, rank=3).s.copy(), [None] * 20
+        want, got = lode.svd(A, rank=3).s.copy(), [None] * 100
 
         def work(i):
             got[i] = lode.svd(A, rank=3).s.copy()
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(20)]
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(100)]
         [t.start() for t in threads]
         [t.join() for t in threads]
         for s in got:
             np.testing.assert_array_equal(s, want)
+
+    def test_nothing_leaks(self):
+        A = self.rng.standard_normal((20, 10))
+
+        def size():  # pages in memory
+            with open("/proc/self/statm") as f:
+                return int(f.read().split()[1])
+
+        def work(n):
+            for _ in range(n):
+                r = lode.svd(A, rank=2)
+                r.apply(A), r.invert(), r.query("mean"), r.U
+                try:
+                    lode.svd(A, rank=0)
+                except lode.LodeError:
+                    pass
+        work(500)
+        before = size()
+        work(2500)  # 10^4 calls and as many failures as matter
+        self.assertLess(size() - before, 500)
+
+    def test_results_by_name(self):
+        r = lode.tucker(self.rng.standard_normal((6, 5, 4)), rank=2)
+        self.assertEqual([f.shape for f in r.factor], [(6, 2), (5, 2), (4, 2)])
+        self.assertEqual(r["factor.1"].shape, (5, 2))
+        self.assertTrue({"core", "factor", "apply"} <= set(dir(r)))
+        with self.assertRaisesRegex(AttributeError, "no 'factors'"):
+            r.factors
+        self.assertEqual((r.shape, r.dtype, r.op), ((6, 5, 4), np.float64, "tucker"))
 
     def test_caveats_are_warnings(self):
         with warnings.catch_warnings(record=True) as caught:
