@@ -1,5 +1,6 @@
 /* A coded tensor: what encoder and decoder share, a table of chunks, the chunks. Layout in
  * docs/format.md. */
+#include <math.h>
 #include <string.h>
 
 #include "code/fast.h"
@@ -274,8 +275,9 @@ lode_status lode_i_decode(lode_ctx *ctx, const lode_array *coded, lode_array *sy
     return code_decode(ctx, coded, symbols->ndim, symbols->shape, symbols->data);
 }
 
-/* Blocks are drawn by weight, so that the few that hold most of the bits are met. */
-enum { DRAWN = 16 };
+/* Blocks are drawn by weight, so that the few that hold most of the bits are met. A weight is about
+ * what the block takes, so that what it takes of that is much the same for all of them. */
+enum { DRAWN = 16, OCTAVES = 34 };
 
 typedef struct sample {
     stream *s;
@@ -284,20 +286,31 @@ typedef struct sample {
     int64_t bytes[DRAWN];
 } sample;
 
+/* Bits of symbols whose octaves are coded by how often they come, signs and places in them as they are. */
+static double bits_of(const int64_t *count)
+{
+    double all = 0, bits = 0;
+    for (int k = 0; k < OCTAVES; k++)
+        all += (double)count[k];
+    for (int k = 0; k < OCTAVES; k++)
+        if (count[k] > 0)
+            bits += (double)count[k] * (log2(all / (double)count[k]) + k);
+    return bits;
+}
+
 static lode_status weigh_block(lode_ctx *ctx, int64_t b, void *data)
 {
     const sample *e = data;
     const code_grid *g = &e->s->grid;
     int64_t start[CODE_AXES], count[CODE_AXES], index[CODE_AXES] = { 0 }, rows = 1;
-    int64_t flat = code_grid_block(g, b, start, count);
-    uint64_t bits = 0;
+    int64_t flat = code_grid_block(g, b, start, count), met[OCTAVES] = { 0 };
     (void)ctx;
     for (int k = 0; k < g->ndim - 1; k++)
         rows *= count[k];
     for (int64_t r = 0; r < rows; r++) {
         for (int64_t i = 0; i < count[g->ndim - 1]; i++) {
             const int64_t v = e->s->symbols[flat + i];
-            bits += v ? 3 + 2 * (uint64_t)code_log2((uint64_t)(v < 0 ? -v : v)) : 0;
+            met[v ? 1 + code_log2((uint64_t)(v < 0 ? -v : v)) : 0]++; /* 0, 1, 2 to 3, 4 to 7, .. */
         }
         for (int k = g->ndim - 2; k >= 0; k--) {
             flat += g->stride[k];
@@ -307,7 +320,7 @@ static lode_status weigh_block(lode_ctx *ctx, int64_t b, void *data)
             index[k] = 0;
         }
     }
-    e->weight[b] = (double)bits;
+    e->weight[b] = bits_of(met);
     return LODE_OK;
 }
 

@@ -316,6 +316,7 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
         lode_array_free(&c->core);
     for (int i = 0; i < TRIES; i++) {
         lode_diff d = { 0 };
+        const lode_quantizer before = a.z;
         if (!m.core.data)
             LODE_TRY(basis_multiply(ctx, m.b, true, w, &m.core));
         const double own = fmax(sumsq - margin * room - a.outside, 0.02 * room);
@@ -324,6 +325,8 @@ static lode_status code_to_error(lode_ctx *ctx, const block_task *t, const lode_
         else
             LODE_TRY(compress_step(ctx, &m.core, own, a.z.step > 0 ? a.z.step : step, &a.z, &a.own,
                                    NULL));
+        if (*met && !rated && memcmp(&a.z, &before, sizeof before) == 0)
+            break; /* the same code again */
         LODE_TRY(choose_symbols(ctx, t, &m, own, rated, over && w->data != m.core.data, &a, &q));
         LODE_TRY(code_once(ctx, t, &m, &a, &q, &now));
         lode_array_free(&q);
