@@ -57,6 +57,44 @@ extern LODE_API const lode_op lode_op_svd;
 LODE_API lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, lode_array *U,
                               lode_array *s, lode_array *V, lode_certificate *cert);
 
+/** How a stream keeps the bases. */
+typedef enum lode_svd_basis {
+    LODE_SVD_EXTENDED, /* tall times small, of which an update of sparse data changes few rows */
+    LODE_SVD_PLAIN     /* as they are, formed anew with every update (Zha & Simon): for comparison */
+} lode_svd_basis;
+/** A decomposition held in memory that takes in data, batch after batch. */
+typedef struct lode_svd_stream lode_svd_stream;
+typedef struct lode_svd_stream_info {
+    int64_t m, n, k;
+    int64_t updates, renewals; /* renewals: how often a basis was formed anew */
+    double drift;              /* larger ||X^H X - I||_F of both bases */
+    double lost;               /* bound of ||A - U diag(s) V^H||_F; negative: not known */
+    double norm;               /* ||A||_F, or what it is at least once a change came in */
+    double flops;              /* of all updates */
+} lode_svd_stream_info;
+/** From a result of svd, whose rank, error and max_rank rule what is kept. Copies it, in f64 or c128:
+ *  (m + n) k values. LODE_EUSAGE: a result of another operation. */
+LODE_API lode_status lode_svd_stream_open(lode_ctx *ctx, const lode_bundle *model,
+                                          lode_svd_basis basis, lode_svd_stream **stream);
+/** Takes in a batch: rows (s x n; the name may be NULL), cols (m x s), or a change D E^H of the matrix
+ *  given as D (m x t) and E (n x t). Each an array, a source or sparse; afterwards the stream holds the
+ *  best rank-k approximation within the space of the vectors that it had and the new ones (Rayleigh-Ritz).
+ *  Cost for s sparse rows with entries in p columns: nnz k + p (s + k)^2 + (s + k)^3, and now and then
+ *  (m + n) k^2; dense data (m + n) (s + k)^2. LODE_ESHAPE what does not fit (both shapes); LODE_EDOMAIN
+ *  NaN or infinity; LODE_ETYPE complex data for a real matrix; LODE_EUSAGE other names. A call that
+ *  fails leaves the stream as it was.
+ *  Source: Deng, Li, Zhang & Xu 2024, doi:10.48550/arXiv.2401.09703. */
+LODE_API lode_status lode_svd_stream_update(lode_ctx *ctx, lode_svd_stream *stream,
+                                            const lode_input *in, int64_t count);
+/** The singular values, f64, new. */
+LODE_API lode_status lode_svd_stream_values(lode_ctx *ctx, const lode_svd_stream *stream,
+                                            lode_array *s);
+LODE_API lode_svd_stream_info lode_svd_stream_state(const lode_svd_stream *stream);
+/** A result as svd gives it, U and V formed. */
+LODE_API lode_status lode_svd_stream_result(lode_ctx *ctx, const lode_svd_stream *stream,
+                                            lode_bundle *result);
+LODE_API void lode_svd_stream_close(lode_svd_stream **stream);
+
 /* ---- pca ---- */
 
 typedef struct lode_pca_opts {

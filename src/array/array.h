@@ -76,6 +76,13 @@ lode_status lode_i_take(lode_ctx *ctx, const lode_array *a, int axis, const lode
                         lode_array *out);
 lode_status lode_i_take_csr(lode_ctx *ctx, const lode_sparse *s, int axis, const lode_array *index,
                             lode_sparse *out);
+/** Row i of x added to row index[i] of `to`, of the same arithmetic type; index: i64.
+ *  Fails only where shapes, types or numbers do not fit. */
+lode_status lode_i_add_rows(lode_ctx *ctx, const lode_array *x, const lode_array *index,
+                            lode_array *to);
+/** Of compressed rows, the columns that have entries (i64, ascending), and the matrix of these alone. */
+lode_status lode_i_csr_compact(lode_ctx *ctx, const lode_sparse *s, lode_array *index,
+                               lode_array *dense);
 /** Random matrices in an arithmetic type; entry (i, j) depends on (stream, i, j) only, not on the
  *  shape. */
 lode_status lode_i_randn(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols,

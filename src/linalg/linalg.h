@@ -111,6 +111,10 @@ lode_status lode_i_eigh(lode_ctx *ctx, const lode_array *A, int64_t k, lode_arra
                         lode_array *V);
 /** A + shift I = L L^H; *shift (or NULL) reports what had to be added, 0 when none. */
 lode_status lode_i_cholesky(lode_ctx *ctx, const lode_array *A, lode_array *L, double *shift);
+/** Of vectors with the Gram matrix G (of moderate size): order, i64, has first the `count` whose squared
+ *  distance from the span of those kept before is above least[j] (f64), then the others. */
+lode_status lode_i_chol_aside(lode_ctx *ctx, const lode_array *G, const lode_array *least,
+                              lode_array *order, int64_t *count);
 /** X = L^{-1} B, or L^{-H} B (LODE_H); L lower triangular. */
 lode_status lode_i_solve_lower(lode_ctx *ctx, lode_trans t, const lode_array *L,
                                const lode_array *B, lode_array *X);

@@ -1,17 +1,10 @@
-/* Verbs of svd: project, reconstruct, take in more rows, join results of row blocks, check,
- * draw. */
+/* Verbs of svd: project, reconstruct, join results of row blocks, check, draw. */
 #include <math.h>
 #include <string.h>
 
 #include "ops/matrix/svd.h"
 
-/* A result, borrowed from its bundle. */
-typedef struct factors {
-    const lode_array *U, *s, *V;
-    int64_t m, n, k;
-} factors;
-
-static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, factors *f)
+lode_status lode_i_svd_read(lode_ctx *ctx, const lode_bundle *b, lode_i_svd_factors *f)
 {
     LODE_FORWARD(lode_bundle_array(ctx, b, "U", &f->U));
     LODE_FORWARD(lode_bundle_array(ctx, b, "s", &f->s));
@@ -33,10 +26,10 @@ lode_status lode_i_svd_apply(lode_ctx *ctx, const lode_bundle *model, lode_value
                              lode_bundle *result)
 {
     lode_status st = LODE_OK;
-    factors f;
+    lode_i_svd_factors f;
     lode_linop *op = NULL;
     lode_array rows = { 0 }, V = { 0 }, codes = { 0 }, y = { 0 };
-    LODE_TRY(read_model(ctx, model, &f));
+    LODE_TRY(lode_i_svd_read(ctx, model, &f));
     const bool one = x.kind == LODE_ARRAY && x.as.array->ndim == 1;
     if (one) {
         LODE_TRY(lode_array_reshape(ctx, x.as.array, 2,
@@ -80,10 +73,10 @@ lode_status lode_i_svd_invert(lode_ctx *ctx, const lode_bundle *model, lode_valu
                               const lode_part *part, lode_array *out)
 {
     lode_status st = LODE_OK;
-    factors f;
+    lode_i_svd_factors f;
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
     lode_array given = { 0 }, left = { 0 }, right = { 0 }, scaled = { 0 }, y = { 0 };
-    LODE_TRY(read_model(ctx, model, &f));
+    LODE_TRY(lode_i_svd_read(ctx, model, &f));
     if (codes.kind == LODE_NONE)
         given = lode_array_ref(f.U);
     else
@@ -106,10 +99,9 @@ done:
     return st;
 }
 
-/* ---- update and merge: the SVD of [U_1 C_1; U_2 C_2] from that of the small [C_1; C_2] ---- */
+/* ---- merge: the SVD of [U_1 C_1; U_2 C_2] from that of the small [C_1; C_2] ---- */
 
-/* Rows as basis times core: U and diag(s) V^H of a result, or new rows with U empty (the
- * identity). */
+/* Rows as basis times core: U and diag(s) V^H of a result. */
 typedef struct rows {
     lode_array U, core;
     int64_t count;
@@ -122,12 +114,26 @@ static void free_rows(rows *r)
     LODE_FREE(&r->U, &r->core);
 }
 
-static lode_status rows_of_model(lode_ctx *ctx, const lode_bundle *b, const factors *f,
+lode_status lode_i_svd_known(lode_ctx *ctx, const lode_bundle *model, const lode_array *s,
+                             double *lost, double *norm)
+{
+    const lode_certificate *c = &model->certificate;
+    const bool known = c->kind != LODE_CERT_NONE && c->norm == LODE_NORM_FRO;
+    double kept = 0;
+    LODE_FORWARD(lode_i_norm_fro(ctx, s, &kept));
+    *lost = known ? c->absolute : -1;
+    /* the error is orthogonal to the rest only where it is that of the best approximation */
+    *norm = known && c->kind == LODE_CERT_MEASURED        ? hypot(kept, c->absolute)
+            : known && c->relative && c->value > 0        ? c->absolute / c->value
+                                                          : kept;
+    return LODE_OK;
+}
+
+static lode_status rows_of_model(lode_ctx *ctx, const lode_bundle *b, const lode_i_svd_factors *f,
                                  lode_dtype dtype, rows *r)
 {
     lode_status st = LODE_OK;
     lode_array V = { 0 }, Vs = { 0 };
-    double kept = 0;
     LODE_TRY(lode_i_as(ctx, f->U, dtype, &r->U));
     LODE_TRY(lode_array_cast(ctx, f->V, dtype, &Vs));
     LODE_TRY(lode_i_scale_cols(ctx, &Vs, f->s));
@@ -135,18 +141,13 @@ static lode_status rows_of_model(lode_ctx *ctx, const lode_bundle *b, const fact
     V = lode_i_transposed(&Vs);
     LODE_TRY(lode_array_cast(ctx, &V, dtype, &r->core));
     r->count = f->m;
-    const bool known = b->certificate.kind != LODE_CERT_NONE &&
-                       b->certificate.norm == LODE_NORM_FRO;
-    r->lost = known ? b->certificate.absolute : -1;
-    LODE_TRY(lode_i_norm_fro(ctx, f->s, &kept));
-    r->norm = hypot(kept, known ? r->lost : 0);
+    LODE_TRY(lode_i_svd_known(ctx, b, f->s, &r->lost, &r->norm));
 done:
     LODE_FREE(&V, &Vs);
     return st;
 }
 
-/* The options that made the model say how many triplets to keep now. */
-static lode_status read_options(lode_ctx *ctx, const lode_bundle *model, lode_svd_opts *o)
+lode_status lode_i_svd_options(lode_ctx *ctx, const lode_bundle *model, lode_svd_opts *o)
 {
     lode_status st = LODE_OK;
     lode_json *all = NULL;
@@ -166,15 +167,8 @@ done:
     return st;
 }
 
-/* Rows of U' = [U_1 P_1; U_2 P_2]. */
-static lode_status turn(lode_ctx *ctx, const rows *r, const lode_array *P, lode_array *to)
-{
-    return r->U.data ? lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &r->U, P, 0, to)
-                     : lode_array_copy_into(ctx, P, to);
-}
-
-static int64_t keep(const lode_svd_opts *o, const lode_array *s, double lost, double norm,
-                    double *tail)
+int64_t lode_i_svd_keep(const lode_svd_opts *o, const lode_array *s, double lost, double norm,
+                        double *tail)
 {
     int64_t k = s->shape[0];
     const double target = lode_i_svd_target(o, norm);
@@ -190,17 +184,36 @@ static int64_t keep(const lode_svd_opts *o, const lode_array *s, double lost, do
     return k;
 }
 
-/* The work of an update or a merge: a step of the checkpoint. */
-static lode_status kept_svd(lode_ctx *ctx, const lode_array *A, lode_array *U, lode_array *s,
-                            lode_array *V)
+lode_status lode_i_svd_small(lode_ctx *ctx, const char *site, const lode_array *A, lode_array *U,
+                             lode_array *s, lode_array *V)
 {
-    const lode_i_step step = { .site = "stack", .n = 3, .array = { U, s, V } };
+    const lode_i_step step = { .site = site, .n = 3, .array = { U, s, V } };
     bool found = false;
     LODE_FORWARD(lode_i_restore(ctx, &step, &found));
     if (found)
         return LODE_OK;
     LODE_FORWARD(lode_i_svd(ctx, A, lode_i_min(A->shape[0], A->shape[1]), U, s, V));
     return lode_i_keep(ctx, &step);
+}
+
+lode_certificate lode_i_svd_bound(const lode_svd_opts *o, double lost, double floor)
+{
+    lode_certificate c = { .kind = lost < 0 ? LODE_CERT_NONE : LODE_CERT_BOUND,
+                           .norm = LODE_NORM_FRO,
+                           .relative = true,
+                           .needs_original = true,
+                           .asked = NAN };
+    snprintf(c.quantity, sizeof c.quantity, "||A - U diag(s) V^H||");
+    if (lost < 0) {
+        snprintf(c.note, sizeof c.note, "the error of a part is not known in the Frobenius norm");
+        return c;
+    }
+    c.absolute = lost;
+    c.relative = o->error.kind != LODE_ERROR_FRO && (floor > 0 || !(lost > 0));
+    c.value = !c.relative ? c.absolute : floor > 0 ? c.absolute / floor : 0;
+    c.asked = o->error.kind != LODE_ERROR_NONE ? o->error.value : NAN;
+    snprintf(c.note, sizeof c.note, "errors of the parts and of this cut added up");
+    return c;
 }
 
 static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, const rows *b,
@@ -218,11 +231,11 @@ static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, co
     view = lode_i_rows(&stack, pa, pa + pb);
     LODE_TRY(lode_array_copy_into(ctx, &b->core, &view));
     LODE_TRY(lode_i_tick(ctx, 1, 3));
-    LODE_TRY(kept_svd(ctx, &stack, &P, &s, &V));
+    LODE_TRY(lode_i_svd_small(ctx, "stack", &stack, &P, &s, &V));
     LODE_TRY(lode_i_tick(ctx, 2, 3));
     const double lost = a->lost < 0 || b->lost < 0 ? -1 : hypot(a->lost, b->lost),
                  norm = hypot(a->norm, b->norm);
-    const int64_t k = keep(o, &s, lost, norm, &tail);
+    const int64_t k = lode_i_svd_keep(o, &s, lost, norm, &tail);
 
     LODE_TRY(lode_i_matrix_new(ctx, P.dtype, a->count + b->count, k, &U));
     for (int i = 0; i < 2; i++) {
@@ -232,7 +245,7 @@ static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, co
         LODE_FREE(&Uk, &Vk);
         Uk = lode_i_cols(&view, 0, k);
         Vk = lode_i_rows(&U, i == 0 ? 0 : a->count, i == 0 ? a->count : a->count + b->count);
-        LODE_TRY(turn(ctx, r, &Uk, &Vk));
+        LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &r->U, &Uk, 0, &Vk)); /* U_i P_i */
     }
     LODE_FREE(&Uk, &Vk, &view);
     view = lode_i_cols(&V, 0, k);
@@ -244,60 +257,9 @@ static lode_status join(lode_ctx *ctx, const lode_svd_opts *o, const rows *a, co
     LODE_TRY(lode_bundle_add_array(ctx, result, "s", &sk));
     LODE_TRY(lode_bundle_add_array(ctx, result, "V", &Vk));
     lode_i_svd_meta(result, P.dtype, a->count + b->count, n);
-    lode_certificate c = { .kind = lost < 0 ? LODE_CERT_NONE : LODE_CERT_BOUND,
-                           .norm = LODE_NORM_FRO,
-                           .relative = true,
-                           .needs_original = true,
-                           .asked = NAN };
-    snprintf(c.quantity, sizeof c.quantity, "||A - U diag(s) V^H||");
-    if (lost < 0) {
-        snprintf(c.note, sizeof c.note, "the error of a part is not known in the Frobenius norm");
-    } else {
-        c.absolute = lost + tail;
-        c.relative = o->error.kind != LODE_ERROR_FRO;
-        c.value = !c.relative ? c.absolute : norm > 0 ? c.absolute / norm : 0;
-        c.asked = o->error.kind != LODE_ERROR_NONE ? o->error.value : NAN;
-        snprintf(c.note, sizeof c.note, "errors of the parts and of this cut added up");
-    }
-    result->certificate = c;
+    result->certificate = lode_i_svd_bound(o, lost < 0 ? -1 : lost + tail, norm);
 done:
     LODE_FREE(&stack, &view, &P, &s, &V, &U, &Uk, &sk, &Vk);
-    return st;
-}
-
-lode_status lode_i_svd_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
-                              lode_bundle *result)
-{
-    lode_status st = LODE_OK;
-    factors f;
-    rows a = { 0 }, b = { 0 };
-    lode_array more = { 0 };
-    lode_svd_opts o;
-    LODE_TRY(read_model(ctx, model, &f));
-    LODE_TRY(read_options(ctx, model, &o));
-    if (x.kind == LODE_SPARSE)
-        LODE_TRY(lode_sparse_to_dense(ctx, x.as.sparse, &more));
-    else
-        LODE_TRY(
-            lode_i_as_array(ctx, x, lode_i_is_complex(f.U->dtype) ? f.U->dtype : LODE_F64, &more));
-    if (more.ndim == 1)
-        LODE_TRY(lode_array_reshape(ctx, &more, 2, (const int64_t[]){ 1, more.shape[0] }, &b.core));
-    else
-        lode_array_swap(&b.core, &more);
-    LODE_REQUIRE(b.core.ndim == 2 && b.core.shape[1] == f.n, LODE_ESHAPE,
-                 "svd: the new rows must have %" PRId64 " columns, as the matrix decomposed before",
-                 f.n);
-    LODE_TRY(lode_i_as(ctx, &b.core, f.U->dtype, &more));
-    lode_array_swap(&b.core, &more);
-    LODE_TRY(lode_i_require_finite(ctx, &b.core, "the new rows"));
-    LODE_TRY(lode_i_norm_fro(ctx, &b.core, &b.norm));
-    b.count = b.core.shape[0];
-    LODE_TRY(rows_of_model(ctx, model, &f, f.U->dtype, &a));
-    LODE_TRY(join(ctx, &o, &a, &b, result));
-done:
-    free_rows(&a);
-    free_rows(&b);
-    LODE_FREE(&more);
     return st;
 }
 
@@ -305,12 +267,12 @@ lode_status lode_i_svd_merge(lode_ctx *ctx, const lode_bundle *first, const lode
                              lode_bundle *result)
 {
     lode_status st = LODE_OK;
-    factors f, g;
+    lode_i_svd_factors f, g;
     rows a = { 0 }, b = { 0 };
     lode_svd_opts o;
-    LODE_TRY(read_model(ctx, first, &f));
-    LODE_TRY(read_model(ctx, second, &g));
-    LODE_TRY(read_options(ctx, first, &o));
+    LODE_TRY(lode_i_svd_read(ctx, first, &f));
+    LODE_TRY(lode_i_svd_read(ctx, second, &g));
+    LODE_TRY(lode_i_svd_options(ctx, first, &o));
     LODE_REQUIRE(f.n == g.n, LODE_ESHAPE,
                  "svd: the results have %" PRId64 " and %" PRId64
                  " columns; merge results of row blocks of one matrix",
@@ -344,7 +306,7 @@ done:
     return st;
 }
 
-static lode_status check_structure(lode_ctx *ctx, const lode_bundle *b, const factors *f,
+static lode_status check_structure(lode_ctx *ctx, const lode_bundle *b, const lode_i_svd_factors *f,
                                    double slack)
 {
     lode_status st = LODE_OK;
@@ -371,7 +333,7 @@ done:
 }
 
 /* A V = U diag(s): true of what svd gives, to rounding, whatever was cut. */
-static lode_status check_products(lode_ctx *ctx, const lode_linop *A, const factors *f,
+static lode_status check_products(lode_ctx *ctx, const lode_linop *A, const lode_i_svd_factors *f,
                                   double slack)
 {
     lode_status st = LODE_OK;
@@ -391,7 +353,7 @@ done:
     return st;
 }
 
-static lode_status measure(lode_ctx *ctx, const lode_linop *A, const factors *f,
+static lode_status measure(lode_ctx *ctx, const lode_linop *A, const lode_i_svd_factors *f,
                            lode_certificate *found)
 {
     lode_status st = LODE_OK;
@@ -413,12 +375,12 @@ lode_status lode_i_svd_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
                               lode_certificate *found)
 {
     lode_status st = LODE_OK;
-    factors f;
+    lode_i_svd_factors f;
     lode_linop *A = NULL;
     lode_array u = { 0 }, v = { 0 };
     lode_certificate probes = { 0 };
     const lode_certificate *c = &model->certificate;
-    LODE_TRY(read_model(ctx, model, &f));
+    LODE_TRY(lode_i_svd_read(ctx, model, &f));
     const double eps = lode_i_epsilon(f.U->dtype),
                  slack = 64 * eps * sqrt((double)(f.m + f.n + 64));
     LODE_TRY(check_structure(ctx, model, &f, slack));
@@ -466,10 +428,10 @@ done:
 lode_status lode_i_svd_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                             lode_figure *figure)
 {
-    factors f;
+    lode_i_svd_factors f;
     char text[512];
     (void)original;
-    LODE_FORWARD(read_model(ctx, model, &f));
+    LODE_FORWARD(lode_i_svd_read(ctx, model, &f));
     lode_certificate_print(&model->certificate, text, sizeof text);
     LODE_FORWARD(lode_figure_caption(ctx, figure, "Singular value decomposition", text));
     return lode_i_plot_scree(ctx, figure, "singular values", f.s);
