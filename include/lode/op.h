@@ -228,6 +228,12 @@ LODE_API void lode_answer_free(lode_answer *a);
 /** Forms of a text: for people, as a page of two kinds, for machines. */
 typedef enum lode_doc { LODE_DOC_HELP, LODE_DOC_MAN, LODE_DOC_MARKDOWN, LODE_DOC_JSON } lode_doc;
 
+/** An input by the name of its port, or of the option that takes an array; NULL: the next port. */
+typedef struct lode_input {
+    const char *name;
+    lode_value value;
+} lode_input;
+
 typedef struct lode_op {
     const char *name, *family, *brief; /* brief: one line, lower case */
     lode_job job;
@@ -265,6 +271,11 @@ typedef struct lode_op {
                          lode_answer *a);
     lode_status (*update)(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                           lode_bundle *result);
+    /* The same with inputs by name, of which update_in says (ended by { 0 }) what they are; NULL: update
+     * takes one input, without a name. */
+    const lode_port *update_in;
+    lode_status (*update_with)(lode_ctx *ctx, const lode_bundle *model, const lode_input *in,
+                               int64_t count, lode_bundle *result);
     lode_status (*merge)(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,
                          lode_bundle *result);
     /* Checks the certificate again; original may be none. Fails with LODE_EVERIFY. */
@@ -324,12 +335,11 @@ LODE_API lode_status lode_call_make(lode_ctx *ctx, lode_call *call, lode_bundle 
 /** The same for a result of "apply", "update" (model, x) or "merge" (models). */
 LODE_API lode_status lode_verb_record(lode_ctx *ctx, const char *verb, const lode_value *inputs,
                                       int64_t count, lode_bundle *result);
+/** The same of inputs of which some have names (lode_update_with): the model first. */
+LODE_API lode_status lode_verb_record_named(lode_ctx *ctx, const char *verb,
+                                            const lode_input *inputs, int64_t count,
+                                            lode_bundle *result);
 
-/** An input by the name of its port, or of the option that takes an array; NULL: the next port. */
-typedef struct lode_input {
-    const char *name;
-    lode_value value;
-} lode_input;
 /** What made a result: "run" (its op), "apply", "update" or "merge". */
 LODE_API const char *lode_made_by(const lode_bundle *made);
 /** Makes a result again by its op, options and seed, from the inputs given in the order of the command
@@ -350,6 +360,10 @@ LODE_API lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_v
                                  const lode_part *part, lode_array *out);
 LODE_API lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                                  lode_bundle *result);
+/** Update by inputs that have names, as the op's update_in gives them; one without a name is
+ *  lode_update's. */
+LODE_API lode_status lode_update_with(lode_ctx *ctx, const lode_bundle *model, const lode_input *in,
+                                      int64_t count, lode_bundle *result);
 LODE_API lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t count,
                                 lode_bundle *result);
 LODE_API lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,

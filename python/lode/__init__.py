@@ -15,10 +15,11 @@ from . import _c
 from ._c import LodeError, LodeWarning
 from ._lazy import File, Variable
 from ._lazy import open_file as open  # noqa: A001 (the name that h5py, zarr and xarray users look for)
+from ._stream import Stream
 from ._values import ArrayHandle, BundleHandle, array_struct, dtype_of, from_value, to_numpy, value
 
 __version__ = _c.lib.lode_version().decode()
-__all__ = ["File", "LodeError", "LodeWarning", "Result", "Variable", "describe", "load", "merge", "open", "plan", "query",
+__all__ = ["File", "LodeError", "LodeWarning", "Result", "Stream", "Variable", "describe", "load", "merge", "open", "plan", "query",
            "rerun", "seeded", "settings"]
 
 
@@ -211,9 +212,22 @@ class Result:
         """New data through the fitted result."""
         return self._verb("apply", x)
 
-    def update(self, x):
-        """A result with more data taken in."""
-        return self._verb("update", x)
+    def update(self, x=None, **named):
+        """A result with more data taken in; of svd also cols=, or D= and E= (the matrix becomes A + D E^H)."""
+        if x is not None and not named:
+            return self._verb("update", x)
+        given = ([(None, x)] if x is not None else []) + [(name.encode(), v) for name, v in named.items()]
+        ctx, out, keep = _c.context(), BundleHandle(), []
+        inputs = (_c.Input * (len(given) + 1))(_c.Input(None, _c.Value(_c.BUNDLE, C.addressof(self._bundle.c))))
+        for i, (name, data) in enumerate(given):
+            v, held = value(data, ["array"], ctx)
+            keep.append(held)
+            inputs[i + 1] = _c.Input(name, v)
+        more = C.cast(C.byref(inputs, C.sizeof(_c.Input)), C.POINTER(_c.Input))
+        ctx.check(_c.lib.lode_update_with(C.byref(ctx.c), C.byref(self._bundle.c), more, len(given), C.byref(out.c)))
+        ctx.check(_c.lib.lode_verb_record_named(C.byref(ctx.c), b"update", inputs, len(inputs), C.byref(out.c)))
+        del keep
+        return Result(out)
 
     def invert(self, codes=None, part=None):
         """The reconstruction, or a part of it: a slice for each axis (step 1)."""

@@ -77,6 +77,11 @@ class Input(C.Structure):
     _fields_ = [("name", char_p), ("value", Value)]
 
 
+class StreamState(C.Structure):
+    _fields_ = [("m", i64), ("n", i64), ("k", i64), ("updates", i64), ("renewals", i64), ("drift", f64), ("lost", f64),
+                ("norm", f64), ("flops", f64)]
+
+
 class Part(C.Structure):
     _fields_ = [("ndim", i32), ("start", i64 * MAX_NDIM), ("count", i64 * MAX_NDIM)]
 
@@ -153,10 +158,18 @@ _prototypes = {
     "lode_call_run": (C.c_int, [P(Ctx), void_p, P(Bundle)]),
     "lode_call_make": (C.c_int, [P(Ctx), void_p, P(Bundle)]),
     "lode_verb_record": (C.c_int, [P(Ctx), char_p, P(Value), i64, P(Bundle)]),
+    "lode_verb_record_named": (C.c_int, [P(Ctx), char_p, P(Input), i64, P(Bundle)]),
     "lode_made_by": (char_p, [P(Bundle)]),
     "lode_rerun": (C.c_int, [P(Ctx), P(Bundle), P(Input), i64, P(Bundle)]),
     "lode_apply": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
     "lode_update": (C.c_int, [P(Ctx), P(Bundle), Value, P(Bundle)]),
+    "lode_update_with": (C.c_int, [P(Ctx), P(Bundle), P(Input), i64, P(Bundle)]),
+    "lode_svd_stream_open": (C.c_int, [P(Ctx), P(Bundle), C.c_int, P(void_p)]),
+    "lode_svd_stream_update": (C.c_int, [P(Ctx), void_p, P(Input), i64]),
+    "lode_svd_stream_values": (C.c_int, [P(Ctx), void_p, P(Array)]),
+    "lode_svd_stream_state": (StreamState, [void_p]),
+    "lode_svd_stream_result": (C.c_int, [P(Ctx), void_p, P(Bundle)]),
+    "lode_svd_stream_close": (None, [P(void_p)]),
     "lode_merge": (C.c_int, [P(Ctx), P(P(Bundle)), i64, P(Bundle)]),
     "lode_query": (C.c_int, [P(Ctx), P(Bundle), P(Question), P(Answer)]),
     "lode_question_parse": (C.c_int, [P(Ctx), P(Bundle), char_p, P(Question)]),

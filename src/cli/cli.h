@@ -124,8 +124,9 @@ int cli_run_program(char *const argv[], const char *log, char *said, size_t size
 
 /* ops.c */
 const lode_param *cli_find_param(const lode_op *op, const char *name);
-/** The port that `name=...` names, or NULL. */
+/** The port that `name=...` names, or NULL; of an op's inputs, or among ports (NULL: none). */
 const lode_port *cli_named_port(const lode_op *op, const char *word, const char **rest);
+const lode_port *cli_port_of(const lode_port *ports, const char *word, const char **rest);
 /** What a word gives a port (NULL: an array). */
 lode_status cli_read_input(cli *c, const lode_port *port, bool file, const char *spec,
                            cli_value *v);

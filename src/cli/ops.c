@@ -45,16 +45,21 @@ static lode_status set_option(cli *c, request *r, const cli_option *o)
     return lode_call_set(&c->ctx, &r->call, o->name, o->value ? o->value : "true");
 }
 
-const lode_port *cli_named_port(const lode_op *op, const char *word, const char **rest)
+const lode_port *cli_port_of(const lode_port *ports, const char *word, const char **rest)
 {
     const char *equals = strchr(word, '=');
-    for (const lode_port *p = op->in; equals && p->name; p++)
+    for (const lode_port *p = ports; equals && p && p->name; p++)
         if (strlen(p->name) == (size_t)(equals - word) &&
             strncmp(p->name, word, strlen(p->name)) == 0) {
             *rest = equals + 1;
             return p;
         }
     return NULL;
+}
+
+const lode_port *cli_named_port(const lode_op *op, const char *word, const char **rest)
+{
+    return cli_port_of(op->in, word, rest);
 }
 
 /* The port that the next plain word binds to. */

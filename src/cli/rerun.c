@@ -54,13 +54,16 @@ static lode_status read_run(cli *c, const lode_op *op, rerun *r)
 static lode_status read_models(cli *c, bool all, rerun *r)
 {
     lode_status st = LODE_OK;
+    const lode_op *op = lode_op_find(&c->ctx, r->made.meta.op);
     for (int i = 1; st >= 0 && i < c->words; i++) {
         cli_value *v = &r->value[i];
         const bool model = all || i == 1;
-        st = model ? cli_model(c, c->word[i], &v->held) : cli_read(c, c->word[i], v);
+        const char *spec = c->word[i];
+        const lode_port *named = model || !op ? NULL : cli_port_of(op->update_in, spec, &spec);
+        st = model ? cli_model(c, spec, &v->held) : cli_read(c, spec, v);
         if (model)
             v->value = lode_from_bundle(&v->held);
-        r->input[r->inputs++] = (lode_input){ NULL, v->value };
+        r->input[r->inputs++] = (lode_input){ named ? named->name : NULL, v->value };
     }
     return st;
 }

@@ -103,10 +103,60 @@ int cli_apply(cli *c)
     return bad ? bad : model_and_input(c, "apply", lode_apply);
 }
 
+/* --axis 0 and 1 of an update: rows and columns. */
+static int take_axis(cli *c, const char **name)
+{
+    *name = NULL;
+    if (c->options == 0 || strcmp(c->option[0].name, "axis") != 0)
+        return CLI_OK;
+    const char *axis = c->option[0].value ? c->option[0].value : "";
+    if (strcmp(axis, "0") != 0 && strcmp(axis, "1") != 0)
+        return cli_usage(c, "--axis is '%s'; give 0, rows, or 1, columns", axis);
+    *name = *axis == '0' ? "rows" : "cols";
+    for (int i = 1; i < c->options; i++)
+        c->option[i - 1] = c->option[i];
+    c->options--;
+    return CLI_OK;
+}
+
 int cli_update(cli *c)
 {
-    const int bad = need(c, "update", 2, 2, true, "lode update MODEL INPUT -o OUTPUT");
-    return bad ? bad : model_and_input(c, "update", lode_update);
+    static cli_value x[LODE_MAX_PORTS];
+    lode_input in[LODE_MAX_PORTS + 1];
+    lode_bundle model = { 0 }, result = { 0 };
+    const char *axis = NULL;
+    int bad = take_axis(c, &axis), count = 0;
+    if (!bad)
+        bad = need(c, "update", 2, LODE_MAX_PORTS, true,
+                   "lode update MODEL [NAME=]INPUT... [--axis 0|1] -o OUTPUT");
+    if (!bad && axis && c->words > 2)
+        bad = cli_usage(c, "--axis goes with one input, without a name");
+    if (bad)
+        return bad;
+    const double start = cli_seconds();
+    cli_progress_start(c);
+    lode_status st = cli_model(c, c->word[0], &model);
+    const lode_op *op = st >= 0 ? lode_op_find(&c->ctx, model.meta.op) : NULL;
+    in[0] = (lode_input){ NULL, lode_from_bundle(&model) };
+    while (st >= 0 && ++count < c->words) {
+        const char *spec = c->word[count];
+        const lode_port *named = cli_port_of(op ? op->update_in : NULL, spec, &spec);
+        st = cli_read(c, spec, &x[count - 1]);
+        in[count] = (lode_input){ named ? named->name : axis, x[count - 1].value };
+    }
+    if (st >= 0)
+        st = lode_update_with(&c->ctx, &model, in + 1, count - 1, &result);
+    if (st >= 0) {
+        cli_keep_caveat(c, st);
+        const lode_status recorded = lode_verb_record_named(&c->ctx, "update", in, count, &result);
+        st = recorded < 0 ? recorded : st;
+    }
+    const int code = finish(c, "update", st, &result, start);
+    for (int i = 0; i < LODE_MAX_PORTS; i++)
+        cli_value_free(&x[i]);
+    lode_bundle_free(&model);
+    lode_bundle_free(&result);
+    return code;
 }
 
 /* invert under a checkpoint: decoded as it is written, part for part. */

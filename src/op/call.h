@@ -77,8 +77,9 @@ typedef struct lode_made {
 lode_status lode_i_made_read(lode_ctx *ctx, const lode_bundle *result, lode_made *m);
 void lode_i_made_free(lode_made *m);
 enum { LODE_I_INPUT_NAME = 32 };
-/** Name of the i-th input of a verb. */
-void lode_i_verb_input(const char *verb, int64_t i, char name[LODE_I_INPUT_NAME]);
+/** Name of the i-th input of a verb; given: its own, or NULL. */
+void lode_i_verb_input(const char *verb, int64_t i, const char *given,
+                       char name[LODE_I_INPUT_NAME]);
 /** The i-th input that a call has, with its name: ports, then options that take arrays. */
 bool lode_i_call_given(const lode_call *call, int i, const char **name, lode_value *value);
 lode_status lode_i_hash_input(lode_ctx *ctx, lode_value v, char hex[72]);

@@ -142,6 +142,18 @@ done:
 lode_status lode_verb_record(lode_ctx *ctx, const char *verb, const lode_value *inputs,
                              int64_t count, lode_bundle *result)
 {
+    lode_input *named = NULL;
+    LODE_FORWARD(LODE_NEW(ctx, lode_i_max(count, 1), &named));
+    for (int64_t i = 0; i < count; i++)
+        named[i] = (lode_input){ NULL, inputs[i] };
+    const lode_status st = lode_verb_record_named(ctx, verb, named, count, result);
+    lode_i_free(named);
+    return st;
+}
+
+lode_status lode_verb_record_named(lode_ctx *ctx, const char *verb, const lode_input *inputs,
+                                   int64_t count, lode_bundle *result)
+{
     lode_status st = LODE_OK;
     lode_made m = { 0 };
     lode_json *hashes = lode_i_json_object();
@@ -151,8 +163,8 @@ lode_status lode_verb_record(lode_ctx *ctx, const char *verb, const lode_value *
     LODE_REQUIRE(strcmp(m.verb, verb) == 0, LODE_EUSAGE, "the result was made by %s, not by %s",
                  m.verb, verb);
     for (int64_t i = 0; i < count; i++) {
-        LODE_TRY(lode_i_hash_input(ctx, inputs[i], hex));
-        lode_i_verb_input(verb, i, name);
+        LODE_TRY(lode_i_hash_input(ctx, inputs[i].value, hex));
+        lode_i_verb_input(verb, i, inputs[i].name, name);
         LODE_TRY(lode_i_json_set(ctx, hashes, name, lode_i_json_text(hex)));
     }
     lode_json *const given = hashes;
@@ -165,9 +177,12 @@ done:
     return st;
 }
 
-void lode_i_verb_input(const char *verb, int64_t i, char name[LODE_I_INPUT_NAME])
+void lode_i_verb_input(const char *verb, int64_t i, const char *given,
+                       char name[LODE_I_INPUT_NAME])
 {
-    if (strcmp(verb, "merge") == 0)
+    if (given)
+        snprintf(name, LODE_I_INPUT_NAME, "%s", given);
+    else if (strcmp(verb, "merge") == 0)
         snprintf(name, LODE_I_INPUT_NAME, "model.%" PRId64, i);
     else
         snprintf(name, LODE_I_INPUT_NAME, "%s", i == 0 ? "model" : "x");
@@ -297,8 +312,12 @@ static lode_status add_models(lode_ctx *ctx, const lode_made *m, lode_text *t)
 {
     lode_json *hash = NULL;
     const char *name = NULL;
-    while ((name = lode_i_json_next(m->inputs, name, &hash)))
-        LODE_FORWARD(lode_i_text_add(ctx, t, " %s", name));
+    const bool update = strcmp(m->verb, "update") == 0;
+    for (int64_t i = 0; (name = lode_i_json_next(m->inputs, name, &hash)); i++) {
+        const bool named = update && i > 0 && strcmp(name, "x") != 0;
+        LODE_FORWARD(named ? lode_i_text_add(ctx, t, " %s=%s", name, name)
+                           : lode_i_text_add(ctx, t, " %s", name));
+    }
     return LODE_OK;
 }
 

@@ -104,6 +104,9 @@ double lode_i_error_target_fro(const lode_error_spec *e, double norm_fro, double
                                int64_t count);
 bool lode_i_error_is_pointwise(const lode_error_spec *e);
 
+/** A result of a verb gets the model's provenance where it is a model itself, and the verb. */
+lode_status lode_i_inherit(lode_ctx *ctx, const lode_bundle *model, const char *verb,
+                           lode_bundle *result);
 /* Parts of results, for invert: ranges made whole and checked against ndim and shape. */
 lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim,
                                 const int64_t *shape, int64_t *start, int64_t *count);

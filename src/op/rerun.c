@@ -135,8 +135,11 @@ static lode_status verb_again(lode_ctx *ctx, const lode_bundle *made, const lode
     const bool merge = strcmp(m->verb, "merge") == 0;
     const int64_t wanted = lode_i_json_count(m->inputs);
     const lode_bundle *models[MOST];
+    lode_input more[MOST];
     const uint64_t seed = ctx->seed;
     char name[LODE_I_INPUT_NAME];
+    const char *known = NULL;
+    lode_json *hash = NULL;
     LODE_REQUIRE(wanted >= 2 && wanted <= MOST, LODE_EUSAGE,
                  "rerun: the result was made by %s, and does not record from what; make it again "
                  "with 'lode %s' and compare",
@@ -147,8 +150,11 @@ static lode_status verb_again(lode_ctx *ctx, const lode_bundle *made, const lode
                  count);
     lode_i_stage(ctx, "inputs", 0, 0.1);
     for (int64_t i = 0; i < count; i++) {
-        lode_i_verb_input(m->verb, i, name);
         const bool model = merge || i == 0;
+        known = lode_i_json_next(m->inputs, known, &hash); /* in the order that they were given */
+        const char *own = model || inputs[i].name || strcmp(known, "x") == 0 ? inputs[i].name : known;
+        lode_i_verb_input(m->verb, i, own, name);
+        more[i] = (lode_input){ own, inputs[i].value };
         LODE_REQUIRE(!model || inputs[i].value.kind == LODE_BUNDLE, LODE_EUSAGE,
                      "rerun: input %s is no result, but a %s", name,
                      lode_kind_name(inputs[i].value.kind));
@@ -162,7 +168,7 @@ static lode_status verb_again(lode_ctx *ctx, const lode_bundle *made, const lode
     ctx->seed = made->meta.seed;
     LODE_TRY(merge                           ? lode_merge(ctx, models, count, again)
              : strcmp(m->verb, "apply") == 0 ? lode_apply(ctx, models[0], inputs[1].value, again)
-                                             : lode_update(ctx, models[0], inputs[1].value, again));
+                                             : lode_update_with(ctx, models[0], more + 1, count - 1, again));
 done:
     ctx->seed = seed;
     return st;

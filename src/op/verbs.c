@@ -45,8 +45,7 @@ lode_status lode_i_model_op(lode_ctx *ctx, const lode_bundle *model, const char 
     return (*op)->invert && model->meta.has_shape ? LODE_OK : no_verb(ctx, *op, verb);
 }
 
-/* Results of a verb carry the model's provenance where they are models themselves, and the verb. */
-static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, const char *verb,
+lode_status lode_i_inherit(lode_ctx *ctx, const lode_bundle *model, const char *verb,
                            lode_bundle *result)
 {
     LODE_FORWARD(lode_i_made_verb(ctx, verb, model->meta.op, result));
@@ -64,7 +63,7 @@ static lode_status inherit(lode_ctx *ctx, const lode_bundle *model, const char *
 }
 
 static lode_status start_verb(lode_ctx *ctx, const lode_op *op, const char *verb,
-                              const lode_value *in, int64_t count);
+                              const lode_input *in, int64_t count);
 
 lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
 {
@@ -75,7 +74,7 @@ lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lo
     if (!op->apply)
         return no_verb(ctx, op, "apply");
     lode_i_begin(ctx, op->name);
-    const lode_value in[] = { lode_from_bundle(model), x };
+    const lode_input in[] = { { NULL, lode_from_bundle(model) }, { NULL, x } };
     LODE_TRY(start_verb(ctx, op, "apply", in, 2));
     LODE_TRY(op->apply(ctx, model, x, &local));
     LODE_TRY(lode_i_made_verb(ctx, "apply", op->name, &local));
@@ -109,21 +108,48 @@ done:
     return st;
 }
 
-lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+static lode_status check_names(lode_ctx *ctx, const lode_op *op, const lode_input *in,
+                               int64_t count)
+{
+    char names[128] = "";
+    for (const lode_port *p = op->update_in; p && p->name; p++)
+        snprintf(names + strlen(names), sizeof names - strlen(names), "%s%s",
+                 p == op->update_in ? "" : ", ", p->name);
+    for (int64_t i = 0; i < count; i++) {
+        const lode_port *p = op->update_in;
+        while (in[i].name && p && p->name && strcmp(p->name, in[i].name) != 0)
+            p++;
+        if (in[i].name && !(p && p->name))
+            return lode_i_fail(ctx, LODE_EUSAGE, "update of a result of %s has no input '%.40s'%s%s",
+                               op->name, in[i].name, *names ? "; there are: " : "", names);
+    }
+    if (count < 1 || (count > 1 && !op->update_in) || count > LODE_MAX_PORTS)
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "update of a result of %s does not take %" PRId64 " inputs", op->name,
+                           count);
+    return LODE_OK;
+}
+
+lode_status lode_update_with(lode_ctx *ctx, const lode_bundle *model, const lode_input *given,
+                             int64_t count, lode_bundle *result)
 {
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_bundle local = { 0 };
+    lode_input in[LODE_MAX_PORTS + 1] = { { NULL, lode_from_bundle(model) } };
     const uint64_t seed = ctx->seed;
     LODE_FORWARD(op_of(ctx, model, &op));
     if (!op->update)
         return no_verb(ctx, op, "update");
+    LODE_FORWARD(check_names(ctx, op, given, count));
     lode_i_begin(ctx, op->name);
     ctx->seed = model->meta.seed; /* which the result records */
-    const lode_value in[] = { lode_from_bundle(model), x };
-    LODE_TRY(start_verb(ctx, op, "update", in, 2));
-    LODE_TRY(op->update(ctx, model, x, &local));
-    LODE_TRY(inherit(ctx, model, "update", &local));
+    for (int64_t i = 0; i < count; i++)
+        in[i + 1] = given[i];
+    LODE_TRY(start_verb(ctx, op, "update", in, count + 1));
+    LODE_TRY(count == 1 && !given[0].name ? op->update(ctx, model, given[0].value, &local)
+                                          : op->update_with(ctx, model, given, count, &local));
+    LODE_TRY(lode_i_inherit(ctx, model, "update", &local));
     lode_bundle_swap(result, &local);
 done:
     ctx->seed = seed;
@@ -132,13 +158,18 @@ done:
     return st;
 }
 
+lode_status lode_update(lode_ctx *ctx, const lode_bundle *model, lode_value x, lode_bundle *result)
+{
+    return lode_update_with(ctx, model, &(lode_input){ NULL, x }, 1, result);
+}
+
 lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t count,
                        lode_bundle *result)
 {
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_bundle joined = { 0 }, next = { 0 };
-    lode_value *in = NULL;
+    lode_input *in = NULL;
     const uint64_t seed = ctx->seed;
     if (count < 2)
         return lode_i_fail(ctx, LODE_EUSAGE, "merge takes two results or more, not %" PRId64,
@@ -150,14 +181,14 @@ lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t 
     ctx->seed = models[0]->meta.seed;
     LODE_TRY(LODE_NEW(ctx, count, &in));
     for (int64_t i = 0; i < count; i++)
-        in[i] = lode_from_bundle(models[i]);
+        in[i] = (lode_input){ NULL, lode_from_bundle(models[i]) };
     LODE_TRY(start_verb(ctx, op, "merge", in, count));
     for (int64_t i = 1; i < count; i++) {
         LODE_REQUIRE(strcmp(models[i]->meta.op, op->name) == 0, LODE_EUSAGE,
                      "merge: result %" PRId64 " was made by '%s', the first by '%s'", i + 1,
                      models[i]->meta.op, op->name);
         LODE_TRY(op->merge(ctx, i == 1 ? models[0] : &joined, models[i], &next));
-        LODE_TRY(inherit(ctx, models[0], "merge", &next));
+        LODE_TRY(lode_i_inherit(ctx, models[0], "merge", &next));
         lode_bundle_swap(&joined, &next);
         lode_bundle_free(&next);
         LODE_TRY(lode_i_tick(ctx, i, count - 1));
@@ -183,7 +214,7 @@ lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value orig
     if (!op->verify)
         return no_verb(ctx, op, "verify");
     lode_i_begin(ctx, op->name);
-    const lode_value in[] = { lode_from_bundle(model), original };
+    const lode_input in[] = { { NULL, lode_from_bundle(model) }, { NULL, original } };
     LODE_TRY(start_verb(ctx, op, "verify", in, 2));
     LODE_TRY(op->verify(ctx, model, original, &local));
     *found = local;
@@ -378,7 +409,7 @@ lode_status lode_i_identify_input(lode_ctx *ctx, const char *what, const char *n
 
 /* Begins the checkpoint of a verb, or opens the one that was left. */
 static lode_status start_verb(lode_ctx *ctx, const lode_op *op, const char *verb,
-                              const lode_value *in, int64_t count)
+                              const lode_input *in, int64_t count)
 {
     lode_status st = LODE_OK;
     lode_text t = { 0 };
@@ -390,9 +421,9 @@ static lode_status start_verb(lode_ctx *ctx, const lode_op *op, const char *verb
     LODE_TRY(lode_i_text_add(ctx, &t, "%s of a result of %s, lode %s\nseed %" PRIu64 "\n", verb,
                              op->name, lode_version(), ctx->seed));
     for (int64_t i = 0; i < count; i++) {
-        lode_i_verb_input(verb, i, name);
-        if (in[i].kind != LODE_NONE)
-            LODE_TRY(lode_i_identify_input(ctx, op->name, name, in[i], &t));
+        lode_i_verb_input(verb, i, in[i].name, name);
+        if (in[i].value.kind != LODE_NONE)
+            LODE_TRY(lode_i_identify_input(ctx, op->name, name, in[i].value, &t));
     }
     LODE_TRY(lode_i_checkpoint_start(ctx, t.text));
     lode_i_stage(ctx, "", 0, 1);

@@ -50,6 +50,18 @@ static const lode_port out[] = {
     { 0 },
 };
 
+static const lode_port update_in[] = {
+    { "rows", "s,n", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "rows below A" },
+    { "cols", "m,s", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "columns beside A" },
+    { "D", "m,t", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "of a change of A by D E^H" },
+    { "E", "n,t", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "of a change of A by D E^H" },
+    { 0 },
+};
+
 LODE_DEFAULTS(svd)
 
 /* ---- what will be done, from shape, type and options alone ---- */
@@ -475,10 +487,10 @@ const lode_op lode_op_svd = {
     .family = "matrix",
     .job = LODE_EXPLAIN,
     .brief = "singular value decomposition to a rank or an error",
-    .doi = "10.48550/arXiv.1504.05477 10.1137/090771806",
+    .doi = "10.48550/arXiv.1504.05477 10.1137/090771806 10.48550/arXiv.2401.09703",
     .example = "lode svd A.npy --rank 10 -o usv.lode",
     .words = "truncated randomized krylov lanczos golub kahan low rank factor sparse eigenvalues "
-             "spectrum lsa",
+             "spectrum lsa streaming incremental online update",
     .params = params,
     .opts_size = sizeof(lode_svd_opts),
     .in = in,
@@ -490,6 +502,8 @@ const lode_op lode_op_svd = {
     .apply = lode_i_svd_apply,
     .invert = lode_i_svd_invert,
     .update = lode_i_svd_update,
+    .update_in = update_in,
+    .update_with = lode_i_svd_update_with,
     .merge = lode_i_svd_merge,
     .verify = lode_i_svd_verify,
     .plot = lode_i_svd_plot,

@@ -46,6 +46,8 @@ lode_status lode_svd_stream_open(lode_ctx *ctx, const lode_bundle *model, lode_s
     LODE_TRY(lode_i_require_finite(ctx, f.s, "s"));
     LODE_TRY(lode_array_cast(ctx, f.s, LODE_F64, &w->s));
     LODE_TRY(lode_i_svd_known(ctx, model, f.s, &w->lost, &w->norm));
+    w->origin.meta.has_shape = true; /* so that it inherits names and units too */
+    LODE_TRY(lode_i_inherit(ctx, model, "update", &w->origin));
     lode_svd_stream_close(stream);
     *stream = w, w = NULL;
 done:
@@ -61,7 +63,7 @@ void lode_svd_stream_close(lode_svd_stream **stream)
         return;
     lode_i_extended_free(&w->side[0]);
     lode_i_extended_free(&w->side[1]);
-    LODE_FREE(&w->s);
+    LODE_FREE(&w->s, &w->origin);
     lode_i_free(w);
     *stream = NULL;
 }
@@ -101,6 +103,7 @@ lode_status lode_svd_stream_result(lode_ctx *ctx, const lode_svd_stream *w, lode
     LODE_TRY(lode_bundle_add_f64(ctx, &local, "flops", now.flops));
     lode_i_svd_meta(&local, w->stored, now.m, now.n);
     local.certificate = lode_i_svd_bound(&w->o, w->lost, w->norm);
+    LODE_TRY(lode_i_inherit(ctx, &w->origin, "update", &local));
     lode_bundle_swap(result, &local);
 done:
     LODE_FREE(&local, &U, &s, &V);

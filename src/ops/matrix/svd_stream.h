@@ -14,6 +14,7 @@ struct lode_svd_stream {
     double flops;      /* beside those of the bases */
     int64_t updates;
     lode_stream stream;
+    lode_bundle origin; /* what the model says of itself, without members */
 };
 
 /** Vectors that go on with U (side 0: rows of A) or V (side 1: columns), by their adjoint on the other
