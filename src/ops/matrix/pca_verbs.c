@@ -2,6 +2,7 @@
 #include <math.h>
 
 #include "lode/matrix.h"
+#include "linop/linop.h"
 #include "ops/matrix/pca.h"
 
 /* A fitted model, borrowed from its bundle. */
@@ -383,6 +384,37 @@ done:
     return st;
 }
 
+/* The error of a sparse original, which stays so: 1 mean^T + scores V^T is [scores 1] [V mean]^T. */
+static lode_status measure_sparse(lode_ctx *ctx, const fitted *f, const lode_sparse *x,
+                                  lode_diff *d)
+{
+    lode_status st = LODE_OK;
+    lode_linop *A = NULL;
+    lode_array L = { 0 }, R = { 0 }, part = { 0 }, mean = { 0 };
+    double error = 0, norm = 0;
+    LODE_TRY(lode_linop_from(ctx, lode_from_sparse(x), &A));
+    LODE_REQUIRE(A->rows == f->rows && A->cols == f->n, LODE_ESHAPE,
+                 "pca: the original is %" PRId64 " x %" PRId64 ", the result stands for %" PRId64
+                 " x %" PRId64,
+                 A->rows, A->cols, f->rows, f->n);
+    LODE_TRY(lode_i_matrix_new(ctx, A->dtype, f->rows, f->k + 1, &L));
+    LODE_TRY(lode_i_matrix_new(ctx, A->dtype, f->n, f->k + 1, &R));
+    LODE_TRY(lode_i_fill(ctx, &L, 1));
+    LODE_TRY(lode_array_reshape(ctx, f->mean, 2, (const int64_t[]){ f->n, 1 }, &mean));
+    const lode_array *const from[] = { f->scores, f->V, &mean };
+    for (int i = 0; i < 3; i++) {
+        lode_array_free(&part);
+        part = lode_i_cols(i ? &R : &L, i == 2 ? f->k : 0, i == 2 ? f->k + 1 : f->k);
+        LODE_TRY(lode_array_copy_into(ctx, from[i], &part));
+    }
+    LODE_TRY(A->norm(ctx, A, &L, &R, &error));
+    LODE_TRY(lode_i_linop_norm(ctx, A, &norm));
+    d->sumsq = error * error, d->ref_sumsq = norm * norm;
+done:
+    LODE_FREE(&A, &L, &R, &part, &mean);
+    return st;
+}
+
 lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                               lode_certificate *found)
 {
@@ -398,7 +430,9 @@ lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
                  "structure checked; give the original to measure the error again");
         goto done;
     }
-    LODE_TRY(lode_i_measure(ctx, &lode_op_pca, model, original, &d));
+    LODE_TRY(original.kind == LODE_SPARSE
+                 ? measure_sparse(ctx, &f, original.as.sparse, &d)
+                 : lode_i_measure(ctx, &lode_op_pca, model, original, &d));
     const double norm = sqrt(d.ref_sumsq), claimed = model->certificate.value;
     const double slack = 1e-3 * claimed + 16 * lode_i_epsilon(f.V->dtype) * sqrt((double)(f.k + 4));
     found->absolute = sqrt(d.sumsq);
