@@ -60,7 +60,7 @@ LODE_API lode_status lode_svd(lode_ctx *ctx, const lode_svd_opts *o, lode_value 
 /** How a stream keeps the bases. */
 typedef enum lode_svd_basis {
     LODE_SVD_EXTENDED, /* tall times small, of which an update of sparse data changes few rows */
-    LODE_SVD_PLAIN     /* as they are, formed anew with every update (Zha & Simon): for comparison */
+    LODE_SVD_PLAIN /* as they are, formed anew with every update (Zha & Simon): for comparison */
 } lode_svd_basis;
 /** A decomposition held in memory that takes in data, batch after batch. */
 typedef struct lode_svd_stream lode_svd_stream;

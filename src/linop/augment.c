@@ -16,7 +16,8 @@ typedef struct work {
     /* s x (p + k): (b^H, c^H) of the columns of B less their part in X, all of B of length 1 */
     lode_array pairs;
     lode_array length; /* s, f64: what it was */
-    lode_array Y, R;   /* q x (p + k), s x q: what is orthonormal so far, in the order of the columns */
+    lode_array Y,
+        R; /* q x (p + k), s x q: what is orthonormal so far, in the order of the columns */
     double dropped;
 } work;
 
@@ -285,8 +286,7 @@ static lode_status the_others(lode_ctx *ctx, work *w, const lode_array *order, i
     LODE_TRY(lode_i_take(ctx, &w->pairs, 0, &index, &f.pairs));
     LODE_TRY(lode_i_vector_new(ctx, LODE_F64, s - first, &f.length));
     for (int64_t i = 0; i < s - first; i++)
-        lode_i_set1(&f.length, i,
-                    lode_i_get1(&w->length, (int64_t)lode_i_get1(&index, i)));
+        lode_i_set1(&f.length, i, lode_i_get1(&w->length, (int64_t)lode_i_get1(&index, i)));
     LODE_TRY(lode_array_zeros(ctx, C->dtype, 2, (const int64_t[]){ s - first, w->k }, &f.C));
     if (q > 0) {
         LODE_TRY(products(ctx, w, &f.pairs, &w->Y, &f.R));
@@ -372,8 +372,8 @@ static lode_status augment_plain(lode_ctx *ctx, lode_i_extended *x, const lode_i
                                  lode_stream stream, lode_i_augment *a)
 {
     lode_status st = LODE_OK;
-    lode_array used = lode_i_rows(&x->rows, 0, x->n), Z = { 0 }, bh = { 0 }, view = { 0 }, C = { 0 },
-               R = { 0 };
+    lode_array used = lode_i_rows(&x->rows, 0, x->n), Z = { 0 }, bh = { 0 }, view = { 0 },
+               C = { 0 }, R = { 0 };
     view = lode_i_transposed(&b->values);
     LODE_TRY(lode_array_cast(ctx, &view, used.dtype, &bh));
     LODE_TRY(lode_i_conj(ctx, &bh));

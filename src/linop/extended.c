@@ -194,8 +194,9 @@ done:
 }
 
 /* P C formed, and Z added at its places: the core starts from the identity again. */
-static lode_status formed(lode_ctx *ctx, const lode_i_extended *x, int64_t n, const lode_array *core,
-                          const lode_array *index, const lode_array *Z, lode_i_turned *t)
+static lode_status formed(lode_ctx *ctx, const lode_i_extended *x, int64_t n,
+                          const lode_array *core, const lode_array *index, const lode_array *Z,
+                          lode_i_turned *t)
 {
     lode_status st = LODE_OK;
     lode_array used = lode_i_rows(&x->rows, 0, n), y = { 0 };

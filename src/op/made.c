@@ -177,8 +177,7 @@ done:
     return st;
 }
 
-void lode_i_verb_input(const char *verb, int64_t i, const char *given,
-                       char name[LODE_I_INPUT_NAME])
+void lode_i_verb_input(const char *verb, int64_t i, const char *given, char name[LODE_I_INPUT_NAME])
 {
     if (given)
         snprintf(name, LODE_I_INPUT_NAME, "%s", given);

@@ -152,7 +152,8 @@ static lode_status verb_again(lode_ctx *ctx, const lode_bundle *made, const lode
     for (int64_t i = 0; i < count; i++) {
         const bool model = merge || i == 0;
         known = lode_i_json_next(m->inputs, known, &hash); /* in the order that they were given */
-        const char *own = model || inputs[i].name || strcmp(known, "x") == 0 ? inputs[i].name : known;
+        const char *own = model || inputs[i].name || strcmp(known, "x") == 0 ? inputs[i].name
+                                                                             : known;
         lode_i_verb_input(m->verb, i, own, name);
         more[i] = (lode_input){ own, inputs[i].value };
         LODE_REQUIRE(!model || inputs[i].value.kind == LODE_BUNDLE, LODE_EUSAGE,
@@ -166,9 +167,10 @@ static lode_status verb_again(lode_ctx *ctx, const lode_bundle *made, const lode
                  models[0]->meta.op);
     lode_i_stage(ctx, "", 0.1, 0.95);
     ctx->seed = made->meta.seed;
-    LODE_TRY(merge                           ? lode_merge(ctx, models, count, again)
-             : strcmp(m->verb, "apply") == 0 ? lode_apply(ctx, models[0], inputs[1].value, again)
-                                             : lode_update_with(ctx, models[0], more + 1, count - 1, again));
+    LODE_TRY(merge ? lode_merge(ctx, models, count, again)
+             : strcmp(m->verb, "apply") == 0
+                 ? lode_apply(ctx, models[0], inputs[1].value, again)
+                 : lode_update_with(ctx, models[0], more + 1, count - 1, again));
 done:
     ctx->seed = seed;
     return st;

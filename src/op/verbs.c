@@ -120,8 +120,9 @@ static lode_status check_names(lode_ctx *ctx, const lode_op *op, const lode_inpu
         while (in[i].name && p && p->name && strcmp(p->name, in[i].name) != 0)
             p++;
         if (in[i].name && !(p && p->name))
-            return lode_i_fail(ctx, LODE_EUSAGE, "update of a result of %s has no input '%.40s'%s%s",
-                               op->name, in[i].name, *names ? "; there are: " : "", names);
+            return lode_i_fail(ctx, LODE_EUSAGE,
+                               "update of a result of %s has no input '%.40s'%s%s", op->name,
+                               in[i].name, *names ? "; there are: " : "", names);
     }
     if (count < 1 || (count > 1 && !op->update_in) || count > LODE_MAX_PORTS)
         return lode_i_fail(ctx, LODE_EUSAGE,

@@ -69,7 +69,8 @@ static lode_sparse as_sparse(const lode_array *a)
                 LODE_FREE(&row, &entry);
             }
         if (!fill) {
-            assert_ok(&ctx, lode_array_new(&ctx, LODE_I64, 2, (const int64_t[]){ nnz, 2 }, &s.indices));
+            assert_ok(&ctx,
+                      lode_array_new(&ctx, LODE_I64, 2, (const int64_t[]){ nnz, 2 }, &s.indices));
             assert_ok(&ctx, lode_i_matrix_new(&ctx, a->dtype, nnz, 1, &x));
         }
     }
@@ -152,7 +153,8 @@ static void assert_best(const lode_bundle *b, const lode_array *whole, int64_t k
 {
     lode_array wide = { 0 }, U = { 0 }, s = { 0 }, V = { 0 }, got = member(b, "s"),
                u = member(b, "U"), v = member(b, "V"), back = stands_for(b);
-    assert_ok(&ctx, lode_i_svd(&ctx, whole, lode_i_min(whole->shape[0], whole->shape[1]), &U, &s, &V));
+    assert_ok(&ctx,
+              lode_i_svd(&ctx, whole, lode_i_min(whole->shape[0], whole->shape[1]), &U, &s, &V));
     assert_int_equal(got.shape[0], k);
     double tail = 0, kept = norm_of(whole);
     for (int64_t i = 0; i < s.shape[0]; i++) {
@@ -198,7 +200,10 @@ static void batches_give_the_rayleigh_ritz_projection(void **state)
                     sd = as_sparse(&D);
                 const lode_value d = sparse ? lode_from_sparse(&sd) : lode_from_array(&D),
                                  e = sparse ? lode_from_sparse(&se) : lode_from_array(&E);
-                const lode_input in[] = { { w == ROWS ? NULL : w == COLS ? "cols" : "E", e },
+                const lode_input in[] = { { w == ROWS   ? NULL
+                                            : w == COLS ? "cols"
+                                                        : "E",
+                                            e },
                                           { "D", d } };
                 assert_ok(&ctx, lode_update_with(&ctx, &b, in, w == CHANGE ? 2 : 1, &next));
                 assert_best(&next, &whole, 7, eps);
@@ -208,7 +213,8 @@ static void batches_give_the_rayleigh_ritz_projection(void **state)
                            back = stands_for(&next);
                 lode_array_swap(&A, &all);
                 assert_le(diff(&A, &back), next.certificate.absolute * (1 + eps));
-                assert_le(next.certificate.absolute, next.certificate.value * norm_of(&A) * (1 + eps));
+                assert_le(next.certificate.absolute,
+                          next.certificate.value * norm_of(&A) * (1 + eps));
                 assert_ok(&ctx, lode_verify(&ctx, &next, lode_from_array(&A), &found));
                 lode_bundle_swap(&b, &next);
                 LODE_FREE(&model, &D, &E, &whole, &all, &back, &sd, &se, &next);
@@ -230,8 +236,8 @@ static lode_svd_stream *opened(const lode_bundle *b, lode_svd_basis basis)
 static lode_status rows_into(lode_svd_stream *s, const lode_array *E)
 {
     const lode_sparse e = as_sparse(E);
-    const lode_status st = lode_svd_stream_update(
-        &ctx, s, &(lode_input){ "rows", lode_from_sparse(&e) }, 1);
+    const lode_status st = lode_svd_stream_update(&ctx, s,
+                                                  &(lode_input){ "rows", lode_from_sparse(&e) }, 1);
     lode_sparse held = e;
     lode_sparse_free(&held);
     return st;
@@ -253,7 +259,8 @@ static void many_batches_drift_no_more_than_formed_bases(void **state)
         lode_array_swap(&A, &all);
         LODE_FREE(&E, &all);
     }
-    const lode_svd_stream_info now = lode_svd_stream_state(w[0]), plain = lode_svd_stream_state(w[1]);
+    const lode_svd_stream_info now = lode_svd_stream_state(w[0]),
+                               plain = lode_svd_stream_state(w[1]);
     assert_true(now.m == 600 && now.n == 150 && now.k == 10 && now.updates == 135);
     assert_true(now.renewals > 0 && now.renewals < 135);
     for (int i = 0; i < 2; i++)
@@ -281,11 +288,12 @@ static void rows_that_add_little_lose_nothing(void **state)
     static const double beyond[] = { 0, 1e-14, 1e-11, 1e-7, 1e-4, 1e-2, 0.3 };
     for (int t = 1; t < 4; t += 2)
         for (size_t i = 0; i < sizeof beyond / sizeof *beyond; i++) {
-            lode_array A = low_rank(types[t], 80, 64, 6, 0), E = { 0 }, x = random_matrix(types[t], 9, 6, 7),
-                       sizes = { 0 };
+            lode_array A = low_rank(types[t], 80, 64, 6, 0), E = { 0 },
+                       x = random_matrix(types[t], 9, 6, 7), sizes = { 0 };
             lode_bundle b = { 0 }, next = { 0 };
             fit(&A, "rank", "6", &b);
-            lode_array model = stands_for(&b), V = member(&b, "V"), off = thinned(types[t], 9, 64, 8);
+            lode_array model = stands_for(&b), V = member(&b, "V"),
+                       off = thinned(types[t], 9, 64, 8);
             assert_ok(&ctx, lode_i_gemm(&ctx, LODE_N, LODE_H, &x, &V, &E));
             assert_ok(&ctx, lode_i_axpy(&ctx, beyond[i], &off, &E));
             /* a row twice, one that is the sum of two, one of zeros, one far smaller */
@@ -357,7 +365,8 @@ static void sizes_zero_and_one(void **state)
     for (int i = 0; i < 4; i++)
         for (int zero = 0; zero < 2; zero++)
             for (int axis = 0; axis < 2; axis++) {
-                lode_array A = random_matrix(LODE_F64, shapes[i][0], shapes[i][1], 1), whole = { 0 };
+                lode_array A = random_matrix(LODE_F64, shapes[i][0], shapes[i][1], 1),
+                           whole = { 0 };
                 lode_bundle b = { 0 }, next = { 0 };
                 if (zero)
                     assert_ok(&ctx, lode_i_fill(&ctx, &A, 0));
@@ -367,12 +376,14 @@ static void sizes_zero_and_one(void **state)
                                                 axis ? 0 : shapes[i][1], 2);
                 fit(&A, NULL, NULL, &b);
                 const char *name = axis ? "cols" : "rows";
-                assert_ok(&ctx, lode_update_with(
-                                    &ctx, &b, &(lode_input){ name, lode_from_array(&none) }, 1, &next));
+                assert_ok(&ctx,
+                          lode_update_with(&ctx, &b, &(lode_input){ name, lode_from_array(&none) },
+                                           1, &next));
                 assert_best(&next, &A, lode_i_min(shapes[i][0], shapes[i][1]), 1e-14);
                 lode_bundle_free(&next);
-                assert_ok(&ctx, lode_update_with(
-                                    &ctx, &b, &(lode_input){ name, lode_from_array(&E) }, 1, &next));
+                assert_ok(&ctx,
+                          lode_update_with(&ctx, &b, &(lode_input){ name, lode_from_array(&E) }, 1,
+                                           &next));
                 whole = joined(&A, &E, axis);
                 assert_best(&next, &whole, lode_i_min(whole.shape[0], whole.shape[1]), 1e-13);
                 LODE_FREE(&A, &E, &none, &b, &next, &whole);
@@ -484,9 +495,11 @@ static void what_does_not_fit_is_said(void **state)
     const lode_value x = lode_from_array(&X), r = lode_from_array(&row);
     assert_status(&ctx, lode_update(&ctx, &b, x, &out), LODE_ESHAPE);
     assert_says(&ctx, "the new rows are 20 x 2 and the matrix 20 x 10");
-    assert_status(&ctx, lode_update_with(&ctx, &b, &(lode_input){ "cols", r }, 1, &out), LODE_ESHAPE);
+    assert_status(&ctx, lode_update_with(&ctx, &b, &(lode_input){ "cols", r }, 1, &out),
+                  LODE_ESHAPE);
     assert_says(&ctx, "the new columns are 2 x 10 and the matrix 20 x 10");
-    assert_status(&ctx, lode_update_with(&ctx, &b, &(lode_input){ "columns", r }, 1, &out), LODE_EUSAGE);
+    assert_status(&ctx, lode_update_with(&ctx, &b, &(lode_input){ "columns", r }, 1, &out),
+                  LODE_EUSAGE);
     assert_says(&ctx, "no input 'columns'; there are: rows, cols, D, E");
     assert_status(&ctx, lode_update_with(&ctx, &b, &(lode_input){ "D", x }, 1, &out), LODE_EUSAGE);
     assert_says(&ctx, "both, D and E");
@@ -514,7 +527,8 @@ static void what_does_not_fit_is_said(void **state)
     snprintf(other.meta.op, sizeof other.meta.op, "pca");
     assert_status(&ctx, lode_svd_stream_open(&ctx, &other, LODE_SVD_EXTENDED, &w), LODE_EUSAGE);
     assert_says(&ctx, "not of 'pca'");
-    assert_status(&ctx, lode_update_with(&ctx, &other, &(lode_input){ "cols", x }, 1, &out), LODE_EUSAGE);
+    assert_status(&ctx, lode_update_with(&ctx, &other, &(lode_input){ "cols", x }, 1, &out),
+                  LODE_EUSAGE);
     assert_null(w);
     assert_int_equal(out.count, 0);
     LODE_FREE(&A, &X, &wide, &tall, &c, &row, &b, &other, &out, &s);
@@ -550,7 +564,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(batches_give_the_rayleigh_ritz_projection, setup, teardown),
-        cmocka_unit_test_setup_teardown(many_batches_drift_no_more_than_formed_bases, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_batches_drift_no_more_than_formed_bases, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(rows_that_add_little_lose_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(ranks_follow_the_error_and_the_sides, setup, teardown),
         cmocka_unit_test_setup_teardown(sizes_zero_and_one, setup, teardown),

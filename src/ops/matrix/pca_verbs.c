@@ -1,8 +1,8 @@
 /* Verbs of pca: project, reconstruct, take in more rows, join fits of row blocks, check, draw. */
 #include <math.h>
 
-#include "lode/matrix.h"
 #include "linop/linop.h"
+#include "lode/matrix.h"
 #include "ops/matrix/pca.h"
 
 /* A fitted model, borrowed from its bundle. */
@@ -430,9 +430,8 @@ lode_status lode_i_pca_verify(lode_ctx *ctx, const lode_bundle *model, lode_valu
                  "structure checked; give the original to measure the error again");
         goto done;
     }
-    LODE_TRY(original.kind == LODE_SPARSE
-                 ? measure_sparse(ctx, &f, original.as.sparse, &d)
-                 : lode_i_measure(ctx, &lode_op_pca, model, original, &d));
+    LODE_TRY(original.kind == LODE_SPARSE ? measure_sparse(ctx, &f, original.as.sparse, &d)
+                                          : lode_i_measure(ctx, &lode_op_pca, model, original, &d));
     const double norm = sqrt(d.ref_sumsq), claimed = model->certificate.value;
     const double slack = 1e-3 * claimed + 16 * lode_i_epsilon(f.V->dtype) * sqrt((double)(f.k + 4));
     found->absolute = sqrt(d.sumsq);

@@ -293,9 +293,9 @@ lode_status lode_i_svd_change(lode_ctx *ctx, lode_svd_stream *w, const lode_i_bl
     lode_status st = LODE_OK;
     lode_i_turned t[2] = { { .n = 0 } };
     lode_i_augment a[2] = { { .dropped = 0 } };
-    lode_array cr[2] = { { 0 } }, M = { 0 };
+    lode_array cr[2] = { { 0 } }, M = { 0 }, by = { 0 };
     middle c = { 0 };
-    double size[2] = { 0 }, kept = 0;
+    double size[2] = { 0 }, kept = 0, change = 0;
     const int64_t k = w->s.shape[0];
     LODE_TRY(lode_i_tick(ctx, 0, 3));
     if (b[0].s == 0)
@@ -306,11 +306,13 @@ lode_status lode_i_svd_change(lode_ctx *ctx, lode_svd_stream *w, const lode_i_bl
         LODE_TRY(beside(ctx, &a[i], &cr[i]));
     }
     LODE_TRY(corner(ctx, w, k + a[0].R.shape[1], k + a[1].R.shape[1], &M));
-    LODE_TRY(lode_i_gemm_into(ctx, LODE_H, LODE_N, 1, &cr[0], &cr[1], 1, &M));
-    /* what the model stands for is known, what it leaves out may cancel or add */
+    LODE_TRY(lode_i_gemm(ctx, LODE_H, LODE_N, &cr[0], &cr[1], &by));
+    LODE_TRY(lode_i_norm_fro(ctx, &by, &change));
+    LODE_TRY(lode_i_axpy(ctx, 1, &by, &M));
+    /* ||A + D E^H|| at least, as what the model leaves out may cancel: by ||A||, or by the model */
     LODE_TRY(lode_i_norm_fro(ctx, &M, &kept));
     const double dropped = a[0].dropped * size[1] + a[1].dropped * size[0];
-    const double norm = fmax(kept - fmax(w->lost, 0) - dropped, 0);
+    const double norm = fmax(fmax(w->norm - change, kept - fmax(w->lost, 0)) - dropped, 0);
     LODE_TRY(decompose(ctx, w, &M, norm, &c));
     for (int i = 0; i < 2; i++)
         LODE_TRY(lode_i_extended_turn(ctx, &w->side[i], &b[i], &a[i], i ? &c.G : &c.F, &t[i]));
@@ -323,6 +325,6 @@ done:
         LODE_FREE(&cr[i]);
     }
     middle_free(&c);
-    LODE_FREE(&M);
+    LODE_FREE(&M, &by);
     return st;
 }

@@ -145,12 +145,12 @@ lode_status lode_svd_stream_update(lode_ctx *ctx, lode_svd_stream *w, const lode
         given[at] = in[i].value;
     }
     const bool d = given[2].kind != LODE_NONE, e = given[3].kind != LODE_NONE;
-    LODE_REQUIRE(d == e && d == (count == 2), LODE_EUSAGE,
-                 "svd: %s", d == e ? "rows, columns and changes are taken in one at a time"
-                                   : "a change D E^H is given as both, D and E");
-    LODE_TRY(d ? change(ctx, w, given[2], given[3])
-               : append(ctx, w, given[1].kind != LODE_NONE,
-                        given[given[1].kind != LODE_NONE ? 1 : 0]));
+    LODE_REQUIRE(d == e && d == (count == 2), LODE_EUSAGE, "svd: %s",
+                 d == e ? "rows, columns and changes are taken in one at a time"
+                        : "a change D E^H is given as both, D and E");
+    LODE_TRY(
+        d ? change(ctx, w, given[2], given[3])
+          : append(ctx, w, given[1].kind != LODE_NONE, given[given[1].kind != LODE_NONE ? 1 : 0]));
 done:
     lode_i_end(ctx);
     return st;

@@ -123,9 +123,9 @@ lode_status lode_i_svd_known(lode_ctx *ctx, const lode_bundle *model, const lode
     LODE_FORWARD(lode_i_norm_fro(ctx, s, &kept));
     *lost = known ? c->absolute : -1;
     /* the error is orthogonal to the rest only where it is that of the best approximation */
-    *norm = known && c->kind == LODE_CERT_MEASURED        ? hypot(kept, c->absolute)
-            : known && c->relative && c->value > 0        ? c->absolute / c->value
-                                                          : kept;
+    *norm = known && c->kind == LODE_CERT_MEASURED ? hypot(kept, c->absolute)
+            : known && c->relative && c->value > 0 ? c->absolute / c->value
+                                                   : kept;
     return LODE_OK;
 }
 
