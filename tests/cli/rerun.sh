@@ -53,8 +53,13 @@ done <ops
 "$lode" svd B.npy --rank 5 --seed 4 -o b.lode --quiet
 "$lode" update a.lode B.npy -o u.lode --quiet
 "$lode" merge a.lode b.lode -o m.lode --quiet
+"$lode" qr A.npy --rank 5 -o q.lode --quiet
 "$lode" apply a.lode B.npy -o p.lode --quiet
-for from in 'u.lode a.lode B.npy' 'm.lode a.lode b.lode' 'p.lode a.lode B.npy'; do
+"$lode" make normal --shape 60,3 --seed 2 -o C.npy --quiet
+"$lode" make normal --shape 40,3 --seed 3 -o E.npy --quiet
+"$lode" update a.lode C.npy --axis 1 -o c.lode --quiet
+"$lode" update a.lode D=C.npy E=E.npy -o d.lode --quiet
+for from in 'c.lode a.lode cols=C.npy' 'c.lode a.lode C.npy' 'd.lode a.lode D=C.npy E=E.npy' 'u.lode a.lode B.npy' 'm.lode a.lode b.lode' 'p.lode a.lode B.npy'; do
     # shellcheck disable=SC2086 # file names
     gives 0 'the same' "$lode" rerun $from -o again.lode --force
     cmp "${from%% *}" again.lode || fail "$from"
@@ -62,6 +67,13 @@ done
 gives 2 'input A is not the one' "$lode" rerun a.lode B.npy
 gives 2 'input x is not the one' "$lode" rerun u.lode a.lode A.npy
 gives 2 'made by update from 2 inputs' "$lode" rerun u.lode A.npy
+gives 2 'was made without input rows' "$lode" rerun c.lode a.lode rows=C.npy
+[ "$("$lode" info d.lode | sed -n 's/^command *//p')" = 'lode update model D=D E=E -o d.lode' ] || fail 'info of an update by name'
+gives 2 "axis is '2'" "$lode" update a.lode C.npy --axis 2 -o no.lode
+gives 2 'one input, without a name' "$lode" update a.lode D=C.npy E=E.npy --axis 1 -o no.lode
+gives 2 'must have its 40 columns' "$lode" update a.lode C.npy --axis 0 -o no.lode
+gives 2 'must have its 60 rows' "$lode" update a.lode B.npy --axis 1 -o no.lode
+gives 2 'does not take 2 inputs' "$lode" update q.lode A.npy B.npy -o no.lode
 gives 2 'records no operation' "$lode" rerun A.npy
 gives 2 'leave out --rank' "$lode" rerun a.lode A.npy --rank 3
 gives 2 'usage: lode rerun' "$lode" rerun

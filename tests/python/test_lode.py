@@ -87,6 +87,32 @@ class Module(unittest.TestCase):
         back.plot(self.path("scree.svg"))
         self.assertGreater(os.path.getsize(self.path("scree.svg")), 500)
 
+    def test_streams_and_updates_by_name(self):
+        A, k = self.rng.standard_normal((40, 4)) @ self.rng.standard_normal((4, 30)), 4
+        rows, cols = self.rng.standard_normal((2, 30)), self.rng.standard_normal((42, 3))
+        D, E = self.rng.standard_normal((42, 1)), self.rng.standard_normal((33, 1))
+        best = lambda M: np.linalg.svd(M, compute_uv=False)[:k]
+        cut = lambda M: (lambda u, s, v: (u[:, :k] * s[:k]) @ v[:k])(*np.linalg.svd(M, full_matrices=False))
+        fitted = lode.svd(A, rank=k)
+        for basis in ("extended", "plain"):
+            stream, M = lode.Stream(fitted, basis=basis), A
+            M = np.vstack([M, rows])
+            np.testing.assert_allclose(stream.rows(rows).values, best(M), rtol=1e-10)
+            M = np.hstack([cut(M), cols])
+            np.testing.assert_allclose(stream.cols(cols).values, best(M), rtol=1e-10)
+            M = cut(M) + D @ E.T
+            np.testing.assert_allclose(stream.change(D, E).values, best(M), rtol=1e-10)
+            result = stream.result()
+            np.testing.assert_allclose((result.U * result.s) @ result.V.T, cut(M), atol=1e-10)
+            self.assertEqual((stream.state["m"], stream.state["n"], stream.state["updates"], result.op), (42, 33, 3, "svd"))
+        one = fitted.update(cols=cols[:40])
+        np.testing.assert_allclose(one.s, best(np.hstack([A, cols[:40]])), rtol=1e-10)
+        self.assertTrue(lode.rerun(one, fitted, cols=cols[:40]).same)
+        self.assertTrue(lode.rerun(one, fitted, cols[:40]).same)
+        np.testing.assert_allclose(fitted.update(rows).s, best(np.vstack([A, rows])), rtol=1e-10)
+        self.assertRaisesRegex(lode.LodeError, "must have its 40 rows", fitted.update, cols=cols)
+        self.assertRaises(ValueError, lode.Stream, fitted, basis="other")
+
     def test_queries(self):
         x = np.add.outer(np.sin(np.arange(60) / 9), np.cos(np.arange(50) / 7)).astype(np.float32)
         r = lode.compress(x, error="1e-2")
