@@ -340,6 +340,15 @@ static void ranks_follow_the_error_and_the_sides(void **state)
     whole = joined(&A, &line, 0);
     assert_best(&next, &whole, 12, 1e-13);
     LODE_FREE(&A, &b, &next, &whole, &line, &vector);
+    /* a change of a matrix of which all triplets are kept: no direction is beside the shorter side */
+    A = random_matrix(LODE_F64, 12, 7, 1);
+    lode_array D = random_matrix(LODE_F64, 12, 3, 2), F = random_matrix(LODE_F64, 7, 3, 3);
+    fit(&A, NULL, NULL, &b);
+    whole = changed(&A, &D, &F);
+    const lode_input both[] = { { "D", lode_from_array(&D) }, { "E", lode_from_array(&F) } };
+    assert_ok(&ctx, lode_update_with(&ctx, &b, both, 2, &next));
+    assert_best(&next, &whole, 7, 1e-13);
+    LODE_FREE(&A, &b, &next, &whole, &D, &F);
     /* an error: within it, at a rank that grows as the data ask for it */
     A = low_rank(LODE_F64, 50, 80, 3, 1e-4);
     fit(&A, "error", "0.01", &b);
@@ -487,7 +496,7 @@ static void what_does_not_fit_is_said(void **state)
 {
     (void)state;
     lode_array A = low_rank(LODE_F64, 20, 10, 3, 0.1), X = random_matrix(LODE_F64, 20, 2, 5),
-               wide = random_matrix(LODE_F64, 10, 8, 6), tall = random_matrix(LODE_F64, 20, 8, 7),
+               wide = random_matrix(LODE_F64, 10, 11, 6), tall = random_matrix(LODE_F64, 20, 11, 7),
                c = random_matrix(LODE_C128, 2, 10, 8), row = random_matrix(LODE_F64, 2, 10, 9);
     lode_bundle b = { 0 }, other = { 0 }, out = { 0 };
     lode_svd_stream *w = NULL;
@@ -508,7 +517,7 @@ static void what_does_not_fit_is_said(void **state)
     assert_says(&ctx, "D is 20 x 2 and E 20 x 2; a change D E^H of the 20 x 10 matrix");
     two[0].value = lode_from_array(&tall), two[1].value = lode_from_array(&wide);
     assert_status(&ctx, lode_update_with(&ctx, &b, two, 2, &out), LODE_ESHAPE);
-    assert_says(&ctx, "a change of rank 8 and 3 triplets do not fit a matrix of 20 x 10");
+    assert_says(&ctx, "a change by 11 columns and a matrix of 20 x 10 with 3 triplets");
     two[0] = (lode_input){ "rows", r }, two[1] = (lode_input){ "cols", x };
     assert_status(&ctx, lode_update_with(&ctx, &b, two, 2, &out), LODE_EUSAGE);
     assert_says(&ctx, "one at a time");

@@ -50,18 +50,6 @@ static const lode_port out[] = {
     { 0 },
 };
 
-static const lode_port update_in[] = {
-    { "rows", "s,n", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
-      .help = "rows below A" },
-    { "cols", "m,s", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
-      .help = "columns beside A" },
-    { "D", "m,t", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
-      .help = "of a change of A by D E^H" },
-    { "E", "n,t", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
-      .help = "of a change of A by D E^H" },
-    { 0 },
-};
-
 LODE_DEFAULTS(svd)
 
 /* ---- what will be done, from shape, type and options alone ---- */
@@ -502,7 +490,7 @@ const lode_op lode_op_svd = {
     .apply = lode_i_svd_apply,
     .invert = lode_i_svd_invert,
     .update = lode_i_svd_update,
-    .update_in = update_in,
+    .update_in = lode_i_svd_update_in,
     .update_with = lode_i_svd_update_with,
     .merge = lode_i_svd_merge,
     .verify = lode_i_svd_verify,

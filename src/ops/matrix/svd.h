@@ -40,6 +40,8 @@ lode_status lode_i_svd_invert(lode_ctx *ctx, const lode_bundle *model, lode_valu
                               const lode_part *part, lode_array *out);
 lode_status lode_i_svd_update(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                               lode_bundle *result);
+/** Names of what an update may be given. */
+extern const lode_port lode_i_svd_update_in[];
 lode_status lode_i_svd_update_with(lode_ctx *ctx, const lode_bundle *model, const lode_input *in,
                                    int64_t count, lode_bundle *result);
 lode_status lode_i_svd_merge(lode_ctx *ctx, const lode_bundle *a, const lode_bundle *b,

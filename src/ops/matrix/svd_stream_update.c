@@ -3,6 +3,18 @@
 
 #include "ops/matrix/svd_stream.h"
 
+const lode_port lode_i_svd_update_in[] = {
+    { "rows", "s,n", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "rows below A" },
+    { "cols", "m,s", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "columns beside A" },
+    { "D", "m,t", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "of a change of A by D E^H" },
+    { "E", "n,t", .optional = true, .kinds = LODE_DENSE | LODE_KIND_BIT(LODE_SPARSE),
+      .help = "of a change of A by D E^H" },
+    { 0 },
+};
+
 static lode_status check_type(lode_ctx *ctx, const lode_svd_stream *w, const char *name,
                               lode_dtype dtype)
 {
@@ -114,12 +126,12 @@ static lode_status change(lode_ctx *ctx, lode_svd_stream *w, lode_value D, lode_
                  "; a change D E^H of the %" PRId64 " x %" PRId64
                  " matrix takes as many rows as it has rows and columns, and columns alike",
                  b[0].n, b[0].s, b[1].n, b[1].s, m, n);
-    const int64_t room = lode_i_min(m, n) - w->s.shape[0];
+    /* directions formed in full are so many beside the basis; others that do not exist are dropped */
+    const int64_t room = lode_i_min(m, n) - (w->side[0].plain ? w->s.shape[0] : 0);
     LODE_REQUIRE(b[0].s <= room, LODE_ESHAPE,
-                 "svd: a change of rank %" PRId64 " and %" PRId64
-                 " triplets do not fit a matrix of %" PRId64 " x %" PRId64
-                 ": decompose the changed matrix instead",
-                 b[0].s, w->s.shape[0], m, n);
+                 "svd: a change by %" PRId64 " columns and a matrix of %" PRId64 " x %" PRId64
+                 " with %" PRId64 " triplets: decompose the changed matrix instead",
+                 b[0].s, m, n, w->s.shape[0]);
     LODE_TRY(lode_i_svd_change(ctx, w, b));
 done:
     lode_i_block_free(&b[0]), lode_i_block_free(&b[1]);
