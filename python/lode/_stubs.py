@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._lazy import File as File, Variable as Variable
+from ._stream import Stream as Stream
 
 __version__: str
 
