@@ -65,9 +65,9 @@ static int port_shape(const lode_port *p, const sample_spec *spec, symbols *know
 {
     static const char any[] = "...";
     int ndim = 0;
-    for (const char *c = p->shape ? p->shape : any; *c;) {
+    for (const char *c = p->shape ? p->shape : any; *c && *c != '|';) { /* the first shape */
         char symbol[16] = { 0 };
-        const size_t n = strcspn(c, ",");
+        const size_t n = strcspn(c, ",|");
         memcpy(symbol, c, n < 15 ? n : 15);
         c += n + (c[n] == ',');
         const int axes = strcmp(symbol, any) == 0 ? 3 : 1;
@@ -83,7 +83,7 @@ static int port_shape(const lode_port *p, const sample_spec *spec, symbols *know
                 if (strcmp(known->name[i], name) == 0)
                     size = known->size[i];
             if (size < 0) {
-                size = axis_size(spec, state, ndim, axes == 1 ? !*c : k == axes - 1);
+                size = axis_size(spec, state, ndim, axes == 1 ? !*c || *c == '|' : k == axes - 1);
                 snprintf(known->name[known->count], 16, "%.15s", name);
                 known->size[known->count++] = size;
             }

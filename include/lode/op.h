@@ -125,7 +125,7 @@ typedef struct lode_param {
 
 /** One input or output. shape: symbols by comma ("m,n"), numbers, "..." for any further axes; equal
  *  symbols bind to equal sizes, an i64 or one-number rank option of that name binds too. NULL
- *  shape: anything. A repeated port ("factor.*" as an output) holds a bundle of items; a symbol
+ *  shape: anything; "n,n,m|m,n,n": the first that fits. A repeated port ("factor.*" as an output) holds a bundle of items; a symbol
  *  that only its items have binds anew for each of them. */
 typedef struct lode_port {
     const char *name, *shape;

@@ -125,6 +125,57 @@ extern LODE_API const lode_op lode_op_cp;
 LODE_API lode_status lode_cp(lode_ctx *ctx, const lode_cp_opts *o, lode_value X,
                              lode_bundle *model);
 
+/* ---- rescal ---- */
+
+typedef enum lode_rescal_sign {
+    LODE_RESCAL_AUTO,
+    LODE_RESCAL_NONNEG,
+    LODE_RESCAL_ANY
+} lode_rescal_sign;
+typedef enum lode_rescal_init {
+    LODE_RESCAL_START_AUTO,
+    LODE_RESCAL_RANDOM,
+    LODE_RESCAL_SVD
+} lode_rescal_init;
+typedef struct lode_rescal_opts {
+    size_t size;
+    lode_rank_spec rank;  /* one number; auto: by the agreement of fits to perturbed copies */
+    lode_list rank_range; /* candidates of auto: first and last; none: 1 to 8 */
+    lode_auto_i64
+        axis; /* of the relations; the one that two equal axes leave, of equals the last */
+    lode_rescal_sign nonneg;
+    double l2; /* penalty l2 (|A|^2 + sum |R_k|^2) */
+    lode_rescal_init init;
+    int64_t restarts;
+    lode_auto_i64 ensemble; /* fits a rank; 10 for rank auto, else 1 */
+    double perturb;
+    bool accelerate;
+    lode_missing missing;
+    const lode_array *mask;
+    double tol;
+    int64_t max_iter;
+} lode_rescal_opts;
+LODE_API lode_rescal_opts lode_rescal_defaults(void);
+extern LODE_API const lode_op lode_op_rescal;
+
+/** Relations X_k ~ A R_k A' among the same n things, nonnegative by multiplicative updates or unconstrained
+ *  by alternating least squares; the rank from an ensemble of fits to perturbed copies.
+ *  ctx    in   one per thread                     o     in  start from lode_rescal_defaults()
+ *  X      in   n x n x m, m x n x n or n x m x n: array, source or sparse (values that it does not hold are
+ *              0) of real numbers; missing values and mask (dense, nonnegative) say what was observed
+ *  model  out  a (n x k), r (m x k x k), energy (k, descending, unit of X), trace (relative error at the start
+ *              and after each step), values (fitted), rank; of an ensemble also ranks, errors,
+ *              silhouette_min, silhouette_mean and reason; certificate: relative Frobenius error, measured
+ *  Columns of a have length 1; unconstrained they are orthonormal, the sum of R_k R_k' + R_k' R_k is diagonal,
+ *  and the largest entry of each is positive.
+ *  Returns LODE_OK; LODE_NOCONV the best so far is kept; LODE_EPARAM a rank above n; LODE_ESHAPE relations that
+ *  are not square; LODE_EDOMAIN an entry below 0 with nonneg NONNEG, NaN or infinity; LODE_EUSAGE rank auto,
+ *  an ensemble or missing values where nothing is nonnegative; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. A step
+ *  takes 4 n^2 m k flops, or 4 nnz k, and reads X once where a slice lies in cache.
+ *  Source: Truong et al. 2020, doi:10.1088/2632-2153/aba9ee; Nickel, Tresp & Kriegel 2011. See also lode_cp. */
+LODE_API lode_status lode_rescal(lode_ctx *ctx, const lode_rescal_opts *o, lode_value X,
+                                 lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif

@@ -206,17 +206,18 @@ static lode_status require_sparse(lode_ctx *ctx, const lode_sparse *s, const lod
     const int64_t e = first_bad(missing, lode_array_size(&values), lode_i_at(&values, 0), gaps);
     if (e < 0)
         goto done;
-    int64_t row = 0, col = 0;
+    int64_t row = 0, flat = 0;
     LODE_TRY(lode_i_as(ctx, &s->indices, LODE_I64, &indices));
     const int64_t *index = lode_i_at(&indices, 0);
     if (s->layout == LODE_CSR) {
         while ((int64_t)lode_i_get1(&s->indptr, row + 1) <= e)
             row++;
-        col = index[e];
+        flat = row * s->shape[1] + index[e];
     } else {
-        row = index[2 * e], col = index[2 * e + 1];
+        for (int i = 0; i < s->ndim; i++)
+            flat = flat * s->shape[i] + index[e * s->ndim + i];
     }
-    st = refuse(ctx, op, 2, s->shape, row * s->shape[1] + col, lode_i_get1(&values, e));
+    st = refuse(ctx, op, s->ndim, s->shape, flat, lode_i_get1(&values, e));
 done:
     LODE_FREE(&values, &indices);
     return st;

@@ -35,15 +35,14 @@ static bool match_axis(lode_call *c, const char *symbol, int64_t size, int64_t *
     return *wanted == size;
 }
 
-lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *c, const lode_port *port, const char *name,
-                               int ndim, const int64_t *shape)
+/* One of the shapes that a port takes. */
+static lode_status match_one(lode_ctx *ctx, lode_call *c, const char *wants, const char *name,
+                             int ndim, const int64_t *shape)
 {
-    if (!port->shape)
-        return LODE_OK;
     char text[256];
     lode_i_print_shape(ndim, shape, text, sizeof text);
     int axis = 0;
-    for (const char *p = port->shape; *p;) {
+    for (const char *p = wants; *p;) {
         char symbol[16] = { 0 };
         const size_t n = strcspn(p, ",");
         memcpy(symbol, p, n < sizeof symbol ? n : sizeof symbol - 1);
@@ -53,7 +52,7 @@ lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *c, const lode_port *por
         int64_t wanted = 0;
         if (axis == ndim)
             return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s (%d axes); its shape must be (%s)",
-                               c->op->name, name, text, ndim, port->shape);
+                               c->op->name, name, text, ndim, wants);
         if (!match_axis(c, symbol, shape[axis], &wanted))
             return lode_i_fail(ctx, LODE_ESHAPE,
                                "%s: %s is %s; axis %d must have %s = %" PRId64 " values",
@@ -62,8 +61,31 @@ lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *c, const lode_port *por
     }
     if (axis != ndim)
         return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s (%d axes); its shape must be (%s)",
-                           c->op->name, name, text, ndim, port->shape);
+                           c->op->name, name, text, ndim, wants);
     return LODE_OK;
+}
+
+lode_status lode_i_match_shape(lode_ctx *ctx, lode_call *c, const lode_port *port, const char *name,
+                               int ndim, const int64_t *shape)
+{
+    if (!port->shape)
+        return LODE_OK;
+    if (!strchr(port->shape, '|'))
+        return match_one(ctx, c, port->shape, name, ndim, shape);
+    for (const char *p = port->shape; *p;) { /* the first that fits binds its symbols */
+        char wants[64] = { 0 };
+        const int32_t bound = c->symbols;
+        const size_t n = strcspn(p, "|");
+        memcpy(wants, p, n < sizeof wants ? n : sizeof wants - 1);
+        p += n + (p[n] == '|');
+        if (match_one(ctx, c, wants, name, ndim, shape) >= 0)
+            return LODE_OK;
+        c->symbols = bound;
+    }
+    char text[256];
+    lode_i_print_shape(ndim, shape, text, sizeof text);
+    return lode_i_fail(ctx, LODE_ESHAPE, "%s: %s is %s; its shape must be one of %s", c->op->name,
+                       name, text, port->shape);
 }
 
 /* ---- kinds and types ---- */

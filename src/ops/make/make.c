@@ -12,7 +12,7 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_make_opts, shape), .def_text = "100,100", .min = 0, .max = 1e12,
       .help = "sizes of the axes" },
     { LODE_PARAM(lode_make_opts, rank), .def_text = "10", .min = 1, .max = 1e6,
-      .help = "rank of the structure (lowrank, spectrum, parts): R or R1,R2,.." },
+      .help = "rank of the structure (lowrank, spectrum, parts, relations): R or R1,R2,.." },
     { LODE_PARAM(lode_make_opts, decay), .def = 1, .min = 0, .max = 100,
       .help = "singular values of spectrum fall as i^-decay" },
     { LODE_PARAM(lode_make_opts, noise), .def = 0, .min = 0, .max = 1e6,
@@ -27,7 +27,7 @@ static const lode_param params[] = {
 };
 static const lode_port in[] = {
     { "kind", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
-      .help = "normal, lowrank, spectrum, parts, bumps, sparse or complex" },
+      .help = "normal, lowrank, spectrum, parts, relations, bumps, sparse or complex" },
     { 0 },
 };
 static const lode_port out[] = {
@@ -156,6 +156,36 @@ static lode_status make_parts(lode_ctx *ctx, const lode_make_opts *o, const grid
     LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_T, &F[0], &F[1], x));
 done:
     LODE_FREE(&F[0], &F[1]);
+    return st;
+}
+
+/* A R_k A' for every k, n x n x m: A uniform in [0, 1) at half of its places, R_k uniform. */
+static lode_status make_relations(lode_ctx *ctx, const lode_make_opts *o, const grid *g,
+                                  lode_array *x)
+{
+    lode_status st = LODE_OK;
+    lode_array A = { 0 }, flat = { 0 }, core = { 0 }, one = { 0 };
+    LODE_REQUIRE(g->ndim == 3 && g->shape[0] == g->shape[1], LODE_ESHAPE,
+                 "make: relations are n x n x m; shape has %d axes%s", g->ndim,
+                 g->ndim == 3 ? ", the first two of different sizes" : "");
+    const int64_t n = g->shape[0], m = g->shape[2], r = rank_of(o, 0, n);
+    const lode_stream s = lode_i_stream(ctx, "make", SITE_PART),
+                      t = lode_i_stream(ctx, "make", SITE_PART + 1);
+    LODE_TRY(lode_i_matrix_new(ctx, LODE_F64, n, r, &A));
+    LODE_TRY(lode_i_matrix_new(ctx, LODE_F64, r * r, m, &flat));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t c = 0; c < r; c++) {
+            const double v = 2 * lode_i_random_uniform(s, (uint64_t)(i * r + c)) - 1;
+            lode_i_set2(&A, i, c, v > 0 ? v : 0);
+        }
+    for (int64_t i = 0; i < r * r; i++)
+        for (int64_t k = 0; k < m; k++)
+            lode_i_set2(&flat, i, k, lode_i_random_uniform(t, (uint64_t)(i * m + k)));
+    LODE_TRY(lode_array_reshape(ctx, &flat, 3, (const int64_t[]){ r, r, m }, &core));
+    LODE_TRY(lode_i_ttm(ctx, &core, 0, LODE_N, &A, &one));
+    LODE_TRY(lode_i_ttm(ctx, &one, 1, LODE_N, &A, x));
+done:
+    LODE_FREE(&A, &flat, &core, &one);
     return st;
 }
 
@@ -380,6 +410,8 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
         LODE_TRY(make_spectrum(ctx, o, &g, &y));
     else if (strcmp(kind, "parts") == 0)
         LODE_TRY(make_parts(ctx, o, &g, &y));
+    else if (strcmp(kind, "relations") == 0)
+        LODE_TRY(make_relations(ctx, o, &g, &y));
     else if (strcmp(kind, "bumps") == 0)
         LODE_TRY(make_bumps(ctx, &g, &y));
     else

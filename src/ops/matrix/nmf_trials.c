@@ -2,6 +2,7 @@
  * Consensus: Brunet, Tamayo, Golub & Mesirov 2004, doi:10.1073/pnas.0308531101. */
 #include <math.h>
 
+#include "linalg/ensemble.h"
 #include "ops/matrix/nmf.h"
 
 /* ---- consensus ---- */
@@ -25,14 +26,6 @@ int64_t lode_i_nmf_sampled(const lode_i_nmf_votes *v, int64_t i)
     return (int64_t)((double)i * (double)v->m / (double)v->p);
 }
 
-static double column_length(const lode_array *A, int64_t c)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < A->shape[0]; i++)
-        sum += lode_i_get2(A, i, c) * lode_i_get2(A, i, c);
-    return sqrt(sum);
-}
-
 /* A row belongs to the component that gives most of it. */
 lode_status lode_i_nmf_vote(lode_ctx *ctx, const lode_i_nmf_fit *f, lode_i_nmf_votes *v)
 {
@@ -41,7 +34,7 @@ lode_status lode_i_nmf_vote(lode_ctx *ctx, const lode_i_nmf_fit *f, lode_i_nmf_v
     double *length = NULL;
     LODE_TRY(LODE_NEW(ctx, k, &length));
     for (int64_t c = 0; c < k; c++)
-        length[c] = column_length(&f->H, c);
+        length[c] = lode_i_column_length(&f->H, c);
     for (int64_t i = 0; i < v->p; i++) {
         const int64_t row = lode_i_nmf_sampled(v, i);
         double most = -1;
@@ -166,35 +159,6 @@ done:
 
 /* ---- rank ---- */
 
-/* Mean cosine of the columns of A and B, matched greedily. */
-static lode_status agreement(lode_ctx *ctx, const lode_array *A, const lode_array *B, double *mean)
-{
-    lode_status st = LODE_OK;
-    lode_array C = { 0 };
-    const int64_t k = A->shape[1];
-    *mean = 0;
-    LODE_TRY(lode_i_gemm(ctx, LODE_T, LODE_N, A, B, &C));
-    for (int64_t r = 0; r < k; r++)
-        for (int64_t c = 0; c < k; c++) {
-            const double size = column_length(A, r) * column_length(B, c);
-            lode_i_set2(&C, r, c, size > 0 ? lode_i_get2(&C, r, c) / size : 0);
-        }
-    for (int64_t t = 0; t < k; t++) {
-        int64_t row = 0, col = 0;
-        double most = -1;
-        for (int64_t r = 0; r < k; r++)
-            for (int64_t c = 0; c < k; c++)
-                if (lode_i_get2(&C, r, c) > most)
-                    most = lode_i_get2(&C, r, c), row = r, col = c;
-        *mean += most / (double)k;
-        for (int64_t i = 0; i < k; i++)
-            lode_i_set2(&C, row, i, -2), lode_i_set2(&C, i, col, -2);
-    }
-done:
-    LODE_FREE(&C);
-    return st;
-}
-
 /* One rank on every split: errors of what was held back, and how far the bases agree. */
 static lode_status try_rank(lode_ctx *ctx, const lode_nmf_opts *o, const lode_i_nmf_data *d,
                             int64_t k, lode_i_nmf_ranks *r)
@@ -231,7 +195,7 @@ static lode_status try_rank(lode_ctx *ctx, const lode_nmf_opts *o, const lode_i_
         spread += pow(error[t] - mean, 2) / (LODE_I_NMF_SPLITS - 1);
         for (int u = 0; u < t; u++, pairs++) {
             double one;
-            LODE_TRY(agreement(ctx, &f[t].H, &f[u].H, &one));
+            LODE_TRY(lode_i_columns_agree(ctx, &f[t].H, &f[u].H, &one));
             agree += one;
         }
     }
