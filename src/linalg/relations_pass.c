@@ -1,11 +1,11 @@
 /* One pass over relations: blocks of slices that lie in cache, products of a block at once, then slice by
  * slice what its core becomes and what it adds to the sums. Blocks and tasks are cut by shape alone. */
-#include "linalg/relations.h"
+#include "linalg/relations_core.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { COLUMNS = 16, TASKS = 16, BLOCK_BYTES = 1 << 20 };
+enum { COLUMNS = 16, VECTOR = 8, TASKS = 16, BLOCK_BYTES = 1 << 20 };
 #define TINY 1e-300
 
 #define REAL float
@@ -20,10 +20,9 @@ typedef struct job {
     lode_i_relations_pass *p;
     const lode_array *A; /* n x ld */
     double *R;
-    const double *G, *Q, *g; /* A'A; its eigenvectors (columns) and values, for SOLVE */
-    double cutoff;
-    int64_t k, ld, block, task;     /* slices of a block, of a task */
-    double *cross, *square, *apart; /* of each slice: <M, R>, <G R G, R>, |X - A R A'|^2 */
+    lode_i_cores cores;
+    int64_t k, wide, ld, block, task; /* slices of a block, of a task */
+    double *cross, *square, *apart;   /* of each slice: <M, R>, <G R G, R>, |X - A R A'|^2 */
     double *cross0, *square0, *apart0;
     double *size, *size0;
     lode_array *above, *below; /* of each task */
@@ -69,102 +68,6 @@ void lode_i_relations_pass_free(lode_i_relations_pass *p)
     LODE_FREE(&p->above, &p->below, &p->S);
 }
 
-/* ---- cores, k x k, in f64 ---- */
-
-static double inner(int64_t count, const double *x, const double *y)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < count; i++)
-        sum += x[i] * y[i];
-    return sum;
-}
-
-/* C = A B or A' B */
-static void product(int64_t k, bool turned, const double *A, const double *B, double *C)
-{
-    for (int64_t i = 0; i < k; i++) {
-        double *c = C + i * k;
-        memset(c, 0, (size_t)k * sizeof *c);
-        for (int64_t p = 0; p < k; p++) {
-            const double a = turned ? A[p * k + i] : A[i * k + p];
-            for (int64_t j = 0; j < k; j++)
-                c[j] += a * B[p * k + j];
-        }
-    }
-}
-
-/* T = G R G; Y = R G on the way. G is symmetric. */
-static void sandwich(int64_t k, const double *G, const double *R, double *Y, double *T)
-{
-    product(k, false, R, G, Y);
-    product(k, false, G, Y, T);
-}
-
-static void multiply_core(const job *w, const double *M, double *Y, double *T, double *R)
-{
-    const int64_t kk = w->k * w->k;
-    for (int s = 0; s < w->p->steps; s++) {
-        sandwich(w->k, w->G, R, Y, T);
-        for (int64_t e = 0; e < kk; e++) {
-            const double d = T[e] + w->p->l2 * R[e];
-            R[e] *= d > TINY ? fmax(M[e], 0) / d : 1;
-        }
-    }
-}
-
-/* Coordinates of min 1/2 <G R G, R> - <M, R> + l2/2 |R|^2 over R >= 0 in turn; Y = R G follows. */
-static void descend_core(const job *w, const double *M, double *Y, double *R)
-{
-    const int64_t k = w->k;
-    product(k, false, R, w->G, Y);
-    for (int s = 0; s < w->p->steps; s++)
-        for (int64_t i = 0; i < k; i++)
-            for (int64_t j = 0; j < k; j++) {
-                const double h = w->G[i * k + i] * w->G[j * k + j] + w->p->l2;
-                double slope = w->p->l2 * R[i * k + j] - M[i * k + j];
-                for (int64_t p = 0; p < k; p++)
-                    slope += w->G[i * k + p] * Y[p * k + j];
-                const double next = h > 0 ? fmax(R[i * k + j] - slope / h, 0) : 0;
-                const double d = next - R[i * k + j];
-                R[i * k + j] = next;
-                for (int64_t q = 0; q < k; q++)
-                    Y[i * k + q] += d * w->G[j * k + q];
-            }
-}
-
-/* G R G + l2 R = M in the eigenvectors of G; directions that A has not get 0. */
-static void solve_core(const job *w, const double *M, double *Y, double *T, double *R)
-{
-    const int64_t k = w->k;
-    product(k, true, w->Q, M, Y);
-    product(k, false, Y, w->Q, T);
-    for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < k; j++) {
-            const double h = w->g[i] * w->g[j];
-            T[i * k + j] = w->g[i] > w->cutoff && w->g[j] > w->cutoff
-                               ? T[i * k + j] / (h + w->p->l2)
-                               : 0;
-        }
-    product(k, false, w->Q, T, Y);
-    for (int64_t i = 0; i < k; i++) /* R = Y Q' */
-        for (int64_t j = 0; j < k; j++) {
-            double sum = 0;
-            for (int64_t p = 0; p < k; p++)
-                sum += Y[i * k + p] * w->Q[j * k + p];
-            R[i * k + j] = sum;
-        }
-}
-
-static void renew_core(const job *w, const double *M, double *Y, double *T, double *R)
-{
-    switch (w->p->rule) {
-    case LODE_I_CORES_MULTIPLY: multiply_core(w, M, Y, T, R); break;
-    case LODE_I_CORES_DESCEND: descend_core(w, M, Y, R); break;
-    case LODE_I_CORES_SOLVE: solve_core(w, M, Y, T, R); break;
-    default: break;
-    }
-}
-
 /* ---- kernels by type ---- */
 
 static void core(const job *w, const lode_array *P, int64_t row, double *M, double *wide)
@@ -172,9 +75,9 @@ static void core(const job *w, const lode_array *P, int64_t row, double *M, doub
     const int64_t k = w->k, ld = w->ld;
     memset(wide, 0, (size_t)(ld * ld) * sizeof *wide);
     if (w->A->dtype == LODE_F32)
-        core_f32(w->x->n, k, ld, lode_i_at(w->A, 0), lode_i_at(P, row * ld), wide);
+        core_f32(w->x->n, k, w->wide, ld, lode_i_at(w->A, 0), lode_i_at(P, row * ld), wide);
     else
-        core_f64(w->x->n, k, ld, lode_i_at(w->A, 0), lode_i_at(P, row * ld), wide);
+        core_f64(w->x->n, k, w->wide, ld, lode_i_at(w->A, 0), lode_i_at(P, row * ld), wide);
     for (int64_t r = 0; r < k; r++)
         memcpy(M + r * k, wide + r * ld, (size_t)k * sizeof *M);
 }
@@ -186,10 +89,10 @@ static void times(const job *w, const lode_array *A, int64_t from, const double 
     const int64_t n = w->x->n, k = w->k, ld = w->ld;
     if (A->dtype == LODE_F32) {
         pad_f32(k, ld, R, turned, pad);
-        times_f32(n, k, ld, lode_i_at(A, from * ld), pad, add, lode_i_at(Y, to * ld));
+        times_f32(n, k, w->wide, ld, lode_i_at(A, from * ld), pad, add, lode_i_at(Y, to * ld));
     } else {
         pad_f64(k, ld, R, turned, pad);
-        times_f64(n, k, ld, lode_i_at(A, from * ld), pad, add, lode_i_at(Y, to * ld));
+        times_f64(n, k, w->wide, ld, lode_i_at(A, from * ld), pad, add, lode_i_at(Y, to * ld));
     }
 }
 
@@ -232,7 +135,7 @@ static lode_status make_room(lode_ctx *ctx, const job *w, room *m)
     LODE_FORWARD(LODE_NEW(ctx, 3 * kk + 2 * ll, &m->store));
     m->M = m->store, m->T = m->M + kk, m->U = m->T + kk, m->wide = m->U + kk;
     m->pad = m->wide + ll;
-    LODE_FORWARD(lode_i_matrix_new(ctx, w->A->dtype, rows, w->ld, &m->B));
+    LODE_FORWARD(lode_array_zeros(ctx, w->A->dtype, 2, (const int64_t[]){ rows, w->ld }, &m->B));
     if (w->x->X.data && (w->p->direct || w->x->known.data))
         LODE_FORWARD(lode_i_matrix_new(ctx, w->A->dtype, rows, w->x->n, &m->Y));
     return LODE_OK;
@@ -281,19 +184,6 @@ static lode_status expand(lode_ctx *ctx, const job *w, const lode_array *B, lode
     const lode_status st = lode_i_gemm_into(ctx, LODE_N, LODE_T, 1, &b, &a, 0, Y);
     LODE_FREE(&a, &b);
     return st;
-}
-
-static void sums_of_core(const job *w, room *m, double *R, double *S)
-{
-    const int64_t k = w->k;
-    product(k, false, R, w->G, m->T); /* R G R' */
-    for (int64_t i = 0; i < k; i++)
-        for (int64_t j = 0; j < k; j++)
-            S[i * k + j] += inner(k, m->T + i * k, R + j * k);
-    product(k, true, R, w->G, m->T); /* R' G R */
-    product(k, false, m->T, R, m->U);
-    for (int64_t e = 0; e < k * k; e++)
-        S[e] += m->U[e];
 }
 
 /* Where only some values are known, what stands for the model is masked too. */
@@ -345,15 +235,17 @@ static lode_status all_block(lode_ctx *ctx, const job *w, room *m, int64_t first
     for (int64_t i = 0; i < count; i++) {
         double *R = w->R + (first + i) * kk;
         core(w, P, i * n, m->M, m->wide);
-        sandwich(w->k, w->G, R, m->U, m->T);
-        w->cross0[first + i] = inner(kk, m->M, R), w->square0[first + i] = inner(kk, m->T, R);
-        renew_core(w, m->M, m->U, m->T, R);
-        sandwich(w->k, w->G, R, m->U, m->T);
-        w->cross[first + i] = inner(kk, m->M, R), w->square[first + i] = inner(kk, m->T, R);
+        lode_i_core_sandwich(w->k, w->cores.G, R, m->U, m->T);
+        w->cross0[first + i] = lode_i_core_inner(kk, m->M, R),
+                          w->square0[first + i] = lode_i_core_inner(kk, m->T, R);
+        lode_i_core_renew(&w->cores, m->M, m->U, m->T, R);
+        lode_i_core_sandwich(w->k, w->cores.G, R, m->U, m->T);
+        w->cross[first + i] = lode_i_core_inner(kk, m->M, R),
+                         w->square[first + i] = lode_i_core_inner(kk, m->T, R);
+        if (w->p->sums)
+            lode_i_core_sums(&w->cores, R, m->U, m->T, w->S + task * kk);
         if (w->p->sums || w->p->direct)
             times(w, w->A, 0, R, false, false, B, i * n, m->pad);
-        if (w->p->sums)
-            sums_of_core(w, m, R, w->S + task * kk);
     }
     if (w->p->direct && w->x->X.data) {
         Y = lode_i_rows(&m->Y, 0, count * n);
@@ -373,12 +265,12 @@ static lode_status one_block(lode_ctx *ctx, const job *w, room *m, int64_t first
     const int64_t n = w->x->n, kk = w->k * w->k;
     lode_array P = { 0 }, B = lode_i_rows(&m->B, 0, count * n), X = { 0 };
     for (int64_t i = first; i < first + count; i++)
-        w->size0[i] = inner(kk, w->R + i * kk, w->R + i * kk);
+        w->size0[i] = lode_i_core_inner(kk, w->R + i * kk, w->R + i * kk);
     LODE_TRY(forward(ctx, w, first, count, &P));
     LODE_TRY(w->x->known.data ? some_block(ctx, w, m, first, count, &P, &B, task)
                               : all_block(ctx, w, m, first, count, &P, &B, task));
     for (int64_t i = first; i < first + count; i++)
-        w->size[i] = inner(kk, w->R + i * kk, w->R + i * kk);
+        w->size[i] = lode_i_core_inner(kk, w->R + i * kk, w->R + i * kk);
     if (!w->p->sums)
         goto done;
     for (int64_t i = 0; i < count; i++)
@@ -440,9 +332,10 @@ static lode_status gram_of(lode_ctx *ctx, job *w, const lode_array *A, double *G
         LODE_TRY(lode_i_eigh(ctx, &gram, w->k, &values, &vectors));
         memcpy(Q, lode_i_at(&vectors, 0), (size_t)(w->k * w->k) * sizeof *Q);
         memcpy(g, lode_i_at(&values, 0), (size_t)w->k * sizeof *g);
-        w->cutoff = 16 * (double)w->k * lode_i_epsilon(LODE_F64) * g[0];
+        w->cores.cutoff = 16 * (double)w->k * lode_i_epsilon(LODE_F64) * g[0];
     }
-    w->G = G, w->Q = Q, w->g = g;
+    w->cores.rule = w->p->rule, w->cores.k = w->k, w->cores.steps = w->p->steps;
+    w->cores.l2 = w->p->l2, w->cores.G = G, w->cores.Q = Q, w->cores.g = g;
 done:
     LODE_FREE(&wide, &gram, &values, &vectors);
     return st;
@@ -494,6 +387,7 @@ lode_status lode_i_relations_sweep(lode_ctx *ctx, const lode_i_relations *x, con
     job w = { .x = x, .p = p, .R = lode_i_at(R, 0), .k = k, .ld = lanes_of(k) };
     lode_array padded = { 0 }, head = { 0 }, part[2 * TASKS] = { { 0 } };
     double *store = NULL;
+    w.wide = lode_i_min(lode_i_ceil_div(k, VECTOR) * VECTOR, w.ld);
     w.block = block_of(x->dtype, x->n, x->m, x->X.data != NULL);
     w.task = task_of(x->m, w.block);
     const int64_t tasks = lode_i_ceil_div(x->m, w.task), m = x->m;

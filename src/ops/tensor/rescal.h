@@ -73,7 +73,7 @@ void lode_i_rescal_ranks_free(rescal_ranks *r);
 lode_status lode_i_rescal_ensemble(lode_ctx *ctx, const lode_rescal_opts *o, const rescal_data *d,
                                    rescal_ranks *r, rescal_fit *f);
 /** Which rank the table speaks for, and why. */
-int64_t lode_i_rescal_decide(lode_ctx *ctx, const rescal_ranks *r, char *reason, size_t size);
+int64_t lode_i_rescal_decide(const rescal_ranks *r, char *reason, size_t size);
 int64_t lode_i_rescal_runs(const lode_rescal_opts *o);
 /** Candidates; false: the option is not two whole numbers, or beyond n. */
 bool lode_i_rescal_range(const lode_rescal_opts *o, int64_t n, int64_t *first, int64_t *last);

@@ -104,6 +104,20 @@ done:
     return st;
 }
 
+/* NaN, infinities, signs: of what counts, in the order of X. */
+static lode_status check_values(lode_ctx *ctx, const lode_rescal_opts *o, const lode_array *a,
+                                const lode_missing *missing, rescal_data *d)
+{
+    lode_stats s;
+    LODE_FORWARD(lode_i_stats(ctx, a, &s));
+    d->nonneg = o->nonneg == LODE_RESCAL_NONNEG || (o->nonneg == LODE_RESCAL_AUTO && !(s.min < 0));
+    if (missing || d->x.known.data)
+        LODE_FORWARD(refuse_missing(ctx, o, d));
+    if (d->nonneg)
+        return lode_i_require_nonneg(ctx, lode_from_array(a), missing, "rescal", NULL);
+    return lode_i_require_finite(ctx, a, "X");
+}
+
 static lode_status open_dense(lode_ctx *ctx, const lode_rescal_opts *o, lode_value X,
                               lode_status (*gaps)(lode_ctx *ctx, void *state), void *state,
                               rescal_data *d)
@@ -111,20 +125,13 @@ static lode_status open_dense(lode_ctx *ctx, const lode_rescal_opts *o, lode_val
     lode_status st = LODE_OK;
     static const int back[3][3] = { { 0, 1, 2 }, { 1, 0, 2 }, { 1, 2, 0 } };
     lode_stats s;
-    lode_array a = { 0 };
+    lode_array a = { 0 }, view = { 0 };
     LODE_TRY(lode_i_as_array(ctx, X, d->dtype, &a));
     LODE_TRY(lode_i_stats(ctx, &a, &s));
     const bool some = o->mask || o->missing.kind == LODE_MISSING_VALUE ||
                       (s.missing > 0 && o->missing.kind == LODE_MISSING_NAN);
-    if (o->nonneg != LODE_RESCAL_ANY && (s.min >= 0 || o->nonneg == LODE_RESCAL_NONNEG))
-        d->nonneg = true;
-    if (some)
-        LODE_TRY(refuse_missing(ctx, o, d));
-    if (d->nonneg && !o->mask)
-        LODE_TRY(lode_i_require_nonneg(ctx, lode_from_array(&a), some ? &o->missing : NULL,
-                                       "rescal", NULL));
-    else if (!some)
-        LODE_TRY(lode_i_require_finite(ctx, &a, "X"));
+    if (!o->mask)
+        LODE_TRY(check_values(ctx, o, &a, some ? &o->missing : NULL, d));
     if (some && gaps)
         LODE_TRY(gaps(ctx, state));
     LODE_TRY(turned(ctx, d, d->dtype, &a, &d->x.X));
@@ -132,13 +139,13 @@ static lode_status open_dense(lode_ctx *ctx, const lode_rescal_opts *o, lode_val
     d->known = lode_array_size(&d->x.X);
     if (some)
         LODE_TRY(leave_out(ctx, o, d));
-    if (d->nonneg && o->mask) { /* what the mask leaves, in the order of X */
-        LODE_TRY(lode_array_permute(ctx, &d->x.X, back[d->axis], &a));
-        LODE_TRY(lode_i_require_nonneg(ctx, lode_from_array(&a), NULL, "rescal", NULL));
+    if (o->mask) {
+        LODE_TRY(lode_array_permute(ctx, &d->x.X, back[d->axis], &view));
+        LODE_TRY(check_values(ctx, o, &view, NULL, d));
     }
     LODE_TRY(rescale(ctx, d));
 done:
-    LODE_FREE(&a);
+    LODE_FREE(&a, &view);
     return st;
 }
 

@@ -6,7 +6,7 @@
 #include "linalg/slices.h"
 #include "ops/tensor/rescal.h"
 
-enum { PATIENCE = 2, START_STEPS = 10, CORE_STEPS = 4, SUBSPACE_STEPS = 8 };
+enum { PATIENCE = 2, START_STEPS = 10, CORE_STEPS = 4, SUBSPACE_STEPS = 8, NEAR = 100000 };
 enum { SITE_START = 1 << 20, SITE_CORES = 1 << 21 };
 
 void lode_i_rescal_fit_free(rescal_fit *f)
@@ -200,8 +200,7 @@ static lode_status try_step(lode_ctx *ctx, const sweeps *s, double t, double bet
     LODE_TRY(penalty(ctx, s, &a->A, &more));
     const double before = a->pass.before + more + s->o->l2 * a->pass.size_before;
     a->objective = a->pass.after + more + s->o->l2 * a->pass.size_after;
-    /* what norms or residuals are rounded by */
-    const double slack = direct || s->x->known.data ? 64 * eps * last : 2 * eps * s->x->sumsq;
+    const double slack = direct || s->x->known.data ? 4 * eps * last : 0; /* of a residual */
     a->fell = a->objective <= last + slack && (direct || !s->d->nonneg || before <= last + slack);
 done:
     return st;
@@ -212,19 +211,33 @@ static double relative(const sweeps *s, double sumsq)
     return s->x->sumsq > 0 ? sqrt(fmax(sumsq, 0) / s->x->sumsq) : 0;
 }
 
-static void keep(sweeps *s, attempt *a)
+/* What a step is made of, from A and R as they are, and by the residual where it is told so. */
+static lode_status look_again(lode_ctx *ctx, sweeps *s)
+{
+    s->now.rule = LODE_I_CORES_KEEP;
+    s->now.direct = lode_i_get1(&s->line, 3) > 0;
+    return lode_i_relations_sweep(ctx, s->x, &s->A, &s->R, &s->now);
+}
+
+static lode_status keep(lode_ctx *ctx, sweeps *s, attempt *a)
 {
     lode_array_swap(&s->before, &s->A);
     lode_array_swap(&s->A, &a->A);
     lode_array_swap(&s->R, &a->R);
     const lode_i_relations_pass now = s->now;
     s->now = a->pass, a->pass = now;
-    lode_i_set1(&s->line, 2, a->objective);
-    lode_i_set1(&s->line, 4, relative(s, s->now.after));
-    /* near 0 norms cancel: from here on the residual itself */
-    if (s->x->X.data && !s->x->known.data &&
-        s->now.after <= 1e4 * lode_i_epsilon(s->x->dtype) * s->x->sumsq)
+    double objective = a->objective;
+    if (s->x->X.data && !s->x->known.data && !(lode_i_get1(&s->line, 3) > 0) &&
+        s->now.after <= NEAR * lode_i_epsilon(s->x->dtype) * s->x->sumsq) {
+        /* near 0 norms cancel: from here on the residual itself */
+        objective -= s->now.after;
         lode_i_set1(&s->line, 3, 1);
+        LODE_FORWARD(look_again(ctx, s));
+        objective += s->now.after;
+    }
+    lode_i_set1(&s->line, 2, objective);
+    lode_i_set1(&s->line, 4, relative(s, s->now.after));
+    return LODE_OK;
 }
 
 /* Beyond the full step by what the last one did (Ang & Gillis 2019); where that fails, the full step; then
@@ -248,7 +261,7 @@ static lode_status step(lode_ctx *ctx, sweeps *s, bool *stuck)
         LODE_TRY(try_step(ctx, s, t, 0, &a));
     *stuck = !a.fell;
     if (a.fell)
-        keep(s, &a);
+        LODE_TRY(keep(ctx, s, &a));
 done:
     forget(&a);
     return st;
@@ -278,21 +291,13 @@ done:
     return st;
 }
 
-/* What a step is made of is not kept, but made again from A and R. */
-static lode_status restore(lode_ctx *ctx, sweeps *s)
-{
-    s->now.rule = LODE_I_CORES_KEEP;
-    s->now.direct = lode_i_get1(&s->line, 3) > 0;
-    return lode_i_relations_sweep(ctx, s->x, &s->A, &s->R, &s->now);
-}
-
 static lode_status iterate(lode_ctx *ctx, sweeps *s, lode_i_iter *it, bool trace)
 {
     lode_status st = LODE_OK;
     bool stuck = false;
     LODE_TRY(lode_i_iter_begin(ctx, it));
-    if (it->i > 0)
-        LODE_TRY(restore(ctx, s));
+    if (it->i > 0) /* what a step is made of is not kept in a checkpoint */
+        LODE_TRY(look_again(ctx, s));
     while (!it->done) {
         LODE_TRY(step(ctx, s, &stuck));
         if (stuck) {

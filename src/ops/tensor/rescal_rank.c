@@ -82,7 +82,7 @@ static lode_status try_rank(lode_ctx *ctx, const lode_rescal_opts *o, const resc
                             int64_t k, lode_array *centre, double *number)
 {
     lode_status st = LODE_OK;
-    const int64_t runs = lode_i_rescal_runs(o);
+    const int64_t runs = lode_i_broken(ctx, "rescalk") ? 1 : lode_i_rescal_runs(o);
     members w = { .o = o, .d = d, .k = k };
     lode_i_clusters c = { 0 };
     lode_array A = { 0 }, R = { 0 };
@@ -116,20 +116,15 @@ done:
 
 /* The largest rank whose columns agree and which takes more than a little from the error of the largest one
  * below it that agrees. */
-int64_t lode_i_rescal_decide(lode_ctx *ctx, const rescal_ranks *r, char *reason, size_t size)
+int64_t lode_i_rescal_decide(const rescal_ranks *r, char *reason, size_t size)
 {
-    int64_t best = -1, most = 0, lowest = 0;
+    int64_t best = -1, most = 0;
     const long long first = r->first, last = r->first + r->count - 1;
     for (int64_t i = 0; i < r->count; i++) {
         const double error = lode_i_get1(&r->error, i), least = lode_i_get1(&r->least, i);
         most = least > lode_i_get1(&r->least, most) ? i : most;
-        lowest = error < lode_i_get1(&r->error, lowest) ? i : lowest;
         if (least >= agrees && (best < 0 || error < (1 - gains) * lode_i_get1(&r->error, best)))
             best = i;
-    }
-    if (lode_i_broken(ctx, "rescalk")) {
-        snprintf(reason, size, "least error");
-        return r->first + lowest;
     }
     if (best < 0) {
         snprintf(reason, size,
@@ -168,7 +163,7 @@ static lode_status choose(lode_ctx *ctx, const lode_rescal_opts *o, const rescal
         lode_i_set1(&r->least, i, number[1]);
         lode_i_set1(&r->mean, i, number[2]);
     }
-    r->chosen = lode_i_rescal_decide(ctx, r, r->reason, sizeof r->reason);
+    r->chosen = lode_i_rescal_decide(r, r->reason, sizeof r->reason);
 done:
     return st;
 }

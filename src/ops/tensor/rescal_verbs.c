@@ -214,7 +214,7 @@ static lode_status check_table(lode_ctx *ctx, const lode_bundle *b, const model 
                      LODE_EVERIFY, "rescal: the table gives rank %" PRId64 " the error %g, not %g",
                      y->k, e, b->certificate.value);
     }
-    const int64_t chosen = lode_i_rescal_decide(ctx, &r, reason, sizeof reason);
+    const int64_t chosen = lode_i_rescal_decide(&r, reason, sizeof reason);
     const lode_value said = lode_bundle_get(b, "reason");
     LODE_REQUIRE(chosen == y->k && said.kind == LODE_TEXT && strcmp(said.as.text, reason) == 0,
                  LODE_EVERIFY, "rescal: the table speaks for rank %" PRId64 ": %s", chosen, reason);
