@@ -163,8 +163,8 @@ extern LODE_API const lode_op lode_op_rescal;
  *  ctx    in   one per thread                     o     in  start from lode_rescal_defaults()
  *  X      in   n x n x m, m x n x n or n x m x n: array, source or sparse (values that it does not hold are
  *              0) of real numbers; missing values and mask (dense, nonnegative) say what was observed
- *  model  out  a (n x k), r (m x k x k), energy (k, descending, unit of X), trace (relative error at the start
- *              and after each step), values (fitted), rank; of an ensemble also ranks, errors,
+ *  model  out  a (n x k), r (m x k x k), energy (k, descending, unit of X), trace (relative error: 1, at the
+ *              start, after each step), values (fitted), rank; of an ensemble also ranks, errors,
  *              silhouette_min, silhouette_mean and reason; certificate: relative Frobenius error, measured
  *  Columns of a have length 1; unconstrained they are orthonormal, the sum of R_k R_k' + R_k' R_k is diagonal,
  *  and the largest entry of each is positive.

@@ -61,7 +61,8 @@ static const lode_port out[] = {
       .help =
           "of each component, descending: root of half the squares of its rows and columns in r" },
     { "trace", "t", .types = LODE_REALS,
-      .help = "relative error at the start and after each step; of an ensemble the end" },
+      .help = "relative error: 1 of nothing, at the start, after each step; of an ensemble 1 and "
+              "the end" },
     { "values", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "values fitted" },
     { "rank", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "components" },
     { "ranks", "ranks", .optional = true, .help = "ensemble: the ranks tried" },
@@ -305,7 +306,7 @@ const lode_op lode_op_rescal = {
     .job = LODE_EXPLAIN,
     .brief = "relations among the same things, A R_k A', and how many components they have",
     .doi = "10.1088/2632-2153/aba9ee",
-    .example = "lode rescal T.npy --rank 3 -o rescal.lode",
+    .example = "lode rescal T.npy --rank 3 --tol 1e-4 -o rescal.lode",
     .words = "relational learning knowledge graph network trade flows multigraph adjacency "
              "nonnegative latent communities dedicom rank silhouette ensemble stability rescalk",
     .params = params,

@@ -33,7 +33,7 @@ lode_status lode_i_rescal_axis(lode_ctx *ctx, const lode_rescal_opts *o, const i
 typedef struct rescal_fit {
     lode_array A;      /* n x k in the type of the data */
     lode_array R;      /* m x k x k, f64 */
-    lode_array errors; /* f64: relative error at the start and after each sweep; none: not wanted */
+    lode_array errors; /* f64: relative error: 1, at the start, after each step; none: not wanted */
     double objective, error;
     int64_t steps;
     bool settled;

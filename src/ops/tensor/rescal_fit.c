@@ -276,7 +276,7 @@ static lode_status prepare(lode_ctx *ctx, sweeps *s, rescal_fit *f, bool trace)
     lode_array_swap(&s->A, &f->A);
     lode_array_swap(&s->R, &f->R);
     LODE_TRY(lode_array_cast(ctx, &s->A, s->A.dtype, &s->before));
-    LODE_TRY(lode_array_zeros(ctx, LODE_F64, 1, (const int64_t[]){ trace ? s->o->max_iter + 6 : 6 },
+    LODE_TRY(lode_array_zeros(ctx, LODE_F64, 1, (const int64_t[]){ trace ? s->o->max_iter + 7 : 7 },
                               &s->line));
     s->now = (lode_i_relations_pass){
         .rule = core_rule(s), .steps = START_STEPS, .l2 = s->o->l2, .sums = true
@@ -286,7 +286,8 @@ static lode_status prepare(lode_ctx *ctx, sweeps *s, rescal_fit *f, bool trace)
     lode_i_set1(&s->line, 0, 0.5), lode_i_set1(&s->line, 1, 1);
     lode_i_set1(&s->line, 2, s->now.after + more + s->o->l2 * s->now.size_after);
     lode_i_set1(&s->line, 4, relative(s, s->now.after));
-    lode_i_set1(&s->line, 5, lode_i_get1(&s->line, 4));
+    lode_i_set1(&s->line, 5, 1); /* the error of nothing */
+    lode_i_set1(&s->line, 6, lode_i_get1(&s->line, 4));
 done:
     return st;
 }
@@ -305,7 +306,7 @@ static lode_status iterate(lode_ctx *ctx, sweeps *s, lode_i_iter *it, bool trace
             break;
         }
         if (trace)
-            lode_i_set1(&s->line, it->i + 6, lode_i_get1(&s->line, 4));
+            lode_i_set1(&s->line, it->i + 7, lode_i_get1(&s->line, 4));
         LODE_TRY(lode_i_iter_step(ctx, it, relative(s, lode_i_get1(&s->line, 2))));
     }
 done:
@@ -337,7 +338,7 @@ lode_status lode_i_rescal_fit_to(lode_ctx *ctx, const lode_rescal_opts *o, const
     made.steps = it.i, made.settled = it.settled;
     made.objective = lode_i_get1(&s.line, 2), made.error = lode_i_get1(&s.line, 4);
     if (site) {
-        LODE_TRY(lode_array_slice(ctx, &s.line, 0, 5, it.i + 6, 1, &errors));
+        LODE_TRY(lode_array_slice(ctx, &s.line, 0, 5, it.i + 7, 1, &errors));
         LODE_TRY(lode_array_cast(ctx, &errors, LODE_F64, &made.errors));
     }
     lode_array_swap(&made.A, &s.A);

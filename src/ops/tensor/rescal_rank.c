@@ -183,8 +183,9 @@ lode_status lode_i_rescal_ensemble(lode_ctx *ctx, const lode_rescal_opts *o, con
     LODE_TRY(lode_i_rescal_cores(ctx, d, o->l2, &f->A, &f->R, &sumsq));
     f->error = d->x.sumsq > 0 ? sqrt(sumsq / d->x.sumsq) : 0;
     f->settled = true;
-    LODE_TRY(lode_i_vector_new(ctx, LODE_F64, 1, &f->errors));
-    lode_i_set1(&f->errors, 0, f->error);
+    LODE_TRY(lode_i_vector_new(ctx, LODE_F64, 2, &f->errors));
+    lode_i_set1(&f->errors, 0, 1);
+    lode_i_set1(&f->errors, 1, f->error);
 done:
     for (int64_t i = 0; centre && i < r->count; i++)
         LODE_FREE(&centre[i]);
