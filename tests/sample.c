@@ -70,11 +70,11 @@ static int port_shape(const lode_port *p, const sample_spec *spec, symbols *know
         const size_t n = strcspn(c, ",|");
         memcpy(symbol, c, n < 15 ? n : 15);
         c += n + (c[n] == ',');
-        const int axes = strcmp(symbol, any) == 0 ? 3 : 1;
+        const int axes = strcmp(symbol, any) == 0 ? (ndim < 2 ? 3 - ndim : 1) : 1;
         for (int k = 0; k < axes; k++) {
             int64_t size = -1;
             char name[24];
-            snprintf(name, sizeof name, "%.8s%d", symbol, axes > 1 ? k : 0);
+            snprintf(name, sizeof name, "%.8s%d", symbol, axes > 1 ? ndim : 0);
             if (axes == 1 && lode_i_parse_i64(symbol, &size)) {
                 shape[ndim++] = size;
                 continue;

@@ -214,6 +214,70 @@ extern LODE_API const lode_op lode_op_complete;
 LODE_API lode_status lode_complete(lode_ctx *ctx, const lode_complete_opts *o, lode_value X,
                                    lode_bundle *model);
 
+/* ---- sense ---- */
+
+typedef enum lode_sense_param {
+    LODE_SENSE_AUTO,     /* sym for vectors without vectors2, else asym */
+    LODE_SENSE_SYM,      /* M = X X^T */
+    LODE_SENSE_ASYM,     /* M = F G^T */
+    LODE_SENSE_ASYM_FAST /* the same, factors balanced once near the solution */
+} lode_sense_param;
+typedef enum lode_sense_loss { LODE_SENSE_L2, LODE_SENSE_L1 } lode_sense_loss;
+typedef enum lode_sense_form {
+    LODE_SENSE_AUTO_FORM, /* matrices, or vectors where vectors2 is given */
+    LODE_SENSE_MATRICES,
+    LODE_SENSE_VECTORS
+} lode_sense_form;
+typedef enum lode_sense_init {
+    LODE_SENSE_AUTO_INIT, /* random for l2, spectral for l1 */
+    LODE_SENSE_RANDOM,
+    LODE_SENSE_SPECTRAL
+} lode_sense_init;
+typedef struct lode_sense_opts {
+    size_t size;
+    lode_rank_spec rank; /* columns of the factors; auto: the shorter side of M */
+    lode_sense_param param;
+    lode_sense_loss loss;
+    lode_sense_form form;
+    lode_list shape; /* rows,columns of M, where A is m x (rows columns); empty: from A */
+    const lode_array *vectors2; /* m x n2, of measurements x' M z; NULL: z = x */
+    lode_auto_f64
+        alpha; /* size of the initial factors over the root of M's norm; auto: 1e-3, l1 1e-6 */
+    lode_auto_f64 step; /* over the norm of A*(y), l1: of M; auto: 0.25, l2: halved where needed */
+    lode_auto_f64
+        decay; /* l1: factor of the step an iteration; auto: proportional to the residuals */
+    lode_sense_init init;
+    double holdout; /* share of the measurements kept back */
+    double tol;
+    int64_t max_iter;
+} lode_sense_opts;
+LODE_API lode_sense_opts lode_sense_defaults(void);
+extern LODE_API const lode_op lode_op_sense;
+
+/** A low-rank matrix M from linear measurements y_i = <A_i, M>, by gradient descent on factors whose rank may
+ *  be over-estimated; with loss l1 some of the y_i may be grossly wrong.
+ *  A      in   m x n1 x n2: array or source (further axes count as columns); or m x (n1 n2) with shape:
+ *              dense, sparse, linop or callback; or with form vectors m x n1, of measurements x' M x, or
+ *              x' M z with vectors2 m x n2; real, finite
+ *  y      in   m values, finite
+ *  model  out  s k, >= 0, descending, unit of y over A; factor.0 n1 x k, factor.1 n2 x k, orthonormal: the
+ *              singular value decomposition of M; trace, relative loss before the first and after each
+ *              iteration (l2: residual norm, l1: sum of absolute residuals; last: of the result); held_trace
+ *              the same of the measurements kept back, held, their indices; y, as given; norm of M;
+ *              fitted, measurements; iterations; step, the last one; balanced, the iteration
+ *              after which asym-fast balanced (0: never); residual, of those fitted.
+ *              Certificate: relative residual norm of the measurements kept back (l1: median against median),
+ *              with its interval; of those fitted, measured, where none were.
+ *  Returns LODE_OK; LODE_NOCONV max_iter iterations were not enough (model valid); LODE_EPARAM rank above the
+ *  sides of M, several ranks; LODE_EUSAGE sym with another form than square, asym-fast or decay with the wrong
+ *  loss, a 2-d A without shape or form; LODE_ESHAPE y of another length, shape that does not fit; LODE_EDOMAIN
+ *  NaN or infinity (named), A of zeros alone; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Cost of an iteration: one read of A, 4 m n1 n2 (vectors: 8 m (n1 + n2) k), and 6 n1 n2 k.
+ *  Source: Xiong, Ding & Du 2024, doi:10.48550/arXiv.2310.01769 (l2); Ma & Fattahi 2023,
+ *  doi:10.48550/arXiv.2202.08788 (l1). */
+LODE_API lode_status lode_sense(lode_ctx *ctx, const lode_sense_opts *o, lode_value A, lode_value y,
+                                lode_bundle *model);
+
 /* ---- qr ---- */
 
 typedef enum lode_qr_pivoting {

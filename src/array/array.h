@@ -181,6 +181,11 @@ typedef struct lode_inner {
 lode_status lode_i_inner(lode_ctx *ctx, const lode_array *x, const lode_array *y, lode_inner *sums);
 /** Fails with LODE_EDOMAIN naming the first NaN or infinity by its index: "A[3,17] is nan". */
 lode_status lode_i_require_finite(lode_ctx *ctx, const lode_array *a, const char *name);
+/** |values| ascending, a new f64 vector; without NaN. */
+lode_status lode_i_sort_abs(lode_ctx *ctx, const lode_array *a, lode_array *out);
+/** The value that a share of n |values| lies below: the floor(share n)-th, from 0; NaN where one is, 0 where
+ *  there are none. */
+lode_status lode_i_quantile_abs(lode_ctx *ctx, const lode_array *a, double share, double *value);
 /** Index of flat position in shape, as "[3,17]". */
 void lode_i_print_index(int ndim, const int64_t *shape, int64_t flat, char *text, size_t size);
 void lode_i_print_shape(int ndim, const int64_t *shape, char *text, size_t size); /* "3 x 4" */

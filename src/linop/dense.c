@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "linop/kinds.h"
+#include "linop/misfit.h"
 
 enum { GROUPS = 16, LEAST_PARALLEL = 4, BLOCK_LEAST = 32, BLOCK_MOST = 512 };
 #define BLOCK_VALUES (INT64_C(1) << 21)
@@ -99,13 +100,14 @@ uint64_t lode_i_linop_workspace(const lode_ctx *ctx, lode_value A, int64_t k)
 
 typedef struct sweep {
     const dense *d;
-    const lode_array *X;     /* n x k: W_b = A_b X; NULL: not wanted */
-    lode_array *W;           /* m x k: written, or read where X is NULL; NULL: */
-    lode_array *own;         /* (G block) x k: room for W_b, which is not kept */
-    lode_array *Z;           /* (G n) x k: Z_g += A_b^H W_b; NULL: not wanted */
-    const lode_array *L, *R; /* norms of A_b - L_b R^H where given */
-    double *norms;           /* one a block, or NULL */
-    lode_array slab;         /* rows [first, last) of A */
+    const lode_array *X;         /* n x k: W_b = A_b X; NULL: not wanted */
+    lode_array *W;               /* m x k: written, or read where X is NULL; NULL: */
+    lode_array *own;             /* (G block) x k: room for W_b, which is not kept */
+    lode_array *Z;               /* (G n) x k: Z_g += A_b^H W_b; NULL: not wanted */
+    const lode_array *L, *R;     /* norms of A_b - L_b R^H where given */
+    const lode_i_misfit *misfit; /* W = A X - y, Z its weights on their way back; NULL: as above */
+    double *norms;               /* one a block, or NULL */
+    lode_array slab;             /* rows [first, last) of A */
     int64_t first, last, block, groups;
     bool skinny; /* blocks are multiplied on one thread each, A read once */
 } sweep;
@@ -181,6 +183,13 @@ static lode_status do_block(lode_ctx *ctx, const sweep *w, int64_t b, int64_t g)
         part = lode_i_rows(w->own, g * w->block, g * w->block + i1 - i0);
     if (w->Z)
         sum = lode_i_rows(w->Z, g * n, (g + 1) * n);
+    if (w->misfit) {
+        LODE_TRY(lode_i_misfit_block(ctx, w->misfit, &A, w->X, i0, &part, &sum));
+        LODE_TRY(lode_i_norm_fro(ctx, &part, &norm));
+        if (!isfinite(norm))
+            LODE_TRY(locate(ctx, w, i0, i1));
+        goto done;
+    }
     const bool skinny = part.data && w->skinny && lode_i_skinny_fits(&A, part.shape[1]);
     if (skinny)
         lode_i_skinny(&A, w->X, &part, w->Z ? &sum : NULL);
@@ -405,6 +414,21 @@ done:
     return st;
 }
 
+static lode_status dense_misfit(lode_ctx *ctx, const lode_linop *op, const lode_array *x,
+                                const lode_i_misfit *f, lode_array *r, lode_array *z)
+{
+    lode_status st = LODE_OK;
+    lode_array w = { 0 }, parts = { 0 };
+    sweep p = { .d = (const dense *)op, .X = x, .W = &w, .Z = &parts, .misfit = f };
+    LODE_TRY(zeros(ctx, op->dtype, groups(op->rows, op->cols) * op->cols, 1, &parts));
+    LODE_TRY(zeros(ctx, op->dtype, op->rows, 1, &w));
+    LODE_TRY(sweep_and_join(ctx, &p, 1, &parts, z));
+    lode_array_swap(r, &w);
+done:
+    LODE_FREE(&w, &parts);
+    return st;
+}
+
 static lode_status dense_apply(lode_ctx *ctx, const lode_linop *op, bool adjoint,
                                const lode_array *X, lode_array *Y)
 {
@@ -467,7 +491,7 @@ static lode_status dense_new(lode_ctx *ctx, const char *kind, const int64_t *sha
     LODE_FORWARD(lode_i_linop_new(ctx, sizeof(dense), kind, shape[0], shape[1], lode_i_arith(dtype),
                                   dense_free, &l));
     l->apply = dense_apply, l->normal = dense_normal, l->norm = dense_norm,
-    l->gram = lode_i_dense_gram;
+    l->gram = lode_i_dense_gram, l->misfit = dense_misfit;
     *op = l;
     return LODE_OK;
 }

@@ -10,6 +10,7 @@
  *  nothing. */
 typedef enum lode_i_gram_form { LODE_I_GRAM, LODE_I_TRIANGLE } lode_i_gram_form;
 
+struct lode_i_misfit;
 struct lode_linop {
     int64_t rows, cols;
     lode_dtype dtype; /* arithmetic type */
@@ -27,6 +28,9 @@ struct lode_linop {
     /** ||A||_F, or ||A - L R^H||_F when L is not NULL; NULL: entries are not known. */
     lode_status (*norm)(lode_ctx *ctx, const struct lode_linop *op, const lode_array *L,
                         const lode_array *R, double *norm);
+    /** r = A x - y and z = A^H w(r) in one pass over A, both new (linop/misfit.h); NULL: no such way. */
+    lode_status (*misfit)(lode_ctx *ctx, const struct lode_linop *op, const lode_array *x,
+                          const struct lode_i_misfit *f, lode_array *r, lode_array *z);
     void (*free)(struct lode_linop *op); /* frees what op holds, not op itself */
     const char *kind;      /* "dense", "sparse", "source", "callback", "centred", ... */
     int64_t nonzeros;      /* entries touched by one product with one vector */
