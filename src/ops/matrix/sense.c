@@ -299,7 +299,7 @@ const lode_op lode_op_sense = {
     .job = LODE_COMPLETE,
     .brief = "a low-rank matrix from linear measurements of it",
     .doi = "10.48550/arXiv.2310.01769 10.48550/arXiv.2202.08788",
-    .example = "lode sense A.npy y.npy --rank 3 --max-iter 100 -o matrix.lode",
+    .example = "lode sense measurements.npy y.npy --rank 3 --tol 1e-3 -o matrix.lode",
     .words = "matrix sensing recovery linear measurements quadratic rank-one phase retrieval "
              "over-parameterized factorization gradient descent sub-gradient outliers robust l1",
     .params = params,

@@ -319,7 +319,7 @@ lode_status lode_i_sense_gradient(lode_ctx *ctx, const lode_i_sense_map *map,
 {
     lode_status st = LODE_OK;
     lode_array f = { 0 }, g = { 0 };
-    const bool sym = !p->G.data;
+    const bool sym = p->G.ndim == 0;
     if (map->size.vectors) {
         LODE_TRY(gather(ctx, &map->X, &p->w, &p->Q, sym && !map->twins ? 0.5 : 1, 0, &f));
         if (!sym)
