@@ -242,7 +242,7 @@ typedef struct lode_sense_opts {
     lode_list shape; /* rows,columns of M, where A is m x (rows columns); empty: from A */
     const lode_array *vectors2; /* m x n2, of measurements x' M z; NULL: z = x */
     lode_auto_f64
-        alpha; /* size of the initial factors over the root of M's norm; auto: 1e-3, l1 1e-6 */
+        alpha; /* size of the initial factors over the root of M's norm; auto: 1e-4, l1 1e-6 */
     lode_auto_f64 step; /* over the norm of A*(y), l1: of M; auto: 0.25, l2: halved where needed */
     lode_auto_f64
         decay; /* l1: factor of the step an iteration; auto: proportional to the residuals */

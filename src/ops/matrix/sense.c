@@ -39,7 +39,7 @@ static const lode_param params[] = {
       .help = "m x columns: vectors z_i of measurements x_i' M z_i" },
     { LODE_PARAM(lode_sense_opts, alpha), .min = 1e-12, .max = 1e3,
       .help =
-          "size of the initial factors over the root of the matrix's norm; auto: 1e-3, l1 1e-6" },
+          "size of the initial factors over the root of the matrix's norm; auto: 1e-4, l1 1e-6" },
     { LODE_PARAM(lode_sense_opts, step), .min = 1e-12, .max = 1e6,
       .help =
           "step over the norm of A*(y), of l1 over that of the matrix; auto: 0.25, of l2 halved "
@@ -51,7 +51,7 @@ static const lode_param params[] = {
       .help = "start: random, or along the leading eigenvectors of A*(y); auto: by the loss" },
     { LODE_PARAM(lode_sense_opts, holdout), .def = 0.05, .min = 0, .max = 0.9,
       .help = "share of the measurements kept back to validate" },
-    { LODE_PARAM(lode_sense_opts, tol), .def = 1e-6, .min = 0, .max = 1,
+    { LODE_PARAM(lode_sense_opts, tol), .def = 1e-4, .min = 0, .max = 1,
       .help = LODE_HELP_TOL ": relative change of the loss, over a plateau's length" },
     { LODE_PARAM(lode_sense_opts, max_iter), .def = 2000, .min = 1, .max = 1e6,
       .help = LODE_HELP_MAX_ITER },
@@ -248,7 +248,7 @@ static void choose(const lode_sense_opts *o, lode_i_sense_fit *f)
         f->param = map->size.vectors && map->twins ? LODE_SENSE_SYM : LODE_SENSE_ASYM;
     f->spectral = o->init == LODE_SENSE_SPECTRAL ||
                   (o->init == LODE_SENSE_AUTO_INIT && o->loss == LODE_SENSE_L1);
-    f->alpha = o->alpha.given ? o->alpha.value : o->loss == LODE_SENSE_L1 ? 1e-6 : 1e-3;
+    f->alpha = o->alpha.given ? o->alpha.value : o->loss == LODE_SENSE_L1 ? 1e-6 : 1e-4;
 }
 
 lode_status lode_sense(lode_ctx *ctx, const lode_sense_opts *o, lode_value A, lode_value y,

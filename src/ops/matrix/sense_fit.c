@@ -103,13 +103,14 @@ static bool near_enough(const lode_i_iter *it)
 
 /* Iterations without change that end it: a plateau before the next direction shows lasts some logarithms of
  * the initial scale. */
-static int patience(const lode_i_sense_fit *f)
+static int plateau(const lode_i_sense_fit *f)
 {
     return 50 + (int)(20 * log(1 + 1 / f->alpha));
 }
 
-/* Whether the sub-gradient's steps have come to nothing; off: the size of the residuals. */
-static bool still(lode_array *state, double off, int plateau)
+/* Whether the sub-gradient's steps have come to nothing; off: the size of the residuals; first_time: iterations
+ * without a new least of them before the step is halved first. */
+static bool still(lode_array *state, double off, int first_time)
 {
     const double step = lode_i_get1(state, STATE_STEP), first = lode_i_get1(state, STATE_FIRST);
     if (off < lode_i_get1(state, STATE_BEST)) {
@@ -120,7 +121,7 @@ static bool still(lode_array *state, double off, int plateau)
     if (!(off < BEGUN))
         return false;
     lode_i_set1(state, STATE_SINCE, lode_i_get1(state, STATE_SINCE) + 1);
-    if (lode_i_get1(state, STATE_SINCE) < (step < first ? STILL : plateau / 2))
+    if (lode_i_get1(state, STATE_SINCE) < (step < first ? STILL : first_time))
         return false;
     lode_i_set1(state, STATE_STEP, step / 2);
     lode_i_set1(state, STATE_SINCE, 0);
@@ -139,7 +140,7 @@ lode_status lode_i_sense_descend(lode_ctx *ctx, lode_i_sense_fit *f)
     lode_i_iter it = { .op = "sense",
                        .what = sign ? "absolute residual" : "residual",
                        .tol = o->tol,
-                       .patience = patience(f),
+                       .patience = 2 * plateau(f), /* weak directions take longer */
                        .floor = 8 * lode_i_epsilon(f->map->size.dtype),
                        .max_iter = o->max_iter + 1,
                        .site = "descent",
@@ -173,7 +174,7 @@ lode_status lode_i_sense_descend(lode_ctx *ctx, lode_i_sense_fit *f)
             off = pow(o->decay.value, (double)(it.i - 1));
         } else if (sign) {
             LODE_TRY(lode_i_sense_deviation(ctx, f->d, &f->p.r, &off));
-            it.settled = still(&state, off, it.patience);
+            it.settled = still(&state, off, plateau(f) / 2);
             if (it.settled)
                 break;
         }
