@@ -263,7 +263,7 @@ extern LODE_API const lode_op lode_op_sense;
  *  model  out  s k, >= 0, descending, unit of y over A; factor.0 n1 x k, factor.1 n2 x k, orthonormal: the
  *              singular value decomposition of M; trace, relative loss before the first and after each
  *              iteration (l2: residual norm, l1: sum of absolute residuals; last: of the result); held_trace
- *              the same of the measurements kept back, held, their indices; y, as given; norm of M;
+ *              the same of the measurements kept back, held, their indices; y, as given; form; norm of M;
  *              fitted, measurements; iterations; step, the last one; balanced, the iteration
  *              after which asym-fast balanced (0: never); residual, of those fitted.
  *              Certificate: relative residual norm of the measurements kept back (l1: median against median),

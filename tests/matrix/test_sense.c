@@ -386,6 +386,45 @@ static void degenerate_measurements(void **state)
     uproot(&p);
 }
 
+/* What the generic tests have no samples of: vectors, pairs of them, rows, gross errors. */
+static void other_forms_keep_to_their_plans(void **state)
+{
+    (void)state;
+    static const char *const ways[][3] = { { "form", "vectors", "l2" },
+                                           { "form", "vectors", "l1" },
+                                           { "form", "pairs", "l2" },
+                                           { "form", "pairs", "l1" },
+                                           { "shape", "8,5", "l1" } };
+    lode_array X = normal(5, 2, (const int64_t[]){ 3000, 40 }),
+               Z = normal(6, 2, (const int64_t[]){ 3000, 25 }),
+               y = normal(7, 1, (const int64_t[]){ 3000 });
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        lode_call c;
+        lode_bundle b = { 0 };
+        const bool pairs = strcmp(ways[i][1], "pairs") == 0;
+        assert_ok(&ctx, lode_call_init(&ctx, &lode_op_sense, &c));
+        assert_ok(&ctx, lode_call_set(&ctx, &c, ways[i][0], pairs ? "vectors" : ways[i][1]));
+        assert_ok(&ctx, lode_call_set(&ctx, &c, "loss", ways[i][2]));
+        assert_ok(&ctx, lode_call_set(&ctx, &c, "max-iter", "20"));
+        if (pairs)
+            assert_ok(&ctx, lode_call_set_array(&ctx, &c, "vectors2", &Z));
+        assert_ok(&ctx, lode_call_input(&ctx, &c, "A", lode_from_array(&X)));
+        assert_ok(&ctx, lode_call_input(&ctx, &c, "y", lode_from_array(&y)));
+        const uint64_t before = lode_ctx_memory_used(&ctx);
+        lode_ctx_memory_reset_peak(&ctx);
+        assert_true(lode_call_run(&ctx, &c, &b) >= 0);
+        assert_le(lode_ctx_memory_peak(&ctx) - before,
+                  c.plan.workspace + c.plan.output + c.plan.resident + 65536);
+        lode_certificate found = { 0 };
+        assert_ok(&ctx, lode_verify(&ctx, &b, lode_from_array(&X), &found));
+        lode_call_free(&c);
+        lode_bundle_free(&b);
+    }
+    lode_array_free(&X);
+    lode_array_free(&Z);
+    lode_array_free(&y);
+}
+
 static void bad_input_is_named(void **state)
 {
     (void)state;
@@ -439,6 +478,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(scales_do_not_matter, setup, teardown),
         cmocka_unit_test_setup_teardown(new_measurements_are_predicted, setup, teardown),
         cmocka_unit_test_setup_teardown(degenerate_measurements, setup, teardown),
+        cmocka_unit_test_setup_teardown(other_forms_keep_to_their_plans, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_input_is_named, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

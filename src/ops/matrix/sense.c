@@ -71,6 +71,8 @@ static const lode_port out[] = {
     { "held_trace", NULL, .optional = true, .help = "the same of the measurements kept back" },
     { "held", NULL, .types = LODE_INTEGERS, .optional = true, .help = "which these are" },
     { "y", "m", .types = LODE_REALS, .help = "the measurements, for verify" },
+    { "form", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
+      .help = "what A held: matrices, vectors or pairs of them" },
     { "norm", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "Frobenius norm of the matrix" },
     { "fitted", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "measurements fitted" },
     { "residual", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR),
@@ -227,6 +229,10 @@ static lode_status give(lode_ctx *ctx, lode_i_sense_fit *f, const lode_array *y,
     }
     LODE_TRY(lode_array_cast(ctx, y, LODE_F64, &kept));
     LODE_TRY(lode_bundle_add_array(ctx, b, "y", &kept));
+    LODE_TRY(lode_bundle_add_text(ctx, b, "form",
+                                  !f->map->size.vectors ? "matrices"
+                                  : f->map->twins       ? "vectors"
+                                                        : "pairs"));
     LODE_TRY(lode_bundle_add_f64(ctx, b, "norm", norm));
     LODE_TRY(lode_bundle_add_i64(ctx, b, "fitted", fitted));
     LODE_TRY(lode_bundle_add_f64(ctx, b, "residual", score[0].value));

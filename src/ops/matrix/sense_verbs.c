@@ -33,16 +33,18 @@ static lode_status open_as(lode_ctx *ctx, const lode_bundle *model, lode_value A
     lode_dtype dtype = LODE_F64;
     int ndim = 0;
     int64_t shape[LODE_MAX_NDIM] = { 0 };
+    const lode_value form = lode_bundle_get(model, "form");
+    const bool matrices = form.kind == LODE_TEXT && strcmp(form.as.text, "matrices") == 0;
+    if (form.kind != LODE_TEXT || strcmp(form.as.text, "pairs") == 0)
+        return lode_i_fail(ctx, LODE_EUSAGE,
+                           "sense: measurements x' M z take two arrays, this verb one");
     as.vectors2 = NULL;
+    as.form = matrices ? LODE_SENSE_MATRICES : LODE_SENSE_VECTORS;
     lode_i_value_shape(A, &dtype, &ndim, shape);
-    if (as.shape.count == 0 && ndim == 2 && as.form != LODE_SENSE_VECTORS) {
-        if (shape[1] == model->meta.shape[0] * model->meta.shape[1]) {
-            as.shape.count = 2;
-            for (int i = 0; i < 2; i++)
-                as.shape.value[i] = (double)model->meta.shape[i];
-        } else {
-            as.form = LODE_SENSE_VECTORS;
-        }
+    if (matrices && ndim == 2) {
+        as.shape.count = 2;
+        for (int i = 0; i < 2; i++)
+            as.shape.value[i] = (double)model->meta.shape[i];
     }
     LODE_FORWARD(lode_i_sense_sizes_of(ctx, &as, A, &s));
     if (s.n1 != model->meta.shape[0] || s.n2 != model->meta.shape[1])
@@ -51,7 +53,8 @@ static lode_status open_as(lode_ctx *ctx, const lode_bundle *model, lode_value A
                            ", the model is %" PRId64 " x %" PRId64,
                            s.n1, s.n2, model->meta.shape[0], model->meta.shape[1]);
     s.dtype = lode_i_arith(dtype);
-    return lode_i_sense_open(ctx, A, &s, NULL, true, map);
+    const bool fits = 4 * lode_i_bytes(s.dtype, s.m, s.n1 * s.n2) <= lode_i_memory_left(ctx);
+    return lode_i_sense_open(ctx, A, &s, NULL, fits, map);
 }
 
 /* The model's factors in the type and unit of a map: U diag(s) / unit and V. */
@@ -192,7 +195,8 @@ lode_status lode_i_sense_verify(lode_ctx *ctx, const lode_bundle *model, lode_va
         LODE_FORWARD(check_trace(ctx, model, "held_trace", &last[1]));
     LODE_FORWARD(fitted_options(ctx, model, &o));
     *found = model->certificate;
-    const bool pairs = model->meta.made && strstr(model->meta.made, "vectors2");
+    const lode_value form = lode_bundle_get(model, "form");
+    const bool pairs = form.kind == LODE_TEXT && strcmp(form.as.text, "pairs") == 0;
     if (original.kind == LODE_NONE || pairs) {
         snprintf(
             found->note, sizeof found->note,
