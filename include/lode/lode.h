@@ -11,6 +11,7 @@
 #include "lode/value.h"
 #include "lode/whole.h"
 /* families of operations */
+#include "lode/adapt.h"
 #include "lode/bounds.h"
 #include "lode/compress.h"
 #include "lode/make.h"

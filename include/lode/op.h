@@ -133,6 +133,8 @@ typedef struct lode_port {
     uint32_t types; /* 0: any number */
     bool optional, repeated;
     bool nonneg; /* values below 0 are refused, by the op itself */
+    /* optional, but words without a name that come after the others bind to it */
+    bool follows;
     const char *help;
 } lode_port;
 

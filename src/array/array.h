@@ -114,6 +114,12 @@ lode_status lode_i_scale_rows(lode_ctx *ctx, lode_array *a, const lode_array *d)
 lode_status lode_i_sub_row(lode_ctx *ctx, lode_array *a, const lode_array *row); /* a -= 1 row^T */
 lode_status lode_i_fill(lode_ctx *ctx, lode_array *a, double v);
 
+/** Arrays of one shape, contiguous, f32 or f64, as one: of each the share `density` of largest entries is
+ *  kept (all that equal the least of them), every place takes the sign of their sum, and the mean of
+ *  those that have it. On the calling thread. */
+lode_status lode_i_elect(lode_ctx *ctx, const lode_array *a, int count, double density,
+                         lode_array *out);
+
 /* ---- reductions: fixed blocks of 2^14 values joined in a fixed tree, f64 inside ---- */
 
 /** Sum in a fixed order: values fill blocks of 2^14, value i of a block goes to lane i mod 8, block
@@ -209,6 +215,8 @@ void lode_i_split_mode(const lode_array *a, int mode, int64_t *left, int64_t *n,
 /** Member i of `from` once more, under its name; sources are not kept. */
 lode_status lode_i_bundle_ref_member(lode_ctx *ctx, const lode_bundle *from, int64_t i,
                                      lode_bundle *to);
+/** lode_bundle_ref with sources, which are lent: `b` must outlive them, and closes them. */
+lode_status lode_i_bundle_lend(lode_ctx *ctx, const lode_bundle *b, lode_bundle *out);
 /** Member i becomes a source, which is taken over; what it was is freed. */
 void lode_i_bundle_put_source(lode_bundle *b, int64_t i, lode_source *s);
 

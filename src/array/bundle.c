@@ -247,11 +247,16 @@ lode_status lode_bundle_add_f64(lode_ctx *ctx, lode_bundle *b, const char *name,
     return add_scalar(ctx, b, name, (lode_scalar){ .dtype = LODE_F64, .re = v });
 }
 
-static lode_status ref_member(lode_ctx *ctx, const struct lode_member *m, lode_bundle *out)
+static lode_status ref_all(lode_ctx *ctx, const lode_bundle *b, bool lend, lode_bundle *out);
+
+/* lend: sources too, which stay the owner's to close. */
+static lode_status ref_member(lode_ctx *ctx, const struct lode_member *m, bool lend,
+                              lode_bundle *out)
 {
     lode_status st = LODE_OK;
     lode_array a = { 0 };
     lode_sparse s = { 0 };
+    lode_source lent = { 0 };
     lode_bundle inner = { 0 };
     switch (m->kind) {
     case LODE_ARRAY:
@@ -268,8 +273,14 @@ static lode_status ref_member(lode_ctx *ctx, const struct lode_member *m, lode_b
     case LODE_TEXT: LODE_TRY(lode_bundle_add_text(ctx, out, m->name, m->as.text)); break;
     case LODE_SCALAR: LODE_TRY(add_scalar(ctx, out, m->name, m->as.scalar)); break;
     case LODE_BUNDLE:
-        LODE_TRY(lode_bundle_ref(ctx, m->as.bundle, &inner));
+        LODE_TRY(ref_all(ctx, m->as.bundle, lend, &inner));
         LODE_TRY(lode_bundle_add_bundle(ctx, out, m->name, &inner));
+        break;
+    case LODE_SOURCE:
+        lent = m->as.source;
+        lent.close = NULL;
+        if (lend)
+            LODE_TRY(lode_bundle_add_source(ctx, out, m->name, &lent));
         break;
     default: break;
     }
@@ -280,7 +291,7 @@ done:
     return st;
 }
 
-lode_status lode_bundle_ref(lode_ctx *ctx, const lode_bundle *b, lode_bundle *out)
+static lode_status ref_all(lode_ctx *ctx, const lode_bundle *b, bool lend, lode_bundle *out)
 {
     lode_status st = LODE_OK;
     lode_bundle r = { .meta = b->meta, .certificate = b->certificate };
@@ -292,17 +303,27 @@ lode_status lode_bundle_ref(lode_ctx *ctx, const lode_bundle *b, lode_bundle *ou
     if (b->meta.made)
         LODE_TRY(lode_i_strdup(ctx, b->meta.made, &r.meta.made));
     for (int64_t i = 0; i < b->count; i++)
-        LODE_TRY(ref_member(ctx, &b->members[i], &r));
+        LODE_TRY(ref_member(ctx, &b->members[i], lend, &r));
     lode_bundle_swap(out, &r);
 done:
     lode_bundle_free(&r);
     return st;
 }
 
+lode_status lode_bundle_ref(lode_ctx *ctx, const lode_bundle *b, lode_bundle *out)
+{
+    return ref_all(ctx, b, false, out);
+}
+
+lode_status lode_i_bundle_lend(lode_ctx *ctx, const lode_bundle *b, lode_bundle *out)
+{
+    return ref_all(ctx, b, true, out);
+}
+
 lode_status lode_i_bundle_ref_member(lode_ctx *ctx, const lode_bundle *from, int64_t i,
                                      lode_bundle *to)
 {
-    return ref_member(ctx, &from->members[i], to);
+    return ref_member(ctx, &from->members[i], false, to);
 }
 
 void lode_i_bundle_put_source(lode_bundle *b, int64_t i, lode_source *s)

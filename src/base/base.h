@@ -225,6 +225,8 @@ bool lode_i_parse_f64(const char *text, double *value);
 bool lode_i_parse_bytes(const char *text, double *value);
 /** Shortest text that reads back as the same double ("0.001", "1e-08", "nan", "inf"). */
 void lode_i_print_f64(double value, char text[32]);
+/** Whether a name fits a pattern, in which * stands for any characters. */
+bool lode_i_fits(const char *pattern, const char *name);
 /** Edit distance with transpositions, for suggestions; words compare without case. */
 int lode_i_distance(const char *a, const char *b);
 

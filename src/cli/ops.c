@@ -69,6 +69,9 @@ static const lode_port *next_port(const request *r)
     for (int n = 0; op->in[n].name; n++)
         if (!op->in[n].optional && !op->in[n].repeated && r->call.in[n].kind == LODE_NONE)
             return &op->in[n];
+    for (int n = 0; op->in[n].name; n++)
+        if (op->in[n].follows && (op->in[n].repeated || r->call.in[n].kind == LODE_NONE))
+            return &op->in[n];
     return NULL;
 }
 
@@ -78,8 +81,11 @@ lode_status cli_read_input(cli *c, const lode_port *port, bool file, const char 
         v->value = lode_from_text(spec);
         return LODE_OK;
     }
-    if (port && port->kinds == LODE_KIND_BIT(LODE_BUNDLE)) {
-        const lode_status st = cli_model(c, spec, &v->held);
+    /* a file of many members, read as they are needed; what an address names in it is one array */
+    if (port && (port->kinds & LODE_KIND_BIT(LODE_BUNDLE)) &&
+        (port->kinds == LODE_KIND_BIT(LODE_BUNDLE) || cli_opens(spec))) {
+        const lode_status st = lode_read_model(&c->ctx, spec, &c->read, false, &v->held);
+        cli_keep_caveat(c, st);
         v->value = lode_from_bundle(&v->held);
         return st;
     }
@@ -134,7 +140,7 @@ static int prepare_file(cli *c, const request *r, char *folder, size_t size)
     const char *path = c->outputs ? c->output[0].path : "";
     if (r->call.in[0].kind != LODE_BUNDLE)
         return CLI_OK;
-    for (int i = 0; i < c->outputs; i++)
+    for (int i = 0; i < c->outputs && lode_op_takes_files(r->call.op); i++)
         if (c->output[i].port || !lode_format_keeps_members(c->to, c->output[i].path))
             return cli_usage(c,
                              "%s is a whole file, whose results go into one .lode file; give -o "
@@ -189,7 +195,7 @@ int cli_run_op(cli *c, const lode_op *op)
     } else if (st >= 0 && printed_whole(op)) {
         st = lode_checkpoint_remove(&c->ctx);
     }
-    if (st >= 0 && r.call.in[0].kind == LODE_BUNDLE) {
+    if (st >= 0 && r.call.in[0].kind == LODE_BUNDLE && lode_op_takes_files(op)) {
         const lode_status told = cli_report_file(c, op->name, c->word[0], &result, st, seconds);
         st = told < 0 ? told : st;
     } else if (st >= 0) {

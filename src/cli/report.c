@@ -142,6 +142,8 @@ static void print_member(const lode_bundle *b, int64_t i)
         fprintf(stderr, "  %-12s %lld\n", name, (long long)v.as.scalar->i);
     } else if (v.kind == LODE_SCALAR) {
         fprintf(stderr, "  %-12s %.9g\n", name, v.as.scalar->re);
+    } else if (v.kind == LODE_TEXT && strchr(v.as.text, '\n')) {
+        fprintf(stderr, "  %-12s %zu bytes of text\n", name, strlen(v.as.text));
     } else if (v.kind == LODE_TEXT) {
         fprintf(stderr, "  %-12s %s\n", name, v.as.text);
     } else {

@@ -26,6 +26,9 @@ static const lode_port *plain_port(const lode_op *op, int n)
     for (const lode_port *p = op->in; p->name; p++)
         if (!p->optional && !p->repeated && n-- == 0)
             return p;
+    for (const lode_port *p = op->in; p->name; p++)
+        if (p->follows && (p->repeated || n-- == 0))
+            return p;
     return NULL;
 }
 

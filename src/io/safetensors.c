@@ -205,6 +205,41 @@ done:
     return st;
 }
 
+static lode_status path_beside(lode_ctx *ctx, const char *path, const char *name, lode_text *t)
+{
+    const char *slash = strrchr(path, '/');
+    t->size = 0;
+    return lode_i_text_add(ctx, t, "%.*s%s", slash ? (int)(slash - path) + 1 : 0, path, name);
+}
+
+/* The tensors of an adapter are of no use without the file of words beside them, which says their
+ * scales: it reads as one more member. */
+static lode_status add_config(lode_ctx *ctx, lode_file *f)
+{
+    static const char name[] = "adapter_config.json";
+    lode_status st = LODE_OK;
+    lode_text path = { 0 };
+    lode_infile *in = NULL;
+    lode_i_member *m = NULL;
+    bool adapter = false;
+    for (int64_t i = 0; i < f->count && !adapter; i++)
+        adapter = strstr(f->members[i].name, ".lora_") != NULL;
+    if (!adapter || lode_i_member_find(f, name))
+        return LODE_OK;
+    LODE_TRY(path_beside(ctx, f->path, name, &path));
+    if (!lode_i_path_exists(path.text))
+        goto done;
+    LODE_TRY(lode_i_infile_open(ctx, path.text, &in));
+    LODE_TRY(lode_i_member_add(ctx, f, name, strlen(name), &m));
+    m->kind = LODE_TEXT, m->dtype = LODE_U8, m->ndim = 1;
+    m->in = in, m->bytes = lode_i_infile_size(in), m->shape[0] = (int64_t)m->bytes;
+    in = NULL;
+done:
+    lode_i_infile_close(in);
+    lode_i_text_free(&path);
+    return st;
+}
+
 static lode_status open_safetensors(lode_ctx *ctx, lode_file *f, const lode_read_opts *o)
 {
     lode_status st = LODE_OK;
@@ -218,6 +253,8 @@ static lode_status open_safetensors(lode_ctx *ctx, lode_file *f, const lode_read
         LODE_TRY(lode_i_lode_describe(ctx, f, header, text, size));
     else if (lode_i_json_count(meta) > 0)
         LODE_TRY(lode_i_json_print(ctx, meta, 0, &f->head.meta.attributes));
+    if (!lode_i_json_get(meta, "lode"))
+        LODE_TRY(add_config(ctx, f));
 done:
     lode_i_json_free(header);
     lode_i_free(text);
@@ -251,8 +288,69 @@ static lode_status read_safetensors(lode_ctx *ctx, const lode_file *f, const lod
     return LODE_OK;
 }
 
-static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode_i_output *out,
-                                     bool force)
+/* ---- words beside the tensors ---- */
+
+/* What stands in the metadata: the attributes that are texts, such as "format": "pt". */
+static lode_status add_metadata(lode_ctx *ctx, const lode_meta *meta, lode_json *header)
+{
+    lode_status st = LODE_OK;
+    lode_json *given = NULL, *value = NULL, *kept = lode_i_json_object();
+    if (!meta || !meta->attributes)
+        goto done;
+    LODE_TRY(lode_i_json_parse(ctx, meta->attributes, strlen(meta->attributes), &given));
+    const char *name = lode_i_json_next(given, NULL, &value);
+    for (; name; name = lode_i_json_next(given, name, &value))
+        if (lode_i_json_as_text(value) && strcmp(name, "lode") != 0)
+            LODE_TRY(
+                lode_i_json_set(ctx, kept, name, lode_i_json_text(lode_i_json_as_text(value))));
+    if (lode_i_json_count(kept) > 0) {
+        lode_json *const all = kept;
+        kept = NULL;
+        LODE_TRY(lode_i_json_set(ctx, header, "__metadata__", all));
+    }
+done:
+    lode_i_json_free(given);
+    lode_i_json_free(kept);
+    return st;
+}
+
+/* Whether a text is a file of its own beside the tensors: its name is that of one. */
+static bool is_beside(const lode_i_item *item)
+{
+    return item->value.kind == LODE_TEXT && !strchr(item->name, '/') && *item->name != '.' &&
+           (lode_i_has_suffix(item->name, ".json") || lode_i_has_suffix(item->name, ".csv"));
+}
+
+/* In two rounds, so that none is written where one is in the way. */
+static lode_status write_beside(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                                bool force)
+{
+    lode_status st = LODE_OK;
+    lode_text t = { 0 };
+    lode_outfile *file = NULL;
+    for (int round = force ? 1 : 0; round < 2; round++)
+        for (int64_t i = 0; i < out->count; i++) {
+            if (!is_beside(&out->items[i]))
+                continue;
+            const char *words = out->items[i].value.as.text;
+            LODE_TRY(path_beside(ctx, path, out->items[i].name, &t));
+            LODE_REQUIRE(round == 1 || !lode_i_path_exists(t.text), LODE_EEXIST,
+                         "%s exists, which is written beside %s; --force replaces both", t.text,
+                         path);
+            if (round == 0)
+                continue;
+            LODE_TRY(lode_i_outfile_open(ctx, t.text, force, &file));
+            LODE_TRY(lode_i_outfile_write(ctx, file, words, strlen(words)));
+            LODE_TRY(lode_i_outfile_commit(ctx, &file));
+        }
+done:
+    lode_i_outfile_abandon(&file);
+    lode_i_text_free(&t);
+    return st;
+}
+
+static lode_status write_tensors(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                                 bool force)
 {
     lode_status st = LODE_OK;
     lode_i_tensors t = { 0 };
@@ -274,6 +372,7 @@ static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode
     }
     LODE_TRY(lode_i_flatten(ctx, out, false, &t));
     header = lode_i_json_object();
+    LODE_TRY(add_metadata(ctx, out->meta, header));
     for (int64_t i = 0; i < t.count; i++) {
         lode_i_tensor *a = &t.at[i];
         const lode_value v = a->value;
@@ -304,6 +403,23 @@ done:
     lode_i_json_free(header);
     lode_i_free(text);
     lode_i_tensors_free(&t);
+    return st;
+}
+
+static lode_status write_safetensors(lode_ctx *ctx, const char *path, const lode_i_output *out,
+                                     bool force)
+{
+    lode_status st = LODE_OK;
+    lode_i_output tensors = *out;
+    tensors.items = NULL, tensors.count = 0;
+    LODE_TRY(LODE_NEW(ctx, out->count + 1, &tensors.items));
+    for (int64_t i = 0; i < out->count; i++)
+        if (!is_beside(&out->items[i]))
+            tensors.items[tensors.count++] = out->items[i];
+    LODE_TRY(write_beside(ctx, path, out, force));
+    LODE_TRY(write_tensors(ctx, path, &tensors, force));
+done:
+    lode_i_free(tensors.items);
     return st;
 }
 

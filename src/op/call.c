@@ -308,7 +308,16 @@ static lode_status add_item(lode_ctx *ctx, lode_bundle *items, lode_value v)
     }
     if (v.kind == LODE_TEXT)
         return lode_bundle_add_text(ctx, items, name, v.as.text);
-    return lode_i_fail(ctx, LODE_ETYPE, "a repeated input cannot be a %s; give an array or text",
+    if (v.kind == LODE_BUNDLE) {
+        lode_bundle lent = { 0 };
+        lode_status st = lode_i_bundle_lend(ctx, v.as.bundle, &lent);
+        if (st >= 0)
+            st = lode_bundle_add_bundle(ctx, items, name, &lent);
+        lode_bundle_free(&lent);
+        return st;
+    }
+    return lode_i_fail(ctx, LODE_ETYPE,
+                       "a repeated input cannot be a %s; give an array, a file or text",
                        lode_kind_name(v.kind));
 }
 
@@ -323,6 +332,11 @@ static lode_status find_port(lode_ctx *ctx, const lode_call *call, const char *n
             return LODE_OK;
         }
     }
+    for (n = 0; !name && op->in[n].name; n++)
+        if (op->in[n].follows && (op->in[n].repeated || call->in[n].kind == LODE_NONE)) {
+            *found = n;
+            return LODE_OK;
+        }
     if (name)
         return lode_i_fail(ctx, LODE_EUSAGE, "%s has no input %s; see 'lode help %s'", op->name,
                            name, op->name);

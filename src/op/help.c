@@ -44,7 +44,9 @@ static lode_status add_synopsis(lode_ctx *ctx, const lode_op *op, lode_text *t)
     lode_status st = LODE_OK;
     ADD("lode %s", op->name);
     for (const lode_port *p = op->in; p->name; p++) {
-        if (p->repeated)
+        if (p->follows)
+            ADD(" [%s%s]", p->name, p->repeated ? "..." : "");
+        else if (p->repeated)
             ADD(" %s=%s...", p->name, "FILE");
         else if (p->optional)
             ADD(" [%s=FILE]", p->name);

@@ -125,6 +125,8 @@ lode_status lode_i_tally_answer(lode_ctx *ctx, const lode_question *q, const lod
 /** A question's answer from the parts that invert gives; members of the model are in memory. */
 lode_status lode_i_answer_by_invert(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
                                     const lode_question *q, lode_answer *a);
+/** A dense value that waits in a scratch file, as a source of it. LODE_EBUDGET without ctx->scratch. */
+lode_status lode_i_set_aside(lode_ctx *ctx, lode_value v, lode_source *out);
 /** The same members, dense ones that are sources read in. */
 lode_status lode_i_load_members(lode_ctx *ctx, const lode_bundle *model, lode_bundle *loaded);
 /** Compares a dense original with what invert gives, slab by slab: the shared part of verify. */

@@ -95,33 +95,13 @@ done:
     return st;
 }
 
-/* Whether a name fits a pattern, in which * stands for any characters. */
-static bool fits(const char *pattern, const char *name)
-{
-    const char *star = NULL, *from = NULL;
-    while (*name) {
-        if (*pattern == '*') {
-            star = pattern++, from = name;
-        } else if (*pattern == *name) {
-            pattern++, name++;
-        } else if (star) {
-            pattern = star + 1, name = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*')
-        pattern++;
-    return *pattern == '\0';
-}
-
 lode_i_rule *lode_i_rules_find(const lode_i_rules *rules, const char *name)
 {
     for (int64_t i = 0; i < rules->count; i++)
         if (!rules->at[i].pattern && strcmp(rules->at[i].name, name) == 0)
             return &rules->at[i];
     for (int64_t i = 0; i < rules->count; i++)
-        if (rules->at[i].pattern && fits(rules->at[i].name, name))
+        if (rules->at[i].pattern && lode_i_fits(rules->at[i].name, name))
             return &rules->at[i];
     return NULL;
 }
@@ -136,7 +116,7 @@ lode_status lode_i_rules_check(lode_ctx *ctx, const lode_op *op, const lode_i_ru
         bool found = strcmp(r->name, "*") == 0;
         for (int64_t k = 0; k < file->count && !found; k++) {
             const char *name = lode_bundle_name(file, k);
-            found = r->pattern ? fits(r->name, name) : strcmp(r->name, name) == 0;
+            found = r->pattern ? lode_i_fits(r->name, name) : strcmp(r->name, name) == 0;
             const int d = lode_i_distance(r->name, name);
             if (!near || d < least)
                 near = name, least = d;

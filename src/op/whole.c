@@ -22,6 +22,11 @@ static double bytes_of_members(const lode_bundle *b)
     return sum;
 }
 
+lode_status lode_i_set_aside(lode_ctx *ctx, lode_value v, lode_source *out)
+{
+    return lode_i_spill(ctx, v, out);
+}
+
 /* A member as it is, of its own. What is large waits on disk where there is a place. */
 static lode_status keep(lode_ctx *ctx, const lode_i_whole *j, int64_t i, lode_bundle *result)
 {
