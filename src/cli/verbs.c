@@ -242,12 +242,36 @@ int cli_merge(cli *c)
     return code;
 }
 
+/* The originals of a result whose operation takes files of many members: one, or as many as it was made
+ * from, as a bundle of bundles. */
+static lode_status read_files(cli *c, cli_value *v)
+{
+    lode_status st = LODE_OK;
+    lode_bundle one = { 0 };
+    for (int i = 1; st >= 0 && i < c->words; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i - 1);
+        st = lode_read_model(&c->ctx, c->word[i], &c->read, false, &one);
+        if (st >= 0)
+            st = lode_bundle_add_bundle(&c->ctx, &v->held, name, &one);
+    }
+    lode_bundle_free(&one);
+    v->value = c->words == 2 ? lode_bundle_value(&v->held, 0) : lode_from_bundle(&v->held);
+    return st;
+}
+
+static bool takes_files(cli *c, const lode_bundle *model)
+{
+    const lode_op *op = lode_op_find(&c->ctx, model->meta.op);
+    return op && op->in[0].name && (op->in[0].kinds & LODE_KIND_BIT(LODE_BUNDLE));
+}
+
 int cli_verify(cli *c)
 {
     lode_bundle model = { 0 };
     cli_value original = { 0 };
     lode_certificate found = { 0 };
-    const int bad = need(c, "verify", 1, 2, false, "lode verify FILE [ORIGINAL]");
+    const int bad = need(c, "verify", 1, CLI_MAX, false, "lode verify FILE [ORIGINAL]");
     if (bad)
         return bad;
     cli_progress_start(c);
@@ -266,8 +290,13 @@ int cli_verify(cli *c)
     }
     lode_bundle_free(&file);
     lode_status st = cli_model(c, c->word[0], &model);
-    if (st >= 0 && c->words == 2)
-        st = cli_read(c, c->word[1], &original);
+    const bool files = st >= 0 && takes_files(c, &model) && c->words >= 2 && cli_opens(c->word[1]);
+    if (st >= 0 && c->words > 2 && !files) {
+        lode_bundle_free(&model);
+        return cli_usage(c, "usage: lode verify FILE [ORIGINAL]");
+    }
+    if (st >= 0 && c->words >= 2)
+        st = files ? read_files(c, &original) : cli_read(c, c->word[1], &original);
     if (st >= 0)
         st = lode_verify(&c->ctx, &model, original.value, &found);
     int code = CLI_OK;

@@ -103,7 +103,7 @@ static lode_status check_factors(lode_ctx *ctx, const lode_bundle *model, const 
     double kept = 0;
     LODE_TRY(read_factors(ctx, model, l, adapter, &left, &right));
     LODE_TRY(lode_i_product_norm(ctx, &left, &right, &kept));
-    const double eps = lode_i_epsilon(left.dtype), slack = 64 * eps * (l->norm + l->kept);
+    const double eps = lode_i_epsilon(left.dtype), slack = 8 * eps * (l->norm + l->kept);
     LODE_REQUIRE(near(kept, l->kept, slack), LODE_EVERIFY,
                  "adapter: the product of the factors of %s has norm %.9g, the report says %.9g",
                  l->tensor, kept, l->kept);
@@ -116,7 +116,7 @@ static lode_status check_factors(lode_ctx *ctx, const lode_bundle *model, const 
     LODE_TRY(lode_linop_from(ctx, lode_from_array(&D), &op));
     LODE_TRY(op->norm(ctx, op, &lt, &rt, error));
     *measured = true;
-    LODE_REQUIRE(near(*error, l->error, 1e-3 * l->error + slack), LODE_EVERIFY,
+    LODE_REQUIRE(near(*error, l->error, 1e-5 * l->error + slack), LODE_EVERIFY,
                  "adapter: the error of %s is %.6g, the report says %.6g", l->tensor, *error,
                  l->error);
 done:
@@ -192,7 +192,7 @@ lode_status lode_i_adapter_verify(lode_ctx *ctx, const lode_bundle *model, lode_
         goto done;
     found->absolute = error, found->value = norm > 0 ? error / norm : 0;
     LODE_REQUIRE(
-        near(found->value, model->certificate.value, 2e-3 * model->certificate.value + 1e-6),
+        near(found->value, model->certificate.value, 1e-4 * model->certificate.value + 1e-6),
         LODE_EVERIFY, "adapter: the error of all layers is %.6g, the certificate says %.6g",
         found->value, model->certificate.value);
     if (!measured)

@@ -348,7 +348,7 @@ lode_status lode_i_product_finish(lode_ctx *ctx, const lode_i_adapter *a, lode_i
                             ? a->base->meta.attributes
                             : NULL;
     LODE_FORWARD(
-        lode_i_strdup(ctx, given ? given : "{\"format\": \"pt\"}", &p->result.meta.attributes));
+        lode_i_strdup(ctx, given ? given : "{\"format\":\"pt\"}", &p->result.meta.attributes));
     p->result.certificate = c;
     if (p->missed == 0)
         return LODE_OK;
