@@ -49,27 +49,28 @@ LODE_API lode_adapter_opts lode_adapter_defaults(void);
 extern LODE_API const lode_op lode_op_adapter;
 
 /** Low-rank adapters and factors of the weights of a model, tensor by tensor.
- *  base         in   a file's members (bundle; dense ones may be sources, read one at a time), or one
- *                    array. Weights are its floating-point members of 2 axes, or of 3 and more, which
- *                    are matrices of the first axis by all others. Of extract the checkpoint before,
- *                    of merge the checkpoint, of resize an adapter
- *  more         in   or NULL: bundle of bundles. extract, report: the checkpoint after; merge, resize:
- *                    adapters; fit: inputs X (N x in), then outputs Y (N x out), by module
- *  calibration  in   or NULL, of factor: by module X (N x in), or its covariance X'X as MODULE.cov
+ *  base         in   a file's members (bundle; dense ones may be sources, read one at a time), or
+ *                    one array. Weights are its floating-point members of 2 axes, or of 3 and
+ *                    more, which are matrices of the first axis by all others. Of extract the
+ *                    checkpoint before, of merge the checkpoint, of resize an adapter
+ *  more         in   or NULL: bundle of bundles. extract, report: the checkpoint after; merge,
+ *                    resize: adapters; fit: inputs X (N x in), then outputs Y (N x out), by module
+ *  calibration  in   or NULL, of factor: by module X (N x in), or covariance X'X as MODULE.cov
  *  result       out  tensors. extract, fit, resize: base_model.model.MODULE.lora_A.weight (r x in),
- *                    .lora_B.weight (out x r), the difference is B A, and adapter_config.json. factor:
- *                    MODULE.0.weight (r x in), MODULE.1.weight (out x r) for W ~ W1 W0, all else as it is,
- *                    and factors.json. merge: the checkpoint. Always adapter_report.csv, a line a
- *                    tensor.
+ *                    .lora_B.weight (out x r), the difference is B A, and adapter_config.json.
+ *                    factor: MODULE.0.weight (r x in), MODULE.1.weight (out x r) for W ~ W1 W0, all
+ *                    else as it is, and factors.json. merge: the checkpoint. Always
+ *                    adapter_report.csv, a line a tensor.
  *                    Certificate: Frobenius error of all layers together, relative to what they
- *                    approximate, measured on what is written.
- *  Returns LODE_OK; LODE_NOCONV a decomposition has not settled (result valid); LODE_EUSAGE inputs that
- *  the task does not take or lacks, nothing to do; LODE_ESHAPE tensors that do not match, by name;
- *  LODE_EPARAM a budget that not even rank 1 meets; LODE_EDOMAIN NaN or infinity, by name;
- *  LODE_ETYPE; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
- *  Cost a layer out x in: 4 out in r a step of the iteration, 5 to 10 steps; all singular values where the
- *  shorter side is up to 512 or four ranks. Holds one layer, or two, and the result; a result larger
- *  than an eighth of the memory left waits in ctx->scratch.
+ *                    approximate, measured on what is written; of report none.
+ *  Returns LODE_OK; LODE_NOCONV a decomposition has not settled, LODE_MISSED break-even comes before
+ *  the error asked (results valid); LODE_EUSAGE inputs that the task does not take or lacks, nothing
+ *  to do; LODE_ESHAPE tensors that do not match, by name; LODE_EPARAM a budget that not even rank 1
+ *  meets; LODE_EDOMAIN NaN or infinity, by name; LODE_ETYPE; LODE_ENOMEM; LODE_EBUDGET;
+ *  LODE_ECANCEL.
+ *  Cost a layer out x in: 4 out in r a step of the iteration, 5 to 10 steps; all singular values where
+ *  the shorter side is up to 512 or four ranks. Holds one layer, or two, and the result; a result
+ *  larger than an eighth of the memory left waits in ctx->scratch.
  *  Source: Kaushal, Vaidhya & Rish 2023, doi:10.48550/arXiv.2309.14021; Lu 2024,
  *  doi:10.48550/arXiv.2408.05883; Yadav et al. 2023, doi:10.48550/arXiv.2306.01708. */
 LODE_API lode_status lode_adapter(lode_ctx *ctx, const lode_adapter_opts *o, lode_value base,

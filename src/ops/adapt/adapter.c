@@ -107,21 +107,61 @@ done:
     return st;
 }
 
-/* The most that a layer takes while it is worked on. */
-static uint64_t room_of(lode_ctx *ctx, const lode_adapter_opts *o, const lode_i_layer *l)
+/* Bytes of the largest matrix in a file as f64, and its sides; 0: no file. */
+static uint64_t largest(const lode_bundle *file, int64_t *rows, int64_t *cols)
 {
+    uint64_t most = 0;
+    *rows = *cols = 0;
+    for (int64_t i = 0; file && i < file->count; i++) {
+        lode_dtype dtype = LODE_F32;
+        int ndim = 0;
+        int64_t shape[LODE_MAX_NDIM], n = 1;
+        if (!lode_i_value_shape(lode_bundle_value(file, i), &dtype, &ndim, shape) || ndim < 1)
+            continue;
+        for (int k = 0; k + 1 < ndim; k++)
+            n *= shape[k];
+        const uint64_t bytes = lode_i_bytes(LODE_F64, n, shape[ndim - 1]);
+        if (bytes > most)
+            most = bytes, *rows = n, *cols = shape[ndim - 1];
+    }
+    return most;
+}
+
+/* What calibration, or inputs and outputs, take beside a layer. */
+static uint64_t room_of_data(lode_ctx *ctx, const lode_i_adapter *a)
+{
+    uint64_t room = 0;
+    int64_t rows = 0, cols = 0;
+    if (a->calibration) /* X, its triangle and W L */
+        room += 4 * largest(a->calibration, &rows, &cols) + 6 * lode_i_bytes(LODE_F64, cols, cols);
+    for (int f = 0; f < a->files && a->o->task == LODE_ADAPTER_FIT; f++) {
+        room += 4 * largest(a->more[f], &rows, &cols);
+        room += lode_i_adapter_svd_room(ctx, LODE_F64, rows, cols, lode_i_min(rows, cols), true);
+    }
+    return room;
+}
+
+/* The most that a layer takes while it is worked on. */
+static uint64_t room_of(lode_ctx *ctx, const lode_i_adapter *a, const lode_i_layer *l)
+{
+    const lode_adapter_opts *o = a->o;
     const lode_dtype dtype = lode_i_adapter_type(l);
     const uint64_t mn = lode_i_bytes(dtype, l->rows, l->cols);
+    const uint64_t slab = lode_i_adapter_slab(dtype, l->rows, l->cols) + (4 << 20);
     const int64_t side = lode_i_min(l->rows, l->cols);
     const bool open = o->rank.count == 0;
     if (l->fate != LODE_I_WEIGHT)
-        return 2 * lode_i_bytes(LODE_F64, l->rows, l->cols) +
-               lode_i_adapter_slab(dtype, l->rows, l->cols);
-    const int64_t most = open ? side : lode_i_min(o->rank.value[0], side);
-    return mn + lode_i_adapter_slab(dtype, l->rows, l->cols) +
-           lode_i_adapter_svd_room(ctx, dtype, l->rows, l->cols, lode_i_max(most, 1), open) +
-           4 * lode_i_bytes(LODE_F64, l->rows + l->cols, lode_i_max(most, 1)) +
-           4 * lode_i_bytes(LODE_F64, most, most) + (4 << 20);
+        return 2 * lode_i_bytes(LODE_F64, l->rows, l->cols) + slab;
+    if (o->task == LODE_ADAPTER_MERGE) /* W, as stored and back, factors, differences */
+        return mn * (uint64_t)(6 + (o->how == LODE_ADAPTER_TIES ? a->files + 1 : 0)) + slab;
+    int64_t most = open ? side : lode_i_min(o->rank.value[0], side);
+    if (o->task == LODE_ADAPTER_RESIZE) /* never formed: B, A, their QR, the core */
+        most = side;
+    const uint64_t core = lode_i_adapter_svd_room(ctx, dtype, l->rows, l->cols, lode_i_max(most, 1),
+                                                  open);
+    return mn + slab + core + 4 * lode_i_bytes(LODE_F64, l->rows + l->cols, lode_i_max(most, 1)) +
+           4 * lode_i_bytes(LODE_F64, most, most) +
+           (a->calibration ? 2 * mn + lode_i_bytes(LODE_F64, l->rows, l->cols) : 0);
 }
 
 static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
@@ -136,7 +176,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
                                  c->in[2].kind == LODE_BUNDLE ? c->in[2].as.bundle : NULL, &a));
     for (int64_t i = 0; i < a.layers.count; i++) {
         const lode_i_layer *l = &a.layers.at[i];
-        const uint64_t room = room_of(ctx, o, l);
+        const uint64_t room = room_of(ctx, &a, l);
         const int64_t rank = lode_i_max(lode_i_adapter_most(o, l, false), 1);
         const bool whole = o->task == LODE_ADAPTER_FACTOR || o->task == LODE_ADAPTER_MERGE;
         const lode_dtype store = lode_i_adapter_store(o, l->stored, whole);
@@ -149,6 +189,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
         output += o->task == LODE_ADAPTER_REPORT ? 1024 : 4096 + 4 * strlen(l->name);
         p->flops += 60.0 * (double)l->rows * (double)l->cols * (double)rank;
     }
+    most += room_of_data(ctx, &a);
     /* large results wait on disk where there is a place */
     p->number[0] = ctx->scratch && most + waits > lode_i_memory_left(ctx) / 8;
     p->output = output + (p->number[0] ? 0 : waits);
