@@ -385,7 +385,8 @@ def _call(description, args, options, act):
             if port["name"] not in args or args[port["name"]] is None:
                 continue
             given = args[port["name"]]
-            for x in given if port["repeated"] else [given]:
+            several = port["repeated"] and not isinstance(given, (str, os.PathLike, dict))
+            for x in given if several else [given]:
                 v, held = value(x, port["kinds"], ctx, files and number == 0)
                 keep.append(held)
                 if number == 0 and isinstance(held, BundleHandle):

@@ -99,8 +99,13 @@ def _file_value(arrays, ctx):
 def value(x, kinds, ctx, whole=False):
     """(value, what must stay alive) for one input of a port that takes `kinds`; whole: also a file of several values,
     or a dict of arrays."""
-    if whole and isinstance(x, dict):
+    files = "bundle" in kinds  # read member by member, as they are needed
+    if (whole or files) and isinstance(x, dict):
         return _file_value(x, ctx)
+    if files and isinstance(x, (str, os.PathLike)) and os.path.exists(x):
+        held = BundleHandle()
+        ctx.check(_c.lib.lode_read_model(C.byref(ctx.c), os.fspath(x).encode(), None, False, C.byref(held.c)))
+        return _c.Value(_c.BUNDLE, C.addressof(held.c)), held
     if hasattr(x, "_bundle"):
         return _c.Value(_c.BUNDLE, C.addressof(x._bundle.c)), x
     if isinstance(x, (str, os.PathLike)):

@@ -290,6 +290,18 @@ class Module(unittest.TestCase):
             r.factors
         self.assertEqual((r.shape, r.dtype, r.op), ((6, 5, 4), np.float64, "tucker"))
 
+    def test_files_of_many_members_as_inputs(self):
+        W, B, A = (self.rng.standard_normal(s) for s in ((12, 9), (12, 2), (2, 9)))
+        base = {"q.weight": W, "q.bias": np.ones(12)}
+        r = lode.adapter(base, [{"q.weight": W + B @ A, "q.bias": np.ones(12)}], rank=2)
+        P = "base_model.model.q.lora_"
+        np.testing.assert_allclose(r[P + "B.weight"] @ r[P + "A.weight"], B @ A, atol=1e-12)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "adapter_model.safetensors")
+            r.save(path)
+            self.assertTrue(os.path.exists(os.path.join(folder, "adapter_config.json")))
+            np.testing.assert_allclose(lode.adapter(base, path, task="merge")["q.weight"], W + B @ A, atol=1e-12)
+
     def test_caveats_are_warnings(self):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
