@@ -300,7 +300,7 @@ class Module(unittest.TestCase):
             path = os.path.join(folder, "adapter_model.safetensors")
             r.save(path)
             self.assertTrue(os.path.exists(os.path.join(folder, "adapter_config.json")))
-            np.testing.assert_allclose(lode.adapter(base, path, task="merge")["q.weight"], W + B @ A, atol=1e-12)
+            np.testing.assert_allclose(lode.adapter(base, path, do="merge")["q.weight"], W + B @ A, atol=1e-12)
 
     def test_caveats_are_warnings(self):
         with warnings.catch_warnings(record=True) as caught:

@@ -22,7 +22,7 @@
 #include "ops/adapt/adapter.h"
 
 static const lode_param params[] = {
-    { .name = "task",
+    { .name = "do",
       .kind = LODE_P_ENUM,
       .offset = offsetof(lode_adapter_opts, task),
       .size = sizeof(lode_adapter_task),
@@ -247,7 +247,7 @@ const lode_op lode_op_adapter = {
     .job = LODE_SHRINK,
     .brief = "low-rank adapters and factors of trained models",
     .doi = "10.48550/arXiv.2309.14021 10.48550/arXiv.2408.05883",
-    .example = "lode adapter A.npy --task factor --rank 4 -o factors.lode",
+    .example = "lode adapter A.npy --do factor --rank 4 -o factors.lode",
     .words = "LoRA adapter PEFT fine-tuning checkpoint safetensors difference merge TIES resize "
              "factorize linear layers LLM language model compression reduced rank regression",
     .params = params,

@@ -335,7 +335,7 @@ static lode_status check_files(lode_ctx *ctx, const lode_i_adapter *a)
     LODE_REQUIRE(a->files >= files[t].least && a->files <= files[t].most, LODE_EUSAGE,
                  "adapter: this task takes %s; %d files were given", files[t].takes, a->files + 1);
     LODE_REQUIRE(!a->calibration || t == LODE_ADAPTER_FACTOR, LODE_EUSAGE,
-                 "adapter: calibration is of task factor alone");
+                 "adapter: calibration is for --do factor alone");
     LODE_REQUIRE(a->o->weighting != LODE_ADAPTER_ACTIVATIONS || a->calibration, LODE_EUSAGE,
                  "adapter: weighting activations needs calibration=FILE with inputs of the layers");
     LODE_REQUIRE(a->o->scales.count == 0 || t == LODE_ADAPTER_MERGE || t == LODE_ADAPTER_RESIZE,
