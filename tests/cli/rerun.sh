@@ -9,6 +9,8 @@ ln -s "$root/data" data
 "$lode" make normal --shape 9,40 --seed 1 -o B.npy --quiet
 "$lode" make parts --shape 60,40 --rank 5 -o P.npy --quiet
 "$lode" make relations --shape 24,24,6 --rank 3 -o T.npy --quiet
+"$lode" make normal --shape 400,8,6 -o measurements.npy --quiet
+"$lode" make normal --shape 400 -o y.npy --quiet
 format=npz
 "$lode" --version | grep -q 'netcdf (absent)' || format=nc
 "$lode" list | awk '{print $1}' >ops
