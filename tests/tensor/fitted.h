@@ -46,7 +46,7 @@ static void take(lode_array a)
 /* Runs by name: options in pairs, ended by NULL. */
 static lode_status by_name(const lode_array *X, const char *const *options, lode_bundle *model)
 {
-    lode_call call;
+    lode_call call = { 0 };
     lode_status st = lode_call_init(&f.ctx, &OP, &call);
     for (int i = 0; st >= 0 && options[i]; i += 2)
         st = lode_call_set(&f.ctx, &call, options[i], options[i + 1]);

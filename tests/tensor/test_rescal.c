@@ -562,7 +562,7 @@ static void failed_allocations_are_survived(void **state)
     for (int way = 0; way < 2; way++) {
         if (way)
             tensor_set(&f.X, 3, NAN);
-        for (int64_t n = 1;; n += 1 + n / 40) {
+        for (int64_t n = 1;; n += 1 + n / 100) {
             heap_fail(&f.memory, n);
             const lode_status st = way ? RUN("rank", "2", "max-iter", "3")
                                        : RUN("rank-range", "2,3", "ensemble", "2", "max-iter", "3");

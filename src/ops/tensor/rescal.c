@@ -6,7 +6,7 @@
  * fitted to an ensemble of copies of X with multiplicative noise, the columns of all fits are clustered, one
  * of each fit in a cluster, and silhouettes tell whether they agree.
  *
- * Source: Truong, Skau, Vangara, Nebgen, Bhattarai & Alexandrov, Determination of Latent Dimensionality in
+ * Source: Truong et al., Determination of Latent Dimensionality in
  * International Trade Flow, Mach. Learn.: Sci. Technol. 1 (2020), doi:10.1088/2632-2153/aba9ee (ensemble and
  * silhouettes); Nickel, Tresp & Kriegel, ICML 2011 (RESCAL by alternating least squares). Departures: a step
  * of A that would raise the objective is halved until it does not (both are scaled gradients, no bound holds
@@ -273,6 +273,10 @@ lode_status lode_rescal(lode_ctx *ctx, const lode_rescal_opts *o, lode_value X, 
     call_state state = { &p, &info };
     lode_i_stage(ctx, "reading", 0, 0.05);
     LODE_TRY(lode_i_rescal_open(ctx, o, X, more_memory, &state, &d));
+    if (!d.nonneg && o->nonneg == LODE_RESCAL_AUTO) { /* told by the values */
+        snprintf(p.algorithm, sizeof p.algorithm, "alternating least squares");
+        LODE_TRY(lode_i_refine(ctx, &lode_op_rescal, &p));
+    }
     lode_i_stage(ctx, o->rank.count == 0 ? "ranks" : "factors", 0.05, 0.97);
     if (o->rank.count == 0 || lode_i_rescal_runs(o) > 1) {
         LODE_REQUIRE(d.nonneg, LODE_EUSAGE,
