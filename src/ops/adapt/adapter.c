@@ -14,7 +14,8 @@
  * Izenman 1975, doi:10.1016/0047-259X(75)90042-1 (reduced-rank regression); Yadav et al. 2023,
  * doi:10.48550/arXiv.2306.01708 (TIES). Departures: ranks of LoRD's layers come from one budget by squares
  * per number instead of a search over perplexities, which would need the model run; quantization of
- * factors is left to compress. Claims tested: calibrated factors lose less than plain ones,
+ * factors is left to compress; of Lu's adapters the product alone, not its Hadamard and Kronecker forms.
+ * Claims tested: calibrated factors lose less than plain ones,
  * break-even, the closed form. */
 #include <math.h>
 #include <string.h>
