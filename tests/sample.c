@@ -281,6 +281,9 @@ lode_status sample_make(lode_ctx *ctx, const lode_op *op, const sample_spec *spe
     for (int n = 0; st >= 0 && op->in[n].name; n++) {
         const lode_port *p = &op->in[n];
         const bool dense = !p->kinds || (p->kinds & LODE_DENSE);
+        if (p->optional &&
+            !(spec->fuzz && draw(&state) % 2)) /* what it must be, only the op knows */
+            continue;
         for (int k = p->repeated ? 2 : 1; st >= 0 && k > 0; k--) {
             lode_value v = lode_none();
             if (dense) {

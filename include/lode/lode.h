@@ -14,6 +14,7 @@
 #include "lode/adapt.h"
 #include "lode/bounds.h"
 #include "lode/compress.h"
+#include "lode/dynamics.h"
 #include "lode/make.h"
 #include "lode/matrix.h"
 #include "lode/tensor.h"

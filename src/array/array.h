@@ -195,6 +195,9 @@ lode_status lode_i_quantile_abs(lode_ctx *ctx, const lode_array *a, double share
 /** Index of flat position in shape, as "[3,17]". */
 void lode_i_print_index(int ndim, const int64_t *shape, int64_t flat, char *text, size_t size);
 void lode_i_print_shape(int ndim, const int64_t *shape, char *text, size_t size); /* "3 x 4" */
+/** sums[i] += Re of the inner product of row i of X with row i of Y, in f64; sums: f64, one a row. */
+lode_status lode_i_row_inner(lode_ctx *ctx, const lode_array *X, const lode_array *Y,
+                             lode_array *sums);
 /** Column means of a matrix, in f64. */
 lode_status lode_i_col_means(lode_ctx *ctx, const lode_array *a, lode_array *mean);
 /** Largest |entry| of each column made positive real: signs applied to U's and V's columns alike

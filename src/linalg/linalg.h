@@ -89,6 +89,17 @@ lode_status lode_i_mode_gram(lode_ctx *ctx, const lode_array *X, int mode, bool 
 lode_status lode_i_sign_sums(lode_ctx *ctx, const lode_array *X, int mode, lode_stream s,
                              lode_array *Z, double *sumsq);
 
+/** Dissimilarities of vectors whose inner products G (n x n, Hermitian) has: the sine of the angle
+ *  between the lines they span, which scales and signs (phases) of the vectors leave as it is, or the length of
+ *  their difference; D new, f64, exactly symmetric, what is rounding alone 0. A vector of length 0 is at
+ *  sine 1 from all others. */
+typedef enum lode_i_dissimilarity { LODE_I_SINE, LODE_I_EUCLID } lode_i_dissimilarity;
+lode_status lode_i_gram_distances(lode_ctx *ctx, const lode_array *G, lode_i_dissimilarity kind,
+                                  lode_array *D);
+/** The same of one pair: squared lengths, and their inner product. */
+double lode_i_dissimilarity_of(lode_i_dissimilarity kind, double gii, double gjj, double re,
+                               double im);
+
 /* ---- factorizations (thin) ---- */
 
 /** A = Q R, m >= n: tall-skinny Householder tree over row blocks. R upper, real nonnegative

@@ -59,7 +59,7 @@ CALLS = [  # pattern, layers that may, what
     (r"(?<![\w>.])(?:malloc|calloc|realloc|free|fopen|open|pread|pwrite|mmap|fork|dlopen|pthread_\w+|clock_gettime|sysconf)\s*\(",
      {"base", "cli"}, "only base calls the operating system"),
     (r"\b(?:cblas_\w+|LAPACKE_\w+|[sdcz][a-z0-9]{3,8}_)\s*\(", {"linalg"}, "only linalg calls BLAS and LAPACK"),
-    (r"\blode_i_at\s*\(", {"array", "linalg", "code", "io"}, "data pointers stay in array, linalg, code and io"),
+    (r"\blode_i_at\s*\(", {"array", "linalg", "code", "graph", "io"}, "data pointers stay in array, linalg, code, graph and io"),
     (r"\b(?:rand|srand|random|drand48|time|atoi|atof|sprintf|strcpy|strcat|gets)\s*\(", set(), "not used here"),
     (r"(?<!long )\blong\s+(?!long|double)\w+\s*[=;,)]", set(), "sizes are int64_t"),
 ]
