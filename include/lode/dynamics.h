@@ -1,4 +1,4 @@
-/* Trajectories and parameter sweeps: bases of snapshots. */
+/* Trajectories and parameter sweeps: bases of snapshots, modes in time. */
 #ifndef LODE_DYNAMICS_H
 #define LODE_DYNAMICS_H
 
@@ -50,6 +50,51 @@ extern LODE_API const lode_op lode_op_pod;
  *  N^2 n for inner products, 6 N n R; memory 9 N^2 and 5 n R beside X, in f64. With M, four times X in f64.
  *  Source: Daniel, Casenave, Akkari & Ryckelynck 2021, doi:10.48550/arXiv.2108.12291. See also lode_pca, lode_svd. */
 LODE_API lode_status lode_pod(lode_ctx *ctx, const lode_pod_opts *o, lode_value X, lode_value M,
+                              lode_bundle *model);
+
+/* ---- dmd ---- */
+
+typedef enum lode_dmd_method {
+    LODE_DMD_EXACT,    /* the linear map between successive snapshots, least squares */
+    LODE_DMD_FB,       /* forward and backward maps, whose noise biases cancel */
+    LODE_DMD_OPTIMIZED /* exponentials in time fitted to all snapshots */
+} lode_dmd_method;
+typedef enum lode_dmd_amplitudes {
+    LODE_DMD_ALL,  /* least squares over all snapshots */
+    LODE_DMD_FIRST /* over the first one */
+} lode_dmd_amplitudes;
+
+typedef struct lode_dmd_opts {
+    size_t size;
+    lode_dmd_method method;
+    lode_rank_spec rank;     /* modes; auto: singular values above noise */
+    lode_auto_i64 max_rank;  /* of auto; 100 */
+    int64_t delays;          /* snapshots that follow each other and are taken as one */
+    double dt;               /* time between snapshots */
+    const lode_array *times; /* optimized: of each snapshot, ascending, in place of dt */
+    int64_t axis;            /* of X, that counts snapshots: 0, a row each, or 1, a column each */
+    lode_dmd_amplitudes amplitudes;
+    double tol;
+    int64_t max_iter; /* optimized */
+} lode_dmd_opts;
+LODE_API lode_dmd_opts lode_dmd_defaults(void);
+extern LODE_API const lode_op lode_op_dmd;
+
+/** Dynamic mode decomposition of m snapshots of n values: snapshot i is about
+ *  sum_j modes[:, j] amplitudes[j] exp(rates[j] (times[i] - times[0])), of real data its real part.
+ *  X      in   m x n (axis 0) or n x m (axis 1): array or source; any numeric type; finite
+ *  model  out  modes n x r, complex, of length 1, their largest entry real and positive; eigenvalues r = exp(rates
+ *              dt); rates r, one over the unit of dt; frequency r, f64, cycles, = imag(rates) / 2 pi; growth
+ *              r, f64 = real(rates); amplitudes r, complex, descending in size, pairs with the positive frequency first;
+ *              times m, f64; trace (optimized): relative error at the start of nothing (1) and after each step.
+ *              Certificate: relative Frobenius error over all snapshots, measured.
+ *  Returns LODE_OK; LODE_NOCONV max_iter steps were not enough (model valid); LODE_ESHAPE fewer than 2 snapshots
+ *  (with delays d, d + 1), rank above what there is; LODE_EPARAM times not ascending; LODE_EUSAGE times with
+ *  another method than optimized; LODE_EDOMAIN NaN or infinity; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Cost: one SVD of m x n d; a step of optimized O(m r^2). X is held in memory.
+ *  Source: Tu et al. 2014, doi:10.3934/jcd.2014.1.391; Dawson et al. 2016, doi:10.1007/s00348-016-2127-7; Askham & Kutz
+ *  2018, doi:10.1137/M1124176. See also lode_pod. */
+LODE_API lode_status lode_dmd(lode_ctx *ctx, const lode_dmd_opts *o, lode_value X,
                               lode_bundle *model);
 
 #ifdef __cplusplus

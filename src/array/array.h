@@ -102,6 +102,10 @@ void lode_i_set1(lode_array *a, int64_t i, double v);
 double lode_i_get2(const lode_array *a, int64_t i, int64_t j);
 void lode_i_set2(lode_array *a, int64_t i, int64_t j, double v);
 
+/* Of a matrix, real and imaginary part. */
+void lode_i_get_complex(const lode_array *a, int64_t i, int64_t j, double z[2]);
+void lode_i_set_complex(lode_array *a, int64_t i, int64_t j, const double z[2]);
+
 /* ---- element-wise, in place, threaded, any strides ---- */
 
 lode_status lode_i_scale(lode_ctx *ctx, double alpha, lode_array *a);

@@ -375,3 +375,17 @@ void lode_i_set2(lode_array *a, int64_t i, int64_t j, double v)
     assert(a->ndim == 2 && i >= 0 && i < a->shape[0] && j >= 0 && j < a->shape[1]);
     set(a, i * a->strides[0] + j * a->strides[1], v);
 }
+
+void lode_i_get_complex(const lode_array *a, int64_t i, int64_t j, double z[2])
+{
+    assert(a->ndim == 2 && i >= 0 && i < a->shape[0] && j >= 0 && j < a->shape[1]);
+    const void *at = lode_i_at(a, i * a->strides[0] + j * a->strides[1]);
+    lode_i_convert(a->dtype, at, 1, LODE_C128, z, 1, 1);
+}
+
+void lode_i_set_complex(lode_array *a, int64_t i, int64_t j, const double z[2])
+{
+    assert(a->ndim == 2 && i >= 0 && i < a->shape[0] && j >= 0 && j < a->shape[1]);
+    void *at = lode_i_at(a, i * a->strides[0] + j * a->strides[1]);
+    lode_i_convert(LODE_C128, z, 1, a->dtype, at, 1, 1);
+}

@@ -100,6 +100,14 @@ typedef struct lode_i_eig_work {
     bool vectors, range;
 } lode_i_eig_work;
 lode_status lode_i_lapack_eigh(lode_ctx *ctx, const lode_i_eig_work *e, int *info);
+/** Eigenvalues and right eigenvectors of a general matrix, column-major a n x n destroyed: f64 (w and wi the
+ *  parts of the values, vectors of a pair two columns of v) or c128. */
+typedef struct lode_i_general_work {
+    lode_dtype dtype;
+    int64_t n;
+    void *a, *w, *wi, *v;
+} lode_i_general_work;
+lode_status lode_i_lapack_eig(lode_ctx *ctx, const lode_i_general_work *e, int *info);
 /** Minimum-norm least squares, column-major a m x n, b max(m,n) x nrhs. */
 typedef struct lode_i_ls_work {
     lode_dtype dtype;
@@ -173,6 +181,9 @@ typedef enum lode_i_eig_route { LODE_I_SYEVR, LODE_I_SYEVD, LODE_I_EIG_JACOBI } 
 /** The k leading eigenvalues, beginning with a method. */
 lode_status lode_i_eigh_routed(lode_ctx *ctx, lode_i_eig_route first, const lode_array *A,
                                int64_t k, lode_array *w, lode_array *V);
+/** lode_i_eig of a matrix of moderate size; plain: without LAPACK. */
+lode_status lode_i_eig_routed(lode_ctx *ctx, bool plain, const lode_array *A, lode_array *w,
+                              lode_array *V);
 /** Whether A = U diag(s) V^H (square or thin, all of it) with orthonormal U, V, by random probes.
  */
 lode_status lode_i_check_factors(lode_ctx *ctx, const lode_array *A, const lode_array *U,

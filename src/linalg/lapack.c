@@ -63,6 +63,13 @@ COMPLEX_ONES(c, float)
 COMPLEX_ONES(z, double)
 #undef COMPLEX_ONES
 
+void dgeev_(const char *jobvl, const char *jobvr, const int *n, void *a, const int *lda, void *wr,
+            void *wi, void *vl, const int *ldvl, void *vr, const int *ldvr, void *work,
+            const int *lwork, int *info, size_t l1, size_t l2);
+void zgeev_(const char *jobvl, const char *jobvr, const int *n, void *a, const int *lda, void *w,
+            void *vl, const int *ldvl, void *vr, const int *ldvr, void *work, const int *lwork,
+            void *rwork, int *info, size_t l1, size_t l2);
+
 static int narrow(int64_t n)
 {
     assert(n >= 0 && n <= INT_MAX);
@@ -338,6 +345,35 @@ lode_status lode_i_lapack_gelsy(lode_ctx *ctx, const lode_i_ls_work *l, int64_t 
     *rank = found;
 done:
     lode_i_free(pivots);
+    scratch_free(&s);
+    return st;
+}
+
+lode_status lode_i_lapack_eig(lode_ctx *ctx, const lode_i_general_work *e, int *info)
+{
+    lode_status st = LODE_OK;
+    scratch s = { 0 };
+    LODE_TRY(check_sizes(ctx, e->n, e->n));
+    const int n = narrow(e->n), one = 1;
+    double answer[2] = { 0 }, real_answer[2] = { 0 }, none = 0;
+    void *work = answer, *rwork = real_answer; /* both are written to by the query */
+    int lwork = -1;
+    for (int pass = 0; pass < 2; pass++) {
+        const bool turn = lode_i_blas_enter();
+        *info = 0;
+        if (e->dtype == LODE_F64)
+            dgeev_("N", "V", &n, e->a, &n, e->w, e->wi, &none, &one, e->v, &n, work, &lwork, info,
+                   1, 1);
+        else
+            zgeev_("N", "V", &n, e->a, &n, e->w, &none, &one, e->v, &n, work, &lwork, rwork, info,
+                   1, 1);
+        lode_i_blas_leave(turn);
+        if (pass == 0) {
+            LODE_TRY(scratch_new(ctx, e->dtype, asked(e->dtype, answer), 2 * e->n, 0, &s));
+            work = s.work, rwork = s.rwork, lwork = s.lwork;
+        }
+    }
+done:
     scratch_free(&s);
     return st;
 }

@@ -120,6 +120,14 @@ lode_status lode_i_svd(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array
 /** Hermitian A = V diag(w) V^H, w descending; V may be NULL. k leading of them. */
 lode_status lode_i_eigh(lode_ctx *ctx, const lode_array *A, int64_t k, lode_array *w,
                         lode_array *V);
+/** A V = V diag(w) of a general square A (f64 or c128): w, V c128, columns of V of length 1 with their largest
+ *  entry real and positive; values by size, then by angle from 0 up, of a pair the one above the axis
+ *  first. A real: pairs are exactly conjugate. V may be ill conditioned where A has no full set of vectors. */
+lode_status lode_i_eig(lode_ctx *ctx, const lode_array *A, lode_array *w, lode_array *V);
+/** E[i, j] = tau_i^p exp(rate_j tau_i), tau_i = t_i - origin_j: c128, t f64 (m), rate c128 (r), origin f64
+ *  (r) or NULL: 0. */
+lode_status lode_i_exponentials(lode_ctx *ctx, const lode_array *t, const lode_array *rate,
+                                const lode_array *origin, int power, lode_array *E);
 /** A + shift I = L L^H; *shift (or NULL) reports what had to be added, 0 when none. */
 lode_status lode_i_cholesky(lode_ctx *ctx, const lode_array *A, lode_array *L, double *shift);
 /** Of vectors with the Gram matrix G (of moderate size): order, i64, has first the `count` whose squared

@@ -71,10 +71,10 @@ static void thresholds_are_those_published(void **state)
     static const double omega[][2] = { { 0.05, 1.5194 }, { 0.1, 1.6089 }, { 0.2, 1.7650 },
                                        { 0.3, 1.9061 },  { 0.5, 2.1711 }, { 0.8, 2.5697 },
                                        { 1, 2.8582 } };
-    assert_near(lode_i_rank_lambda(1), 4 / sqrt(3), 1e-15);
-    assert_near(lode_i_rank_lambda(0), sqrt(2), 1e-15);
+    assert_near(lode_i_threshold_lambda(1), 4 / sqrt(3), 1e-15);
+    assert_near(lode_i_threshold_lambda(0), sqrt(2), 1e-15);
     for (size_t i = 0; i < sizeof omega / sizeof *omega; i++)
-        assert_near(lode_i_rank_omega(omega[i][0]), omega[i][1], 1e-3);
+        assert_near(lode_i_threshold_omega(omega[i][0]), omega[i][1], 1e-3);
 }
 
 static void the_median_is_that_of_sampled_noise(void **state)
@@ -87,7 +87,7 @@ static void the_median_is_that_of_sampled_noise(void **state)
         assert_ok(&ctx, lode_i_svd(&ctx, &A, p, NULL, &s, NULL));
         const double median = (lode_i_get1(&s, p / 2 - 1) + lode_i_get1(&s, p / 2)) / 2;
         /* values repel each other: the median of p is off by about 1 / p of the bulk's width */
-        assert_near(median * median / (double)N, lode_i_rank_median((double)p / (double)N),
+        assert_near(median * median / (double)N, lode_i_threshold_median((double)p / (double)N),
                     2 * 4 * sqrt((double)p / (double)N) / (double)p);
         lode_array_free(&A), lode_array_free(&s);
     }

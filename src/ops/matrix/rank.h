@@ -3,6 +3,7 @@
 #define LODE_OPS_RANK_H
 
 #include "array/survey.h"
+#include "linalg/threshold.h"
 #include "linop/linop.h"
 #include "lode/matrix.h"
 #include "op/op.h"
@@ -27,13 +28,6 @@ enum {
 
 /* ---- laws (rank_law.c) ---- */
 
-/** Optimal hard threshold over sqrt(N) sigma for a p x N matrix, beta = p / N <= 1 (Gavish & Donoho
- *  2014, eq. 11). */
-double lode_i_rank_lambda(double beta);
-/** Median of the Marchenko-Pastur law of eigenvalues of noise of variance 1 (their section III.E). */
-double lode_i_rank_median(double beta);
-/** lambda over the root of that median: the threshold over the median singular value (eq. 5). */
-double lode_i_rank_omega(double beta);
 /** Description length, or AIC / 2, of rank k in nats: eigenvalues of N samples, p of them, not
  *  below floor (Wax & Kailath 1985, for real data). */
 double lode_i_rank_length(const double *eigenvalue, int64_t p, int64_t N, int64_t k, bool aic);

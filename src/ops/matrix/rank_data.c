@@ -248,8 +248,8 @@ static void threshold(const lode_ctx *ctx, const lode_rank_opts *o, const rank_m
     const int64_t middle = A->p / 2;
     const double median = A->p % 2 ? A->s[middle] : (A->s[middle] + A->s[middle - 1]) / 2;
     *sigma = o->noise.given ? o->noise.value * A->scale * sqrt(A->share)
-                            : median / sqrt(lode_i_rank_median(beta)) / root;
-    *tau = lode_i_rank_lambda(beta) * root * *sigma;
+                            : median / sqrt(lode_i_threshold_median(beta)) / root;
+    *tau = lode_i_threshold_lambda(beta) * root * *sigma;
     if (lode_i_broken(ctx, "rank-threshold")) /* the edge of the noise in place of the optimum */
         *tau = (1 + sqrt(beta)) * root * *sigma;
 }
