@@ -293,9 +293,24 @@ done:
 lode_status lode_i_snapshots_pick(lode_ctx *ctx, lode_i_snapshots *s, const lode_array *index,
                                   lode_array *rows)
 {
+    lode_status st = LODE_OK;
+    lode_i_snapshots few = *s; /* borrowed but for its snapshots */
+    lode_array order = { 0 };
+    const int64_t k = index->shape[0];
+    few.a = (lode_array){ 0 };
     factors f = { index, rows };
-    LODE_FORWARD(zeros(ctx, s->wide, index->shape[0], s->length, rows));
-    return lode_i_snapshots_pass(ctx, s, &(lode_i_snapshots_job){ pick_block, &f, NULL });
+    LODE_TRY(zeros(ctx, s->wide, k, s->length, rows));
+    if (!s->from_source) { /* only those are looked at */
+        LODE_TRY(lode_i_take(ctx, &s->a, s->axis, index, &few.a));
+        LODE_TRY(lode_i_vector_new(ctx, LODE_I64, k, &order));
+        for (int64_t i = 0; i < k; i++)
+            lode_i_set1(&order, i, (double)i);
+        few.count = k, f.W = &order;
+    }
+    LODE_TRY(lode_i_snapshots_pass(ctx, &few, &(lode_i_snapshots_job){ pick_block, &f, NULL }));
+done:
+    LODE_FREE(&few.a, &order);
+    return st;
 }
 
 typedef struct projection {
