@@ -111,9 +111,31 @@ static double odd(int kind, double x, int64_t i, int64_t at, bool narrow)
     }
 }
 
+/* Own adjoint, from the upper half; definite: a diagonal that outweighs its neighbours, which alone are
+ * left beside it. */
+static void mirror(lode_dtype dtype, bool definite, int64_t n, double *x)
+{
+    const bool complex_type = lode_dtype_class(dtype) == 'c';
+    const int64_t parts = complex_type ? 2 : 1;
+    const double most = dtype == LODE_BOOL ? 1 : 20; /* a bool leaves the diagonal */
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = i; j < n; j++) {
+            double *a = x + (i * n + j) * parts, *b = x + (j * n + i) * parts;
+            if (complex_type && i == j)
+                a[1] = 0;
+            if (definite && i == j && isfinite(a[0]))
+                a[0] = 64;
+            for (int64_t k = 0; definite && i != j && k < parts; k++)
+                a[k] = j == i + 1 ? fmod(a[k], most) : 0;
+            b[0] = a[0];
+            if (complex_type && i != j)
+                b[1] = -a[1];
+        }
+}
+
 /* Values of a low-rank-like field with noise, of moderate size so that small integers hold them. */
-static lode_status fill(lode_ctx *ctx, uint64_t seed, int kind, lode_dtype dtype, bool nonneg,
-                        int ndim, const int64_t *shape, lode_array *out)
+static lode_status fill(lode_ctx *ctx, uint64_t seed, int kind, lode_dtype dtype,
+                        const lode_port *p, int ndim, const int64_t *shape, lode_array *out)
 {
     lode_status st = LODE_OK;
     lode_array wide = { 0 };
@@ -129,12 +151,14 @@ static lode_status fill(lode_ctx *ctx, uint64_t seed, int kind, lode_dtype dtype
         const double smooth = (double)(at / last % 7) * (double)(at % last % 5) - 4;
         x[i] = dtype == LODE_BOOL ? (double)(lode_i_random_u64(s, (uint64_t)i) & 1)
                                   : smooth + lode_i_random_normal(s, (uint64_t)i);
-        if (lode_dtype_class(dtype) == 'u' || nonneg)
+        if (lode_dtype_class(dtype) == 'u' || p->nonneg)
             x[i] = x[i] < 0 ? -x[i] : x[i];
         if (kind != VALUES_PLAIN && dtype >= LODE_F32 && dtype <= LODE_C128)
             x[i] = odd(kind, x[i], i, (int64_t)(seed % (uint64_t)n),
                        dtype == LODE_F32 || dtype == LODE_C64);
     }
+    if (p->hermitian && ndim == 2 && shape[0] == shape[1])
+        mirror(dtype, p->definite, shape[0], x);
     LODE_TRY(lode_array_cast(ctx, &wide, dtype, out));
 done:
     lode_array_free(&wide);
@@ -179,7 +203,7 @@ static lode_status add_array(lode_ctx *ctx, const sample_spec *spec, const lode_
     lode_array *a = &s->array[at], *base = &s->base[at];
     const bool strange = spec->fuzz && draw(state) % 2;
     const int kind = strange ? 1 + (int)(draw(state) % VALUES_ODD) : VALUES_PLAIN;
-    lode_status st = fill(ctx, spec->seed + (uint64_t)at, kind, dtype, p->nonneg, ndim, shape, a);
+    lode_status st = fill(ctx, spec->seed + (uint64_t)at, kind, dtype, p, ndim, shape, a);
     if (st < 0)
         return st;
     s->arrays++;

@@ -425,6 +425,59 @@ extern LODE_API const lode_op lode_op_nmf;
 LODE_API lode_status lode_nmf(lode_ctx *ctx, const lode_nmf_opts *o, lode_value X,
                               lode_bundle *model);
 
+/* ---- eig ---- */
+
+typedef enum lode_eig_which {
+    LODE_EIG_LARGEST,   /* algebraically; values descend */
+    LODE_EIG_SMALLEST,  /* values ascend */
+    LODE_EIG_MAGNITUDE, /* largest absolute values, descending */
+    LODE_EIG_AROUND     /* nearest to sigma; method dense */
+} lode_eig_which;
+typedef enum lode_eig_method {
+    LODE_EIG_AUTO,
+    LODE_EIG_DENSE,  /* LAPACK on all entries */
+    LODE_EIG_KRYLOV, /* filtered block Krylov with thick restart */
+    LODE_EIG_LOBPCG  /* block preconditioned conjugate gradients */
+} lode_eig_method;
+
+typedef struct lode_eig_opts {
+    size_t size;
+    lode_rank_spec rank; /* pairs; auto: all, up to 2000 */
+    lode_eig_which which;
+    lode_auto_f64 sigma; /* which around: to this */
+    lode_eig_method method;
+    lode_auto_f64 tol;   /* of residuals, against ||A||; auto: 1e-10, single precision 1e-5 */
+    int64_t max_iter;    /* block steps, iterations */
+    lode_auto_i64 block; /* columns of a step */
+    bool vectors;        /* give them too */
+    const lode_array
+        *precond; /* n values > 0, about the diagonal of A: what lobpcg divides residuals by;
+                                * NULL: the diagonal of a sparse A where it is positive */
+} lode_eig_opts;
+LODE_API lode_eig_opts lode_eig_defaults(void);
+extern LODE_API const lode_op lode_op_eig;
+
+/** Eigenvalues and vectors of a symmetric or Hermitian A, or of A x = l B x with B positive definite.
+ *  A      in   n x n, its own adjoint: array, source, sparse (kept sparse but by method dense), linop or
+ *              callback; any number but packed ones; finite
+ *  B      in   n x n, its own adjoint, positive definite, of the same kinds; or none
+ *  model  out  values k, real, in the order of `which`; vectors n x k, orthonormal (with B: X^H B X = I),
+ *              largest entry of each positive; residual k, ||A x - l B x|| / (||A|| ||x||); radius k, unit
+ *              of the values: each has an eigenvalue of A (of the pencil) no farther off, measured, by the bound of
+ *              Krylov and Weinstein; with B: dual n x k, B X, and b_smallest, an estimate from below of
+ *              the smallest eigenvalue of B; lobpcg: trace, the largest residual after each iteration.
+ *              Certificate: the largest residual.
+ *  Returns LODE_OK; LODE_NOCONV max_iter was not enough (the best are kept); LODE_EPARAM several ranks, a
+ *  preconditioner that is not positive; LODE_EUSAGE which and method that do not go together, no rank for a
+ *  large A; LODE_ESHAPE A not square, B or precond of another size, rank > n; LODE_EDOMAIN NaN or infinity (named), A
+ *  or B not its own adjoint (entries named), B not positive definite (its eigenvalue); LODE_ENOMEM; LODE_EBUDGET;
+ *  LODE_ECANCEL.
+ *  Cost: dense 4 n^3 / 3 and 4 n^3 for all vectors, with B 3 n^3 more; else a few hundred to thousands of
+ *  products with A. Source: Anderson et al., LAPACK; Wu & Simon 2000, doi:10.1137/S0895479898334605; Fang &
+ *  Saad 2012, doi:10.1137/110836535; Duersch, Shao, Yang & Gu 2018, doi:10.1137/17M1129830. */
+LODE_API lode_status lode_eig(lode_ctx *ctx, const lode_eig_opts *o, lode_value A, lode_value B,
+                              lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif

@@ -135,6 +135,8 @@ typedef struct lode_port {
     bool nonneg; /* values below 0 are refused, by the op itself */
     /* optional, but words without a name that come after the others bind to it */
     bool follows;
+    /* what is not its own adjoint, or not positive definite besides, is refused, by the op itself */
+    bool hermitian, definite;
     const char *help;
 } lode_port;
 

@@ -83,6 +83,8 @@ lode_status lode_i_add_rows(lode_ctx *ctx, const lode_array *x, const lode_array
 /** Of compressed rows, the columns that have entries (i64, ascending), and the matrix of these alone. */
 lode_status lode_i_csr_compact(lode_ctx *ctx, const lode_sparse *s, lode_array *index,
                                lode_array *dense);
+/** The diagonal of a CSR matrix, f64 (of a complex one its real parts). */
+lode_status lode_i_csr_diagonal(lode_ctx *ctx, const lode_sparse *s, lode_array *out);
 /** Random matrices in an arithmetic type; entry (i, j) depends on (stream, i, j) only, not on the
  *  shape. */
 lode_status lode_i_randn(lode_ctx *ctx, lode_stream s, lode_dtype dtype, int64_t rows, int64_t cols,
@@ -202,6 +204,15 @@ void lode_i_print_shape(int ndim, const int64_t *shape, char *text, size_t size)
 /** sums[i] += Re of the inner product of row i of X with row i of Y, in f64; sums: f64, one a row. */
 lode_status lode_i_row_inner(lode_ctx *ctx, const lode_array *X, const lode_array *Y,
                              lode_array *sums);
+/** Where a square matrix (array, source or CSR) is not its own adjoint: entries [i,j] and [j,i], i <= j, with
+ *  |a_ij - conj a_ji| > slack. Blocks of a dense one are looked at one after the other; of the first that has
+ *  such a pair, its first. Entries must be finite. */
+typedef struct lode_i_mismatch {
+    bool found;
+    int64_t i, j;
+    double upper[2], lower[2], off; /* real and imaginary part of the two; how far apart */
+} lode_i_mismatch;
+lode_status lode_i_hermitian(lode_ctx *ctx, lode_value A, double slack, lode_i_mismatch *m);
 /** Column means of a matrix, in f64. */
 lode_status lode_i_col_means(lode_ctx *ctx, const lode_array *a, lode_array *mean);
 /** Largest |entry| of each column made positive real: signs applied to U's and V's columns alike

@@ -298,3 +298,20 @@ done:
     lode_array_free(&y);
     return st;
 }
+
+lode_status lode_i_csr_diagonal(lode_ctx *ctx, const lode_sparse *s, lode_array *out)
+{
+    lode_array d = { 0 };
+    const int64_t n = s->shape[0] < s->shape[1] ? s->shape[0] : s->shape[1];
+    LODE_FORWARD(lode_array_zeros(ctx, LODE_F64, 1, &n, &d));
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t k = pointer_at(s, i); k < pointer_at(s, i + 1); k++)
+            if (index_at(s, k, 0) == i)
+                lode_i_convert(lode_i_is_complex(s->values.dtype) ? lode_i_real_of(s->values.dtype)
+                                                                  : s->values.dtype,
+                               lode_i_at(&s->values, k * s->values.strides[0]), 1, LODE_F64,
+                               lode_i_at(&d, i), 1, 1);
+    lode_array_swap(out, &d);
+    lode_array_free(&d);
+    return LODE_OK;
+}

@@ -54,7 +54,7 @@ lode_status lode_i_iter_begin(lode_ctx *ctx, lode_i_iter *it)
 {
     it->i = 0, it->calm = 0;
     it->objective = NAN, it->change = NAN, it->first_change = NAN;
-    it->done = it->settled = it->rose = false;
+    it->done = it->settled = it->rose = it->enough = false;
     if (it->site)
         LODE_FORWARD(resume(ctx, it));
     return lode_i_tick(ctx, it->i, it->max_iter);
@@ -113,7 +113,7 @@ lode_status lode_i_iter_step(lode_ctx *ctx, lode_i_iter *it, double objective)
     }
     /* near the floor, what does not fall any more is rounding */
     const bool stalled = it->i > 1 && objective <= NEAR * it->floor && !(it->change > STALL);
-    it->settled = objective <= it->floor || stalled || it->calm > it->patience;
+    it->settled = it->enough || objective <= it->floor || stalled || it->calm > it->patience;
     it->done = it->settled || it->i >= it->max_iter;
     double bytes = 0;
     for (int i = 0; i < it->n; i++)

@@ -30,6 +30,7 @@ typedef struct lode_i_iter {
     int64_t i; /* steps made */
     double objective, change, first_change;
     int calm;
+    bool enough;              /* set before a step is told: what it reached is all that is wanted */
     bool done, settled, rose; /* rose: the objective went up once, beyond rounding */
     lode_array trace;         /* objective after each step, f64; room for max_iter at first use */
 } lode_i_iter;

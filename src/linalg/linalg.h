@@ -33,6 +33,10 @@ lode_status lode_i_gemv(lode_ctx *ctx, lode_trans t, const lode_array *A, const 
 /** Y = op(A) X for sparse CSR A and dense X (k columns), threaded, fixed order. */
 lode_status lode_i_spmm(lode_ctx *ctx, lode_trans t, const lode_sparse *A, const lode_array *X,
                         lode_array *Y);
+/** Y = alpha A X + beta X + gamma Y in place for a square sparse CSR A, in one pass; Y contiguous, not
+ *  read where gamma is 0. */
+lode_status lode_i_spmm_into(lode_ctx *ctx, double alpha, const lode_sparse *A, const lode_array *X,
+                             double beta, double gamma, lode_array *Y);
 /** The transpose (LODE_T) or adjoint (LODE_H) of a CSR matrix as CSR. Products with A as LODE_T are
  * about as fast as with this as LODE_N (they add up to 8 partial results), so it is worth its
  * memory only for many products with few columns. */

@@ -14,6 +14,7 @@ typedef struct job {
     int64_t count, step; /* tasks and their rows (or columns) */
     bool conj, partial;
     size_t size;
+    double alpha, beta, gamma; /* of a product added to what is there */
 } job;
 
 typedef struct span {
@@ -63,6 +64,20 @@ static lode_status rows(lode_ctx *ctx, int64_t i, void *data)
     case LODE_F64: rows_f64(w, r0, r1); break;
     case LODE_C64: rows_c64(w, r0, r1); break;
     default: rows_c128(w, r0, r1);
+    }
+    return LODE_OK;
+}
+
+static lode_status mixed(lode_ctx *ctx, int64_t i, void *data)
+{
+    (void)ctx;
+    const job *w = data;
+    const int64_t r0 = i * w->step, r1 = lode_i_min(r0 + w->step, w->rows);
+    switch (w->dtype) {
+    case LODE_F32: mixed_f32(w, r0, r1); break;
+    case LODE_F64: mixed_f64(w, r0, r1); break;
+    case LODE_C64: mixed_c64(w, r0, r1); break;
+    default: mixed_c128(w, r0, r1);
     }
     return LODE_OK;
 }
@@ -165,6 +180,38 @@ lode_status lode_i_spmm(lode_ctx *ctx, lode_trans t, const lode_sparse *A, const
 done:
     lode_i_free(parts);
     LODE_FREE(&x, &y);
+    return st;
+}
+
+lode_status lode_i_spmm_into(lode_ctx *ctx, double alpha, const lode_sparse *A, const lode_array *X,
+                             double beta, double gamma, lode_array *Y)
+{
+    lode_status st = LODE_OK;
+    lode_array x = { 0 };
+    const int64_t n = A->shape[0];
+    LODE_TRY(check_csr(ctx, A));
+    LODE_TRY(lode_i_check_matrix(ctx, "sparse product", "X", X));
+    LODE_REQUIRE(A->shape[1] == n && X->shape[0] == n && Y->shape[0] == n &&
+                     Y->shape[1] == X->shape[1] && X->dtype == A->values.dtype &&
+                     Y->dtype == X->dtype && lode_array_is_contiguous(Y),
+                 LODE_ESHAPE, "sparse product: A, X and Y do not fit");
+    LODE_TRY(lode_i_as(ctx, X, X->dtype, &x));
+    job w = { .start = A->indptr.data,
+              .column = A->indices.data,
+              .value = A->values.data,
+              .x = x.data,
+              .y = Y->data,
+              .dtype = X->dtype,
+              .rows = n,
+              .k = X->shape[1],
+              .step = lode_i_max(lode_i_ceil_div(n, 256), 16),
+              .alpha = alpha,
+              .beta = beta,
+              .gamma = gamma };
+    if (n > 0 && w.k > 0)
+        LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(n, w.step), mixed, &w));
+done:
+    lode_array_free(&x);
     return st;
 }
 

@@ -1,5 +1,5 @@
-/* State of the block Krylov iteration, shared by svds.c (the basis) and ritz.c (the projected
- * problem). */
+/* State of the block Krylov iteration, shared by krylov.c (the basis), ritz.c (the projected problem), and
+ * those who look for something in it: svds.c, eigs.c. */
 #ifndef LODE_LINOP_KRYLOV_H
 #define LODE_LINOP_KRYLOV_H
 
@@ -9,8 +9,9 @@ typedef struct krylov {
     const lode_linop *A; /* as given, or scaled */
     lode_linop *scaled;
     lode_svds_opts o;
-    bool two, keep;            /* both sides orthogonalized; W kept: then, and with tail */
-    bool coupled;              /* R couples the whole last block to the next */
+    bool two, keep; /* both sides orthogonalized; W kept: then, and with tail */
+    bool hermitian; /* A is square and Hermitian, T = Q^H A Q, sigma its eigenvalues, W unused */
+    bool coupled;   /* R couples the whole last block to the next */
     int64_t limit, cap, room;  /* min(m,n); columns before a restart; columns allocated */
     int64_t done, fresh, last; /* columns with products; width of the next block, of the last */
     int64_t starts;            /* random columns that began it, or joined since */
@@ -29,6 +30,16 @@ typedef struct krylov {
 
 /* the columns with products */
 lode_array lode_i_krylov_basis(const krylov *k, const lode_array *a);
+/** The first block: random directions, or those of x, which is used up. */
+lode_status lode_i_krylov_start(lode_ctx *ctx, krylov *k);
+lode_status lode_i_krylov_start_with(lode_ctx *ctx, krylov *k, lode_array *x);
+/** Multiplies the newest block and makes the next one, as wide as still fits the space (fresh 0: it is
+ *  full), or leaves it pending where a restart must make room. */
+lode_status lode_i_krylov_step(lode_ctx *ctx, krylov *k);
+/** Cuts the basis back to its leading Ritz vectors, and the next block follows them. */
+lode_status lode_i_krylov_restart(lode_ctx *ctx, krylov *k, int64_t wanted);
+/** Random columns join the next block where as many wanted values as blocks are tied. */
+lode_status lode_i_krylov_widen(lode_ctx *ctx, krylov *k, int64_t wanted, bool *widened);
 /** Ritz values, their vectors' coordinates, residual norms. */
 lode_status lode_i_krylov_solve(lode_ctx *ctx, krylov *k);
 /** How many triplets are wanted, and whether they are right. */

@@ -212,6 +212,25 @@ done:
     return st;
 }
 
+lode_status lode_i_linop_recur(lode_ctx *ctx, const lode_linop *op, double alpha,
+                               const lode_array *X, double beta, double gamma, lode_array *Y)
+{
+    lode_status st = LODE_OK;
+    lode_array z = { 0 };
+    if (op->recur)
+        return op->recur(ctx, op, alpha, X, beta, gamma, Y);
+    LODE_TRY(op->apply(ctx, op, false, X, &z));
+    LODE_TRY(lode_i_scale(ctx, alpha, &z));
+    if (beta < 0 || beta > 0)
+        LODE_TRY(lode_i_axpy(ctx, beta, X, &z));
+    if (gamma < 0 || gamma > 0)
+        LODE_TRY(lode_i_axpy(ctx, gamma, Y, &z));
+    LODE_TRY(lode_array_copy_into(ctx, &z, Y));
+done:
+    LODE_FREE(&z);
+    return st;
+}
+
 lode_status lode_i_linop_norm(lode_ctx *ctx, const lode_linop *op, double *norm)
 {
     if (op->norm)

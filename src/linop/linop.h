@@ -17,6 +17,10 @@ struct lode_linop {
     /** Y = A X or A^H X, Y new. */
     lode_status (*apply)(lode_ctx *ctx, const struct lode_linop *op, bool adjoint,
                          const lode_array *X, lode_array *Y);
+    /** Y = alpha A X + beta X + gamma Y for a square A, in place; gamma 0: Y is not read. NULL: no such
+     *  way. */
+    lode_status (*recur)(lode_ctx *ctx, const struct lode_linop *op, double alpha,
+                         const lode_array *X, double beta, double gamma, lode_array *Y);
     /** W = A X (NULL: not wanted) and Z = A^H A X in one pass over A, both new, and ||A||_F when
      *  norm is not NULL; NULL: no such way. */
     lode_status (*normal)(lode_ctx *ctx, const struct lode_linop *op, const lode_array *X,
@@ -46,6 +50,12 @@ lode_status lode_i_linop_times(lode_ctx *ctx, const lode_linop *A, double alpha,
 /** W = A X (NULL: not wanted) and Z = A^H A X: one pass over A where the operator can, else two. */
 lode_status lode_i_linop_normal(lode_ctx *ctx, const lode_linop *op, const lode_array *X,
                                 lode_array *W, lode_array *Z, double *norm);
+/** Y = alpha A X + beta X + gamma Y in place, A square; gamma 0: Y is not read. */
+lode_status lode_i_linop_recur(lode_ctx *ctx, const lode_linop *op, double alpha,
+                               const lode_array *X, double beta, double gamma, lode_array *Y);
+/** T_degree((A - centre) / half) of a square A, T the Chebyshev polynomial, without forming it. */
+lode_status lode_i_linop_chebyshev(lode_ctx *ctx, const lode_linop *A, int64_t degree,
+                                   double centre, double half, lode_linop **op);
 /** ||A||_F where the operator can tell cheaply (dense, sparse, source: one pass), else negative.
  *  Scaled: 1e300 and denormals survive. */
 lode_status lode_i_linop_norm(lode_ctx *ctx, const lode_linop *op, double *norm);

@@ -78,7 +78,7 @@ lode_status lode_i_krylov_solve(lode_ctx *ctx, krylov *k)
         LODE_TRY(lode_i_eigh(ctx, &t, P, &k->sigma, &k->Y));
     LODE_TRY(lode_i_vector_new(ctx, LODE_F64, P, &k->rho));
     LODE_TRY(lode_i_fill(ctx, &k->rho, 0));
-    if (!k->two)
+    if (!k->two && !k->hermitian)
         for (int64_t i = 0; i < P; i++)
             lode_i_set1(&k->sigma, i, sqrt(fmax(lode_i_get1(&k->sigma, i), 0)));
     /* A^H A q_i - s_i^2 q_i = Q_next R y, y the last rows of Y; two-sided A^H u - s v, with X */

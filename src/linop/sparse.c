@@ -23,6 +23,13 @@ static lode_status sparse_apply(lode_ctx *ctx, const lode_linop *op, bool adjoin
     return lode_i_spmm(ctx, LODE_N, adjoint ? &s->ah : &s->a, X, Y);
 }
 
+static lode_status sparse_recur(lode_ctx *ctx, const lode_linop *op, double alpha,
+                                const lode_array *X, double beta, double gamma, lode_array *Y)
+{
+    LODE_FORWARD(lode_i_cancelled(ctx));
+    return lode_i_spmm_into(ctx, alpha, &((const sparse *)op)->a, X, beta, gamma, Y);
+}
+
 /* Re sum conj(a) b over two matrices, a and b m x k: the trace of a small product. */
 static lode_status inner(lode_ctx *ctx, const lode_array *a, const lode_array *b, double *sum)
 {
@@ -106,7 +113,7 @@ lode_status lode_i_linop_sparse(lode_ctx *ctx, const lode_sparse *a, lode_linop 
     LODE_TRY(lode_i_as(ctx, &s->a.values, dtype, &values));
     lode_array_swap(&s->a.values, &values);
     LODE_TRY(lode_i_csr_transpose(ctx, LODE_H, &s->a, &s->ah));
-    l->apply = sparse_apply, l->norm = sparse_norm;
+    l->apply = sparse_apply, l->norm = sparse_norm, l->recur = sparse_recur;
     l->nonzeros = lode_sparse_nnz(&s->a);
     *op = l, l = NULL;
 done:
