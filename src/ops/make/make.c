@@ -7,6 +7,7 @@
 #include "linalg/linalg.h"
 #include "lode/make.h"
 #include "op/op.h"
+#include "ops/make/make.h"
 
 static const lode_param params[] = {
     { LODE_PARAM(lode_make_opts, shape), .def_text = "100,100", .min = 0, .max = 1e12,
@@ -28,6 +29,8 @@ static const lode_param params[] = {
 static const lode_port in[] = {
     { "kind", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
       .help = "normal, lowrank, spectrum, parts, relations, bumps, sparse or complex" },
+      .help = "normal, lowrank, spectrum, parts, bumps, sparse, laplacian (of a grid of --shape) "
+              "or complex" },
     { 0 },
 };
 static const lode_port out[] = {
@@ -372,7 +375,14 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
         sides += g.shape[i];
         big = lode_i_max(big, g.shape[i]);
     }
-    const bool sparse = c->in[0].kind == LODE_TEXT && strcmp(c->in[0].as.text, "sparse") == 0;
+    const char *kind = c->in[0].kind == LODE_TEXT ? c->in[0].as.text : "";
+    if (strcmp(kind, "laplacian") == 0) { /* 2 d + 1 entries a row at most */
+        p->output = 16 * (uint64_t)g.size * (uint64_t)(2 * g.ndim + 2) + 4096;
+        p->workspace = UINT64_C(1) << 20;
+        snprintf(p->algorithm, sizeof p->algorithm, "%s", kind);
+        return LODE_OK;
+    }
+    const bool sparse = strcmp(kind, "sparse") == 0;
     const int64_t width = lode_i_max(BUMPS,
                                      o->rank.count > 0 ? lode_i_min(o->rank.value[0], big) : 0);
     const uint64_t values = sparse ? (uint64_t)((double)g.size * o->density + (double)sides)
@@ -380,8 +390,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     p->output = (sparse ? 24 : 16) * values + 8 * (uint64_t)sides + 4096;
     p->workspace = (sparse ? 32 : 24) * values + 64 * (uint64_t)sides * (uint64_t)width +
                    (UINT64_C(1) << 24);
-    snprintf(p->algorithm, sizeof p->algorithm, "%s",
-             c->in[0].kind == LODE_TEXT ? c->in[0].as.text : "");
+    snprintf(p->algorithm, sizeof p->algorithm, "%s", kind);
     return LODE_OK;
 }
 
@@ -398,6 +407,10 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
     const bool complex_kind = strcmp(kind, "complex") == 0;
     if (strcmp(kind, "sparse") == 0) {
         LODE_TRY(make_sparse(ctx, o, &g, sparse));
+        goto done;
+    }
+    if (strcmp(kind, "laplacian") == 0) {
+        LODE_TRY(lode_i_make_laplacian(ctx, g.ndim, g.shape, g.dtype, sparse));
         goto done;
     }
     if (complex_kind)

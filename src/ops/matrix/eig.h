@@ -59,6 +59,10 @@ void lode_i_eig_pairs_free(lode_i_eig_pairs *p);
 lode_status lode_i_eig_residuals(lode_ctx *ctx, const lode_linop *A, double norm, double least,
                                  lode_i_eig_pairs *p);
 
+/** The radii that follow from residuals, in arithmetic of a type. */
+lode_status lode_i_eig_radii(lode_ctx *ctx, lode_dtype dtype, double norm, double least,
+                             lode_i_eig_pairs *p);
+
 lode_status lode_i_eig_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                              lode_bundle *result);
 lode_status lode_i_eig_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,

@@ -163,6 +163,32 @@ static lode_status inner(lode_ctx *ctx, const lode_array *X, const lode_array *D
     return st;
 }
 
+/* (||r|| + blur) / (||x||_B sqrt(least)) bounds ||r|| / ||x||_B in the norm of B^-1. */
+lode_status lode_i_eig_radii(lode_ctx *ctx, lode_dtype dtype, double norm, double least,
+                             lode_i_eig_pairs *p)
+{
+    lode_status st = LODE_OK;
+    const int64_t n = p->X.shape[0], k = p->X.shape[1];
+    const bool guess = lode_i_broken(ctx, "eig-residual"); /* ||r||^2, as if every gap were ||A|| */
+    lode_array size = { 0 };
+    LODE_TRY(lode_i_column_norms(ctx, &p->X, &size));
+    LODE_TRY(lode_i_vector_new(ctx, LODE_F64, k, &p->radius));
+    for (int64_t j = 0; j < k; j++) {
+        const double x = lode_i_get1(&size, j);
+        double b = x * x;
+        if (p->dual.data)
+            LODE_TRY(inner(ctx, &p->X, &p->dual, j, &b));
+        /* what rounding may hide of r: of a product, and of the value as it is stored */
+        const double blur = 4 * lode_i_epsilon(dtype) * sqrt((double)n);
+        const double r = lode_i_get1(&p->residual, j);
+        const double off = ((guess ? r * r : r) + blur) * norm * x;
+        lode_i_set1(&p->radius, j, b > 0 ? off / sqrt(b * least) : INFINITY);
+    }
+done:
+    LODE_FREE(&size);
+    return st;
+}
+
 lode_status lode_i_eig_residuals(lode_ctx *ctx, const lode_linop *A, double norm, double least,
                                  lode_i_eig_pairs *p)
 {
@@ -178,16 +204,11 @@ lode_status lode_i_eig_residuals(lode_ctx *ctx, const lode_linop *A, double norm
     LODE_TRY(lode_i_column_norms(ctx, &R, &length));
     LODE_TRY(lode_i_column_norms(ctx, &p->X, &size));
     LODE_TRY(lode_i_vector_new(ctx, LODE_F64, k, &p->residual));
-    LODE_TRY(lode_i_vector_new(ctx, LODE_F64, k, &p->radius));
     for (int64_t j = 0; j < k; j++) {
-        double r = lode_i_get1(&length, j), x = lode_i_get1(&size, j), b = x * x;
-        if (p->dual.data)
-            LODE_TRY(inner(ctx, &p->X, &p->dual, j, &b));
-        /* what rounding may hide of r: of a product, and of the value as it is stored */
-        const double blur = 4 * lode_i_epsilon(A->dtype) * sqrt((double)A->rows) * norm * x;
+        const double r = lode_i_get1(&length, j), x = lode_i_get1(&size, j);
         lode_i_set1(&p->residual, j, norm > 0 && x > 0 ? r / (norm * x) : 0);
-        lode_i_set1(&p->radius, j, b > 0 ? (r + blur) / sqrt(b * least) : INFINITY);
     }
+    LODE_TRY(lode_i_eig_radii(ctx, A->dtype, norm, least, p));
 done:
     LODE_FREE(&R, &AX, &length, &size);
     return st;

@@ -163,6 +163,7 @@ done:
     return st;
 }
 
+/* The residuals again; and that each radius is what follows from its residual, for the norm of A. */
 static lode_status measure_again(lode_ctx *ctx, const factors *f, lode_linop *A, double slack,
                                  lode_certificate *found)
 {
@@ -181,12 +182,16 @@ static lode_status measure_again(lode_ctx *ctx, const factors *f, lode_linop *A,
         LODE_REQUIRE(fabs(r - said) <= 1e-2 * said + slack, LODE_EVERIFY,
                      "eig: the residual of pair %" PRId64 " is %.6g, the result says %.6g", i, r,
                      said);
-        const double d = lode_i_get1(&p.radius, i), radius = lode_i_get1(f->radius, i);
-        const double unit = r > 0 || slack > 0 ? norm * slack / sqrt(f->least) : 0;
-        LODE_REQUIRE(fabs(d - radius) <= 1e-2 * d + 2 * unit, LODE_EVERIFY,
-                     "eig: the radius of value %" PRId64 " is %.6g, the result says %.6g", i, d,
-                     radius);
         found->value = fmax(found->value, r);
+        lode_i_set1(&p.residual, i, said); /* radius = (residual + blur) unit */
+    }
+    LODE_TRY(lode_i_eig_radii(ctx, f->X->dtype, norm, f->least, &p));
+    for (int64_t i = 0; i < f->k; i++) {
+        const double d = lode_i_get1(&p.radius, i), said = lode_i_get1(f->radius, i);
+        LODE_REQUIRE(fabs(d - said) <= 1e-3 * d, LODE_EVERIFY,
+                     "eig: by its residual the radius of value %" PRId64
+                     " is %.6g, the result says %.6g",
+                     i, d, said);
     }
     found->absolute = found->value * norm;
 done:

@@ -1,0 +1,12 @@
+/* Private to make: kinds with files of their own. */
+#ifndef LODE_OPS_MAKE_H
+#define LODE_OPS_MAKE_H
+
+#include "array/array.h"
+
+/** 2 d I less the adjacency matrix of a grid of ndim axes, CSR: its eigenvalues are sums over the axes of
+ *  4 sin^2(pi i / (2 (length + 1))). */
+lode_status lode_i_make_laplacian(lode_ctx *ctx, int ndim, const int64_t *shape, lode_dtype dtype,
+                                  lode_sparse *result);
+
+#endif
