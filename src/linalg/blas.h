@@ -108,6 +108,18 @@ typedef struct lode_i_general_work {
     void *a, *w, *wi, *v;
 } lode_i_general_work;
 lode_status lode_i_lapack_eig(lode_ctx *ctx, const lode_i_general_work *e, int *info);
+/** The same in three steps, for the last of which columns may be shared out: a, its upper triangle given,
+ *  becomes reflectors and d, e, tau its tridiagonal form; d ascends and z holds the vectors of that form; columns
+ *  [from, from + count) of z become those of a. d and e are real. */
+typedef struct lode_i_tridiagonal {
+    lode_dtype dtype;
+    int64_t n;
+    void *a, *d, *e, *tau, *z;
+} lode_i_tridiagonal;
+lode_status lode_i_lapack_tridiagonal(lode_ctx *ctx, const lode_i_tridiagonal *t);
+lode_status lode_i_lapack_stedc(lode_ctx *ctx, const lode_i_tridiagonal *t, int *info);
+lode_status lode_i_lapack_back(lode_ctx *ctx, const lode_i_tridiagonal *t, int64_t from,
+                               int64_t count);
 /** Minimum-norm least squares, column-major a m x n, b max(m,n) x nrhs. */
 typedef struct lode_i_ls_work {
     lode_dtype dtype;

@@ -46,12 +46,45 @@ static lode_status check_values(const lode_array *A, const lode_array *w, double
     return LODE_OK;
 }
 
+/* From this order on, in tasks of as many columns: every one of them makes the blocks of reflectors anew. */
+enum { SHARED_FROM = 512, SHARE = 256 };
+
+static lode_status back(lode_ctx *ctx, int64_t i, void *data)
+{
+    const lode_i_tridiagonal *t = data;
+    return lode_i_lapack_back(ctx, t, i * SHARE, lode_i_min(SHARE, t->n - i * SHARE));
+}
+
+/* All pairs of a (by columns, destroyed); vectors into z. What syevd does, the last step on all workers. */
+static lode_status all_pairs(lode_ctx *ctx, lode_array *a, lode_array *w, lode_array *z, int *info)
+{
+    lode_status st = LODE_OK;
+    const int64_t n = a->shape[0];
+    lode_array e = { 0 }, tau = { 0 };
+    LODE_TRY(lode_i_vector_new(ctx, w->dtype, n, &e));
+    LODE_TRY(lode_i_vector_new(ctx, a->dtype, n, &tau));
+    lode_i_tridiagonal t = { .dtype = a->dtype,
+                             .n = n,
+                             .a = a->data,
+                             .d = w->data,
+                             .e = e.data,
+                             .tau = tau.data,
+                             .z = z->data };
+    LODE_TRY(lode_i_lapack_tridiagonal(ctx, &t));
+    LODE_TRY(lode_i_lapack_stedc(ctx, &t, info));
+    if (*info == 0)
+        LODE_TRY(lode_i_parallel(ctx, lode_i_ceil_div(n, SHARE), back, &t));
+done:
+    LODE_FREE(&e, &tau);
+    return st;
+}
+
 static lode_status by_lapack(lode_ctx *ctx, bool range, const lode_array *A, int64_t k,
                              lode_array *w, lode_array *V, bool *good)
 {
     lode_status st = LODE_OK;
     const int64_t n = A->shape[0];
-    lode_array a = { 0 }, z = { 0 }, up = { 0 }, wv = { 0 }, v = { 0 }, back = { 0 };
+    lode_array a = { 0 }, z = { 0 }, up = { 0 }, wv = { 0 }, v = { 0 }, down = { 0 };
     double scale;
     int info;
     LODE_TRY(lode_i_copy_op(ctx, LODE_T, A, &a)); /* by columns, A */
@@ -67,7 +100,13 @@ static lode_status by_lapack(lode_ctx *ctx, bool range, const lode_array *A, int
                                 .z = z.data,
                                 .vectors = V != NULL,
                                 .range = range };
-    LODE_TRY(lode_i_lapack_eigh(ctx, &e, &info));
+    if (!range && V && n >= SHARED_FROM) {
+        LODE_TRY(lode_i_matrix_new(ctx, A->dtype, n, n, &z));
+        LODE_TRY(all_pairs(ctx, &a, &up, &z, &info));
+        lode_array_swap(&a, &z);
+    } else {
+        LODE_TRY(lode_i_lapack_eigh(ctx, &e, &info));
+    }
     *good = info == 0;
     if (!*good)
         goto done;
@@ -77,8 +116,8 @@ static lode_status by_lapack(lode_ctx *ctx, bool range, const lode_array *A, int
         lode_i_set1(&wv, i, lode_i_get1(&up, (range ? k : n) - 1 - i));
     if (V) {
         LODE_TRY(lode_array_slice(ctx, range ? &z : &a, 0, (range ? k : n) - 1,
-                                  (range ? k : n) - 1 - k, -1, &back));
-        LODE_TRY(lode_i_copy_op(ctx, LODE_T, &back, &v));
+                                  (range ? k : n) - 1 - k, -1, &down));
+        LODE_TRY(lode_i_copy_op(ctx, LODE_T, &down, &v));
         LODE_TRY(check(ctx, A, &wv, &v, good));
     } else {
         LODE_TRY(lode_i_norm_fro(ctx, A, &scale));
@@ -90,7 +129,7 @@ static lode_status by_lapack(lode_ctx *ctx, bool range, const lode_array *A, int
             lode_array_swap(V, &v);
     }
 done:
-    LODE_FREE(&a, &z, &up, &wv, &v, &back);
+    LODE_FREE(&a, &z, &up, &wv, &v, &down);
     return st;
 }
 

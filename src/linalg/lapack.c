@@ -30,6 +30,15 @@ BOTH(z, un, double)
     void x##syevd_(const char *job, const char *uplo, const int *n, void *a, const int *lda,       \
                    void *w, void *work, const int *lwork, int *iwork, const int *liwork,           \
                    int *info, size_t l1, size_t l2);                                               \
+    void x##sytrd_(const char *uplo, const int *n, void *a, const int *lda, void *d, void *e,      \
+                   void *tau, void *work, const int *lwork, int *info, size_t l1);                 \
+    void x##stedc_(const char *job, const int *n, void *d, void *e, void *z, const int *ldz,       \
+                   void *work, const int *lwork, int *iwork, const int *liwork, int *info,         \
+                   size_t l1);                                                                     \
+    void x##ormtr_(const char *side, const char *uplo, const char *trans, const int *m,            \
+                   const int *n, const void *a, const int *lda, const void *tau, void *c,          \
+                   const int *ldc, void *work, const int *lwork, int *info, size_t l1, size_t l2,  \
+                   size_t l3);                                                                     \
     void x##syevr_(const char *job, const char *range, const char *uplo, const int *n, void *a,    \
                    const int *lda, const real *vl, const real *vu, const int *il, const int *iu,   \
                    const real *tol, int *m, void *w, void *z, const int *ldz, int *isuppz,         \
@@ -51,6 +60,15 @@ REAL_ONES(d, double)
     void x##heevd_(const char *job, const char *uplo, const int *n, void *a, const int *lda,       \
                    void *w, void *work, const int *lwork, void *rwork, const int *lrwork,          \
                    int *iwork, const int *liwork, int *info, size_t l1, size_t l2);                \
+    void x##hetrd_(const char *uplo, const int *n, void *a, const int *lda, void *d, void *e,      \
+                   void *tau, void *work, const int *lwork, int *info, size_t l1);                 \
+    void x##stedc_(const char *job, const int *n, void *d, void *e, void *z, const int *ldz,       \
+                   void *work, const int *lwork, void *rwork, const int *lrwork, int *iwork,       \
+                   const int *liwork, int *info, size_t l1);                                       \
+    void x##unmtr_(const char *side, const char *uplo, const char *trans, const int *m,            \
+                   const int *n, const void *a, const int *lda, const void *tau, void *c,          \
+                   const int *ldc, void *work, const int *lwork, int *info, size_t l1, size_t l2,  \
+                   size_t l3);                                                                     \
     void x##heevr_(const char *job, const char *range, const char *uplo, const int *n, void *a,    \
                    const int *lda, const real *vl, const real *vu, const int *il, const int *iu,   \
                    const real *tol, int *m, void *w, void *z, const int *ldz, int *isuppz,         \
@@ -305,6 +323,77 @@ lode_status lode_i_lapack_eigh(lode_ctx *ctx, const lode_i_eig_work *e, int *inf
     }
 done:
     lode_i_free(support);
+    scratch_free(&s);
+    return st;
+}
+
+lode_status lode_i_lapack_tridiagonal(lode_ctx *ctx, const lode_i_tridiagonal *t)
+{
+    lode_status st = LODE_OK;
+    scratch s = { 0 };
+    LODE_TRY(check_sizes(ctx, t->n, t->n));
+    const int n = narrow(t->n), query = -1;
+    int info = 0;
+    double answer[2] = { 0 };
+    FOUR(t->dtype, ssytrd_, dsytrd_, chetrd_, zhetrd_, "U", &n, t->a, &n, t->d, t->e, t->tau,
+         answer, &query, &info, 1);
+    LODE_TRY(scratch_new(ctx, t->dtype, asked(t->dtype, answer), 0, 0, &s));
+    FOUR(t->dtype, ssytrd_, dsytrd_, chetrd_, zhetrd_, "U", &n, t->a, &n, t->d, t->e, t->tau,
+         s.work, &s.lwork, &info, 1);
+done:
+    scratch_free(&s);
+    return st;
+}
+
+#define EDC_HEAD "I", &n, t->d, t->e, t->z, &n, work, &lwork
+#define EDC_TAIL iwork, &liwork, info, 1
+lode_status lode_i_lapack_stedc(lode_ctx *ctx, const lode_i_tridiagonal *t, int *info)
+{
+    lode_status st = LODE_OK;
+    scratch s = { 0 };
+    LODE_TRY(check_sizes(ctx, t->n, t->n));
+    const int n = narrow(t->n);
+    double answer[2] = { 0 }, real_answer[2] = { 0 };
+    void *work = answer, *rwork = real_answer;
+    int int_answer = 0, *iwork = &int_answer, lwork = -1, lrwork = -1, liwork = -1;
+    for (int pass = 0; pass < 2; pass++) {
+        const bool turn = lode_i_blas_enter();
+        *info = 0;
+        switch (t->dtype) {
+        case LODE_F32: sstedc_(EDC_HEAD, EDC_TAIL); break;
+        case LODE_F64: dstedc_(EDC_HEAD, EDC_TAIL); break;
+        case LODE_C64: cstedc_(EDC_HEAD, rwork, &lrwork, EDC_TAIL); break;
+        default: zstedc_(EDC_HEAD, rwork, &lrwork, EDC_TAIL);
+        }
+        lode_i_blas_leave(turn);
+        if (pass == 0) {
+            const int64_t reals = asked(lode_i_real_of(t->dtype), real_answer);
+            LODE_TRY(
+                scratch_new(ctx, t->dtype, asked(t->dtype, answer), reals, int_answer + 8, &s));
+            work = s.work, rwork = s.rwork, iwork = s.iwork;
+            lwork = s.lwork, lrwork = (int)lode_i_max(reals, 1), liwork = int_answer + 8;
+        }
+    }
+done:
+    scratch_free(&s);
+    return st;
+}
+
+lode_status lode_i_lapack_back(lode_ctx *ctx, const lode_i_tridiagonal *t, int64_t from,
+                               int64_t count)
+{
+    lode_status st = LODE_OK;
+    scratch s = { 0 };
+    const int n = narrow(t->n), k = narrow(count), query = -1;
+    void *c = (char *)t->z + (size_t)(from * t->n) * lode_dtype_size(t->dtype);
+    int info = 0;
+    double answer[2] = { 0 };
+    FOUR(t->dtype, sormtr_, dormtr_, cunmtr_, zunmtr_, "L", "U", "N", &n, &k, t->a, &n, t->tau, c,
+         &n, answer, &query, &info, 1, 1, 1);
+    LODE_TRY(scratch_new(ctx, t->dtype, asked(t->dtype, answer), 0, 0, &s));
+    FOUR(t->dtype, sormtr_, dormtr_, cunmtr_, zunmtr_, "L", "U", "N", &n, &k, t->a, &n, t->tau, c,
+         &n, s.work, &s.lwork, &info, 1, 1, 1);
+done:
     scratch_free(&s);
     return st;
 }

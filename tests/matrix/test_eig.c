@@ -4,7 +4,7 @@
 
 #include "array/array.h"
 #include "counted.h"
-#include "linalg/linalg.h"
+#include "linop/eigs.h"
 #include "lode/lode.h"
 
 #define PI 3.14159265358979323846
@@ -233,6 +233,33 @@ static void complex_and_single(void **state)
             lode_array_free(&A);
         }
     lode_bundle_free(&b);
+}
+
+/* Large enough that workers share the way back from tridiagonal form: right in every type, same bits. */
+static void all_pairs_on_any_number_of_workers(void **state)
+{
+    (void)state;
+    enum { N = 530 };
+    static const lode_dtype types[] = { LODE_F32, LODE_F64, LODE_C64, LODE_C128 };
+    lode_array w[2] = { { 0 }, { 0 } }, V[2] = { { 0 }, { 0 } }, AV = { 0 };
+    for (int t = 0; t < 4; t++) {
+        double off = 0, size = 0;
+        lode_array A = { 0 };
+        assert_ok(&ctx, lode_i_randn(&ctx, lode_i_stream(&ctx, "test-eig", 3), types[t], N, N, &A));
+        assert_ok(&ctx, lode_i_hermitize(&ctx, &A));
+        for (int k = 0; k < 2; k++) {
+            ctx.threads = k ? 3 : 1;
+            assert_ok(&ctx, lode_i_eigh(&ctx, &A, N, &w[k], &V[k]));
+        }
+        assert_memory_equal(V[0].data, V[1].data, lode_array_bytes(&V[0]));
+        assert_ok(&ctx, lode_i_gemm(&ctx, LODE_N, LODE_N, &A, &V[0], &AV));
+        assert_ok(&ctx, lode_i_scale_cols(&ctx, &V[0], &w[0]));
+        assert_ok(&ctx, lode_i_diff_fro(&ctx, &AV, &V[0], &off));
+        assert_ok(&ctx, lode_i_norm_fro(&ctx, &A, &size));
+        assert_le(off, 100 * lode_i_epsilon(types[t]) * size);
+        lode_array_free(&A);
+    }
+    LODE_FREE(&w[0], &w[1], &V[0], &V[1], &AV);
 }
 
 /* All n pairs, and n small, by every way. */
@@ -638,6 +665,7 @@ int main(void)
         TEST(each_end_by_each_way_of_a_grid),
         TEST(hard_spectra),
         TEST(complex_and_single),
+        TEST(all_pairs_on_any_number_of_workers),
         TEST(whole_spectra_and_tiny_ones),
         TEST(with_b),
         TEST(sparse_b_stays_sparse),
