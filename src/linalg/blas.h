@@ -100,14 +100,6 @@ typedef struct lode_i_eig_work {
     bool vectors, range;
 } lode_i_eig_work;
 lode_status lode_i_lapack_eigh(lode_ctx *ctx, const lode_i_eig_work *e, int *info);
-/** Eigenvalues and right eigenvectors of a general matrix, column-major a n x n destroyed: f64 (w and wi the
- *  parts of the values, vectors of a pair two columns of v) or c128. */
-typedef struct lode_i_general_work {
-    lode_dtype dtype;
-    int64_t n;
-    void *a, *w, *wi, *v;
-} lode_i_general_work;
-lode_status lode_i_lapack_eig(lode_ctx *ctx, const lode_i_general_work *e, int *info);
 /** The same in three steps, for the last of which columns may be shared out: a, its upper triangle given,
  *  becomes reflectors and d, e, tau its tridiagonal form; d ascends and z holds the vectors of that form; columns
  *  [from, from + count) of z become those of a. d and e are real. */
@@ -120,6 +112,14 @@ lode_status lode_i_lapack_tridiagonal(lode_ctx *ctx, const lode_i_tridiagonal *t
 lode_status lode_i_lapack_stedc(lode_ctx *ctx, const lode_i_tridiagonal *t, int *info);
 lode_status lode_i_lapack_back(lode_ctx *ctx, const lode_i_tridiagonal *t, int64_t from,
                                int64_t count);
+/** Eigenvalues and right eigenvectors of a general matrix, column-major a n x n destroyed: f64 (w and wi the
+ *  parts of the values, vectors of a pair two columns of v) or c128. */
+typedef struct lode_i_general_work {
+    lode_dtype dtype;
+    int64_t n;
+    void *a, *w, *wi, *v;
+} lode_i_general_work;
+lode_status lode_i_lapack_eig(lode_ctx *ctx, const lode_i_general_work *e, int *info);
 /** Minimum-norm least squares, column-major a m x n, b max(m,n) x nrhs. */
 typedef struct lode_i_ls_work {
     lode_dtype dtype;

@@ -9,6 +9,7 @@ ln -s "$root/data" data
 "$lode" make normal --shape 9,40 --seed 1 -o B.npy --quiet
 "$lode" make parts --shape 60,40 --rank 5 -o P.npy --quiet
 "$lode" make relations --shape 24,24,6 --rank 3 -o T.npy --quiet
+"$lode" make laplacian --shape 12,10 -o laplacian.npz --quiet
 "$lode" make normal --shape 400,8,6 -o measurements.npy --quiet
 "$lode" make normal --shape 400 -o y.npy --quiet
 format=npz
@@ -22,7 +23,7 @@ while read -r op; do
     while [ $# -gt 0 ]; do
         case $1 in
         -o) shift ;;
-        *.npy) inputs="$inputs $1" words="$words $1" ;;
+        *.np[yz]) inputs="$inputs $1" words="$words $1" ;;
         *) words="$words $1" ;;
         esac
         shift
@@ -30,8 +31,12 @@ while read -r op; do
     "$lode" "$op" $words -o made.lode --force --quiet
     other=''
     for x in $inputs; do
-        "$lode" convert "$x" "$(basename "$x" .npy).$format" --force --quiet
-        other="$other $(basename "$x" .npy).$format"
+        case $x in
+        *.npz) y=${x%.npz}.mtx ;; # sparse
+        *) y=${x%.npy}.$format ;;
+        esac
+        "$lode" convert "$x" "$y" --force --quiet
+        other="$other $y"
     done
     for threads in 1 2; do
         gives 0 '' "$lode" rerun made.lode $inputs --threads $threads -o again.lode --force
