@@ -278,6 +278,22 @@ static lode_status bare_names(lode_ctx *ctx, const lode_json *ranks, lode_json *
     return LODE_OK;
 }
 
+/* The metadata of a checkpoint, which are words by name, where it is given back whole; else what readers of
+ * safetensors ask for. */
+static lode_status keep_words(lode_ctx *ctx, const lode_i_adapter *a, lode_i_product *p)
+{
+    const char *given = a->o->task == LODE_ADAPTER_FACTOR || a->o->task == LODE_ADAPTER_MERGE
+                            ? a->base->meta.attributes
+                            : NULL;
+    lode_json *all = NULL, *value = NULL;
+    if (given)
+        LODE_FORWARD(lode_i_json_parse(ctx, given, strlen(given), &all));
+    for (const char *name = NULL; given && (name = lode_i_json_next(all, name, &value));)
+        given = lode_i_json_as_text(value) ? given : NULL;
+    lode_i_json_free(all);
+    return lode_i_strdup(ctx, given ? given : "{\"format\":\"pt\"}", &p->result.meta.attributes);
+}
+
 /* Alphas are the ranks, so that what is added is B A itself. */
 static lode_status add_config(lode_ctx *ctx, lode_i_product *p)
 {
@@ -343,12 +359,7 @@ lode_status lode_i_product_finish(lode_ctx *ctx, const lode_i_adapter *a, lode_i
     if (adapter)
         LODE_FORWARD(add_config(ctx, p));
     LODE_FORWARD(lode_bundle_add_text(ctx, &p->result, LODE_I_ADAPTER_REPORT, p->report.text));
-    /* readers of safetensors ask for it */
-    const char *given = a->o->task == LODE_ADAPTER_FACTOR || a->o->task == LODE_ADAPTER_MERGE
-                            ? a->base->meta.attributes
-                            : NULL;
-    LODE_FORWARD(
-        lode_i_strdup(ctx, given ? given : "{\"format\":\"pt\"}", &p->result.meta.attributes));
+    LODE_FORWARD(keep_words(ctx, a, p));
     p->result.certificate = c;
     if (p->missed == 0)
         return LODE_OK;
