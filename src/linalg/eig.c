@@ -10,6 +10,15 @@
 
 typedef double complex cplx;
 
+/* C11's CMPLX, which not every compiler has. */
+static cplx joined(double re, double im)
+{
+    const double parts[2] = { re, im };
+    cplx z;
+    memcpy(&z, parts, sizeof z);
+    return z;
+}
+
 /* ---- the QR algorithm ---- */
 
 typedef struct schur {
@@ -181,9 +190,9 @@ static void unpack(int64_t n, const double *wr, const double *wi, const double *
 {
     for (int64_t k = 0; k < n; k++) {
         const bool first = wi[k] > 0 && k + 1 < n;
-        w[k] = CMPLX(wr[k], wi[k]);
+        w[k] = joined(wr[k], wi[k]);
         for (int64_t i = 0; i < n; i++)
-            V[i * n + k] = first ? CMPLX(v[k * n + i], v[(k + 1) * n + i]) : v[k * n + i];
+            V[i * n + k] = first ? joined(v[k * n + i], v[(k + 1) * n + i]) : v[k * n + i];
         if (!first)
             continue;
         w[k + 1] = conj(w[k]);

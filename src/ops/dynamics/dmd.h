@@ -3,6 +3,7 @@
 #define LODE_OPS_DMD_H
 
 #include <complex.h>
+#include <string.h>
 
 #include "iter/iter.h"
 #include "linalg/linalg.h"
@@ -11,11 +12,20 @@
 
 typedef double complex lode_i_cplx;
 
+/* C11's CMPLX, which not every compiler has: exact for infinities too. */
+static inline lode_i_cplx lode_i_z(double re, double im)
+{
+    const double parts[2] = { re, im };
+    lode_i_cplx z;
+    memcpy(&z, parts, sizeof z);
+    return z;
+}
+
 static inline lode_i_cplx lode_i_zget(const lode_array *a, int64_t i, int64_t j)
 {
     double z[2];
     lode_i_get_complex(a, i, j, z);
-    return CMPLX(z[0], z[1]);
+    return lode_i_z(z[0], z[1]);
 }
 
 static inline void lode_i_zset(lode_array *a, int64_t i, int64_t j, lode_i_cplx v)

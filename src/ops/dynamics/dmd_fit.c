@@ -131,7 +131,7 @@ static lode_status normalize(lode_ctx *ctx, lode_array *Phi, int64_t n, lode_i_c
         turned = lode_i_cols(&own, j, j + 1);
         LODE_TRY(lode_i_norm_fro(ctx, &column, &norm));
         LODE_TRY(lode_i_inner(ctx, &column, &turned, &s)); /* |column|^2 times the phase */
-        by[j] = norm > 0 ? CMPLX(s.re, s.im) / norm : 0;
+        by[j] = norm > 0 ? lode_i_z(s.re, s.im) / norm : 0;
         scale[j] = norm > 0 ? 1 / by[j] : 1;
     }
     LODE_TRY(lode_i_dmd_vector(ctx, scale, r, &d));

@@ -22,7 +22,7 @@ static lode_status half(lode_ctx *ctx, const lode_array *W, bool imaginary, lode
     lode_array turned = { 0 }, d = { 0 };
     LODE_TRY(lode_array_cast(ctx, W, LODE_C128, &turned));
     if (imaginary) {
-        const lode_i_cplx by = CMPLX(0, -1);
+        const lode_i_cplx by = lode_i_z(0, -1);
         const int64_t cols = W->shape[1];
         lode_i_cplx *all = NULL;
         LODE_TRY(LODE_NEW(ctx, lode_i_max(cols, 1), &all));
@@ -57,7 +57,7 @@ lode_status lode_i_dmd_times(lode_ctx *ctx, lode_trans t, const lode_array *A, c
     LODE_TRY(lode_array_cast(ctx, &y[1], LODE_C128, &im));
     LODE_TRY(LODE_NEW(ctx, lode_i_max(cols, 1), &all));
     for (int64_t j = 0; j < cols; j++)
-        all[j] = CMPLX(0, 1);
+        all[j] = lode_i_z(0, 1);
     LODE_TRY(lode_i_dmd_vector(ctx, all, cols, &d));
     LODE_TRY(lode_i_scale_cols(ctx, &im, &d));
     LODE_TRY(lode_i_axpy(ctx, 1, &im, &out));
