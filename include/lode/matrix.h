@@ -73,7 +73,8 @@ typedef struct lode_svd_stream_info {
     double flops;              /* of all updates */
 } lode_svd_stream_info;
 /** From a result of svd, whose rank, error and max_rank rule what is kept. Copies it, in f64 or c128:
- *  (m + n) k values. LODE_EUSAGE: a result of another operation. */
+ *  (m + n) k values. stream: NULL, or one that is closed then. LODE_EUSAGE: a result of another
+ *  operation. Not for two threads at once. */
 LODE_API lode_status lode_svd_stream_open(lode_ctx *ctx, const lode_bundle *model,
                                           lode_svd_basis basis, lode_svd_stream **stream);
 /** Takes in a batch: rows (s x n; the name may be NULL), cols (m x s), or a change D E^H of the matrix
