@@ -15,17 +15,7 @@
 #include <math.h>
 
 #include "iter/iter.h"
-
-typedef struct lobpcg {
-    const lode_linop *A, *B;
-    lode_i_lobpcg_opts o;
-    lode_dtype dtype, wide;
-    int64_t n, m, p, w;   /* columns of X, P, W, which lie in S in this order */
-    lode_array S, AS, BS; /* n x 3 m; BS is S without B */
-    lode_array line;      /* Ritz values, whether each is active, p, residuals: 3 m + 1 */
-    int64_t active;
-    bool broke;
-} lobpcg;
+#include "iter/lobpcg_basis.h"
 
 void lode_i_lobpcg_sizes(lode_i_lobpcg_opts *o, int64_t n)
 {
@@ -59,153 +49,6 @@ static double residual(const lobpcg *s, int64_t i)
     return lode_i_get1(&s->line, 2 * s->m + i);
 }
 
-/* A view of columns [from, from + count). */
-static lode_array columns(const lode_array *a, int64_t from, int64_t count)
-{
-    return lode_i_cols(a, from, from + count);
-}
-
-/* X = X M, M in wide arithmetic, new columns as many as M has. */
-static lode_status turn(lode_ctx *ctx, const lode_array *M, lode_array *X)
-{
-    lode_status st = LODE_OK;
-    lode_array narrow = { 0 }, y = { 0 };
-    LODE_TRY(lode_array_cast(ctx, M, X->dtype, &narrow));
-    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, X, &narrow, &y));
-    lode_array_swap(X, &y);
-done:
-    LODE_FREE(&narrow, &y);
-    return st;
-}
-
-/* (X^H Y + Y^H X) / 2 in wide arithmetic. */
-static lode_status gram(lode_ctx *ctx, const lobpcg *s, const lode_array *X, const lode_array *Y,
-                        lode_array *G)
-{
-    lode_status st = LODE_OK;
-    lode_array g = { 0 };
-    LODE_TRY(lode_i_gemm(ctx, LODE_H, LODE_N, X, Y, &g));
-    LODE_TRY(lode_array_cast(ctx, &g, s->wide, G));
-    LODE_TRY(lode_i_hermitize(ctx, G));
-done:
-    LODE_FREE(&g);
-    return st;
-}
-
-/* ---- orthonormal blocks ---- */
-
-/* M with M^H G M = I: the inverse of G's factor, or, where G is nearly singular, its larger eigenvectors. */
-static lode_status whiten(lode_ctx *ctx, const lobpcg *s, const lode_array *G, lode_array *M)
-{
-    lode_status st = LODE_OK;
-    const int64_t q = G->shape[0];
-    const double eps = lode_i_epsilon(s->dtype);
-    lode_array L = { 0 }, eye = { 0 }, w = { 0 }, U = { 0 }, some = { 0 };
-    double shift = 0, least = INFINITY;
-    LODE_TRY(lode_i_cholesky(ctx, G, &L, &shift));
-    for (int64_t i = 0; i < q; i++)
-        least = fmin(least, lode_i_get2(&L, i, i));
-    if (!(shift > 0) && least * least > 1e3 * eps) {
-        LODE_TRY(lode_i_eye(ctx, s->wide, q, &eye));
-        LODE_TRY(lode_i_solve_lower(ctx, LODE_H, &L, &eye, M));
-        goto done;
-    }
-    LODE_TRY(lode_i_eigh(ctx, G, q, &w, &U));
-    int64_t keep = 0;
-    while (keep < q && lode_i_get1(&w, keep) > 1e2 * eps * lode_i_get1(&w, 0))
-        keep++;
-    for (int64_t i = 0; i < keep; i++)
-        lode_i_set1(&w, i, 1 / sqrt(lode_i_get1(&w, i)));
-    for (int64_t i = keep; i < q; i++)
-        lode_i_set1(&w, i, 0);
-    LODE_TRY(lode_i_scale_cols(ctx, &U, &w));
-    some = lode_i_cols(&U, 0, keep);
-    LODE_TRY(lode_array_cast(ctx, &some, s->wide, M));
-done:
-    LODE_FREE(&L, &eye, &w, &U, &some);
-    return st;
-}
-
-static lode_status drop(lode_ctx *ctx, const lode_array *index, lode_array *W, lode_array *BW)
-{
-    lode_status st = LODE_OK;
-    lode_array kept = { 0 };
-    LODE_TRY(lode_i_take(ctx, W, 1, index, &kept));
-    lode_array_swap(W, &kept);
-    if (BW) {
-        LODE_TRY(lode_i_take(ctx, BW, 1, index, &kept));
-        lode_array_swap(BW, &kept);
-    }
-done:
-    LODE_FREE(&kept);
-    return st;
-}
-
-/* Columns to B-length 1; those no longer than `least` dropped. */
-static lode_status normalize(lode_ctx *ctx, const lobpcg *s, double least, lode_array *W,
-                             lode_array *BW)
-{
-    lode_status st = LODE_OK;
-    const int64_t q = W->shape[1];
-    lode_array G = { 0 }, index = { 0 }, cut = { 0 }, scale = { 0 };
-    int64_t kept = 0;
-    LODE_TRY(gram(ctx, s, W, s->B ? BW : W, &G));
-    LODE_TRY(lode_i_vector_new(ctx, LODE_I64, q, &index));
-    LODE_TRY(lode_i_vector_new(ctx, LODE_F64, q, &scale));
-    for (int64_t j = 0; j < q; j++) {
-        const double d = lode_i_get2(&G, j, j);
-        LODE_REQUIRE(!(d < 0) || !s->B || least > 0, LODE_EDOMAIN,
-                     "B is not positive definite: x^H B x is %.6g for an x of the iteration", d);
-        if (d > least * least) {
-            lode_i_set1(&scale, kept, 1 / sqrt(d));
-            lode_i_set1(&index, kept++, (double)j);
-        }
-    }
-    if (kept < q) {
-        LODE_TRY(lode_array_slice(ctx, &index, 0, 0, kept, 1, &cut));
-        LODE_TRY(drop(ctx, &cut, W, s->B ? BW : NULL));
-        LODE_FREE(&cut);
-    }
-    LODE_TRY(lode_array_slice(ctx, &scale, 0, 0, kept, 1, &cut));
-    LODE_TRY(lode_i_scale_cols(ctx, W, &cut));
-    if (s->B)
-        LODE_TRY(lode_i_scale_cols(ctx, BW, &cut));
-done:
-    LODE_FREE(&G, &index, &cut, &scale);
-    return st;
-}
-
-/* W orthonormal, and orthogonal to the first `held` columns of S; what depends on them is dropped. */
-static lode_status orthonormal(lode_ctx *ctx, const lobpcg *s, int64_t held, lode_array *W,
-                               lode_array *BW)
-{
-    lode_status st = LODE_OK;
-    lode_array Q = { 0 }, BQ = { 0 }, c = { 0 }, G = { 0 }, M = { 0 };
-    const double eps = lode_i_epsilon(s->dtype);
-    Q = columns(&s->S, 0, held), BQ = columns(&s->BS, 0, held);
-    LODE_TRY(normalize(ctx, s, 0, W, BW));
-    for (int pass = 0; pass < 2 && W->shape[1] > 0; pass++) {
-        if (held > 0) {
-            LODE_TRY(lode_i_gemm(ctx, LODE_H, LODE_N, &BQ, W, &c));
-            LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, -1, &Q, &c, 1, W));
-            if (s->B)
-                LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, -1, &BQ, &c, 1, BW));
-            /* what is left of a unit vector is rounding, or a direction */
-            LODE_TRY(normalize(ctx, s, pass ? 0.1 : 1e2 * eps, W, BW));
-            if (W->shape[1] == 0)
-                break;
-        }
-        LODE_TRY(gram(ctx, s, W, s->B ? BW : W, &G));
-        LODE_TRY(whiten(ctx, s, &G, &M));
-        LODE_TRY(turn(ctx, &M, W));
-        if (s->B)
-            LODE_TRY(turn(ctx, &M, BW));
-    }
-done:
-    LODE_FREE(&Q, &BQ, &c, &G, &M);
-    return st;
-}
-
 static lode_status apply_b(lode_ctx *ctx, const lobpcg *s, const lode_array *W, lode_array *BW)
 {
     return s->B ? s->B->apply(ctx, s->B, false, W, BW) : LODE_OK;
@@ -221,7 +64,7 @@ static lode_status put(lode_ctx *ctx, lobpcg *s, int64_t at, const lode_array *W
     lode_array view = { 0 };
     for (int i = 0; i < (s->B ? 3 : 2); i++) {
         lode_array_free(&view);
-        view = columns(to[i], at, W->shape[1]);
+        view = lode_i_lobpcg_columns(to[i], at, W->shape[1]);
         LODE_TRY(lode_array_copy_into(ctx, from[i], &view));
     }
 done:
@@ -268,12 +111,12 @@ static lode_status move_on(lode_ctx *ctx, lobpcg *s, const lode_array *Cx, const
     for (int i = 0; i < (s->B ? 3 : 2); i++) {
         LODE_FREE(&made, &from);
         LODE_TRY(lode_i_matrix_new(ctx, s->dtype, s->n, basis[i]->shape[1], &made));
-        from = columns(basis[i], 0, q);
+        from = lode_i_lobpcg_columns(basis[i], 0, q);
         for (int j = 0; j < 2; j++) {
             if (C[j]->shape[1] == 0)
                 continue;
             lode_array_free(&to);
-            to = columns(&made, j ? s->m : 0, C[j]->shape[1]);
+            to = lode_i_lobpcg_columns(&made, j ? s->m : 0, C[j]->shape[1]);
             LODE_TRY(lode_array_cast(ctx, C[j], s->dtype, &narrow));
             LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, 1, &from, &narrow, 0, &to));
         }
@@ -296,7 +139,7 @@ static lode_status naive_pairs(lode_ctx *ctx, lobpcg *s, const lode_array *T, co
     lode_status st = LODE_OK;
     lode_array G = { 0 }, L = { 0 }, x = { 0 }, y = { 0 }, z = { 0 };
     double shift = 0;
-    LODE_TRY(gram(ctx, s, S, BS, &G));
+    LODE_TRY(lode_i_lobpcg_gram(ctx, s, S, BS, &G));
     LODE_TRY(lode_i_cholesky(ctx, &G, &L, &shift));
     s->broke = shift > 0;
     if (s->broke)
@@ -319,8 +162,9 @@ static lode_status ritz(lode_ctx *ctx, lobpcg *s, bool naive)
     const int64_t q = s->m + s->p + s->w;
     lode_array S = { 0 }, AS = { 0 }, BS = { 0 }, T = { 0 }, w = { 0 }, Z = { 0 }, order = { 0 },
                Cx = { 0 }, Cp = { 0 }, sorted = { 0 }, rows = { 0 };
-    S = columns(&s->S, 0, q), AS = columns(&s->AS, 0, q), BS = columns(&s->BS, 0, q);
-    LODE_TRY(gram(ctx, s, &S, &AS, &T));
+    S = lode_i_lobpcg_columns(&s->S, 0, q), AS = lode_i_lobpcg_columns(&s->AS, 0, q),
+    BS = lode_i_lobpcg_columns(&s->BS, 0, q);
+    LODE_TRY(lode_i_lobpcg_gram(ctx, s, &S, &AS, &T));
     if (naive)
         LODE_TRY(naive_pairs(ctx, s, &T, &S, &BS, &w, &Z));
     else
@@ -360,7 +204,8 @@ static lode_status residuals(lode_ctx *ctx, lobpcg *s, lode_array *R)
 {
     lode_status st = LODE_OK;
     lode_array AX = { 0 }, BX = { 0 }, X = { 0 }, r = { 0 }, norm = { 0 }, size = { 0 }, w = { 0 };
-    AX = columns(&s->AS, 0, s->m), BX = columns(&s->BS, 0, s->m), X = columns(&s->S, 0, s->m);
+    AX = lode_i_lobpcg_columns(&s->AS, 0, s->m), BX = lode_i_lobpcg_columns(&s->BS, 0, s->m),
+    X = lode_i_lobpcg_columns(&s->S, 0, s->m);
     LODE_TRY(lode_array_cast(ctx, &BX, s->dtype, &r));
     LODE_TRY(lode_array_slice(ctx, &s->line, 0, 0, s->m, 1, &w));
     LODE_TRY(lode_i_scale_cols(ctx, &r, &w));
@@ -399,7 +244,7 @@ static lode_status afresh(lode_ctx *ctx, lobpcg *s)
 {
     lode_status st = LODE_OK;
     lode_array X = { 0 }, own = { 0 }, AX = { 0 }, BX = { 0 };
-    X = columns(&s->S, 0, s->m);
+    X = lode_i_lobpcg_columns(&s->S, 0, s->m);
     LODE_TRY(lode_array_cast(ctx, &X, s->dtype, &own));
     LODE_TRY(s->A->apply(ctx, s->A, false, &own, &AX));
     LODE_TRY(apply_b(ctx, s, &own, &BX));
@@ -425,9 +270,9 @@ static lode_status extend(lode_ctx *ctx, lobpcg *s, const lode_array *R)
         LODE_TRY(lode_i_scale_rows(ctx, &W, s->o.precond));
     LODE_TRY(apply_b(ctx, s, &W, &BW));
     if (s->o.naive)
-        LODE_TRY(normalize(ctx, s, 0, &W, &BW));
+        LODE_TRY(lode_i_lobpcg_normalize(ctx, s, 0, &W, &BW));
     else
-        LODE_TRY(orthonormal(ctx, s, s->m + s->p, &W, &BW));
+        LODE_TRY(lode_i_lobpcg_orthonormal(ctx, s, s->m + s->p, &W, &BW));
     s->w = W.shape[1];
     if (s->w > 0) {
         LODE_TRY(s->A->apply(ctx, s->A, false, &W, &AW));
@@ -446,7 +291,7 @@ static lode_status start(lode_ctx *ctx, lobpcg *s)
         LODE_TRY(lode_i_randn(ctx, lode_i_stream(ctx, s->o.op, (uint64_t)(100 + attempt)), s->dtype,
                               s->n, s->m, &X));
         LODE_TRY(apply_b(ctx, s, &X, &BX));
-        LODE_TRY(orthonormal(ctx, s, 0, &X, &BX));
+        LODE_TRY(lode_i_lobpcg_orthonormal(ctx, s, 0, &X, &BX));
         if (X.shape[1] < s->m)
             LODE_FREE(&X, &BX);
     }
@@ -550,7 +395,7 @@ lode_status lode_i_lobpcg(lode_ctx *ctx, const lode_linop *A, const lode_linop *
     if (trace)
         LODE_TRY(lode_array_cast(ctx, &head, LODE_F64, &t));
     LODE_FREE(&head);
-    head = columns(&s.S, 0, o->rank);
+    head = lode_i_lobpcg_columns(&s.S, 0, o->rank);
     LODE_TRY(lode_array_cast(ctx, &head, s.dtype, &x));
     LODE_TRY(lode_array_slice(ctx, &s.line, 0, 0, o->rank, 1, &head));
     LODE_TRY(lode_array_cast(ctx, &head, LODE_F64, &v));

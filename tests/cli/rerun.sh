@@ -9,9 +9,9 @@ ln -s "$root/data" data
 "$lode" make normal --shape 9,40 --seed 1 -o B.npy --quiet
 "$lode" make parts --shape 60,40 --rank 5 -o P.npy --quiet
 "$lode" make relations --shape 24,24,6 --rank 3 -o T.npy --quiet
-"$lode" make laplacian --shape 12,10 -o laplacian.npz --quiet
 "$lode" make normal --shape 400,8,6 -o measurements.npy --quiet
 "$lode" make normal --shape 400 -o y.npy --quiet
+"$lode" make symmetric --shape 40,40 -o S.npy --quiet
 format=npz
 "$lode" --version | grep -q 'netcdf (absent)' || format=nc
 "$lode" list | awk '{print $1}' >ops
@@ -23,7 +23,7 @@ while read -r op; do
     while [ $# -gt 0 ]; do
         case $1 in
         -o) shift ;;
-        *.np[yz]) inputs="$inputs $1" words="$words $1" ;;
+        *.npy) inputs="$inputs $1" words="$words $1" ;;
         *) words="$words $1" ;;
         esac
         shift
@@ -31,12 +31,8 @@ while read -r op; do
     "$lode" "$op" $words -o made.lode --force --quiet
     other=''
     for x in $inputs; do
-        case $x in
-        *.npz) y=${x%.npz}.mtx ;; # sparse
-        *) y=${x%.npy}.$format ;;
-        esac
-        "$lode" convert "$x" "$y" --force --quiet
-        other="$other $y"
+        "$lode" convert "$x" "$(basename "$x" .npy).$format" --force --quiet
+        other="$other $(basename "$x" .npy).$format"
     done
     for threads in 1 2; do
         gives 0 '' "$lode" rerun made.lode $inputs --threads $threads -o again.lode --force

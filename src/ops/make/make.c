@@ -28,8 +28,8 @@ static const lode_param params[] = {
 };
 static const lode_port in[] = {
     { "kind", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
-      .help = "normal, lowrank, spectrum, parts, relations, bumps, sparse, laplacian (of a grid of "
-              "--shape) or complex" },
+      .help = "normal, lowrank, spectrum, parts, relations, bumps, sparse, symmetric, laplacian (of a "
+              "grid of --shape) or complex" },
     { 0 },
 };
 static const lode_port out[] = {
@@ -336,6 +336,22 @@ done:
     return st;
 }
 
+static lode_status make_symmetric(lode_ctx *ctx, const grid *g, lode_array *x)
+{
+    lode_status st = LODE_OK;
+    lode_array y = { 0 };
+    LODE_REQUIRE(g->ndim == 2 && g->shape[0] == g->shape[1], LODE_ESHAPE,
+                 "make: symmetric gives square matrices; give --shape N,N");
+    LODE_TRY(make_normal(ctx, g, SITE_VALUES, LODE_F64, &y));
+    LODE_TRY(lode_array_cast(ctx, &y, LODE_F64, x));
+    const lode_array turned = lode_i_transposed(&y);
+    LODE_TRY(lode_i_axpy(ctx, 1, &turned, x));
+    LODE_TRY(lode_i_scale(ctx, 0.5, x));
+done:
+    LODE_FREE(&y);
+    return st;
+}
+
 static lode_status add_noise(lode_ctx *ctx, const lode_make_opts *o, const grid *g, lode_array *x)
 {
     lode_status st = LODE_OK;
@@ -416,6 +432,8 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
         LODE_TRY(make_normal(ctx, &g, SITE_VALUES, g.dtype == LODE_F32 ? LODE_C64 : LODE_C128, &y));
     else if (strcmp(kind, "normal") == 0)
         LODE_TRY(make_normal(ctx, &g, SITE_VALUES, LODE_F64, &y));
+    else if (strcmp(kind, "symmetric") == 0)
+        LODE_TRY(make_symmetric(ctx, &g, &y));
     else if (strcmp(kind, "lowrank") == 0)
         LODE_TRY(make_lowrank(ctx, o, &g, &y));
     else if (strcmp(kind, "spectrum") == 0)

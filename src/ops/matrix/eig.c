@@ -339,7 +339,7 @@ const lode_op lode_op_eig = {
     .job = LODE_EXPLAIN,
     .brief = "eigenvalues and vectors of symmetric matrices, dense or sparse",
     .doi = "10.1137/S0895479898334605 10.1137/110836535 10.1137/17M1129830",
-    .example = "lode eig laplacian.npz --rank 6 --which smallest -o modes.lode",
+    .example = "lode eig S.npy --rank 6 --which smallest -o modes.lode",
     .words = "eigenvalue eigenvector symmetric hermitian generalized lanczos krylov lobpcg "
              "chebyshev spectrum modes vibration laplacian spectral",
     .params = params,
