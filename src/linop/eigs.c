@@ -86,18 +86,21 @@ done:
 lode_status lode_i_column_norms(lode_ctx *ctx, const lode_array *A, lode_array *norm)
 {
     lode_status st = LODE_OK;
-    lode_array column = { 0 }, made = { 0 };
+    lode_array turned = { 0 }, column = { 0 }, made = { 0 };
+    const lode_array view = lode_i_transposed(A);
     LODE_TRY(lode_i_vector_new(ctx, LODE_F64, A->shape[1], &made));
+    LODE_TRY(
+        lode_array_cast(ctx, &view, A->dtype, &turned)); /* columns as they lie are slow to read */
     for (int64_t j = 0; j < A->shape[1]; j++) {
         double v = 0;
         lode_array_free(&column);
-        column = lode_i_cols(A, j, j + 1);
+        column = lode_i_rows(&turned, j, j + 1);
         LODE_TRY(lode_i_norm_fro(ctx, &column, &v));
         lode_i_set1(&made, j, v);
     }
     lode_array_swap(norm, &made);
 done:
-    LODE_FREE(&column, &made);
+    LODE_FREE(&turned, &column, &made);
     return st;
 }
 
