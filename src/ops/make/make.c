@@ -28,8 +28,9 @@ static const lode_param params[] = {
 };
 static const lode_port in[] = {
     { "kind", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
-      .help = "normal, lowrank, spectrum, parts, relations, bumps, sparse, symmetric, laplacian (of a "
-              "grid of --shape) or complex" },
+      .help =
+          "normal, lowrank, spectrum, parts, relations, bumps, sparse, symmetric, laplacian (of a "
+          "grid of --shape) or complex" },
     { 0 },
 };
 static const lode_port out[] = {
