@@ -66,8 +66,9 @@ lode_status lode_i_adapter_spend(lode_ctx *ctx, const lode_i_spend *s, int64_t *
         step best = { 0 };
         int64_t at = -1;
         for (int64_t i = 0; i < s->layers; i++) {
-            const step t = rank[i] < 0 ? (step){ 0 }
-                                       : next_step(s, i, rank[i], rest[i], s->params - spent);
+            if (rank[i] < 0)
+                continue;
+            const step t = next_step(s, i, rank[i], rest[i], s->params - spent);
             if (t.some && t.gain > 0 && (at < 0 || t.gain * best.cost > best.gain * t.cost))
                 best = t, at = i;
         }

@@ -4,7 +4,7 @@
 /* Columns of row i and whether each is the diagonal, ascending; how many. */
 static int row(int ndim, const int64_t *shape, int64_t i, int64_t *column)
 {
-    int64_t stride[LODE_MAX_NDIM], at[LODE_MAX_NDIM], step = 1;
+    int64_t stride[LODE_MAX_NDIM] = { 0 }, at[LODE_MAX_NDIM] = { 0 }, step = 1;
     int count = 0;
     for (int k = ndim - 1; k >= 0; k--) {
         stride[k] = step, at[k] = i / step % shape[k];
