@@ -367,6 +367,32 @@ static void degenerate_snapshots(void **state)
     lode_array_free(&X), lode_array_free(&row), lode_array_free(&zero);
 }
 
+/* Labels and offsets that name clusters and columns which are not there: refused by each verb, pictures too. */
+static void damaged_results_are_refused(void **state)
+{
+    (void)state;
+    static const char *const names[] = { "labels", "offsets", "medoids" };
+    lode_array X = pulses(30, 80, false);
+    lode_pod_opts o = lode_pod_defaults();
+    lode_bundle b = { 0 };
+    lode_certificate found;
+    o.clusters = 3, o.rank = lode_rank(2);
+    assert_ok(&ctx, fit(&o, lode_from_array(&X), lode_none(), &b));
+    for (int k = 0; k < 3; k++) {
+        lode_array *a = (lode_array *)(uintptr_t)member(&b, names[k]), y = { 0 };
+        lode_figure *figure = NULL;
+        const double was = lode_i_get1(a, 1);
+        lode_i_set1(a, 1, 1e6);
+        assert_ok(&ctx, lode_figure_new(&ctx, &figure));
+        assert_status(&ctx, lode_plot(&ctx, &b, lode_none(), figure), LODE_EFORMAT);
+        assert_status(&ctx, lode_verify(&ctx, &b, lode_none(), &found), LODE_EFORMAT);
+        assert_status(&ctx, lode_invert(&ctx, &b, lode_none(), NULL, &y), LODE_EFORMAT);
+        lode_figure_free(&figure);
+        lode_i_set1(a, 1, was);
+    }
+    lode_array_free(&X), lode_bundle_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +403,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(complex_and_single, setup, teardown),
         cmocka_unit_test_setup_teardown(new_snapshots, setup, teardown),
         cmocka_unit_test_setup_teardown(degenerate_snapshots, setup, teardown),
+        cmocka_unit_test_setup_teardown(damaged_results_are_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,25 +6,7 @@
 
 enum { MOST = 1200 }; /* snapshots of which all pairs are drawn */
 
-typedef struct members {
-    const lode_array *basis, *offsets, *codes, *s, *labels, *errors, *distance;
-    int64_t N, K;
-} members;
-
-static lode_status read_members(lode_ctx *ctx, const lode_bundle *b, members *m)
-{
-    LODE_FORWARD(lode_bundle_array(ctx, b, "basis", &m->basis));
-    LODE_FORWARD(lode_bundle_array(ctx, b, "offsets", &m->offsets));
-    LODE_FORWARD(lode_bundle_array(ctx, b, "codes", &m->codes));
-    LODE_FORWARD(lode_bundle_array(ctx, b, "s", &m->s));
-    LODE_FORWARD(lode_bundle_array(ctx, b, "labels", &m->labels));
-    LODE_FORWARD(lode_bundle_array(ctx, b, "errors", &m->errors));
-    LODE_FORWARD(lode_bundle_array(ctx, b, "distance", &m->distance));
-    m->N = m->labels->shape[0], m->K = m->offsets->shape[0] - 1;
-    return LODE_OK;
-}
-
-static lode_status spectra(lode_ctx *ctx, const members *m, lode_figure *figure)
+static lode_status spectra(lode_ctx *ctx, const lode_i_pod_model *m, lode_figure *figure)
 {
     lode_status st = LODE_OK;
     lode_panel *p = NULL;
@@ -48,7 +30,7 @@ done:
     return st;
 }
 
-static lode_status errors(lode_ctx *ctx, const members *m, lode_figure *figure)
+static lode_status errors(lode_ctx *ctx, const lode_i_pod_model *m, lode_figure *figure)
 {
     lode_status st = LODE_OK;
     lode_panel *p = NULL;
@@ -67,7 +49,7 @@ done:
 
 /* Dissimilarities of what the bases hold of the snapshots: <x_i, x_j> ~ codes_i S conj(codes_j), S the inner
  * products of the bases' columns, which without weights are known from the result. */
-static lode_status pairs(lode_ctx *ctx, const members *m, bool euclid, lode_array *D)
+static lode_status pairs(lode_ctx *ctx, const lode_i_pod_model *m, bool euclid, lode_array *D)
 {
     lode_status st = LODE_OK;
     lode_array S = { 0 }, A = { 0 }, G = { 0 }, turned = { 0 }, y = { 0 };
@@ -82,7 +64,7 @@ done:
 }
 
 /* In the order of clusters, and within them of the distance from the medoid. */
-static lode_status ordered(lode_ctx *ctx, const members *m, lode_array *order)
+static lode_status ordered(lode_ctx *ctx, const lode_i_pod_model *m, lode_array *order)
 {
     lode_status st = LODE_OK;
     lode_array y = { 0 };
@@ -105,7 +87,7 @@ done:
     return st;
 }
 
-static lode_status pictures_of_pairs(lode_ctx *ctx, const members *m, bool euclid,
+static lode_status pictures_of_pairs(lode_ctx *ctx, const lode_i_pod_model *m, bool euclid,
                                      lode_figure *figure)
 {
     lode_status st = LODE_OK;
@@ -143,19 +125,16 @@ lode_status lode_i_pod_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
                             lode_figure *figure)
 {
     lode_status st = LODE_OK;
-    members m;
-    lode_pod_opts o = lode_pod_defaults();
+    lode_i_pod_model m;
     char text[512];
     (void)original;
-    LODE_TRY(read_members(ctx, model, &m));
-    if (model->meta.options)
-        LODE_TRY(lode_i_options_read(ctx, &lode_op_pod, model->meta.options, &o));
+    LODE_TRY(lode_i_pod_read(ctx, model, &m));
     lode_certificate_print(&model->certificate, text, sizeof text);
     LODE_TRY(lode_figure_caption(ctx, figure, "Local bases of snapshots", text));
     LODE_TRY(spectra(ctx, &m, figure));
     LODE_TRY(errors(ctx, &m, figure));
     if (m.N <= MOST && m.codes->shape[1] > 0)
-        LODE_TRY(pictures_of_pairs(ctx, &m, o.partition == LODE_POD_EUCLID, figure));
+        LODE_TRY(pictures_of_pairs(ctx, &m, m.o.partition == LODE_POD_EUCLID, figure));
 done:
     return st;
 }
