@@ -51,6 +51,9 @@ bool lode_i_is_complex(lode_dtype dtype);
 lode_dtype lode_i_real_of(lode_dtype dtype); /* c64 -> f32, c128 -> f64 */
 bool lode_i_is_single(lode_dtype dtype);     /* f32 or c64 */
 double lode_i_epsilon(lode_dtype dtype);     /* of the arithmetic type: 2^-23 or 2^-52 */
+/** The power of 2 by which entries of that norm are to be multiplied so that their products and squares
+ *  stay in the type; 1: none is needed. */
+double lode_i_safe_scale(lode_dtype dtype, double norm);
 /** Bytes of rows x cols values (saturates at UINT64_MAX / 4, so that sums of plans cannot wrap). */
 uint64_t lode_i_bytes(lode_dtype dtype, int64_t rows, int64_t cols);
 /** Turns the bytes of every real number of so many bytes of values, of packed blocks those of the

@@ -1,5 +1,6 @@
 /* Storage types: names, sizes, and which type arithmetic runs in. */
 #include <float.h>
+#include <math.h>
 #include <string.h>
 
 #include "array/array.h"
@@ -115,6 +116,18 @@ bool lode_i_is_single(lode_dtype dtype)
 double lode_i_epsilon(lode_dtype dtype)
 {
     return lode_i_is_single(lode_i_arith(dtype)) ? (double)FLT_EPSILON : DBL_EPSILON;
+}
+
+double lode_i_safe_scale(lode_dtype dtype, double norm)
+{
+    const bool single = lode_i_is_single(dtype);
+    const double far = single ? 0x1p40 : 0x1p300;
+    const int most = single ? 120 : 1000;
+    int e = 0;
+    if (!(norm > 0) || (norm < far && norm > 1 / far))
+        return 1;
+    frexp(norm, &e);
+    return ldexp(1, e > most ? -most : e < -most ? most : -e);
 }
 
 uint64_t lode_i_bytes(lode_dtype dtype, int64_t rows, int64_t cols)

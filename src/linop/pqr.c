@@ -30,18 +30,6 @@ typedef struct pqr {
     bool done, exhausted;
 } pqr;
 
-double lode_i_linop_scale(const lode_linop *A, double norm)
-{
-    const bool single = lode_i_is_single(A->dtype);
-    const double far = single ? 0x1p40 : 0x1p300;
-    int e = 0;
-    if (!(norm > 0) || (norm < far && norm > 1 / far))
-        return 1;
-    frexp(norm, &e);
-    const int most = single ? 120 : 1000;
-    return ldexp(1, e > most ? -most : e < -most ? most : -e);
-}
-
 /* What rounding leaves of a column that lies in the span of others. */
 static double floor_of(const lode_linop *A, double top)
 {
@@ -420,7 +408,7 @@ lode_status lode_i_pqr(lode_ctx *ctx, const lode_linop *A, const lode_pqr_opts *
     double norm = 0;
     w.p = lode_i_min(w.m, w.n);
     LODE_TRY(lode_i_linop_norm(ctx, A, &norm));
-    const double scale = lode_i_linop_scale(A, norm);
+    const double scale = lode_i_safe_scale(A->dtype, norm);
     LODE_TRY(lode_i_linop_times(ctx, A, scale, &scaled));
     w.A = scale > 1 || scale < 1 ? scaled : A;
     w.norm = norm * scale;

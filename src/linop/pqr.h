@@ -37,9 +37,6 @@ uint64_t lode_i_pqr_memory(const lode_ctx *ctx, const lode_pqr_opts *o, lode_val
 /** Columns of A by their numbers (i64): copied from an array, else products with unit vectors. */
 lode_status lode_i_linop_columns(lode_ctx *ctx, const lode_linop *A, const lode_array *index,
                                  lode_array *C);
-/** The power of 2 by which A is to be multiplied so that products and squares stay in its type; 1:
- *  none is needed. */
-double lode_i_linop_scale(const lode_linop *A, double norm);
 
 /** Strong exchanges (Gu & Eisenstat, SIAM J. Sci. Comput. 17 (1996)) of the first k of order: W has
  *  the columns of A, or of its triangle, as rows. */

@@ -143,19 +143,6 @@ done:
     return st;
 }
 
-/* A power of 2 that brings squares of the entries into range; 1 where they are. */
-static double safe_scale(double norm, lode_dtype dtype)
-{
-    const bool single = lode_i_is_single(dtype);
-    const double far = single ? 0x1p40 : 0x1p400;
-    const int most = single ? 120 : 1000;
-    int e = 0;
-    if (!(norm > 0) || (norm < far && norm > 1 / far))
-        return 1;
-    frexp(norm, &e);
-    return ldexp(1, e > most ? -most : e < -most ? most : -e);
-}
-
 lode_status lode_i_adapter_svd(lode_ctx *ctx, const lode_array *D, double norm,
                                const lode_i_want *w, lode_array *U, lode_array *s, lode_array *V)
 {
@@ -164,7 +151,7 @@ lode_status lode_i_adapter_svd(lode_ctx *ctx, const lode_array *D, double norm,
     lode_array scaled = { 0 };
     const int64_t rows = D->shape[0], cols = D->shape[1];
     const int64_t side = lode_i_min(rows, cols), most = lode_i_min(w->most, side);
-    const double scale = safe_scale(norm, D->dtype);
+    const double scale = lode_i_safe_scale(D->dtype, norm);
     lode_i_want want = { .most = most, .tail = w->relative ? w->tail * norm : w->tail };
     if (scale > 1 || scale < 1) {
         LODE_TRY(lode_array_cast(ctx, D, D->dtype, &scaled));

@@ -321,7 +321,7 @@ lode_status lode_cur(lode_ctx *ctx, const lode_cur_opts *o, lode_value A, lode_b
     LODE_TRY(lode_linop_from(ctx, A, &given));
     LODE_TRY(lode_i_linop_kept(ctx, "A", &given));
     LODE_TRY(lode_i_linop_norm(ctx, given, &norm));
-    const double scale = lode_i_linop_scale(given, norm);
+    const double scale = lode_i_safe_scale(given->dtype, norm);
     LODE_TRY(lode_i_linop_times(ctx, given, scale, &scaled));
     const lode_linop *op = scale > 1 || scale < 1 ? scaled : given;
     LODE_TRY(lode_i_linop_norm(ctx, op, &used));

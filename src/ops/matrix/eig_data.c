@@ -152,25 +152,12 @@ done:
     return st;
 }
 
-/* A power of 2 that brings squares into range; 1 where they are. */
-static double safe_scale(double norm, lode_dtype dtype)
-{
-    const bool single = lode_i_is_single(dtype);
-    const double far = single ? 0x1p40 : 0x1p300;
-    const int most = single ? 120 : 1000;
-    int e = 0;
-    if (!(norm > 0) || (norm < far && norm > 1 / far))
-        return 1;
-    frexp(norm, &e);
-    return ldexp(1, e > most ? -most : e < -most ? most : -e);
-}
-
 static lode_status scale(lode_ctx *ctx, double norm, lode_i_eig_data *d)
 {
     lode_status st = LODE_OK;
     lode_linop *scaled = NULL;
     lode_array own = { 0 };
-    d->scale = safe_scale(norm, d->dtype);
+    d->scale = lode_i_safe_scale(d->dtype, norm);
     if (!(d->scale > 1 || d->scale < 1))
         return LODE_OK;
     if (d->a.data) {
@@ -237,8 +224,8 @@ static lode_status read_b(lode_ctx *ctx, lode_eig_method method, lode_i_eig_data
     LODE_TRY(size_of(ctx, d->Bop, &norm));
     LODE_REQUIRE(norm > 0, LODE_EDOMAIN,
                  "eig: B is not positive definite: all of it is 0, and so its eigenvalues");
-    LODE_REQUIRE(safe_scale(norm, d->dtype) * norm >= norm &&
-                     safe_scale(norm, d->dtype) * norm <= norm,
+    LODE_REQUIRE(lode_i_safe_scale(d->dtype, norm) * norm >= norm &&
+                     lode_i_safe_scale(d->dtype, norm) * norm <= norm,
                  LODE_EDOMAIN, "eig: the norm of B is %.3g, too far from 1 for %s; scale B", norm,
                  lode_dtype_name(d->dtype));
     LODE_TRY(check_symmetry(ctx, "B", d->B, d->Bop, norm));

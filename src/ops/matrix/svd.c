@@ -264,19 +264,6 @@ done:
     return st;
 }
 
-/* A power of 2 that brings squares of A's entries into range; 1 where they are. */
-static double safe_scale(double norm, lode_dtype dtype)
-{
-    const bool single = lode_i_is_single(dtype);
-    const double far = single ? 0x1p50 : 0x1p400;
-    int e = 0;
-    if (!(norm > 0) || (norm < far && norm > 1 / far))
-        return 1;
-    frexp(norm, &e);
-    const int most = single ? 120 : 1000;
-    return ldexp(1, e > most ? -most : e < -most ? most : -e);
-}
-
 static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, const lode_linop *op,
                         int64_t most, lode_array *U, lode_array *s, lode_array *V)
 {
@@ -290,7 +277,7 @@ static lode_status full(lode_ctx *ctx, const lode_svd_opts *o, lode_value A, con
     LODE_TRY(lode_i_norm_fro(ctx, &a, &norm));
     LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN,
                  "svd: the norm of A exceeds the range of f64; scale A");
-    const double scale = safe_scale(norm, op->dtype);
+    const double scale = lode_i_safe_scale(op->dtype, norm);
     if (scale > 1 || scale < 1) {
         LODE_TRY(lode_array_cast(ctx, &a, a.dtype, &scaled));
         LODE_TRY(lode_i_scale(ctx, scale, &scaled));
