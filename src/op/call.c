@@ -481,6 +481,13 @@ done:
     return st;
 }
 
+lode_status lode_i_options_of(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                              void *opts)
+{
+    lode_op_defaults(op, opts);
+    return model->meta.options ? lode_i_options_read(ctx, op, model->meta.options, opts) : LODE_OK;
+}
+
 /* Provenance that every result carries. */
 static lode_status fill_meta(lode_ctx *ctx, const lode_call *call, lode_bundle *b)
 {

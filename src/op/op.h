@@ -79,6 +79,9 @@ lode_status lode_i_param_check(lode_ctx *ctx, const lode_op *op, const lode_para
  *  the defaults. Options of kind array are not in it, those of kind text are left as they are. */
 lode_status lode_i_options_json(lode_ctx *ctx, const lode_op *op, const void *opts, char **text);
 lode_status lode_i_options_read(lode_ctx *ctx, const lode_op *op, const char *text, void *opts);
+/** Those that a result was made with: the defaults where a typed function made it, which records none. */
+lode_status lode_i_options_of(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
+                              void *opts);
 const lode_param *lode_i_param_find(const lode_op *op, const char *name);
 
 /* The one meaning of shared options, said once. */
@@ -110,6 +113,17 @@ lode_status lode_i_inherit(lode_ctx *ctx, const lode_bundle *model, const char *
 /* Parts of results, for invert: ranges made whole and checked against ndim and shape. */
 lode_status lode_i_part_resolve(lode_ctx *ctx, const lode_part *part, int ndim,
                                 const int64_t *shape, int64_t *start, int64_t *count);
+/* Codes of rows, and what they stand for. */
+/** Adds them to a result; one: of a row that was given alone, so with one axis. */
+lode_status lode_i_give_codes(lode_ctx *ctx, bool one, lode_array *codes, lode_bundle *result);
+/** left diag(scale) right^H, columns of which are named `each` in a sentence. */
+typedef struct lode_i_coded {
+    const lode_array *left, *scale, *right;
+    const char *each;
+} lode_i_coded;
+/** codes right^H, or left diag(scale) right^H where none are given; or a part of it. */
+lode_status lode_i_expand_codes(lode_ctx *ctx, const char *op, const lode_i_coded *c,
+                                lode_value codes, const lode_part *part, lode_array *out);
 /* Answers of one number: parts of the array, with gaps or not, come in any fixed order. */
 typedef struct lode_tally {
     lode_sum re, im, sumsq, other;

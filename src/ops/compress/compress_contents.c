@@ -121,12 +121,10 @@ static const char *const basis_names[BASIS_KINDS] = { "none",
 static lode_status tell_asked(lode_ctx *ctx, const lode_bundle *model, lode_text *t)
 {
     lode_status st = LODE_OK;
-    lode_compress_opts o = lode_compress_defaults(), usual = lode_compress_defaults();
+    lode_compress_opts o, usual = lode_compress_defaults();
     lode_text mine = { 0 }, theirs = { 0 };
     LODE_TRY(lode_i_text_add(ctx, t, "asked for   "));
-    LODE_TRY(model->meta.options
-                 ? lode_i_options_read(ctx, &lode_op_compress, model->meta.options, &o)
-                 : LODE_OK);
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_compress, model, &o));
     bool any = false;
     for (const lode_param *p = lode_op_compress.params; p->name; p++) {
         mine.size = theirs.size = 0;

@@ -24,15 +24,14 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, model *m)
                    { "growth", &m->growth, 1 }, { "amplitudes", &m->amplitudes, 1 },
                    { "times", &m->times, 1 } };
     bool fits = true;
-    *m = (model){ .o = lode_dmd_defaults() };
+    *m = (model){ .n = 0 };
     for (size_t i = 0; i < sizeof member / sizeof *member; i++) {
         LODE_TRY(lode_bundle_array(ctx, b, member[i].name, member[i].to));
         fits = fits && (*member[i].to)->ndim == member[i].ndim;
     }
     if (lode_bundle_get(b, "trace").kind == LODE_ARRAY)
         LODE_TRY(lode_bundle_array(ctx, b, "trace", &m->trace));
-    if (b->meta.options)
-        LODE_TRY(lode_i_options_read(ctx, &lode_op_dmd, b->meta.options, &m->o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_dmd, b, &m->o));
     if (fits) {
         m->n = m->modes->shape[0], m->r = m->modes->shape[1], m->m = m->times->shape[0];
         fits = m->m > 0 && lode_i_is_complex(m->modes->dtype) && m->rates->dtype == LODE_C128 &&

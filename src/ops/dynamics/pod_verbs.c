@@ -15,7 +15,7 @@ lode_status lode_i_pod_read(lode_ctx *ctx, const lode_bundle *b, lode_i_pod_mode
                    { "medoids", &m->medoids, 1 },   { "labels", &m->labels, 1 },
                    { "distance", &m->distance, 1 }, { "representatives", &m->picked, 2 },
                    { "errors", &m->errors, 1 } };
-    *m = (lode_i_pod_model){ .o = lode_pod_defaults() };
+    *m = (lode_i_pod_model){ .K = 0 };
     bool fits = true;
     for (size_t i = 0; i < sizeof member / sizeof *member; i++) {
         LODE_TRY(lode_bundle_array(ctx, b, member[i].name, member[i].to));
@@ -26,8 +26,7 @@ lode_status lode_i_pod_read(lode_ctx *ctx, const lode_bundle *b, lode_i_pod_mode
     if (lode_bundle_get(b, "weights").kind == LODE_ARRAY)
         LODE_TRY(lode_bundle_array(ctx, b, "weights", &m->weights));
     m->M = lode_bundle_get(b, "M");
-    if (b->meta.options)
-        LODE_TRY(lode_i_options_read(ctx, &lode_op_pod, b->meta.options, &m->o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_pod, b, &m->o));
     const lode_dtype t = m->basis->dtype;
     if (fits) {
         m->n = m->basis->shape[0], m->R = m->basis->shape[1], m->N = m->codes->shape[0];

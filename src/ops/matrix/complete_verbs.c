@@ -4,15 +4,6 @@
 
 #include "ops/matrix/complete.h"
 
-/* What counted as missing when the model was fitted. */
-static lode_status fitted_options(lode_ctx *ctx, const lode_bundle *model, lode_complete_opts *o)
-{
-    *o = lode_complete_defaults();
-    if (!model->meta.options) /* made by the typed function */
-        return LODE_OK;
-    return lode_i_options_read(ctx, &lode_op_complete, model->meta.options, o);
-}
-
 /* s^power, 0 where s is. */
 static lode_status powers(lode_ctx *ctx, const lode_i_kruskal *m, double power, lode_array *out)
 {
@@ -38,7 +29,7 @@ lode_status lode_i_complete_apply(lode_ctx *ctx, const lode_bundle *model, lode_
     int ndim = 0;
     int64_t shape[LODE_MAX_NDIM];
     LODE_TRY(lode_i_kruskal_read(ctx, "complete", model, &m));
-    LODE_TRY(fitted_options(ctx, model, &o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_complete, model, &o));
     LODE_REQUIRE(lode_i_value_shape(x, &own, &ndim, shape) && ndim == m.ndim, LODE_ESHAPE,
                  "complete: the new slices have %d axes, the model %d", ndim, m.ndim);
     for (int i = 1; i < m.ndim; i++)
@@ -104,7 +95,7 @@ lode_status lode_i_complete_verify(lode_ctx *ctx, const lode_bundle *model, lode
                  "structure checked; give the original to measure the error again");
         goto done;
     }
-    LODE_TRY(fitted_options(ctx, model, &o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_complete, model, &o));
     LODE_TRY(lode_i_observed_from(ctx, original, &o.missing, NULL, NULL, m.scale.dtype, &seen));
     bool same = seen.ndim == m.ndim;
     for (int i = 0; same && i < m.ndim; i++)

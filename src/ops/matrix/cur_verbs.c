@@ -40,7 +40,7 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, model *f)
     lode_status st = LODE_OK;
     lode_dtype F = LODE_F64, H = LODE_F64;
     int nf = 0, nh = 0;
-    lode_cur_opts o = lode_cur_defaults();
+    lode_cur_opts o;
     int64_t fs[LODE_MAX_NDIM], hs[LODE_MAX_NDIM];
     f->F = lode_bundle_get(b, "F"), f->H = lode_bundle_get(b, "H");
     LODE_TRY(lode_bundle_array(ctx, b, "G", &f->G));
@@ -58,8 +58,7 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, model *f)
         LODE_TRY(check_index(ctx, f->cols, "cols", f->k, f->n));
     if (f->rows)
         LODE_TRY(check_index(ctx, f->rows, "rows", f->l, f->m));
-    if (b->meta.options)
-        LODE_TRY(lode_i_options_read(ctx, &lode_op_cur, b->meta.options, &o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_cur, b, &o));
     if (o.core == LODE_CUR_INTERPOLATE) /* F and H interpolate between what G holds */
         f->cols = f->rows = NULL;
 done:
@@ -149,11 +148,7 @@ lode_status lode_i_cur_apply(lode_ctx *ctx, const lode_bundle *b, lode_value x, 
     LODE_TRY(lode_i_tick(ctx, 0, 1));
     LODE_TRY(coordinates(ctx, &f, op, &codes));
     LODE_TRY(lode_i_as(ctx, &codes, f.dtype, &y));
-    if (one) {
-        LODE_TRY(lode_array_reshape(ctx, &y, 1, &f.k, &codes));
-        lode_array_swap(&y, &codes);
-    }
-    LODE_TRY(lode_bundle_add_array(ctx, result, "codes", &y));
+    LODE_TRY(lode_i_give_codes(ctx, one, &y, result));
 done:
     LODE_FREE(&op, &rows, &wide, &codes, &y);
     return st;

@@ -76,11 +76,7 @@ lode_status lode_i_eig_apply(lode_ctx *ctx, const lode_bundle *model, lode_value
     LODE_TRY(op->apply(ctx, op, false, &V, &codes));
     LODE_TRY(
         lode_array_cast(ctx, &codes, lode_i_is_complex(op->dtype) ? op->dtype : f.X->dtype, &y));
-    if (one) {
-        LODE_TRY(lode_array_reshape(ctx, &y, 1, &f.k, &codes));
-        lode_array_swap(&y, &codes);
-    }
-    LODE_TRY(lode_bundle_add_array(ctx, result, "codes", &y));
+    LODE_TRY(lode_i_give_codes(ctx, one, &y, result));
 done:
     LODE_FREE(&op, &given, &rows, &V, &codes, &y);
     return st;
@@ -91,31 +87,10 @@ done:
 lode_status lode_i_eig_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                               const lode_part *part, lode_array *out)
 {
-    lode_status st = LODE_OK;
     factors f;
-    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
-    lode_array given = { 0 }, left = { 0 }, right = { 0 }, scaled = { 0 }, y = { 0 };
-    LODE_TRY(read_model(ctx, model, true, &f));
-    if (codes.kind == LODE_NONE)
-        given = lode_array_ref(f.D);
-    else
-        LODE_TRY(lode_i_as_array(ctx, codes, f.X->dtype, &given));
-    LODE_REQUIRE(given.ndim == 2 && given.shape[1] == f.k, LODE_ESHAPE,
-                 "eig: codes have one column for each of the %" PRId64 " pairs", f.k);
-    LODE_TRY(
-        lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ given.shape[0], f.n }, start, count));
-    left = lode_i_rows(&given, start[0], start[0] + count[0]);
-    right = lode_i_rows(f.D, start[1], start[1] + count[1]);
-    if (codes.kind == LODE_NONE) {
-        LODE_TRY(lode_array_cast(ctx, &left, left.dtype, &scaled));
-        LODE_TRY(lode_i_scale_cols(ctx, &scaled, f.values));
-        lode_array_swap(&left, &scaled);
-    }
-    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_H, &left, &right, &y));
-    lode_array_swap(out, &y);
-done:
-    LODE_FREE(&given, &left, &right, &scaled, &y);
-    return st;
+    LODE_FORWARD(read_model(ctx, model, true, &f));
+    const lode_i_coded c = { .left = f.D, .scale = f.values, .right = f.D, .each = "pairs" };
+    return lode_i_expand_codes(ctx, "eig", &c, codes, part, out);
 }
 
 /* ---- verify ---- */

@@ -87,7 +87,7 @@ lode_status lode_i_qr_apply(lode_ctx *ctx, const lode_bundle *model, lode_value 
     lode_status st = LODE_OK;
     factors f;
     lode_linop *op = NULL;
-    lode_array rows = { 0 }, X = { 0 }, J = { 0 }, codes = { 0 }, inverse = { 0 }, y = { 0 };
+    lode_array rows = { 0 }, X = { 0 }, J = { 0 }, codes = { 0 }, inverse = { 0 };
     LODE_TRY(read_model(ctx, model, &f, &inverse));
     const bool one = x.kind == LODE_ARRAY && x.as.array->ndim == 1;
     if (one) {
@@ -106,13 +106,9 @@ lode_status lode_i_qr_apply(lode_ctx *ctx, const lode_bundle *model, lode_value 
     LODE_TRY(lode_array_slice(ctx, f.perm, 0, 0, f.k, 1, &J));
     LODE_TRY(lode_i_linop_columns(ctx, op, &J, &X));
     LODE_TRY(by_triangle(ctx, &f, &X, &codes));
-    if (one) {
-        LODE_TRY(lode_array_reshape(ctx, &codes, 1, &f.k, &y));
-        lode_array_swap(&codes, &y);
-    }
-    LODE_TRY(lode_bundle_add_array(ctx, result, "codes", &codes));
+    LODE_TRY(lode_i_give_codes(ctx, one, &codes, result));
 done:
-    LODE_FREE(&op, &rows, &X, &J, &codes, &inverse, &y);
+    LODE_FREE(&op, &rows, &X, &J, &codes, &inverse);
     return st;
 }
 
@@ -172,13 +168,6 @@ static lode_status rows_of_model(lode_ctx *ctx, const lode_bundle *b, rows *r)
 done:
     lode_array_free(&inverse);
     return st;
-}
-
-static lode_status read_options(lode_ctx *ctx, const lode_bundle *model, lode_qr_opts *o)
-{
-    *o = lode_qr_defaults();
-    return model->meta.options ? lode_i_options_read(ctx, &lode_op_qr, model->meta.options, o)
-                               : LODE_OK;
 }
 
 static lode_status stack(lode_ctx *ctx, const lode_array *a, const lode_array *b, lode_array *both)
@@ -263,7 +252,7 @@ lode_status lode_i_qr_update(lode_ctx *ctx, const lode_bundle *model, lode_value
     lode_array more = { 0 }, flat = { 0 };
     lode_qr_opts o;
     LODE_TRY(rows_of_model(ctx, model, &a));
-    LODE_TRY(read_options(ctx, model, &o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_qr, model, &o));
     const lode_dtype t = a.Q.dtype;
     if (x.kind == LODE_SPARSE)
         LODE_TRY(lode_sparse_to_dense(ctx, x.as.sparse, &more));
@@ -300,7 +289,7 @@ lode_status lode_i_qr_merge(lode_ctx *ctx, const lode_bundle *first, const lode_
     lode_qr_opts o;
     LODE_TRY(rows_of_model(ctx, first, &a));
     LODE_TRY(rows_of_model(ctx, second, &b));
-    LODE_TRY(read_options(ctx, first, &o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_qr, first, &o));
     LODE_REQUIRE(a.core.shape[1] == b.core.shape[1], LODE_ESHAPE,
                  "qr: the results have %" PRId64 " and %" PRId64
                  " columns; merge results of row blocks of one matrix",

@@ -16,14 +16,6 @@ lode_status lode_i_sense_query(lode_ctx *ctx, const lode_bundle *model, const lo
     return lode_i_kruskal_query(ctx, &lode_op_sense, model, q, a);
 }
 
-static lode_status fitted_options(lode_ctx *ctx, const lode_bundle *model, lode_sense_opts *o)
-{
-    *o = lode_sense_defaults();
-    if (!model->meta.options) /* made by the typed function */
-        return LODE_OK;
-    return lode_i_options_read(ctx, &lode_op_sense, model->meta.options, o);
-}
-
 /* Measurements of the kind that the model was fitted to. */
 static lode_status open_as(lode_ctx *ctx, const lode_bundle *model, lode_value A,
                            const lode_sense_opts *o, lode_i_sense_map *map)
@@ -88,7 +80,7 @@ lode_status lode_i_sense_apply(lode_ctx *ctx, const lode_bundle *model, lode_val
     lode_i_sense_point p = { 0 };
     lode_array zero = { 0 }, y = { 0 };
     LODE_TRY(lode_i_kruskal_read(ctx, "sense", model, &m));
-    LODE_TRY(fitted_options(ctx, model, &o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_sense, model, &o));
     LODE_TRY(open_as(ctx, model, x, &o, &map));
     LODE_TRY(lode_array_zeros(ctx, LODE_F64, 1, &map.size.m, &zero));
     LODE_TRY(lode_i_sense_data_of(ctx, &zero, map.size.dtype, NULL, LODE_SENSE_L2, &d));
@@ -193,7 +185,7 @@ lode_status lode_i_sense_verify(lode_ctx *ctx, const lode_bundle *model, lode_va
     LODE_FORWARD(check_trace(ctx, model, "trace", &last[0]));
     if (lode_bundle_get(model, "held_trace").kind == LODE_ARRAY)
         LODE_FORWARD(check_trace(ctx, model, "held_trace", &last[1]));
-    LODE_FORWARD(fitted_options(ctx, model, &o));
+    LODE_FORWARD(lode_i_options_of(ctx, &lode_op_sense, model, &o));
     *found = model->certificate;
     const lode_value form = lode_bundle_get(model, "form");
     const bool pairs = form.kind == LODE_TEXT && strcmp(form.as.text, "pairs") == 0;

@@ -57,11 +57,7 @@ lode_status lode_i_svd_apply(lode_ctx *ctx, const lode_bundle *model, lode_value
     LODE_TRY(op->apply(ctx, op, false, &V, &codes));
     LODE_TRY(
         lode_array_cast(ctx, &codes, lode_i_is_complex(op->dtype) ? op->dtype : f.V->dtype, &y));
-    if (one) {
-        LODE_TRY(lode_array_reshape(ctx, &y, 1, &f.k, &codes));
-        lode_array_swap(&y, &codes);
-    }
-    LODE_TRY(lode_bundle_add_array(ctx, result, "codes", &y));
+    LODE_TRY(lode_i_give_codes(ctx, one, &y, result));
 done:
     LODE_FREE(&op, &rows, &V, &codes, &y);
     return st;
@@ -72,31 +68,10 @@ done:
 lode_status lode_i_svd_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                               const lode_part *part, lode_array *out)
 {
-    lode_status st = LODE_OK;
     lode_i_svd_factors f;
-    int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
-    lode_array given = { 0 }, left = { 0 }, right = { 0 }, scaled = { 0 }, y = { 0 };
-    LODE_TRY(lode_i_svd_read(ctx, model, &f));
-    if (codes.kind == LODE_NONE)
-        given = lode_array_ref(f.U);
-    else
-        LODE_TRY(lode_i_as_array(ctx, codes, f.V->dtype, &given));
-    LODE_REQUIRE(given.ndim == 2 && given.shape[1] == f.k, LODE_ESHAPE,
-                 "svd: codes have one column for each of the %" PRId64 " triplets", f.k);
-    LODE_TRY(
-        lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ given.shape[0], f.n }, start, count));
-    left = lode_i_rows(&given, start[0], start[0] + count[0]);
-    right = lode_i_rows(f.V, start[1], start[1] + count[1]);
-    if (codes.kind == LODE_NONE) {
-        LODE_TRY(lode_array_cast(ctx, &left, left.dtype, &scaled));
-        LODE_TRY(lode_i_scale_cols(ctx, &scaled, f.s));
-        lode_array_swap(&left, &scaled);
-    }
-    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_H, &left, &right, &y));
-    lode_array_swap(out, &y);
-done:
-    LODE_FREE(&given, &left, &right, &scaled, &y);
-    return st;
+    LODE_FORWARD(lode_i_svd_read(ctx, model, &f));
+    const lode_i_coded c = { .left = f.U, .scale = f.s, .right = f.V, .each = "triplets" };
+    return lode_i_expand_codes(ctx, "svd", &c, codes, part, out);
 }
 
 /* ---- merge: the SVD of [U_1 C_1; U_2 C_2] from that of the small [C_1; C_2] ---- */

@@ -6,9 +6,7 @@
 /* The options that it was fitted with; arrays are not among them. */
 static lode_status options_of(lode_ctx *ctx, const lode_bundle *fitted, lode_cp_opts *o)
 {
-    *o = lode_cp_defaults();
-    if (fitted->meta.options)
-        LODE_FORWARD(lode_i_options_read(ctx, &lode_op_cp, fitted->meta.options, o));
+    LODE_FORWARD(lode_i_options_of(ctx, &lode_op_cp, fitted, o));
     o->mask = o->weights = NULL;
     o->holdout = 0;
     return LODE_OK;

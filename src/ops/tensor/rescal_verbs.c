@@ -22,9 +22,7 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, model *y)
     LODE_TRY(lode_bundle_array(ctx, b, "r", &y->r));
     LODE_TRY(lode_bundle_array(ctx, b, "energy", &y->energy));
     LODE_TRY(lode_bundle_array(ctx, b, "trace", &y->trace));
-    y->o = lode_rescal_defaults();
-    if (meta->options)
-        LODE_TRY(lode_i_options_read(ctx, &lode_op_rescal, meta->options, &y->o));
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_rescal, b, &y->o));
     y->o.mask = NULL;
     const lode_array *a = y->a, *r = y->r;
     LODE_REQUIRE(a->ndim == 2 && r->ndim == 3 && a->dtype == r->dtype && meta->has_shape &&
