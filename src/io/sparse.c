@@ -59,23 +59,47 @@ done:
     return st;
 }
 
+/* Lines written out as coordinates, which the array layer sorts and checks. */
+static lode_status expand(lode_ctx *ctx, bool csc, int64_t lines, const int64_t *ends,
+                          const int64_t *within, lode_sparse *s)
+{
+    const int64_t both[2] = { ends[lines], 2 };
+    LODE_FORWARD(lode_array_new(ctx, LODE_I64, 2, both, &s->indices));
+    int64_t *to = s->indices.data;
+    for (int64_t i = 0; i < lines; i++)
+        for (int64_t j = ends[i]; j < ends[i + 1]; j++)
+            to[2 * j] = csc ? within[j] : i, to[2 * j + 1] = csc ? i : within[j];
+    s->layout = LODE_COO;
+    return LODE_OK;
+}
+
+static bool rises_by_line(int64_t lines, const int64_t *ends, const int64_t *within)
+{
+    for (int64_t i = 0; i < lines; i++)
+        for (int64_t j = ends[i] + 1; j < ends[i + 1]; j++)
+            if (within[j - 1] >= within[j])
+                return false;
+    return true;
+}
+
 lode_status lode_i_sparse_from_parts(lode_ctx *ctx, lode_layout layout, bool csc,
                                      const int64_t *shape, int ndim, lode_array *indptr,
                                      lode_array *indices, lode_array *values, const char *what,
                                      lode_sparse *out)
 {
     lode_status st = LODE_OK;
-    lode_sparse s = { .layout = layout, .ndim = ndim }, csr = { 0 };
-    bool sorted = true;
+    lode_sparse s = { .layout = layout, .ndim = ndim };
 
     memcpy(s.shape, shape, (size_t)ndim * sizeof *shape);
     LODE_REQUIRE(values->ndim == 1, LODE_EFORMAT, "%s: its values have %d axes, not one", what,
                  (int)values->ndim);
     const int64_t nnz = values->shape[0];
     LODE_TRY(as_index(ctx, what, "indices", indices));
+    lode_array_swap(&s.values, values);
     if (layout == LODE_COO) {
         LODE_REQUIRE(indices->ndim == 2 && indices->shape[0] == nnz && indices->shape[1] == ndim,
                      LODE_EFORMAT, "%s: its indices are not %" PRId64 " x %d", what, nnz, ndim);
+        lode_array_swap(&s.indices, indices);
     } else {
         LODE_REQUIRE(ndim == 2, LODE_EFORMAT, "%s: compressed rows with %d axes, not two", what,
                      ndim);
@@ -84,33 +108,18 @@ lode_status lode_i_sparse_from_parts(lode_ctx *ctx, lode_layout layout, bool csc
         LODE_TRY(as_index(ctx, what, "indptr", indptr));
         const int64_t lines = csc ? shape[1] : shape[0];
         LODE_TRY(check_pointer(ctx, what, indptr, lines, nnz));
-        const int64_t *p = indptr->data, *c = indices->data;
-        for (int64_t i = 0; i < lines && sorted && !csc; i++)
-            for (int64_t j = p[i] + 1; j < p[i + 1] && sorted; j++)
-                sorted = c[j - 1] < c[j];
-        if (csc || !sorted) {
-            /* Written out as coordinates, which the array layer sorts and checks. */
-            const int64_t both[2] = { nnz, 2 };
-            LODE_TRY(lode_array_new(ctx, LODE_I64, 2, both, &s.indices));
-            int64_t *to = s.indices.data;
-            for (int64_t i = 0; i < lines; i++)
-                for (int64_t j = p[i]; j < p[i + 1]; j++)
-                    to[2 * j] = csc ? c[j] : i, to[2 * j + 1] = csc ? i : c[j];
-            s.layout = LODE_COO;
-            lode_array_swap(&s.values, values);
-            LODE_TRY(lode_sparse_to_csr(ctx, &s, &csr));
-            *out = csr;
-            csr = (lode_sparse){ 0 };
-            goto done;
+        if (csc || !rises_by_line(lines, indptr->data, indices->data)) {
+            LODE_TRY(expand(ctx, csc, lines, indptr->data, indices->data, &s));
+            LODE_TRY(lode_sparse_to_csr(ctx, &s, &s));
+        } else {
+            lode_array_swap(&s.indptr, indptr);
+            lode_array_swap(&s.indices, indices);
         }
-        lode_array_swap(&s.indptr, indptr);
     }
-    lode_array_swap(&s.indices, indices);
-    lode_array_swap(&s.values, values);
     LODE_TRY(lode_sparse_check(ctx, &s));
     *out = s;
     s = (lode_sparse){ 0 };
 done:
-    LODE_FREE(&s, &csr);
+    lode_sparse_free(&s);
     return st;
 }

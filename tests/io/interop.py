@@ -139,6 +139,13 @@ def sparse():
             lode("convert", "s.npz", "t.mtx")
             got = scipy.io.mmread("t.mtx")
             np.testing.assert_array_equal(s.toarray(), got.toarray())
+    for kind in ("csr", "csc", "coo"):
+        s = m.asformat(kind)
+        s.data = np.where(np.arange(s.nnz) == 7, np.nan, s.data)
+        scipy.sparse.save_npz("s.npz", s)
+        assert "is nan" in lode("convert", "s.npz", "t.npz", fails=True), kind
+        scipy.io.savemat("s.mat", {"s": s})
+        assert "is nan" in lode("convert", "s.mat", "t.npz", fails=True)
     empty = scipy.sparse.csr_matrix((0, 5))
     scipy.sparse.save_npz("s.npz", empty)
     lode("convert", "s.npz", "t.npz")
