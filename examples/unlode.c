@@ -1167,8 +1167,9 @@ static int32_t *decode_stream(reader r, int axes, const int64_t *shape, int inne
 
 /* ---- 5. exact values, and sets of places ---- */
 
-/* Values of `width` bytes, every bit of them, little-endian, in C order; new. */
-static uint8_t *decode_exact(reader r, int width, int is_real, int axes, const int64_t *shape)
+/* Values of `width` bytes, every bit of them, little-endian, in C order, that are not evenly spaced;
+ * new. */
+static uint8_t *decode_words(reader r, int width, int is_real, int axes, const int64_t *shape)
 {
     const uint8_t *begin = r.at;
     const int64_t values = product(axes, shape);
@@ -1253,6 +1254,41 @@ static uint8_t *decode_set(reader r, int axes, const int64_t *shape)
         fail("it is damaged: a set has fewer places than there are");
     free(length);
     return set;
+}
+
+/* Evenly spaced reals, as whole numbers: values of `width` bytes, as above; new. */
+static uint8_t *decode_spaced(reader r, int width, int axes, const int64_t *shape)
+{
+    const int64_t values = product(axes, shape);
+    r = open_record(r);
+    take_integer(&r, 1, 1); /* the way that brought it here */
+    const double first = take_real(&r), num = take_real(&r), den = take_real(&r);
+    const int64_t which = take_integer(&r, 0, 3);
+    const uint64_t nan = which & 1 ? (uint64_t)take_integer(&r, -INT64_MAX - 1, INT64_MAX) : 0;
+    uint8_t *missing = which & 1 ? decode_set(take_stream(&r), axes, shape) : NULL;
+    uint8_t *negative = which & 2 ? decode_set(take_stream(&r), axes, shape) : NULL; /* -0 */
+    uint8_t *whole = decode_words(take_stream(&r), 4, 0, axes, shape);
+    if (r.at != r.end)
+        fail("it is damaged: exact values do not end where they must");
+    uint8_t *bytes = allocate(times(values, width), 1);
+    for (int64_t i = 0; i < values; i++) {
+        const int64_t k = (int64_t)(get(whole + 4 * i, 4) ^ 0x80000000) - 0x80000000;
+        uint64_t word = word_of((first + (double)k * num) / den, width);
+        if (missing && missing[i])
+            word = nan;
+        if (negative && negative[i])
+            word = UINT64_C(1) << (8 * width - 1);
+        put(bytes + width * i, width, word);
+    }
+    free(missing), free(negative), free(whole);
+    return bytes;
+}
+
+static uint8_t *decode_exact(reader r, int width, int is_real, int axes, const int64_t *shape)
+{
+    const int spaced = is_real && width >= 4 && r.at < r.end && *r.at == 2;
+    return spaced ? decode_spaced(r, width, axes, shape)
+                  : decode_words(r, width, is_real, axes, shape);
 }
 
 /* ---- 6. transforms ---- */

@@ -27,12 +27,20 @@ void lode_i_symbols_box(const lode_array *symbols, int64_t *box);
  *  symbols, whichever is shorter. */
 lode_status lode_i_encode_mask(lode_ctx *ctx, const lode_array *set, lode_array *out);
 lode_status lode_i_decode_mask(lode_ctx *ctx, const lode_array *coded, lode_array *set);
-/** Exact values of a contiguous array of any type: floats mapped to integers in their order, common
- *  low zero bits shifted out, differences along every axis (Lorenzo) where that pays, then the
+/** Exact values of a contiguous array of any type: evenly spaced floats as whole numbers, others mapped
+ *  to integers in their order, common low zero bits shifted out, differences along every axis (Lorenzo) where that pays, then the
  *  coder above. Bit patterns survive, those of NaN too. Never more than the raw bytes and 16. */
 lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *out);
 /** Decodes into a contiguous array of the same type and shape. */
 lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_array *x);
+
+/** Values that are (first + k num) / den for whole k, rounded to their type. */
+typedef struct lode_spacing {
+    double first, num, den;
+} lode_spacing;
+/** Whether a sample of x (contiguous; NaN and infinities left out) is evenly spaced, coarser than its
+ *  type tells apart: whole numbers, decimals, multiples of powers of 2. */
+bool lode_i_spaced(const lode_array *x, lode_spacing *s);
 
 /** Uniform quantizer with a dead zone: q = sign(x) floor(|x| / step + 1 - zone), zone in [0.5, 1);
  *  values back at sign(q) (|q| + shift) step, shift[0] where |q| = 1 and shift[1] beyond: the

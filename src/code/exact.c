@@ -1,11 +1,12 @@
-/* Exact values: words in the order of the numbers they stand for, differences along axes, then the
- * coder of integers; plain bytes where that would not be shorter. */
+/* Exact values: evenly spaced ones as whole numbers; else words in the order of the numbers they
+ * stand for; differences along axes, then the coder of integers; plain bytes where that would not be
+ * shorter. */
 #include <math.h>
 #include <string.h>
 
 #include "code/model.h"
 
-enum { PLAIN = 0, CODED = 1, CHECK = 4, HEAD = 40 };
+enum { PLAIN = 0, CODED = 1, SPACED = 2, CHECK = 4, HEAD = 40 };
 
 #define W uint32_t
 #define S int32_t
@@ -99,23 +100,96 @@ static uint32_t predict(const words *w, void *x, unsigned bits)
     return axes;
 }
 
+/* Words, which are used up, as streams behind their header. */
+static lode_status encode_words(lode_ctx *ctx, const words *w, unsigned zeros, void *word,
+                                lode_array *out)
+{
+    lode_status st = LODE_OK;
+    lode_array part[2] = { { 0 }, { 0 } }, result = { 0 };
+    int32_t *half = NULL;
+    uint8_t head[HEAD] = { CODED };
+    int64_t at = 1;
+    const unsigned bits = (unsigned)(8 * w->width) - zeros;
+
+    if (w->real && w->width == 8)
+        order_64(word, w->n, bits);
+    else if (w->real)
+        order_32(word, w->n, bits);
+    const uint32_t axes = predict(w, word, bits);
+    if (w->width == 8) {
+        const uint64_t *wide = word;
+        extend_64(word, w->n, bits);
+        LODE_TRY(LODE_NEW(ctx, lode_i_max(w->n, 1), &half));
+        for (int64_t i = 0; i < w->n; i++)
+            half[i] = (int32_t)(uint32_t)wide[i];
+        LODE_TRY(code_encode(ctx, half, w->ndim, w->shape, &part[0]));
+        /* what the low half, taken as signed, leaves */
+        for (int64_t i = 0; i < w->n; i++)
+            half[i] = (int32_t)(uint32_t)((wide[i] - (uint64_t)(int64_t)half[i]) >> 32);
+        LODE_TRY(code_encode(ctx, half, w->ndim, w->shape, &part[1]));
+    } else {
+        extend_32(word, w->n, bits);
+        LODE_TRY(code_encode(ctx, word, w->ndim, w->shape, &part[0]));
+    }
+    at += code_put_number(head + at, zeros);
+    at += code_put_number(head + at, axes);
+    at += code_put_number(head + at, (uint64_t)part[0].shape[0]);
+    lode_i_store(head + at, lode_i_checksum(head, (size_t)at, CODED), CHECK);
+    at += CHECK;
+    const int64_t first = part[0].shape[0], second = part[1].data ? part[1].shape[0] : 0;
+    LODE_TRY(lode_i_vector_new(ctx, LODE_U8, at + first + second, &result));
+    memcpy(result.data, head, (size_t)at);
+    memcpy(lode_i_at(&result, at), part[0].data, (size_t)first);
+    if (second)
+        memcpy(lode_i_at(&result, at + first), part[1].data, (size_t)second);
+    lode_array_swap(out, &result);
+done:
+    lode_i_free(half);
+    LODE_FREE(&part[0], &part[1], &result);
+    return st;
+}
+
+lode_status code_words_encode(lode_ctx *ctx, lode_array *k, lode_array *out)
+{
+    const words w = words_of(k);
+    return encode_words(ctx, &w, 0, k->data, out);
+}
+
+static lode_status encode_plain(lode_ctx *ctx, const uint8_t *from, int64_t bytes, lode_array *out)
+{
+    lode_status st = LODE_OK;
+    lode_array result = { 0 };
+    LODE_TRY(lode_i_vector_new(ctx, LODE_U8, 1 + CHECK + bytes, &result));
+    uint8_t *to = result.data;
+    to[0] = PLAIN;
+    lode_i_store(to + 1, lode_i_checksum(from, (size_t)bytes, PLAIN), CHECK);
+    if (bytes)
+        memcpy(to + 1 + CHECK, from, (size_t)bytes);
+    lode_array_swap(out, &result);
+done:
+    LODE_FREE(&result);
+    return st;
+}
+
 lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *out)
 {
     lode_status st = LODE_OK;
     const words w = words_of(x);
     const int64_t bytes = (int64_t)lode_array_bytes(x);
     const uint8_t *from = x->data;
-    void *turned = NULL;
-    lode_array part[2] = { { 0 }, { 0 } }, result = { 0 };
-    void *word = NULL;
-    int32_t *half = NULL;
-    uint8_t head[HEAD] = { CODED };
-    int64_t at = 1;
+    void *turned = NULL, *word = NULL;
+    lode_array result = { 0 };
     uint64_t any = 0;
     unsigned zeros = 0;
 
     LODE_REQUIRE(lode_array_is_contiguous(x) && w.ndim <= 32, LODE_EINTERNAL,
                  "the exact coder takes contiguous arrays");
+    if (w.real && w.width >= 4 && w.n > 1)
+        LODE_TRY(code_spaced_encode(ctx, x, &result));
+    if (result.data && result.shape[0] < 1 + CHECK + bytes) {
+        lode_array_swap(out, &result);
+        goto done;
+    }
     if (LODE_I_BIG_ENDIAN && bytes > 0) { /* as it lies elsewhere, lowest byte first */
         LODE_TRY(lode_i_alloc(ctx, (size_t)bytes, &turned));
         memcpy(turned, x->data, (size_t)bytes);
@@ -126,55 +200,15 @@ lode_status lode_i_encode_exact(lode_ctx *ctx, const lode_array *x, lode_array *
         any |= lode_i_load(from + w.width * i, w.width);
     while (any && !(any >> zeros & 1))
         zeros++;
-    const unsigned bits = (unsigned)(8 * w.width) - zeros;
     LODE_TRY(to_words(ctx, &w, from, zeros, &word));
-    if (w.real && w.width == 8)
-        order_64(word, w.n, bits);
-    else if (w.real)
-        order_32(word, w.n, bits);
-    const uint32_t axes = predict(&w, word, bits);
-    if (w.width == 8) {
-        const uint64_t *wide = word;
-        extend_64(word, w.n, bits);
-        LODE_TRY(LODE_NEW(ctx, lode_i_max(w.n, 1), &half));
-        for (int64_t i = 0; i < w.n; i++)
-            half[i] = (int32_t)(uint32_t)wide[i];
-        LODE_TRY(code_encode(ctx, half, w.ndim, w.shape, &part[0]));
-        /* what the low half, taken as signed, leaves */
-        for (int64_t i = 0; i < w.n; i++)
-            half[i] = (int32_t)(uint32_t)((wide[i] - (uint64_t)(int64_t)half[i]) >> 32);
-        LODE_TRY(code_encode(ctx, half, w.ndim, w.shape, &part[1]));
-    } else {
-        extend_32(word, w.n, bits);
-        LODE_TRY(code_encode(ctx, word, w.ndim, w.shape, &part[0]));
-    }
-    at += code_put_number(head + at, zeros);
-    at += code_put_number(head + at, axes);
-    at += code_put_number(head + at, (uint64_t)part[0].shape[0]);
-    lode_i_store(head + at, lode_i_checksum(head, (size_t)at, CODED), CHECK);
-    at += CHECK;
-    const int64_t first = part[0].shape[0], second = part[1].data ? part[1].shape[0] : 0;
-    if (at + first + second < 1 + CHECK + bytes) {
-        LODE_TRY(lode_i_vector_new(ctx, LODE_U8, at + first + second, &result));
-        memcpy(result.data, head, (size_t)at);
-        memcpy(lode_i_at(&result, at), part[0].data, (size_t)first);
-        if (second)
-            memcpy(lode_i_at(&result, at + first), part[1].data, (size_t)second);
-    } else {
-        const uint64_t check = lode_i_checksum(from, (size_t)bytes, PLAIN);
-        LODE_TRY(lode_i_vector_new(ctx, LODE_U8, 1 + CHECK + bytes, &result));
-        uint8_t *to = result.data;
-        to[0] = PLAIN;
-        lode_i_store(to + 1, check, CHECK);
-        if (bytes)
-            memcpy(to + 1 + CHECK, from, (size_t)bytes);
-    }
+    LODE_TRY(encode_words(ctx, &w, zeros, word, &result));
+    if (result.shape[0] >= 1 + CHECK + bytes)
+        LODE_TRY(encode_plain(ctx, from, bytes, &result));
     lode_array_swap(out, &result);
 done:
     lode_i_free(turned);
     lode_i_free(word);
-    lode_i_free(half);
-    LODE_FREE(&part[0], &part[1], &result);
+    LODE_FREE(&result);
     return st;
 }
 
@@ -201,6 +235,10 @@ lode_status lode_i_decode_exact(lode_ctx *ctx, const lode_array *coded, lode_arr
         if (bytes)
             memcpy(to, at + CHECK, (size_t)bytes);
         goto done;
+    }
+    if (begin[0] == SPACED) {
+        LODE_TRY(code_spaced_decode(ctx, coded, x));
+        return LODE_OK; /* in this machine's order of bytes */
     }
     LODE_REQUIRE(begin[0] == CODED && code_take_number(&at, end, &zeros) &&
                      zeros < (uint64_t)(8 * w.width) && code_take_number(&at, end, &axes) &&

@@ -122,6 +122,12 @@ int64_t code_walk_flat(const code_walk *w, const code_grid *g, int64_t first);
 int64_t code_put_number(uint8_t *to, uint64_t v);
 bool code_take_number(const uint8_t **from, const uint8_t *end, uint64_t *v);
 
+/** Evenly spaced values, bit for bit, as a record; empty where they are not. */
+lode_status code_spaced_encode(lode_ctx *ctx, const lode_array *values, lode_array *out);
+lode_status code_spaced_decode(lode_ctx *ctx, const lode_array *coded, lode_array *values);
+/** Whole numbers (i32), which are used up, as exact values. */
+lode_status code_words_encode(lode_ctx *ctx, lode_array *k, lode_array *out);
+
 /** Not 0 where a symbol is not. */
 int32_t code_any_of(const int32_t *symbols, int64_t n);
 /** Extent from the block's start along each axis that holds its nonzero symbols; box[0] = 0: there

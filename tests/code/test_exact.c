@@ -80,6 +80,64 @@ static void smooth_fields_shrink(void **state)
     LODE_FREE(&i16, &f32, &f64);
 }
 
+/* Evenly spaced reals take what their whole numbers would, whatever their scale; missing entries and
+ * negative zeros among them. */
+static void spaced_values_are_whole_numbers(void **state)
+{
+    lode_ctx *ctx = *state;
+    static const double num[] = { 1, 1, 1, 25, 7, 1, 0x1p-10, 5e4, 1 };
+    static const double den[] = { 1, 10, 100, 1000, 1, 60, 1, 1, 1e6 };
+    const int64_t shape[] = { 70, 60 }, pairs[] = { 70, 30 };
+    lode_array whole = { 0 }, f32 = { 0 }, f64 = { 0 };
+    assert_ok(ctx, lode_array_new(ctx, LODE_I16, 2, shape, &whole));
+    assert_ok(ctx, lode_array_new(ctx, LODE_F32, 2, shape, &f32));
+    assert_ok(ctx, lode_array_new(ctx, LODE_F64, 2, shape, &f64));
+    float *f = f32.data;
+    double *d = f64.data;
+    for (size_t c = 0; c < sizeof num / sizeof *num; c++) {
+        int64_t least = 0, size = 0;
+        const lode_stream s = lode_i_stream(ctx, "test", c);
+        for (int i = 0; i < 4200; i++) {
+            const int noise = (int)(lode_i_random_u64(s, (uint64_t)i) % 9);
+            const int k = (int)(300 * sin(i / 60 / 20.0) * cos(i % 60 / 25.0)) + noise - 4;
+            ((int16_t *)whole.data)[i] = (int16_t)k;
+            d[i] = k * num[c] / den[c];
+            f[i] = (float)d[i];
+        }
+        round_trip(ctx, &whole, &least);
+        round_trip(ctx, &f64, &size);
+        assert_le(size, least + 60);
+        round_trip(ctx, &f32, &size);
+        assert_le(size, least + 60);
+        lode_array z = lode_array_wrap(f, LODE_C64, 2, pairs);
+        round_trip(ctx, &z, &size);
+        assert_le(size, 1.7 * (double)least);
+        for (int i = 0; i < 4200; i += 50) {
+            f[i] = i % 3 ? NAN : -0.0F;
+            d[i] = i % 3 ? -NAN : 0.0;
+        }
+        round_trip(ctx, &f32, &size);
+        assert_le(size, (double)least + 500);
+        round_trip(ctx, &f64, NULL);
+        d[7] = INFINITY, f[50] = -NAN; /* not one of them */
+        round_trip(ctx, &f32, NULL);
+        round_trip(ctx, &f64, NULL);
+        d[7] = 0, d[8] = -NAN, d[9] = M_PI;
+        round_trip(ctx, &f64, NULL);
+    }
+    for (int i = 0; i < 4200;
+         i++) /* in common with all that is looked at first, or is no spacing */
+        f[i] = 10 * (float)(i % 50), d[i] = 1e9 + i % 7;
+    f[4199] = 3;
+    round_trip(ctx, &f32, NULL);
+    round_trip(ctx, &f64, NULL);
+    for (int i = 0; i < 4200; i++)
+        f[i] = 12.5F, d[i] = -1e300;
+    round_trip(ctx, &f32, NULL);
+    round_trip(ctx, &f64, NULL);
+    LODE_FREE(&whole, &f32, &f64);
+}
+
 static void damage_is_found(void **state)
 {
     lode_ctx *ctx = *state;
@@ -154,8 +212,11 @@ static void masks_round_trip(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(random_bytes_of_every_type), cmocka_unit_test(special_floats),
-        cmocka_unit_test(smooth_fields_shrink),       cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(random_bytes_of_every_type),
+        cmocka_unit_test(special_floats),
+        cmocka_unit_test(smooth_fields_shrink),
+        cmocka_unit_test(spaced_values_are_whole_numbers),
+        cmocka_unit_test(damage_is_found),
         cmocka_unit_test(masks_round_trip),
     };
     return cmocka_run_group_tests(tests, context_start, context_end);

@@ -220,6 +220,14 @@ def run():
         x = sum(np.sin((0.9 + k) * g) for k, g in enumerate(grid)) * np.all([g // 40 % 3 == 1 for g in grid[:2]], axis=0)
         for t, error in ((f4, "0.1"), (f8, "0.05"), (f4, "0.2:max")):
             try_one((x + 1e-3 * waves(*shape)).astype(t), "--error", error)
+    # evenly spaced reals: whole numbers, decimals, with NaN and -0
+    for t in (f4, f8):
+        for steps in (1, 100, 1 / 25, 2**12):
+            x = np.rint(steps * 60 * waves(50, 44)) / steps
+            try_one(x.astype(t), "--method", "lossless")
+            try_one(x.astype(t), "--error", "1e-6")
+            try_one(with_holes(np.where(x == 0, -0.0, x), np.nan).astype(t), "--method", "lossless")
+    try_one((np.rint(9 * waves(50, 44)) + 1j * np.rint(10 * waves(50, 44)) / 10).astype("c8"), "--method", "lossless")
     # types
     for t in "i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16 ?".split():
         x = waves(50, 44)

@@ -23,7 +23,7 @@ FILES = os.path.join(ROOT, "fuzz", "corpus", "unlode")
 # what the coders need of the library: no BLAS, no JSON
 SOURCES = [os.path.join(ROOT, "src", f"{name}.c") for name in """base/context base/memory base/spare base/status base/lost
     base/journal base/threads base/hash base/text base/os array/array array/dtype code/stream code/chunk code/walk code/fit code/fast
-    code/fast_stream code/fast_tables code/mask code/exact""".split()]
+    code/fast_stream code/fast_tables code/mask code/exact code/spaced code/record""".split()]
 FLAGS = ["-std=c17", "-D_POSIX_C_SOURCE=200809L", "-D_DEFAULT_SOURCE", '-DLODE_VERSION=""', "-ffp-contract=off",
          "-ffunction-sections", "-Wl,--gc-sections", "-I" + os.path.join(ROOT, "include"), "-I" + os.path.join(ROOT, "src")]
 # compiler and its flags; what runs the program: a processor without AVX, as gcc's builds choose their code at run time

@@ -644,6 +644,23 @@ done:
     return st;
 }
 
+/* The share of the bytes above which exact codes may be shorter: of evenly spaced values, once what is
+ * asked is closer than they are to each other, any. */
+static double exact_share(const block_task *t)
+{
+    const char class = lode_dtype_class(t->f.stored);
+    const goal *g = &t->goal;
+    lode_spacing s;
+    if (class == 'i' || class == 'u' || class == 'b')
+        return 0.2;
+    if (!lode_i_spaced(&t->x, &s))
+        return EXACT_SHARE;
+    const double apart = s.num / s.den, n = (double)t->f.size;
+    return g->bytes || g->bound > 0       ? (g->bound < apart ? 0 : EXACT_SHARE)
+           : g->sumsq < apart * apart * n ? 0
+                                          : EXACT_SHARE;
+}
+
 lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block,
                             lode_array *coded, lode_diff *diff)
 {
@@ -682,8 +699,7 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
         met = met || better;
     }
     /* Exact values where nothing else holds the goal, or where they are as short. */
-    const char class = lode_dtype_class(t->f.stored);
-    const double close = class == 'i' || class == 'u' || class == 'b' ? 0.2 : EXACT_SHARE;
+    const double close = exact_share(t);
     const bool tight = !met || (double)lossy.shape[0] > close * raw || raw < EXACT_BYTES;
     if (tight && !(g->params > 0) && !(g->rank.count > 0 && met)) {
         LODE_TRY(compress_exact(ctx, t->o, block, &plain));
