@@ -164,9 +164,7 @@ enum { EFFORT_COSINES = 1, EFFORT_TURNS = 4, EFFORT_FAST = 5, EFFORT_ALL = 9 };
 /* From so many values on, cores are made again rather than kept, and learned bases looked at only
  * where sketches promise something of them. */
 enum { LARGE = 1 << 21 };
-/* Exact codes are tried where others take a larger share of the bytes of floating values, and
- * wherever there are fewer bytes. */
-#define EXACT_SHARE 0.4
+/* Exact codes are tried wherever there are fewer bytes. */
 enum { EXACT_BYTES = 1 << 18 };
 
 /** A block on its way. */
@@ -225,6 +223,9 @@ lode_status compress_train_read(lode_ctx *ctx, lode_record *r, const frame *f, l
 
 lode_status compress_exact(lode_ctx *ctx, const lode_compress_opts *o, const lode_array *block,
                            lode_array *coded);
+/** The share of the bytes above which exact codes may be shorter: of evenly spaced values, once what is
+ *  asked is closer than they are to each other, any. */
+double compress_exact_share(const block_task *t);
 
 /** Bases for the folded block w, chosen so that it codes shortest at the squared error sumsq, and
  *  what they give. */

@@ -644,15 +644,17 @@ done:
     return st;
 }
 
-/* The share of the bytes above which exact codes may be shorter: of evenly spaced values, once what is
- * asked is closer than they are to each other, any. */
-static double exact_share(const block_task *t)
+/* Of floating values, and of whole numbers. */
+#define EXACT_SHARE 0.4
+#define EXACT_SHARE_WHOLE 0.2
+
+double compress_exact_share(const block_task *t)
 {
     const char class = lode_dtype_class(t->f.stored);
     const goal *g = &t->goal;
     lode_spacing s;
     if (class == 'i' || class == 'u' || class == 'b')
-        return 0.2;
+        return EXACT_SHARE_WHOLE;
     if (!lode_i_spaced(&t->x, &s))
         return EXACT_SHARE;
     const double apart = s.num / s.den, n = (double)t->f.size;
@@ -699,7 +701,7 @@ lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *bloc
         met = met || better;
     }
     /* Exact values where nothing else holds the goal, or where they are as short. */
-    const double close = exact_share(t);
+    const double close = compress_exact_share(t);
     const bool tight = !met || (double)lossy.shape[0] > close * raw || raw < EXACT_BYTES;
     if (tight && !(g->params > 0) && !(g->rank.count > 0 && met)) {
         LODE_TRY(compress_exact(ctx, t->o, block, &plain));

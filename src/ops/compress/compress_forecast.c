@@ -66,16 +66,16 @@ static guess extend(const sampler *s)
     return g;
 }
 
-/* By prediction: a + b / x. */
-static guess extend_local(const look *l)
+/* Codes of neighbours alone: a + b / x through the bytes that the two largest sizes took. */
+static guess extend_local(const look *l, double first, double second, double spread)
 {
-    const double r1 = l[0].predicted / l[0].values, r2 = l[1].predicted / l[1].values;
+    const double r1 = first / l[0].values, r2 = second / l[1].values;
     guess g = { r1, r1, r1 };
-    if (!isfinite(r1) || !isfinite(r2) || !(r2 > r1))
+    if (!isfinite(r1) || !isfinite(r2))
         return g;
     const double x1 = 1 / l[0].shrink, x2 = 1 / l[1].shrink;
-    const double step = fmin(0.4 * r1, (r2 - r1) * (x1 - 1) / fmax(x2 - x1, 0.1));
-    const double noise = 1.3 * fmin(l[0].spread / sqrt(LOOK_PLACES), 0.3 * r1);
+    const double step = fmin(0.4 * r1, fmax(0, r2 - r1) * (x1 - 1) / fmax(x2 - x1, 0.1));
+    const double noise = 1.3 * fmin(spread / sqrt(LOOK_PLACES), 0.3 * r1);
     g.at -= step;
     g.low = g.at - 0.5 * step - noise;
     g.high = g.at + 0.7 * step + noise;
@@ -112,20 +112,21 @@ static double numbers_of(const sampler *s)
 static guess all_methods(const sampler *s)
 {
     const goal *g = &s->j.goal;
-    const double exact = s->look[0].exact / s->look[0].values;
+    const look *l = s->look;
+    const guess exact = extend_local(l, l[0].exact, l[1].exact, l[0].exact_spread);
     guess a = extend(s);
-    const guess b = extend_local(s->look);
+    const guess b = extend_local(l, l[0].predicted, l[1].predicted, l[0].spread);
     low_rank(s, &a);
     guess r = { fmin(a.low, b.low), fmin(a.at, b.at), fmin(a.high, b.high) };
-    /* exact codes are tried where others are no shorter than EXACT_SHARE of what is there */
-    const double raw = (double)lode_dtype_size(s->j.g.dtype), tight = EXACT_SHARE * raw;
+    /* exact codes are tried where others are no shorter than a share of what is there */
+    const double raw = (double)lode_dtype_size(s->j.g.dtype), tight = l[0].share * raw;
     const bool little = s->size * raw < EXACT_BYTES || !isfinite(r.at);
     if (little || r.high > 0.9 * tight)
-        r.low = fmin(r.low, 0.97 * exact);
+        r.low = fmin(r.low, 0.97 * exact.low);
     if (little || r.at > tight)
-        r.at = fmin(r.at, exact);
+        r.at = fmin(r.at, exact.at);
     if (little || r.low > 1.1 * tight)
-        r.high = fmin(r.high, 1.02 * exact);
+        r.high = fmin(r.high, 1.02 * exact.high);
     const bool error = isfinite(g->sumsq) || g->bound > 0;
     if (g->rank.count > 0 || g->params > 0) { /* from few bits a number to all of them */
         const double n = numbers_of(s) / s->block;
@@ -133,7 +134,7 @@ static guess all_methods(const sampler *s)
     } else if (g->bytes > 0) {
         const double most = (double)g->bytes / s->size;
         const guess whole = { 0.96 * most, 0.99 * most, most };
-        r = error ? r : (guess){ exact, exact, exact };
+        r = error ? r : exact;
         r.low = fmin(r.low, whole.low), r.at = fmin(r.at, whole.at);
         r.high = fmin(r.high, whole.high);
     }
@@ -189,7 +190,8 @@ static lode_status expect_seconds(lode_ctx *ctx, const sampler *s, int workers, 
     const double search = s->rules_values > 0 ? s->rules_seconds / s->rules_values *
                                                     fmin(TRIED, s->block) * (double)j->g.blocks
                                               : 0;
-    const bool rival = some && isfinite(l[0].predicted) && extend_local(l).at < 1.15 * rate;
+    const bool rival = some && isfinite(l[0].predicted) &&
+                       extend_local(l, l[0].predicted, l[1].predicted, 0).at < 1.15 * rate;
     const double predict = rival ? l[0].predict_seconds * s->size / l[0].values : 0;
     const double exact = isfinite(l[0].exact) ? l[0].exact_seconds * s->size / l[0].values : 0;
     const double hard = effort >= EFFORT_ALL ? 2 : effort > EFFORT_FAST ? 1.4 : 1;

@@ -15,8 +15,9 @@ typedef struct look {
     int64_t start[LOOK_BOXES][LODE_MAX_NDIM], count[LODE_MAX_NDIM];
     double shrink; /* sides over those of a block, in the geometric mean of axes that are cut */
     double values;
-    double bytes, spread; /* by a transform; a value, among the boxes: standard deviation */
-    double predicted, exact;
+    double bytes, predicted, exact; /* by a transform, by prediction */
+    double spread, exact_spread; /* a value, among the boxes: standard deviation, of transforms */
+    double share;                /* of the bytes, above which exact codes are tried */
     double seconds, predict_seconds, exact_seconds;
     /* of a transform with learned bases in all modes (else columns is below 0): product of ranks,
      * bytes of bases and of the rest, of one box in the mean */

@@ -336,6 +336,13 @@ static lode_status note_ranks(lode_ctx *ctx, const block_task *t, const lode_arr
     return LODE_OK;
 }
 
+/* Of bytes a value, from their squares in the boxes and all bytes. */
+static double spread_of(double squares, double bytes, const look *l)
+{
+    const double mean = bytes / l->values;
+    return sqrt(fmax(0, squares / l->boxes - mean * mean));
+}
+
 static lode_status transform_look(lode_ctx *ctx, sampler *s, look *l, boxes *x)
 {
     lode_status st = LODE_OK;
@@ -360,8 +367,7 @@ static lode_status transform_look(lode_ctx *ctx, sampler *s, look *l, boxes *x)
         l->bytes += size;
         squares += size / n * size / n;
     }
-    const double mean = l->bytes / l->values;
-    l->spread = sqrt(fmax(0, squares / l->boxes - mean * mean));
+    l->spread = spread_of(squares, l->bytes, l);
 done:
     LODE_FREE(&coded);
     return st;
@@ -372,6 +378,7 @@ static lode_status local_look(lode_ctx *ctx, sampler *s, look *l, boxes *x)
 {
     lode_status st = LODE_OK;
     lode_array coded = { 0 };
+    double squares = 0;
     const double raw = l->values * (double)lode_dtype_size(s->j.g.dtype);
     double began = lode_i_seconds();
     l->predicted = INFINITY;
@@ -386,15 +393,20 @@ static lode_status local_look(lode_ctx *ctx, sampler *s, look *l, boxes *x)
     }
     began = lode_i_seconds();
     l->exact = INFINITY;
+    l->share = 0;
+    for (int b = 0; b < l->boxes && s->method != LODE_COMPRESS_LOSSLESS; b++)
+        l->share = fmax(l->share, compress_exact_share(&x->t[b]));
     const double size = fmin(l->bytes, l->predicted);
     if (s->method == LODE_COMPRESS_LOSSLESS ||
         (s->method != LODE_COMPRESS_PREDICT &&
-         (size > 0.3 * raw || s->j.goal.bytes > 0 || s->size < 1 << 18))) {
+         (size > 0.75 * l->share * raw || s->j.goal.bytes > 0 || s->size < 1 << 18))) {
         l->exact = 0;
         for (int b = 0; b < l->boxes; b++) {
             LODE_TRY(compress_exact(ctx, &s->o, &x->block[b], &coded));
             l->exact += (double)coded.shape[0];
+            squares += pow((double)coded.shape[0] / (double)lode_array_size(&x->block[b]), 2);
         }
+        l->exact_spread = spread_of(squares, l->exact, l);
         l->exact_seconds = lode_i_seconds() - began;
     }
 done:
