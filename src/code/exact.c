@@ -7,6 +7,8 @@
 #include "code/model.h"
 
 enum { PLAIN = 0, CODED = 1, SPACED = 2, CHECK = 4, HEAD = 40 };
+/* Words by which axes are chosen, of so many rows at least. */
+enum { FEW = 1 << 20, SLAB_ROWS = 16 };
 
 #define W uint32_t
 #define S int32_t
@@ -100,6 +102,63 @@ static uint32_t predict(const words *w, void *x, unsigned bits)
     return axes;
 }
 
+/* The same by what the coder would make of them, of words of 4 bytes, which are extended. */
+static lode_status predict_coded(lode_ctx *ctx, const words *w, uint32_t *x, unsigned bits,
+                                 uint32_t *axes)
+{
+    const lode_array symbols = lode_array_wrap((int32_t *)(void *)x, LODE_I32, w->ndim, w->shape);
+    int64_t left, n, right;
+    double least = 0, bytes = 0;
+    *axes = 0;
+    extend_32(x, w->n, bits);
+    LODE_FORWARD(lode_i_encode_fast_estimate(ctx, &symbols, &least));
+    for (int k = w->ndim - 1; k >= 0; k--) {
+        split(w, k, &left, &n, &right);
+        if (n < 2)
+            continue;
+        difference_32(x, left, n, right);
+        extend_32(x, w->n, bits);
+        LODE_FORWARD(lode_i_encode_fast_estimate(ctx, &symbols, &bytes));
+        if (bytes < least) {
+            least = bytes;
+            *axes |= UINT32_C(1) << k;
+            continue;
+        }
+        accumulate_32(x, left, n, right);
+        extend_32(x, w->n, bits);
+    }
+    return LODE_OK;
+}
+
+/* By the coder, of few words, or of some in the middle of many; where those are many too, by the
+ * bits they need. */
+static lode_status predict_32(lode_ctx *ctx, const words *w, uint32_t *x, unsigned bits,
+                              uint32_t *axes)
+{
+    words some = *w;
+    lode_array copy = { 0 };
+    const int64_t row = w->ndim && w->shape[0] ? w->n / w->shape[0] : 0;
+    if (w->n <= FEW && w->n > 1 && w->ndim <= LODE_MAX_NDIM)
+        return predict_coded(ctx, w, x, bits, axes);
+    if (row < 1 || row > FEW / SLAB_ROWS || w->ndim > LODE_MAX_NDIM) {
+        *axes = predict(w, x, bits);
+        return LODE_OK;
+    }
+    some.shape[0] = lode_i_min(w->shape[0], FEW / row);
+    some.n = some.shape[0] * row;
+    LODE_FORWARD(lode_i_vector_new(ctx, LODE_I32, some.n, &copy));
+    memcpy(copy.data, x + (w->shape[0] - some.shape[0]) / 2 * row, (size_t)some.n * sizeof *x);
+    const lode_status st = predict_coded(ctx, &some, copy.data, bits, axes);
+    lode_array_free(&copy);
+    for (int k = w->ndim - 1; k >= 0 && st >= 0; k--)
+        if (*axes >> k & 1) {
+            int64_t left, n, right;
+            split(w, k, &left, &n, &right);
+            difference_32(x, left, n, right);
+        }
+    return st;
+}
+
 /* Words, which are used up, as streams behind their header. */
 static lode_status encode_words(lode_ctx *ctx, const words *w, unsigned zeros, void *word,
                                 lode_array *out)
@@ -115,7 +174,11 @@ static lode_status encode_words(lode_ctx *ctx, const words *w, unsigned zeros, v
         order_64(word, w->n, bits);
     else if (w->real)
         order_32(word, w->n, bits);
-    const uint32_t axes = predict(w, word, bits);
+    uint32_t axes = 0;
+    if (w->width == 8)
+        axes = predict(w, word, bits);
+    else
+        LODE_TRY(predict_32(ctx, w, word, bits, &axes));
     if (w->width == 8) {
         const uint64_t *wide = word;
         extend_64(word, w->n, bits);

@@ -187,6 +187,13 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
             if (size < bytes[i])
                 bytes[i] = size, p[i] = now;
         }
+    if (axes <= AXES) { /* nothing in common along any: what predictions say is noise of their own */
+        now = (lode_predictor){ .lorenzo = true, .step = p[1].step };
+        now.apart = (UINT32_C(1) << axes) - 1;
+        LODE_TRY(price(ctx, s, &now, bound, &size));
+        if (size < bytes[1])
+            bytes[1] = size, p[1] = now;
+    }
     for (size_t i = 0; i < sizeof finer / sizeof *finer && bytes[0] < HOPE * bytes[1]; i++) {
         now = (lode_predictor){ .step = p[0].step, .apart = p[0].apart };
         now.finer = finer[i][0], now.finest = finer[i][1];
