@@ -50,6 +50,7 @@ for kind in ("csr", "csc", "coo"):
 for name, x in {"array": a, "symmetric": a.T @ a, "complex": a * 1j, "skew": np.array([[0, -1.5], [1.5, 0]])}.items():
     scipy.io.mmwrite(path("mtx", name + ".mtx"), x)
     os.rename(path("mtx", name + ".mtx"), path("mtx", name))
+put("mtx", "columns", b"%%MatrixMarket matrix array real general\n0 3000000000000000\n")
 
 put("csv", "plain", b"1,2,3\n4,5,6\n")
 put("csv", "semicolons", b'\xef\xbb\xbf"a ""b""";"two\nlines";c\r\n1;NA;\r\n"3";-inf;1e-300')

@@ -235,7 +235,7 @@ static lode_status load_dense(lode_ctx *ctx, lode_i_lines *l, const banner *b, l
     char *line = NULL;
     number v;
     LODE_TRY(lode_array_zeros(ctx, type_of(b->field), 2, shape, &a));
-    for (int64_t j = 0; j < b->cols; j++) {
+    for (int64_t j = 0; j < b->cols && b->rows > 0; j++) {
         const int64_t first = b->symmetry == GENERAL ? 0 : b->symmetry == SKEW ? j + 1 : j;
         for (int64_t i = first; i < b->rows; i++) {
             LODE_TRY(next(ctx, l, &line));

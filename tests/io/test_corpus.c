@@ -2,7 +2,8 @@
  * that other tests of this do not write is written: nothing is lost or left. */
 #include "files.h"
 
-static const char *const formats[] = { "csv", "tns", "png", "pnm", "mat", "fits", "nifti", "gguf" };
+static const char *const formats[] = { "csv", "mtx",  "tns",   "png", "pnm",
+                                       "mat", "fits", "nifti", "gguf" };
 static const char *const packed[] = { "x.csv.gz", "x.tns", "x.tns.gz", "x.mtx.gz", "x.png",
                                       "x.pgm",    "x.mat", "y.mat",    "x.cfl" };
 
