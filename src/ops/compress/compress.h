@@ -185,6 +185,9 @@ lode_status compress_differ(lode_ctx *ctx, const block_task *t, const lode_array
 /** Decodes and compares with t->x. */
 lode_status compress_measure(lode_ctx *ctx, const block_task *t, const lode_array *coded,
                              const lode_array *block, lode_diff *diff);
+/** The bound that values must keep before they are stored. Whole numbers are rounded on the way back:
+ *  anything under a half more comes to the same. */
+double compress_bound(const block_task *t);
 /** Codes a block as a transform; *met: the goal is. */
 lode_status compress_transform(lode_ctx *ctx, block_task *t, const lode_array *block,
                                lode_array *coded, lode_diff *diff, bool *met);

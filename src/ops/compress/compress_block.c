@@ -361,6 +361,13 @@ done:
     return st;
 }
 
+double compress_bound(const block_task *t)
+{
+    const char class = lode_dtype_class(t->f.stored);
+    return class == 'i' || class == 'u' || class == 'b' ? floor(t->goal.bound) + 0.499
+                                                        : t->goal.bound;
+}
+
 /* With corrections for what passes the bound, the step is free: coarse steps need many corrections,
  * each of which costs its place and itself. The error is taken as Gaussian. */
 static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode_array *core,
@@ -383,25 +390,26 @@ static lode_status step_for_bound(lode_ctx *ctx, const block_task *t, const lode
     return LODE_OK;
 }
 
-static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_array *w,
-                                 const lode_array *block, choice *c, lode_array *coded,
-                                 lode_diff *diff, bool *met)
+/* At this step; *digits: numbers that get a bit longer where it is halved. */
+static lode_status code_bounded(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                                const lode_array *block, choice *c, double step, lode_array *coded,
+                                lode_diff *diff, bool *met, double *digits)
 {
     lode_status st = LODE_OK;
-    attempt a = { 0 };
+    attempt a = { .z = { .step = step, .zone = COEFFICIENT_ZONE } };
     lode_array now = { 0 }, q = { 0 };
     choice m = { 0 };
-    const char class = lode_dtype_class(t->f.stored);
-    const bool whole = class == 'i' || class == 'u' || class == 'b';
+    const double bound = compress_bound(t);
 
     *met = false;
-    /* Whole numbers are rounded on the way back: anything under a half more comes to the same. */
-    double bound = whole ? floor(t->goal.bound) + 0.499 : t->goal.bound;
-    LODE_TRY(step_for_bound(ctx, t, &c->core, bound, &a.z));
-    LODE_TRY(cut(ctx, w, c, a.z.step, &m));
+    *digits = 0;
+    LODE_TRY(cut(ctx, w, c, step, &m));
     lode_array_free(
         &c->core); /* the cut one is all that is needed, and made again where it is used up */
     LODE_TRY(lode_i_quantizer_fit(ctx, &m.core, &a.z, NULL, NULL));
+    *digits = (double)lode_array_size(&m.core);
+    for (int k = 0; k < w->ndim; k++)
+        *digits += (double)(m.b[k].kind == BASIS_LEARNED ? m.b[k].length * m.b[k].columns : 0);
     for (int i = 0; i < 4 && !*met; i++) {
         a.bound = bound * (1 - 1e-6 * pow(30, i)) - 2 * lode_i_epsilon(t->f.work) * t->stats.maxabs;
         if (!(a.bound > 0))
@@ -424,6 +432,38 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_
 done:
     choice_free(&m);
     LODE_FREE(&now, &q);
+    return st;
+}
+
+/* Learned bases leave few numbers, whose errors gather where the entries of the bases are large: steps are
+ * halved as long as that makes up for itself in corrections. */
+static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, const lode_array *w,
+                                 const lode_array *block, choice *c, lode_array *coded,
+                                 lode_diff *diff, bool *met)
+{
+    lode_status st = LODE_OK;
+    lode_array now = { 0 };
+    lode_quantizer z = { 0 };
+
+    *met = false;
+    LODE_TRY(step_for_bound(ctx, t, &c->core, compress_bound(t), &z));
+    for (int i = 0; i < TRIES; i++, z.step /= 2) {
+        record_info info;
+        lode_diff d;
+        bool good;
+        double digits;
+        LODE_TRY(code_bounded(ctx, t, w, block, c, z.step, &now, &d, &good, &digits));
+        if (!good || (*met && now.shape[0] >= coded->shape[0]))
+            break;
+        lode_array_swap(coded, &now);
+        *diff = d;
+        *met = true;
+        LODE_TRY(compress_info(ctx, coded, t->f.stored, block->ndim, block->shape, &info));
+        if (!learns(c, w->ndim) || 8 * (double)info.correction_bytes < digits)
+            break;
+    }
+done:
+    LODE_FREE(&now);
     return st;
 }
 

@@ -187,7 +187,8 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
             if (size < bytes[i])
                 bytes[i] = size, p[i] = now;
         }
-    if (axes <= AXES) { /* nothing in common along any: what predictions say is noise of their own */
+    if (axes <=
+        AXES) { /* nothing in common along any: what predictions say is noise of their own */
         now = (lode_predictor){ .lorenzo = true, .step = p[1].step };
         now.apart = (UINT32_C(1) << axes) - 1;
         LODE_TRY(price(ctx, s, &now, bound, &size));
@@ -244,14 +245,6 @@ done:
     return st;
 }
 
-/* Whole numbers are rounded on the way back: anything under a half more comes to the same. */
-static double bound_of(const block_task *t)
-{
-    const char class = lode_dtype_class(t->f.stored);
-    return class == 'i' || class == 'u' || class == 'b' ? floor(t->goal.bound) + 0.499
-                                                        : t->goal.bound;
-}
-
 /* Steps that the working type bears, and no more axes than rules know. */
 static bool usable(const block_task *t, double step)
 {
@@ -268,7 +261,7 @@ static lode_status code_to_bound(lode_ctx *ctx, const block_task *t, lode_predic
     for (int i = 0; i < 5 && !*met; i++) {
         lode_diff d;
         /* rounding to the stored type, or in measuring, may take it past the bound */
-        const double bound = bound_of(t) * (i ? 1 - 1e-6 * pow(30, i - 1) : 1) -
+        const double bound = compress_bound(t) * (i ? 1 - 1e-6 * pow(30, i - 1) : 1) -
                              (i ? 2 * lode_i_epsilon(t->f.work) * t->stats.maxabs : 0);
         if (!(bound > 0))
             break;
@@ -416,7 +409,7 @@ lode_status compress_predict(lode_ctx *ctx, const block_task *t, const lode_arra
     const double n = (double)lode_i_max(t->stats.count, 1);
 
     *met = false;
-    const double bound = g->bound > 0 && !g->bytes ? bound_of(t) : INFINITY;
+    const double bound = g->bound > 0 && !g->bytes ? compress_bound(t) : INFINITY;
     const double sumsq = !g->bytes ? g->sumsq : rival ? rival->sumsq : 1e-5 * t->stats.sumsq;
     const double step = isfinite(bound) ? 2 * bound : sqrt(12 * fmin(sumsq, t->stats.sumsq) / n);
     /* where time counts less, looks may be wrong by a little more */
@@ -458,7 +451,7 @@ lode_status compress_predict_price(lode_ctx *ctx, const block_task *tasks, int c
     sample s = { .boxes = count, .scale = 1, .quick = tasks->o->effort < EFFORT_ALL };
     lode_predictor two[2] = { { .step = 0 }, { .step = 0 } };
     double size[2] = { INFINITY, INFINITY }, n = 0, energy = 0;
-    const double bound = tasks->goal.bound > 0 ? bound_of(tasks) : INFINITY;
+    const double bound = tasks->goal.bound > 0 ? compress_bound(tasks) : INFINITY;
     LODE_TRY(probes_new(ctx, &s));
     for (int b = 0; b < count; b++) {
         s.x[b] = lode_array_ref(&tasks[b].x);
