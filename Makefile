@@ -6,6 +6,7 @@
 # make test-ports musl, Windows, big-endian and Arm under emulators, the reference BLAS (docs/portability.md)
 # make reliability  long measurements, a day: docs/reliability.md
 # make wheel      a Python package with the library inside, into build/wheels
+# make site       the documentation as pages of a static site, into build/site
 # make install    PREFIX=/usr/local (DESTDIR honoured);  make bench, make mutate, make format
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -50,6 +51,9 @@ reliability:
 wheel: all
 	@LODE_LIBRARY=$(BUILD)/liblode.so /usr/bin/python3 python/backend.py $(BUILD)/wheels
 
+site: all
+	@scripts/site $(BUILD)
+
 install:
 	@$(CMAKE) -S . -B $(BUILD)/install -DLODE_BREAKABLE=OFF -DLODE_TESTS=OFF -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_FLAGS)
 	@$(CMAKE) --build $(BUILD)/install -j $(JOBS)
@@ -61,4 +65,4 @@ format:
 clean:
 	@rm -rf $(BUILD)
 
-.PHONY: all deps demo test test-deep test-ports test-all bench mutate reliability wheel install format clean
+.PHONY: all deps demo test test-deep test-ports test-all bench mutate reliability wheel site install format clean

@@ -261,7 +261,7 @@ static lode_status forecast(lode_ctx *ctx, int workers, sampler *s, lode_plan *p
         p->bytes_low = p->bytes_high = file + r.at * s->size;
     else
         p->bytes_low = fmax(0.97 * file, 0.93 * p->bytes_low), p->bytes_high *= 1.07;
-    const double off = j->o->effort > EFFORT_COSINES ? 2.4 : 1.8;
+    const double off = j->o->effort > EFFORT_COSINES ? 3 : 2;
     p->seconds = seconds;
     p->seconds_low = seconds / off, p->seconds_high = seconds * off;
     snprintf(p->basis, sizeof p->basis, "from a sample of %.2g %% of the values",
