@@ -138,6 +138,9 @@ enum { LODE_PREDICT_LEVELS = 63 };
 typedef struct lode_predictor {
     double step; /* of the finest level */
     bool lorenzo;
+    /* rules are to take the axis that says most, by itself as good as: across edges, what others say
+     * is far off, if rarely */
+    bool alone;
     int finer, finest;
     uint32_t apart;
     /* of a level and axis: its weight times 2, plus 1 for cubics; axes beyond 8 share the last */

@@ -423,8 +423,16 @@ lode_status lode_i_predict_fit(lode_ctx *ctx, const lode_array *x, lode_probes *
             value[k] = isfinite(error) ? 1 / fmax(error, 1e-300) : 0;
             best = fmax(best, value[k]);
         }
-        for (int k = 0; k < f.ndim && k < 8 && best > 0; k++)
-            p->rule[l][k] |= (uint8_t)((int)(15 * value[k] / best + 0.5) << 1);
+        double next = 0; /* best but one */
+        for (int k = 0; k < f.ndim && k < 8; k++)
+            next = value[k] < best ? fmax(next, value[k]) : next;
+        for (int k = 0; k < f.ndim && k < 8 && best > 0; k++) {
+            const double share = !p->alone         ? 15 * value[k] / best
+                                 : value[k] < next ? 0
+                                 : value[k] < best ? 1
+                                                   : 15;
+            p->rule[l][k] |= (uint8_t)((int)(share + 0.5) << 1);
+        }
     }
 done:
     lode_i_free(own);

@@ -13,6 +13,8 @@ enum { BOXES = 4, PLACES = 8, BOX = 1 << 16, TRIES = 10, AXES = 10 };
 #define HOPE 1.6
 /* But where neighbours along some axis have nothing in common, to be predicted without them. */
 #define APART 1.6
+/* Where all axes say something, one of them must be better by more than a sample may err. */
+#define SURE 0.98
 /* What one box says may be so far off. */
 #define LOOK 1.7
 /* Bits a value, below which the coders differ by more than some percent. */
@@ -151,7 +153,7 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
                           double most, lode_predictor p[2], double bytes[2])
 {
     lode_status st = LODE_OK;
-    static const int finer[][2] = { { 0, 0 }, { 4, 16 }, { 8, 24 } };
+    static const int finer[][2] = { { 0, 0 }, { 4, 16 }, { 8, 24 }, { 8, 56 }, { 16, 120 } };
     const double step = p[0].step, more = t->unrelated ? APART : 1;
     lode_predictor now = { .step = step, .finer = 2, .finest = 8 };
     int axes = 0;
@@ -187,16 +189,23 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
             if (size < bytes[i])
                 bytes[i] = size, p[i] = now;
         }
-    if (axes <=
-        AXES) { /* nothing in common along any: what predictions say is noise of their own */
-        now = (lode_predictor){ .lorenzo = true, .step = p[1].step };
-        now.apart = (UINT32_C(1) << axes) - 1;
+    /* nothing in common along any axis: what predictions say is noise of their own */
+    now = (lode_predictor){ .lorenzo = true, .step = p[1].step };
+    now.apart = (UINT32_C(1) << axes) - 1;
+    LODE_TRY(price(ctx, s, &now, bound, &size));
+    if (size < bytes[1])
+        bytes[1] = size, p[1] = now;
+    if (axes > 1 && bytes[0] < HOPE * bytes[1]) {
+        now = p[0];
+        now.alone = true;
         LODE_TRY(price(ctx, s, &now, bound, &size));
-        if (size < bytes[1])
-            bytes[1] = size, p[1] = now;
+        if (size < SURE * bytes[0])
+            bytes[0] = size, p[0] = now;
     }
     for (size_t i = 0; i < sizeof finer / sizeof *finer && bytes[0] < HOPE * bytes[1]; i++) {
-        now = (lode_predictor){ .step = p[0].step, .apart = p[0].apart };
+        if (i >= 3 && p[0].finest < finer[i - 1][1])
+            break; /* it ends before */
+        now = p[0];
         now.finer = finer[i][0], now.finest = finer[i][1];
         LODE_TRY(price(ctx, s, &now, bound, &size));
         if (size < bytes[0])
