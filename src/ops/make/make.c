@@ -399,8 +399,10 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
         return LODE_OK;
     }
     const bool sparse = strcmp(kind, "sparse") == 0;
-    const int64_t width = lode_i_max(BUMPS,
-                                     o->rank.count > 0 ? lode_i_min(o->rank.value[0], big) : 0);
+    const int64_t rank = o->rank.count > 0 ? lode_i_min(o->rank.value[0], big) : 0;
+    int64_t width = lode_i_max(BUMPS, rank); /* of factors */
+    if (strcmp(kind, "normal") == 0)
+        width = 0;
     const uint64_t values = sparse ? (uint64_t)((double)g.size * o->density + (double)sides)
                                    : (uint64_t)g.size;
     p->output = (sparse ? 24 : 16) * values + 8 * (uint64_t)sides + 4096;
