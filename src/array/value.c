@@ -1,4 +1,5 @@
 /* Borrowed values, and what is proved about a result. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -110,9 +111,11 @@ void lode_certificate_print(const lode_certificate *c, char *text, size_t size)
     if (!isnan(c->asked)) {
         char number[32];
         double back = 0;
-        for (int digits = 0; digits < 17; digits++) { /* as many as it was given with */
+        for (int digits = 0; digits < 17; digits++) { /* as many as it was given with, but for a
+                                                       * bit that a square and its root may turn */
             (void)snprintf(number, sizeof number, "%.*e", digits, c->asked);
-            if (lode_i_parse_f64(number, &back) && back >= c->asked && back <= c->asked)
+            if (lode_i_parse_f64(number, &back) &&
+                fabs(back - c->asked) <= 2 * DBL_EPSILON * fabs(c->asked))
                 break;
         }
         (void)snprintf(asked, sizeof asked, "; asked %s", number);

@@ -178,9 +178,9 @@ static void report_written(const cli *c, const lode_op *op, const lode_bundle *r
     if (c->outputs && op && op->invert && result->meta.has_shape && !c->output[0].port &&
         !lode_format_keeps_results(c->to, c->output[0].path))
         fprintf(stderr,
-                "  %-12s %s holds one member alone; to expand, query or verify the result write a "
-                ".lode file\n",
-                "note", c->output[0].path);
+                "  %-12s %s holds one member alone, %s; to expand, query or verify the result "
+                "write a .lode file\n",
+                "note", c->output[0].path, lode_bundle_name(result, 0));
 }
 
 static void report_text(cli *c, const char *op, const lode_bundle *result, const lode_plan *plan,

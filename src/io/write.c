@@ -8,10 +8,10 @@ static lode_status no_format(lode_ctx *ctx, const char *path)
 {
     lode_status st = LODE_OK;
     lode_text list = { 0 };
-    const char *suffixes = NULL;
+    const char *suffixes = NULL, *before = "";
     bool writes = false;
-    for (int i = 0; lode_format_name(i, &suffixes, NULL, &writes); i++)
-        if (writes)
+    for (int i = 0; lode_format_name(i, &suffixes, NULL, &writes); before = suffixes, i++)
+        if (writes && strcmp(suffixes, before) != 0) /* versions of one format stand together */
             LODE_TRY(lode_i_text_add(ctx, &list, "%s%.*s, ", *suffixes == '/' ? "name" : "",
                                      (int)strcspn(suffixes, " "), suffixes));
     st = lode_i_fail(ctx, LODE_EUSAGE, "%s: its suffix names no format; use %sor --to", path,

@@ -25,6 +25,8 @@ gives 2 'rank needs a value' "$lode" plan svd data/winds_u.npy --rank --json
 gives 0 'written .*nothing; -o FILE keeps the result' "$lode" make normal --shape 3
 gives 0 'holds one member alone' "$lode" compress data/sst_coads.npy[0] -o "$dir/alone.npy"
 for e in 0 -1 nan inf abc 1e-3:foo '' :rel 0:max 60:psnr=0; do gives 2 'option error is' "$lode" compress data/sst_coads.npy --error "$e"; done
+gives 2 '[.]mat, [.]cfl' "$lode" make normal --shape 3 -o "$dir/x.nosuch"
+gives 0 'alone, U;' "$lode" svd data/winds_u.npy[0,20:25,0:4] -o "$dir/U.npy"
 gives 2 'nosuch.npy' "$lode" compare "$dir/nosuch.npy" "$dir/nosuch.npy"
 test ! -e "$dir/x.npy" || fail 'a failed command left a file'
 for shell in bash zsh fish; do gives 0 compare "$lode" describe completion $shell; done
