@@ -1,5 +1,6 @@
 # Installation: library, headers, command, pkg-config and CMake files, man pages, completions, claims, Python.
 include(CMakePackageConfigHelpers)
+find_program(LODE_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 set(share ${CMAKE_INSTALL_DATADIR})
 install(TARGETS lode EXPORT lodeTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT lodeTargets NAMESPACE lode:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/lode)
@@ -8,6 +9,14 @@ file(WRITE ${CMAKE_BINARY_DIR}/lodeConfig.cmake "include(\"\${CMAKE_CURRENT_LIST
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/lodeConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/lodeConfig.cmake ${CMAKE_BINARY_DIR}/lodeConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/lode)
+# From where the file itself lies, so that it holds wherever the tree is put; below /usr by name, which pkg-config knows
+# to leave out.
+set(LODE_PC_PREFIX ${CMAKE_INSTALL_PREFIX})
+if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  file(RELATIVE_PATH up /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  string(REGEX REPLACE "/$" "" up "${up}")
+  set(LODE_PC_PREFIX "\${pcfiledir}/${up}")
+endif()
 configure_file(cmake/lode.pc.in ${CMAKE_BINARY_DIR}/lode.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/lode.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
@@ -46,3 +55,9 @@ file(RELATIVE_PATH library /${packages}/lode /${CMAKE_INSTALL_LIBDIR}/liblode.so
 file(WRITE ${CMAKE_BINARY_DIR}/_version.py "version = \"${LODE_VERSION}\"\nlibrary = \"${library}\"\n")
 install(DIRECTORY python/lode DESTINATION ${packages} PATTERN "__pycache__" EXCLUDE)
 install(FILES ${CMAKE_BINARY_DIR}/_version.py DESTINATION ${packages}/lode)
+# What pip would write beside the package: by its entry points xarray and numcodecs find Lode.
+if(LODE_PYTHON)
+  execute_process(COMMAND ${LODE_PYTHON} ${CMAKE_SOURCE_DIR}/python/backend.py --info ${CMAKE_BINARY_DIR}/python-info
+    COMMAND_ERROR_IS_FATAL ANY OUTPUT_QUIET)
+  install(DIRECTORY ${CMAKE_BINARY_DIR}/python-info/ DESTINATION ${packages})
+endif()

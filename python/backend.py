@@ -66,6 +66,15 @@ def _contents():
     return held
 
 
+def write_info(folder):
+    """What an installation that is not pip's puts beside the package: NAME-VERSION.dist-info."""
+    place = Path(folder) / f"lode-{_version()}.dist-info"
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "METADATA").write_text(METADATA.format(version=_version()))
+    (place / "entry_points.txt").write_text(ENTRY_POINTS)
+    return place
+
+
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     version, libraries = _version(), _libraries()
     platform = sysconfig.get_platform().replace("-", "_").replace(".", "_") if libraries else "any"
@@ -108,6 +117,6 @@ def build_sdist(sdist_directory, config_settings=None):
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    folder = Path(sys.argv[-1] if len(sys.argv) > 1 else ".")
     folder.mkdir(parents=True, exist_ok=True)
-    print(folder / build_wheel(folder))
+    print(write_info(folder) if sys.argv[1:2] == ["--info"] else folder / build_wheel(folder))

@@ -39,8 +39,9 @@ cmake --build "$dir/cm/b" >/dev/null
 "$dir/usr/bin/lode" --version >/dev/null
 test -s "$dir/usr/share/man/man1/lode-compare.1"
 test -s "$dir/usr/share/bash-completion/completions/lode"
-if [ -x /usr/bin/python3 ]; then # the package finds the library by itself
-    package=$(dirname "$(dirname "$(find "$dir/usr" -path '*dist-packages/lode/_version.py')")")
+if [ -x /usr/bin/python3 ]; then # where Debian's Python looks below a prefix; the package finds the library by itself
+    package=$dir/usr/lib/python$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')/dist-packages
+    test -s "$package/lode-$(cat VERSION).dist-info/entry_points.txt"
     env -u LD_LIBRARY_PATH -u LODE_LIBRARY PYTHONPATH="$package" /usr/bin/python3 -c '
 import lode, sys
 assert lode._c._find().startswith(sys.argv[1]), lode._c._find()
