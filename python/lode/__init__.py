@@ -1,6 +1,6 @@
 """Lode: finds the low-dimensional structure in data.
 
-Functions come from the library's own registry: `lode.svd(A, rank=20)`, `help(lode.svd)`. Each gives a Result
+Functions come from the library's own registry: `lode.svd(A, rank=20, seed=1)`, `help(lode.svd)`. Each gives a Result
 with its outputs as attributes, a certificate of what was reached, and the verbs apply, invert, query, update,
 verify, plot and save.
 """
@@ -431,7 +431,8 @@ def plan(op, *args, **kwargs):
     f = globals().get(op)
     if op not in __all__ or not hasattr(f, "_bind"):
         raise ValueError(f"no operation '{op}'")
-    return _plan(*f._bind(args, kwargs))
+    with seeded(kwargs.pop("seed", None)):
+        return _plan(*f._bind(args, kwargs))
 
 
 def _function(description, taken):
@@ -456,17 +457,22 @@ def _function(description, taken):
         return (description, {names[k]: v for k, v in bound.arguments.items() if k in names},
                 {k: v for k, v in bound.arguments.items() if k in options})
 
-    def call(*args, **kwargs):
-        return _run(*bind(args, kwargs))
+    def call(*args, seed=None, **kwargs):
+        if seed is None:
+            return _run(*bind(args, kwargs))
+        with seeded(seed):
+            return _run(*bind(args, kwargs))
 
     lines = [description["brief"] + ".", "", "Inputs:"]
     lines += [f"    {n}: {p['help']}" + (f" ({p['shape']})" if "shape" in p else "") for n, p in zip(names, ports)]
     lines += ["Options:"] + [f"    {p['name']} ({'|'.join(p.get('choices', [p['kind']]))}): {p['help']}" for p in params]
+    lines += ["    seed (int): of all random numbers; None: the one of lode.settings, 0 at first"]
     lines += ["Outputs:"] + [f"    {p['name']}: {p['help']}" for p in description["out"]]
     lines += ["Verbs: " + ", ".join(description["verbs"]), f"Command: {description['example']}"]
     call._bind = bind
     call.__name__ = call.__qualname__ = description["name"]
-    call.__doc__, call.__signature__, call.__module__ = "\n".join(lines), signature, "lode"
+    whole = signature.replace(parameters=[*parameters, P("seed", P.KEYWORD_ONLY, default=None)])
+    call.__doc__, call.__signature__, call.__module__ = "\n".join(lines), whole, "lode"
     assert description["name"] not in taken, description["name"]
     return call
 

@@ -29,7 +29,7 @@ def _of(p):
 
 def _function(name):
     about = lode.describe(name)
-    kinds = {p["name"]: _of(p) for p in about["params"]}
+    kinds = {"seed": "int", **{p["name"]: _of(p) for p in about["params"]}}
     parts, starred = [], False
     for p in inspect.signature(getattr(lode, name)).parameters.values():
         if p.kind is p.KEYWORD_ONLY and not starred:

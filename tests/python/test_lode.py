@@ -42,7 +42,13 @@ class Module(unittest.TestCase):
         for name in ("make", "compare", "svd", "tucker", "compress", "pca"):
             f = getattr(lode, name)
             self.assertTrue(f.__doc__.strip())
-            self.assertTrue(inspect.signature(f).parameters)
+            self.assertIn("seed", inspect.signature(f).parameters)
+
+    def test_a_seed_holds_for_one_call(self):
+        first, other, again = (lode.make("normal", shape=(20, 20), seed=s).x for s in (0, 7, None))
+        self.assertTrue((first == again).all())
+        self.assertFalse((first == other).any())
+        self.assertEqual(lode.plan("svd", first, rank=2, seed=3)["passes"], lode.plan("svd", first, rank=2)["passes"])
 
     def test_plan_predicts_size_and_time(self):
         x = self.rng.standard_normal((40, 50, 60)).astype(np.float32)
