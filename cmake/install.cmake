@@ -22,9 +22,11 @@ install(FILES ${CMAKE_BINARY_DIR}/lode.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pk
 
 if(TARGET lode_command)
   install(TARGETS lode_command RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  # One man page an operation of the registry list, and the completions, made by the command itself.
+  # A man page, one an operation of the registry list, and the completions, made by the command itself.
   file(STRINGS src/ops/registry.def lines REGEX "^LODE_OP\\(")
-  set(pages)
+  set(pages ${CMAKE_BINARY_DIR}/man/lode.1)
+  add_custom_command(OUTPUT ${pages} COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/man
+    COMMAND lode_command describe man > ${pages} DEPENDS lode_command)
   foreach(line IN LISTS lines)
     string(REGEX REPLACE "^LODE_OP\\([a-z_]+, ([a-z_0-9]+)\\).*" "\\1" op "${line}")
     set(page ${CMAKE_BINARY_DIR}/man/lode-${op}.1)

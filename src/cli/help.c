@@ -40,15 +40,32 @@ static const char *const commands_help =
     "lost, or\n"
     "  made again and not the same, 5 over the memory budget, 130 interrupted\n";
 
-static void print_job(cli *c, lode_job job, const char *title)
+static const char first_words[] =
+    "shrinks arrays to an error you choose, rebuilds them, and proves the error each time";
+
+static const struct {
+    lode_job job;
+    const char *title;
+} jobs[] = {
+    { LODE_SHRINK, "Shrink arrays, models and embeddings to an error you choose" },
+    { LODE_EXPLAIN, "Explain: decompose, embed, cluster" },
+    { LODE_COMPLETE, "Complete: recover from too few measurements" },
+    { LODE_COMPARE, "Compare data sets" },
+    { LODE_PREDICT, "Predict and solve" },
+    { LODE_SAMPLE, "Sample: generate data" },
+    { LODE_DIAGNOSE, "Diagnose" },
+};
+enum { JOBS = (int)(sizeof jobs / sizeof *jobs) };
+
+static void print_job(cli *c, int job)
 {
     bool any = false;
     for (int64_t i = 0; i < lode_op_count(&c->ctx); i++) {
         const lode_op *op = lode_op_at(&c->ctx, i);
-        if (op->job != job)
+        if (op->job != jobs[job].job)
             continue;
         if (!any)
-            printf("%s\n", title);
+            printf("%s\n", jobs[job].title);
         any = true;
         printf("  %-10s %s\n", op->name, op->brief);
     }
@@ -58,25 +75,53 @@ static void print_job(cli *c, lode_job job, const char *title)
 
 static int overview(cli *c)
 {
-    static const struct {
-        lode_job job;
-        const char *title;
-    } jobs[] = {
-        { LODE_SHRINK, "Shrink arrays, models and embeddings to an error you choose" },
-        { LODE_EXPLAIN, "Explain: decompose, embed, cluster" },
-        { LODE_COMPLETE, "Complete: recover from too few measurements" },
-        { LODE_COMPARE, "Compare data sets" },
-        { LODE_PREDICT, "Predict and solve" },
-        { LODE_SAMPLE, "Sample: generate data" },
-        { LODE_DIAGNOSE, "Diagnose" },
-    };
-    puts("lode: shrinks arrays to an error you choose, rebuilds them, and proves the error each "
-         "time\n\n"
-         "  lode compress data/winds_u.npy --error 1e-2 -o winds.lode\n"
-         "  lode help OP\n");
-    for (size_t i = 0; i < sizeof jobs / sizeof *jobs; i++)
-        print_job(c, jobs[i].job, jobs[i].title);
+    printf("lode: %s\n\n"
+           "  lode compress data/winds_u.npy --error 1e-2 -o winds.lode\n"
+           "  lode help OP\n\n",
+           first_words);
+    for (int i = 0; i < JOBS; i++)
+        print_job(c, i);
     fputs(commands_help, stdout);
+    return CLI_OK;
+}
+
+/* Text as roff takes it: no escapes, no requests. */
+static void print_roff(const char *text)
+{
+    for (const char *at = text; *at; at++) {
+        if (at == text || at[-1] == '\n')
+            fputs("\\&", stdout);
+        if (*at == '\\' || *at == '-')
+            fputs(*at == '-' ? "\\-" : "\\e", stdout);
+        else
+            putchar(*at);
+    }
+}
+
+/* lode(1): what the overview says; every operation has a page of its own. */
+static int overview_page(cli *c)
+{
+    printf(".TH LODE 1 \"\" \"lode %s\" \"Lode\"\n.SH NAME\nlode \\- %s\n"
+           ".SH SYNOPSIS\n.B lode\n.I OP INPUT\n\\&... \\-o\n.I OUTPUT\n[\\-\\-option value]...\n"
+           ".br\n.B lode help\n[\n.I OP\n]\n.SH OPERATIONS\n",
+           lode_version(), first_words);
+    for (int i = 0; i < JOBS; i++) {
+        bool any = false;
+        for (int64_t k = 0; k < lode_op_count(&c->ctx); k++) {
+            const lode_op *op = lode_op_at(&c->ctx, k);
+            if (op->job != jobs[i].job)
+                continue;
+            if (!any)
+                printf(".SS %s\n", jobs[i].title);
+            any = true;
+            printf(".TP\n.BR lode\\-%s (1)\n", op->name);
+            print_roff(op->brief);
+            putchar('\n');
+        }
+    }
+    fputs(".SH COMMANDS\n.nf\n", stdout);
+    print_roff(commands_help);
+    fputs(".fi\n", stdout);
     return CLI_OK;
 }
 
@@ -180,6 +225,8 @@ int cli_describe(cli *c)
         lode_text_free(text);
         return CLI_OK;
     }
+    if (c->words == 1 && strcmp(c->word[0], "man") == 0)
+        return overview_page(c);
     if (c->words == 2 && strcmp(c->word[0], "man") == 0)
         return describe(c, c->word[1], LODE_DOC_MAN);
     if (c->words == 2 && strcmp(c->word[0], "markdown") == 0)
@@ -187,7 +234,9 @@ int cli_describe(cli *c)
     if (c->words == 2 && strcmp(c->word[0], "json") == 0)
         return describe(c, c->word[1], LODE_DOC_JSON);
     return cli_usage(
-        c, "usage: lode describe man|markdown|json OP, or lode describe completion bash|zsh|fish");
+        c,
+        "usage: lode describe man|markdown|json OP, lode describe man, or lode describe completion "
+        "bash|zsh|fish");
 }
 
 int cli_version(cli *c)

@@ -31,4 +31,14 @@ gives 2 'nosuch.npy' "$lode" compare "$dir/nosuch.npy" "$dir/nosuch.npy"
 test ! -e "$dir/x.npy" || fail 'a failed command left a file'
 for shell in bash zsh fish; do gives 0 compare "$lode" describe completion $shell; done
 gives 0 '.TH LODE' "$lode" describe man make
+gives 0 'lode..compress (1)' "$lode" describe man
+# every page renders without a complaint
+if command -v groff >/dev/null; then
+    for op in '' $("$lode" list | awk '{print $1}'); do
+        # shellcheck disable=SC2086 # none for the overview
+        "$lode" describe man $op >"$dir/page.1"
+        groff -man -Tutf8 -ww -b -z "$dir/page.1" >"$dir/said" 2>&1
+        test ! -s "$dir/said" || { cat "$dir/said" >&2; fail "man page of '$op'"; }
+    done
+fi
 gives 0 '^# make' "$lode" describe markdown make
