@@ -4,6 +4,8 @@
 
 #include "op/op.h"
 
+/** power-iter from power_iter, in out. */
+const char *lode_i_dashed(const char *name, char *out, size_t size);
 const char *lode_i_param_kind_name(lode_param_kind kind);
 /** Verbs that the op has beyond run and plan; at most 8. Returns how many. */
 int lode_i_verbs(const lode_op *op, const char **verbs);

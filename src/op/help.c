@@ -1,4 +1,4 @@
-/* Help, man page, reference page and completions, all from the table. */
+/* Help, man page and reference page, all from the table. */
 #include <string.h>
 
 #include "op/call.h"
@@ -6,8 +6,7 @@
 
 #define ADD(...) LODE_TRY(lode_i_text_add(ctx, t, __VA_ARGS__))
 
-/* --power-iter from power_iter. */
-static const char *dashed(const char *name, char *out, size_t size)
+const char *lode_i_dashed(const char *name, char *out, size_t size)
 {
     size_t i = 0;
     for (; name[i] && i + 1 < size; i++)
@@ -126,7 +125,8 @@ static lode_status help_text(lode_ctx *ctx, const lode_op *op, lode_text *t)
     if (op->params->name)
         ADD("\nOptions\n");
     for (const lode_param *p = op->params; p->name; p++) {
-        ADD("  --%s %s\n      %s", dashed(p->name, flag, sizeof flag), placeholder(p), p->help);
+        ADD("  --%s %s\n      %s", lode_i_dashed(p->name, flag, sizeof flag), placeholder(p),
+            p->help);
         LODE_TRY(add_limits(ctx, op, p, t));
         ADD("\n");
     }
@@ -192,7 +192,7 @@ static lode_status man_page(lode_ctx *ctx, const lode_op *op, lode_text *t)
     ADD(".SH OPTIONS\n");
     for (const lode_param *p = op->params; p->name; p++) {
         ADD(".TP\n.B \\-\\-");
-        LODE_TRY(add_roff(ctx, t, dashed(p->name, flag, sizeof flag)));
+        LODE_TRY(add_roff(ctx, t, lode_i_dashed(p->name, flag, sizeof flag)));
         ADD(" ");
         LODE_TRY(add_roff(ctx, t, placeholder(p)));
         ADD("\n");
@@ -249,7 +249,7 @@ static lode_status markdown(lode_ctx *ctx, const lode_op *op, lode_text *t)
     }
     ADD("\n| option | value | what |\n|---|---|---|\n");
     for (const lode_param *p = op->params; p->name; p++) {
-        ADD("| `--%s` | `", dashed(p->name, flag, sizeof flag));
+        ADD("| `--%s` | `", lode_i_dashed(p->name, flag, sizeof flag));
         LODE_TRY(add_cell(ctx, t, placeholder(p)));
         ADD("` | ");
         LODE_TRY(add_cell(ctx, t, p->help));
@@ -285,102 +285,6 @@ lode_status lode_op_describe(lode_ctx *ctx, const lode_op *op, lode_doc form, ch
     case LODE_DOC_MARKDOWN: LODE_TRY(markdown(ctx, op, &t)); break;
     case LODE_DOC_JSON: return lode_i_op_json(ctx, op, text);
     }
-    *text = t.text;
-    t = (lode_text){ 0 };
-done:
-    lode_i_text_free(&t);
-    return st;
-}
-
-/* ---- completion ---- */
-
-static const char *const verbs_all =
-    "apply update invert query plot merge info compare convert verify plan rerun list find "
-    "help claims bench";
-static const char
-    *const flags_all = "--threads --memory --scratch --seed --dtype --json --progress --quiet "
-                       "--checkpoint --force --recover --version --help --from --to --output";
-
-static lode_status add_flags(lode_ctx *ctx, const lode_op *op, lode_text *t)
-{
-    lode_status st = LODE_OK;
-    char flag[64];
-    for (const lode_param *p = op->params; p->name; p++)
-        ADD(" --%s", dashed(p->name, flag, sizeof flag));
-done:
-    return st;
-}
-
-static lode_status add_bash(lode_ctx *ctx, lode_text *t)
-{
-    lode_status st = LODE_OK;
-    ADD("_lode()\n{\n    local word=${COMP_WORDS[COMP_CWORD]} op=${COMP_WORDS[1]} flags='%s'\n"
-        "    if [ \"$COMP_CWORD\" -eq 1 ]; then\n        COMPREPLY=($(compgen -W '%s",
-        flags_all, verbs_all);
-    for (int64_t i = 0; i < lode_op_count(ctx); i++)
-        ADD(" %s", lode_op_at(ctx, i)->name);
-    ADD("' -- \"$word\"))\n        return\n    fi\n    case $op in\n");
-    for (int64_t i = 0; i < lode_op_count(ctx); i++) {
-        ADD("    %s) flags=\"$flags", lode_op_at(ctx, i)->name);
-        LODE_TRY(add_flags(ctx, lode_op_at(ctx, i), t));
-        ADD("\" ;;\n");
-    }
-    ADD("    esac\n    case $word in\n    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$word\")) "
-        ";;\n"
-        "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n    esac\n}\ncomplete -o filenames -F "
-        "_lode lode\n");
-done:
-    return st;
-}
-
-static lode_status add_zsh(lode_ctx *ctx, lode_text *t)
-{
-    lode_status st = LODE_OK;
-    ADD("#compdef lode\nlocal -a words_ flags_\nwords_=(%s", verbs_all);
-    for (int64_t i = 0; i < lode_op_count(ctx); i++)
-        ADD(" %s", lode_op_at(ctx, i)->name);
-    ADD(")\nflags_=(%s)\nif (( CURRENT == 2 )); then\n  compadd -a words_\n  return\nfi\ncase "
-        "$words[2] in\n",
-        flags_all);
-    for (int64_t i = 0; i < lode_op_count(ctx); i++) {
-        ADD("%s) flags_+=(", lode_op_at(ctx, i)->name);
-        LODE_TRY(add_flags(ctx, lode_op_at(ctx, i), t));
-        ADD(") ;;\n");
-    }
-    ADD("esac\nif [[ $words[CURRENT] == -* ]]; then\n  compadd -a flags_\nelse\n  _files\nfi\n");
-done:
-    return st;
-}
-
-static lode_status add_fish(lode_ctx *ctx, lode_text *t)
-{
-    lode_status st = LODE_OK;
-    char flag[64];
-    ADD("complete -c lode -n __fish_use_subcommand -a '%s'\n", verbs_all);
-    for (int64_t i = 0; i < lode_op_count(ctx); i++) {
-        const lode_op *op = lode_op_at(ctx, i);
-        ADD("complete -c lode -n __fish_use_subcommand -a %s -d \"%s\"\n", op->name, op->brief);
-        for (const lode_param *p = op->params; p->name; p++)
-            ADD("complete -c lode -n '__fish_seen_subcommand_from %s' -l %s -r -d \"%s\"\n",
-                op->name, dashed(p->name, flag, sizeof flag), p->help);
-    }
-done:
-    return st;
-}
-
-lode_status lode_completion(lode_ctx *ctx, const char *shell, char **text)
-{
-    lode_status st = LODE_OK;
-    lode_text t = { 0 };
-    if (strcmp(shell, "bash") == 0)
-        LODE_TRY(add_bash(ctx, &t));
-    else if (strcmp(shell, "zsh") == 0)
-        LODE_TRY(add_zsh(ctx, &t));
-    else
-        LODE_REQUIRE(strcmp(shell, "fish") == 0, LODE_EUSAGE,
-                     "no completion for '%s'; there is bash, zsh and fish", shell);
-    if (strcmp(shell, "fish") == 0)
-        LODE_TRY(add_fish(ctx, &t));
     *text = t.text;
     t = (lode_text){ 0 };
 done:
