@@ -138,6 +138,21 @@ def check_sizes_and_words():
         names[path.name] = path
 
 
+def check_versions():
+    """What names the version or the licence agrees with VERSION and LICENSE."""
+    version = (ROOT / "VERSION").read_text().strip()
+    for name, pattern, want in (("CITATION.cff", r"^version: (\S+)$", version), ("debian/changelog", r"\Alode \(([^-)]+)-\d+\)", version),
+                                ("CITATION.cff", r"^license: (\S+)$", "BSD-3-Clause"), ("CHANGELOG.md", r"^## (\S+)", version),
+                                ("debian/copyright", r"^License: (BSD\S+)$", "BSD-3-Clause")):
+        m = re.search(pattern, (ROOT / name).read_text(), re.M)
+        if not m or m.group(1) != want:
+            fault(ROOT / name, 1, f"{m.group(1) if m else 'nothing'}, not {want}")
+    terms = lambda text: " ".join(re.sub(r"^ \.?", "", text[text.index("Redistribution and use"):], flags=re.M).split())
+    licence = (ROOT / "LICENSE").read_text()
+    if "BSD 3-Clause" not in licence or terms((ROOT / "debian/copyright").read_text()) != terms(licence):
+        fault(ROOT / "debian/copyright", 1, "not the terms of LICENSE")
+
+
 def check_reliability():
     page, script = ROOT / "docs/reliability.md", (ROOT / "scripts/reliability").read_text()
     parts = set(re.findall(r'^    "([a-z-]+)": \(', script, re.M))
@@ -157,6 +172,7 @@ def main():
     check_registry()
     check_sizes_and_words()
     check_reliability()
+    check_versions()
     print("\n".join(faults))
     print(f"{'tree ok' if not faults else 'faults'}: {len(faults)} faults")
     return 1 if faults else 0
