@@ -121,9 +121,9 @@ static lode_status print_members(cli *c, lode_file *file)
         } else if (why) {
             printf("%-16s not read: %s\n", lode_file_name(file, i), why);
         } else {
+            const bool plain = kind == LODE_ARRAY || kind == LODE_SOURCE || kind == LODE_SCALAR;
             printf("%-16s %s %s%s%s\n", lode_file_name(file, i), text, lode_dtype_name(dtype),
-                   kind == LODE_ARRAY || kind == LODE_SOURCE ? "" : " ",
-                   kind == LODE_ARRAY || kind == LODE_SOURCE ? "" : lode_kind_name(kind));
+                   plain ? "" : " ", plain ? "" : lode_kind_name(kind));
         }
     }
     return LODE_OK;

@@ -191,8 +191,8 @@ int cli_verify_file(cli *c, const lode_bundle *file, const char *original)
         fprintf(stderr, "verify: %lld of %lld members failed\n", (long long)failed,
                 (long long)file->count);
     else if (!c->quiet)
-        fprintf(stderr, "verify: all %lld results hold, %lld members are kept as they %s\n",
-                (long long)results, (long long)kept, original ? "were" : "are");
+        fprintf(stderr, "verify: all %lld results hold; members kept as they %s: %lld\n",
+                (long long)results, original ? "were" : "are", (long long)kept);
     lode_bundle_free(&from);
     return lode_status_exit(worst);
 }
