@@ -46,6 +46,14 @@ def _libraries():
     return found
 
 
+def _notices(libraries):
+    """The terms of what the wheel holds: Lode's, and those of the OpenBLAS within liblode-blas, as Debian keeps them."""
+    found = {"LICENSE": HERE / "LICENSE" if (HERE / "LICENSE").exists() else HERE.parent / "LICENSE"}
+    if any("blas" in name for name in libraries):
+        found["OpenBLAS"] = Path("/usr/share/doc/libopenblas-serial-dev/copyright")
+    return {name: path.read_bytes() for name, path in found.items() if path.exists()}
+
+
 def _stubs():
     """Signatures for editors, as the library at hand has them; none where there is no library."""
     done = subprocess.run([sys.executable, "-c", "import lode._stubs; print(lode._stubs.text(), end='')"], cwd=HERE,
@@ -81,6 +89,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     info = f"lode-{version}.dist-info"
     held = _contents()
     held.update({f"lode/{name}": path.read_bytes() for name, path in libraries.items()})
+    held.update({f"{info}/licenses/{name}": data for name, data in _notices(libraries).items()})
     held[f"{info}/METADATA"] = METADATA.format(version=version).encode()
     held[f"{info}/entry_points.txt"] = ENTRY_POINTS.encode()
     held[f"{info}/WHEEL"] = (f"Wheel-Version: 1.0\nGenerator: lode\nRoot-Is-Purelib: {str(not libraries).lower()}\n"
@@ -112,6 +121,7 @@ def build_sdist(sdist_directory, config_settings=None):
         for p in [HERE / "pyproject.toml", HERE / "backend.py"] + sorted((HERE / "lode").glob("*.py")):
             put(p.relative_to(HERE).as_posix(), p.read_bytes())
         put("VERSION", (version + "\n").encode())
+        put("LICENSE", _notices({})["LICENSE"])
         put("PKG-INFO", METADATA.format(version=version).encode())
     return f"{stem}.tar.gz"
 

@@ -65,6 +65,7 @@ class Package(unittest.TestCase):
         with zipfile.ZipFile(next((self.at / "a").glob("*.whl"))) as z:
             self.assertIsNone(z.testzip())
             self.assertIn("lode/__init__.pyi", z.namelist())
+            self.assertIn(f"lode-{lode.__version__}.dist-info/licenses/LICENSE", z.namelist())
 
     def test_a_library_of_another_version_is_refused(self):
         package = self.at / "lode"
