@@ -52,9 +52,11 @@ if command -v man >/dev/null; then man "$root/usr/share/man/man1/lode-svd.1.gz" 
 use lode claims tt-quasi-optimal | grep -q holds
 
 cp "$tree/tests/install/consumer.c" .
-export PKG_CONFIG_PATH="$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$root"
+# pkg-config leaves out what the compiler knows, which is not below another root
+export PKG_CONFIG_PATH="$libdir/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$root" PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
+    PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
 # shellcheck disable=SC2046 # flags are a list of words
-cc -std=c17 -Wall -Wextra -Werror consumer.c -I"$root/usr/include" -L"$libdir" $(pkg-config --libs lode) -o consumer
+cc -std=c17 -Wall -Wextra -Werror consumer.c $(pkg-config --cflags --libs lode) -o consumer
 use ./consumer | grep 'error 0 over 10000 values'
 cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.20)
@@ -82,4 +84,11 @@ r = lode.svd(np.outer(np.arange(1.0, 5), np.arange(1.0, 4)), rank=1)
 assert r.certificate.value < 1e-12
 print(lode.__version__, r.certificate)
 END
+# Journeys that rely on what is installed beside the library: xarray's entry point, pkg-config, data read by name.
+for journey in netcdf.sh c.sh rank.sh; do
+    "$tree/tests/journeys/run" "$root/usr" "$tree/tests/journeys/$journey" >"$dir/said" 2>&1 || {
+        test $? = 77 || { cat "$dir/said"; exit 1; }
+        cat "$dir/said"
+    }
+done
 echo 'the packages build, are clean and work'

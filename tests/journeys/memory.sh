@@ -11,7 +11,7 @@ lode make normal --shape 200000,100 -o big.npy
 lode plan svd big.npy --rank 5 --memory 40M
 lode svd big.npy --rank 5 --memory 40M -o small.lode
 lode svd big.npy --rank 5 -o large.lode
-lode compare small.lode:V large.lode:V --json --quiet | grep '"absolute": 0[,.}]'
+lode compare small.lode:V large.lode:V --json --quiet | grep '"absolute": 0,'
 
 status=0
 lode svd big.npy --rank 5 --memory 4M -o none.lode 2>refused || status=$?

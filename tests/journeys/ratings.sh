@@ -19,7 +19,7 @@ lode info ratings.tns
 
 lode complete ratings.tns --rank auto --max-rank 6 --ridge 0.3 --holdout 0.1 -o model.lode
 lode info model.lode | grep 'error .*kept back'
-lode query model.lode '[0,0]'
+lode query model.lode '[0,0]' # person 1, film 1: places count from 0
 
 lode invert model.lode -o filled.csv # the whole table
 test "$(wc -l <filled.csv)" = 150
