@@ -37,8 +37,10 @@ cmake --build "$dir/cm/b" >/dev/null
 "$dir/cm/b/consumer" | grep -q 'error 0'
 # What was installed works alone: command, man page, completion, breaking switched off.
 "$dir/usr/bin/lode" --version >/dev/null
-test -s "$dir/usr/share/man/man1/lode-compare.1"
-test -s "$dir/usr/share/bash-completion/completions/lode"
+for page in lode lode-compare; do test -s "$dir/usr/share/man/man1/$page.1"; done
+for file in bash-completion/completions/lode zsh/site-functions/_lode fish/vendor_completions.d/lode.fish; do
+    test -s "$dir/usr/share/$file"
+done
 if [ -x /usr/bin/python3 ]; then # where Debian's Python looks below a prefix; the package finds the library by itself
     package=$dir/usr/lib/python$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')/dist-packages
     test -s "$package/lode-$(cat VERSION).dist-info/entry_points.txt"
