@@ -21,7 +21,7 @@ def texts(command):
     for path in pages():
         text = prose(path.read_text())
         text = re.sub(r"\]\([^)]*\)", lambda m: "]" + " " * (len(m.group()) - 1), text)
-        yield str(path.relative_to(ROOT)), re.sub(r"&\w+;|<[^>]+>", " ", text)
+        yield str(path.relative_to(ROOT)), re.sub(r"&\w+;|</?[a-z]+(?: [^<>\n]*)?>", " ", text)
     if command:
         def said(*words):
             return subprocess.run([command, *words], capture_output=True, text=True, check=True).stdout
