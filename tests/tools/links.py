@@ -81,10 +81,12 @@ def main():
             for m in pattern.finditer(text):
                 target = m.group(1) if pattern is not BARE else m.group().rstrip(".,;:")
                 line, wrong = text.count("\n", 0, m.start()) + 1, fault(target, path)
+                if m.group().startswith("![") and re.search(rf"-o {re.escape(target)}\b", path.read_text()):
+                    wrong = None  # the page's own commands draw it
                 count += 1
                 if wrong:
                     faults.append(f"{path.relative_to(ROOT)}:{line}: {target}: {wrong}")
-                elif not urlsplit(target).scheme:
+                elif not urlsplit(target).scheme and not m.group().startswith("!["):
                     linked.add((path.parent / unquote(urlsplit(target).path)).resolve())
         for m in NAMED.finditer(path.read_text()):  # capitals stand for names to be filled in; CHANGELOG tells of the past
             if not re.search(r"/[A-Z]{2,}(?![\w.]*md)", m.group(1)) and path.name != "CHANGELOG.md":
