@@ -176,6 +176,55 @@ extern LODE_API const lode_op lode_op_rescal;
 LODE_API lode_status lode_rescal(lode_ctx *ctx, const lode_rescal_opts *o, lode_value X,
                                  lode_bundle *model);
 
+/* ---- tn ---- */
+
+typedef enum lode_tn_structure {
+    LODE_TN_GREEDY,
+    LODE_TN_GRAPH,
+    LODE_TN_TT,
+    LODE_TN_RING,
+    LODE_TN_TUCKER
+} lode_tn_structure;
+typedef struct lode_tn_opts {
+    size_t size;
+    lode_tn_structure structure;
+    lode_rank_spec rank; /* of tt, ring, tucker: one, or one an edge */
+    const lode_array
+        *graph; /* nodes x nodes: ranks of edges, 1 for none; node k < modes has mode k */
+    lode_error_spec error;   /* greedy ends there; none: 1e-3 relative where no budget is given */
+    lode_budget_spec budget; /* of all cores together */
+    lode_auto_i64 max_rank;
+    bool internal; /* greedy: nodes without a mode may come about */
+    lode_missing missing;
+    const lode_array *mask;
+    double holdout;
+    int64_t restarts; /* of a given structure */
+    double tol;
+    int64_t max_iter; /* sweeps over the cores, after each change of the structure */
+} lode_tn_opts;
+LODE_API lode_tn_opts lode_tn_defaults(void);
+extern LODE_API const lode_op lode_op_tn;
+
+/** A tensor as a network of small ones: nodes, one a mode and others without, joined by edges of some rank, which
+ *  are summed over. The structure grows from rank 1 by the edge whose increment lowers the error most, or is given;
+ *  cores by alternating least squares.
+ *  ctx    in   one per thread                     o     in  start from lode_tn_defaults()
+ *  X      in   2 to 8 modes: array or source of real numbers; missing values and mask say what was observed
+ *  model  out  core.0, .. (axis j of core k: its edge to node j, of length 1 where there is none, but axis k: mode
+ *              k; in the arithmetic type of X; cores but the first of length 1), ranks (nodes x nodes, i64: of the
+ *              edges; on the diagonal the lengths of the modes, 1 where a node has none), trace (relative error
+ *              after each sweep, which begins with 1), curve (parameters, relative error, relative error on what is
+ *              kept back, after each structure), edges (the two nodes whose edge grew before it, -1 -1 for the
+ *              first), norm (of the network), heldout (NaN: nothing was kept back), observed (values fitted);
+ *              certificate: relative Frobenius error over what was fitted, measured
+ *  Returns LODE_OK; LODE_MISSED the error asked was not reached; LODE_NOCONV the best so far is kept; LODE_EPARAM a
+ *  budget too small for rank 1; LODE_ESHAPE fewer than 2 modes, more than 8, or an empty one, ranks that do not
+ *  fit the structure; LODE_EDOMAIN NaN, an infinity, a slice without a value; LODE_EUSAGE options that contradict
+ *  each other; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. Two products with X a sweep, where all of it is known.
+ *  Source: Hashemizadeh, Liu, Miller & Rabusseau 2020, arXiv:2008.05437. See also lode_tt, lode_tucker. */
+LODE_API lode_status lode_tn(lode_ctx *ctx, const lode_tn_opts *o, lode_value X,
+                             lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif
