@@ -224,6 +224,52 @@ extern LODE_API const lode_op lode_op_tn;
  *  Source: Hashemizadeh, Liu, Miller & Rabusseau 2020, arXiv:2008.05437. See also lode_tt, lode_tucker. */
 LODE_API lode_status lode_tn(lode_ctx *ctx, const lode_tn_opts *o, lode_value X,
                              lode_bundle *model);
+/* ---- funtucker ---- */
+
+typedef enum lode_funtucker_kernel {
+    LODE_FUNTUCKER_MATERN12,
+    LODE_FUNTUCKER_MATERN32,
+    LODE_FUNTUCKER_MATERN52
+} lode_funtucker_kernel;
+typedef enum lode_funtucker_init {
+    LODE_FUNTUCKER_COSINES,
+    LODE_FUNTUCKER_RANDOM
+} lode_funtucker_init;
+typedef struct lode_funtucker_opts {
+    size_t size;
+    lode_rank_spec rank; /* functions of a mode */
+    lode_funtucker_kernel kernel;
+    lode_list lengthscale;   /* one, or one a mode, unit of the indexes; none: by evidence */
+    lode_auto_f64 amplitude; /* standard deviation of a function, before data; auto: by evidence */
+    bool center;
+    lode_funtucker_init init;
+    int64_t restarts;
+    double damping; /* share of each message that stays as it was */
+    double holdout;
+    double tol; /* nats an observation */
+    int64_t max_iter;
+} lode_funtucker_opts;
+LODE_API lode_funtucker_opts lode_funtucker_defaults(void);
+extern LODE_API const lode_op lode_op_funtucker;
+
+/** Tucker model of values at continuous indexes: y ~ f + noise, f(t_0, .., t_d-1) = core x_k u_k(t_k), each u_k
+ *  some functions with Gaussian process priors; the posterior of functions, core and noise.
+ *  ctx    in   one per thread                     o     in  start from lode_funtucker_defaults()
+ *  X      in   n x (d + 1), d from 1 to 8: array or source of real numbers; a row is d indexes and a value; finite
+ *  model  out  core (r_0 x .. x r_d-1) and core_cov; of mode k: index.k (g, its distinct indexes), factor.k (g x
+ *              r_k) and cov.k (g x r_k x r_k), posterior of its functions there, precision.k and shift.k, what the
+ *              observations say of them; lengthscale, amplitude (d); gamma (shape and rate of the noise precision);
+ *              offset, scale: a value is offset + scale f, in which all else is; noise (standard deviation, unit
+ *              of the values), evidence (its lower bound, nats), trace (the same after each sweep, begins with
+ *              that of noise alone); held (rows kept back), heldout (h x 3: value, mean, variance), coverage
+ *              (share of them within 90 % intervals)
+ *  Returns LODE_OK; LODE_NOCONV the best so far is kept; LODE_EPARAM; LODE_ESHAPE no row, fewer than 2 or more than 9
+ *  columns, a core of more than 1024 values; LODE_EDOMAIN NaN or infinity (its row), values beyond 1e150;
+ *  LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL. A sweep takes time linear in n: d + 1 passes of about product
+ *  r_k (r_k + 1) / 2 operations an observation, and some 9 (p r_k)^3 a distinct index, p = 1, 2, 3 by kernel.
+ *  Source: Fang, Wang, Wang, Li, Kirby & Zhe 2024, arXiv:2311.04829. See also lode_tucker. */
+LODE_API lode_status lode_funtucker(lode_ctx *ctx, const lode_funtucker_opts *o, lode_value X,
+                                    lode_bundle *model);
 
 #ifdef __cplusplus
 }
