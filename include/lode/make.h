@@ -24,7 +24,8 @@ extern LODE_API const lode_op lode_op_make;
 
 /** Data of a kind: "normal" (independent N(0,1)); "lowrank" (Tucker rank r, unit variance, plus
  *  noise); "spectrum" (matrix with random singular vectors and s_i = i^-decay); "bumps" (a sum of
- *  200 Gaussian bumps on the unit cube); "waves" (random phases with power spectrum k^-decay);
+ *  200 Gaussian bumps on the unit cube); "observations" (rows of indexes in [0, 1) and the value there of a sum of
+ *  rank products of cosines, noise on the value alone); "waves" (random phases with power spectrum k^-decay);
  *  "sparse" (CSR matrix, N(0,1) values at random places); "symmetric"
  *  ((X + X^T) / 2 of a normal X); "laplacian" (CSR, of a grid of that shape with fixed
  *  ends: its eigenvalues are known); "complex" (independent complex normal,

@@ -9,6 +9,7 @@ ln -s "$root/data" data
 "$lode" make normal --shape 9,40 --seed 1 -o B.npy --quiet
 "$lode" make parts --shape 60,40 --rank 5 -o P.npy --quiet
 "$lode" make relations --shape 24,24,6 --rank 3 -o T.npy --quiet
+"$lode" make observations --shape 300,4 --rank 2 --noise 0.05 -o observations.npy --quiet
 "$lode" make normal --shape 400,8,6 -o measurements.npy --quiet
 "$lode" make normal --shape 400 -o y.npy --quiet
 "$lode" make symmetric --shape 40,40 -o S.npy --quiet

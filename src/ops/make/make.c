@@ -13,7 +13,8 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_make_opts, shape), .def_text = "100,100", .min = 0, .max = 1e12,
       .help = "sizes of the axes" },
     { LODE_PARAM(lode_make_opts, rank), .def_text = "10", .min = 1, .max = 1e6,
-      .help = "rank of the structure (lowrank, spectrum, parts, relations): R or R1,R2,.." },
+      .help = "rank of the structure (lowrank, spectrum, parts, relations, observations): R or "
+              "R1,R2,.." },
     { LODE_PARAM(lode_make_opts, decay), .def = 1, .min = 0, .max = 100,
       .help = "singular values of spectrum fall as i^-decay" },
     { LODE_PARAM(lode_make_opts, noise), .def = 0, .min = 0, .max = 1e6,
@@ -28,9 +29,9 @@ static const lode_param params[] = {
 };
 static const lode_port in[] = {
     { "kind", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
-      .help =
-          "normal, lowrank, spectrum, parts, relations, bumps, sparse, symmetric, laplacian (of a "
-          "grid of --shape) or complex" },
+      .help = "normal, lowrank, spectrum, parts, relations, observations (of --rank smooth terms), "
+              "bumps, "
+              "sparse, symmetric, laplacian (of a grid of --shape) or complex" },
     { 0 },
 };
 static const lode_port out[] = {
@@ -353,6 +354,16 @@ done:
     return st;
 }
 
+static lode_status make_observations(lode_ctx *ctx, const lode_make_opts *o, const grid *g,
+                                     lode_array *x)
+{
+    if (g->ndim != 2 || g->shape[1] < 2)
+        return lode_i_fail(ctx, LODE_ESHAPE,
+                           "make: observations are rows of indexes and a value; give --shape N,D "
+                           "with D of 2 or more");
+    return lode_i_make_observations(ctx, g->shape, o->rank.count > 0 ? o->rank.value[0] : 10, x);
+}
+
 static lode_status add_noise(lode_ctx *ctx, const lode_make_opts *o, const grid *g, lode_array *x)
 {
     lode_status st = LODE_OK;
@@ -363,6 +374,17 @@ static lode_status add_noise(lode_ctx *ctx, const lode_make_opts *o, const grid 
     }
 done:
     LODE_FREE(&e);
+    return st;
+}
+
+/* Of observations to the values alone, which are the last column. */
+static lode_status add_noise_to_values(lode_ctx *ctx, const lode_make_opts *o, const grid *g,
+                                       lode_array *x)
+{
+    lode_array last = lode_i_cols(x, g->shape[1] - 1, g->shape[1]);
+    const grid column = { .ndim = 2, .shape = { g->shape[0], 1 }, .size = g->shape[0] };
+    const lode_status st = add_noise(ctx, o, &column, &last);
+    lode_array_free(&last);
     return st;
 }
 
@@ -445,11 +467,16 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
         LODE_TRY(make_parts(ctx, o, &g, &y));
     else if (strcmp(kind, "relations") == 0)
         LODE_TRY(make_relations(ctx, o, &g, &y));
+    else if (strcmp(kind, "observations") == 0)
+        LODE_TRY(make_observations(ctx, o, &g, &y));
     else if (strcmp(kind, "bumps") == 0)
         LODE_TRY(make_bumps(ctx, &g, &y));
     else
         LODE_REQUIRE(false, LODE_EUSAGE, "make: no kind '%s'; there are %s", kind, in[0].help);
-    LODE_TRY(add_noise(ctx, o, &g, &y));
+    if (strcmp(kind, "observations") == 0)
+        LODE_TRY(add_noise_to_values(ctx, o, &g, &y));
+    else
+        LODE_TRY(add_noise(ctx, o, &g, &y));
     LODE_TRY(punch_holes(ctx, o, &y));
     if (!complex_kind && g.dtype == LODE_F32) {
         LODE_TRY(lode_array_cast(ctx, &y, LODE_F32, &cast));

@@ -8,5 +8,9 @@
  *  4 sin^2(pi i / (2 (length + 1))). */
 lode_status lode_i_make_laplacian(lode_ctx *ctx, int ndim, const int64_t *shape, lode_dtype dtype,
                                   lode_sparse *result);
+/** Rows of d indexes, uniform in [0, 1), and the value there of a sum of so many products of d cosines, each of up
+ *  to one and a half periods: n x (d + 1). */
+lode_status lode_i_make_observations(lode_ctx *ctx, const int64_t *shape, int64_t terms,
+                                     lode_array *x);
 
 #endif
