@@ -47,6 +47,10 @@ lode_status lode_i_gp_evidence(lode_ctx *ctx, const lode_i_gp *g, const lode_i_g
  *  points take part in the smoother as ones of which nothing is known. */
 lode_status lode_i_gp_predict(lode_ctx *ctx, const lode_i_gp *g, const lode_i_gp_sites *sites,
                               const lode_array *at, lode_array *mean, lode_array *cov);
+/** energy (r x r, given) = E u K^-1 u' of the posterior over the points, K the prior's covariance of one process,
+ *  which is not formed: K^-1 mean = shift - precision mean, and the like. */
+void lode_i_gp_energy(const lode_i_gp_sites *sites, const lode_array *mean, const lode_array *cov,
+                      lode_array *energy);
 /** Sites of process from[a], times sign[a] (1 or -1), become those of process a. room: r (r + 1) values. */
 void lode_i_gp_reorder(const int64_t *from, const double *sign, lode_array *precision,
                        lode_array *shift, double *room);

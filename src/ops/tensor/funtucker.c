@@ -146,7 +146,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     const uint64_t sums = lode_i_scattered_room(d, rank, X.rows, workers) +
                           lode_i_bytes(LODE_F64, K + 64, 6 * K);
     p->workspace = 2 * table + lode_i_scattered_bytes(d, X.rows) + (o->restarts > 1 ? 3 : 2) * fit +
-                   2 * smoothing + sums + (UINT64_C(1) << 20);
+                   (ctx->checkpoint ? 2 : 0) * fit + 2 * smoothing + sums + (UINT64_C(1) << 20);
     p->output = fit + lode_i_bytes(LODE_F64, X.rows, 4) + 65536;
     p->resident = X.kind == LODE_SOURCE ? lode_i_bytes(stored.stored, X.rows, X.cols) : 0;
     p->passes = 1;
@@ -321,6 +321,7 @@ const lode_op lode_op_funtucker = {
     .in = in,
     .out = out,
     .certificate = LODE_CERT_HELDOUT,
+    .checkpoint = true,
     .plan = plan,
     .run = run,
     .apply = lode_i_funtucker_apply,

@@ -54,6 +54,14 @@ void lode_i_funtucker_free(funtucker_fit *f);
 lode_status lode_i_funtucker_fit_to(lode_ctx *ctx, const lode_funtucker_opts *o,
                                     const funtucker_data *d, const int64_t *rank, uint64_t start,
                                     funtucker_fit *f);
+/** Functions and core scaled and turned against each other, to where both are least far from their priors. The
+ *  sites are then those of the functions before. */
+lode_status lode_i_funtucker_expand(lode_ctx *ctx, const lode_i_scattered *s, funtucker_fit *f);
+/** State of the sweeps into two arrays, made where they are not, and back. */
+lode_status lode_i_funtucker_keep(lode_ctx *ctx, funtucker_fit *f, lode_array *large,
+                                  lode_array *small);
+lode_status lode_i_funtucker_unkeep(lode_ctx *ctx, lode_array *large, lode_array *small,
+                                    funtucker_fit *f);
 /** Posterior of mode k's functions from the sites. */
 lode_status lode_i_funtucker_smooth(lode_ctx *ctx, const lode_array *grid, int k, funtucker_fit *f);
 /** seconds and firsts of the functions as they are. */

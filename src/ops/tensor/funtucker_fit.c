@@ -249,6 +249,8 @@ static lode_status tune(lode_ctx *ctx, const lode_i_scattered *s, int k, bool am
 static lode_status sweep(lode_ctx *ctx, const lode_funtucker_opts *o, const lode_i_scattered *s,
                          int64_t i, funtucker_fit *f)
 {
+    if (i > 0)
+        LODE_FORWARD(lode_i_funtucker_expand(ctx, s, f));
     for (int k = 0; k < s->d; k++) {
         funtucker_mode *y = &f->mode[k];
         LODE_FORWARD(lode_i_scattered_messages(ctx, s, &f->m, k, f->a / f->b, 1 - o->damping,
@@ -332,7 +334,7 @@ lode_status lode_i_funtucker_fit_to(lode_ctx *ctx, const lode_funtucker_opts *o,
 {
     lode_status st = LODE_OK;
     funtucker_fit f = { 0 };
-    lode_array objective = { 0 };
+    lode_array objective = { 0 }, large = { 0 }, small = { 0 };
     const lode_i_scattered *s = &d->s;
     lode_i_iter it = { .op = "funtucker",
                        .what = "evidence",
@@ -340,9 +342,18 @@ lode_status lode_i_funtucker_fit_to(lode_ctx *ctx, const lode_funtucker_opts *o,
                        .patience = PATIENCE,
                        .max_iter = o->max_iter };
     LODE_TRY(begin(ctx, o, d, rank, start, &f));
+    if (ctx->checkpoint) {
+        it.site = "funtucker", it.key = start + 1;
+        it.state[it.n++] = &large, it.state[it.n++] = &small;
+        LODE_TRY(lode_i_funtucker_keep(ctx, &f, &large, &small));
+    }
     LODE_TRY(lode_i_iter_begin(ctx, &it));
+    if (it.i > 0)
+        LODE_TRY(lode_i_funtucker_unkeep(ctx, &large, &small, &f));
     while (!it.done) {
         LODE_TRY(sweep(ctx, o, s, it.i, &f));
+        if (it.site)
+            LODE_TRY(lode_i_funtucker_keep(ctx, &f, &large, &small));
         LODE_TRY(lode_i_iter_step(ctx, &it, exp(-f.evidence / (double)s->n)));
     }
     f.status = lode_i_iter_end(ctx, &it, &objective);
@@ -362,7 +373,7 @@ lode_status lode_i_funtucker_fit_to(lode_ctx *ctx, const lode_funtucker_opts *o,
     *out = f, f = (funtucker_fit){ 0 };
 done:
     lode_i_iter_free(&it);
-    LODE_FREE(&objective);
+    LODE_FREE(&objective, &large, &small);
     lode_i_funtucker_free(&f);
     return st;
 }
