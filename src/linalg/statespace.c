@@ -339,8 +339,8 @@ static lode_status backward(lode_ctx *ctx, walk *w, double *mean, double *cov)
     return LODE_OK;
 }
 
-static lode_status open(lode_ctx *ctx, const lode_i_gp *g, const lode_i_gp_sites *sites,
-                        int64_t points, bool smooth, walk *w, double **room)
+static lode_status prepare(lode_ctx *ctx, const lode_i_gp *g, const lode_i_gp_sites *sites,
+                           int64_t points, bool smooth, walk *w, double **room)
 {
     const int64_t r = g->r, p = lode_i_gp_order(g->kernel), S = r * p;
     int64_t size = 0, all = 0;
@@ -369,7 +369,7 @@ lode_status lode_i_gp_smooth(lode_ctx *ctx, const lode_i_gp *g, const lode_i_gp_
     double *room = NULL;
     walk w;
     const int64_t n = sites->t->shape[0];
-    LODE_TRY(open(ctx, g, sites, n, true, &w, &room));
+    LODE_TRY(prepare(ctx, g, sites, n, true, &w, &room));
     LODE_TRY(forward(ctx, &w));
     if (n > 0)
         LODE_TRY(backward(ctx, &w, mean->data, cov->data));
@@ -386,7 +386,7 @@ lode_status lode_i_gp_evidence(lode_ctx *ctx, const lode_i_gp *g, const lode_i_g
     lode_status st = LODE_OK;
     double *room = NULL;
     walk w;
-    LODE_TRY(open(ctx, g, sites, sites->t->shape[0], false, &w, &room));
+    LODE_TRY(prepare(ctx, g, sites, sites->t->shape[0], false, &w, &room));
     LODE_TRY(forward(ctx, &w));
     score->evidence = w.evidence;
     score->steps += w.steps;
@@ -419,7 +419,7 @@ lode_status lode_i_gp_predict(lode_ctx *ctx, const lode_i_gp *g, const lode_i_gp
     LODE_TRY(lode_array_new(ctx, LODE_F64, 3, (const int64_t[]){ count, r, r }, &V));
     if (count > 0) {
         LODE_TRY(LODE_NEW(ctx, n + count, &order));
-        LODE_TRY(open(ctx, g, sites, n + count, true, &w, &room));
+        LODE_TRY(prepare(ctx, g, sites, n + count, true, &w, &room));
         w.at = at->data;
         merge(&w, n, count, order);
         w.site = order;
@@ -440,45 +440,4 @@ uint64_t lode_i_gp_room(const lode_i_gp *g, int64_t points)
     const int64_t S = g->r * lode_i_gp_order(g->kernel);
     return lode_i_bytes(LODE_F64, points + 8, kept_size(S) + 1) +
            lode_i_bytes(LODE_F64, 8 * S + 64, S + 8);
-}
-
-void lode_i_gp_reorder(const int64_t *from, const double *sign, lode_array *precision,
-                       lode_array *shift, double *room)
-{
-    const int64_t n = shift->shape[0], r = shift->shape[1];
-    double *L = precision->data, *h = shift->data;
-    for (int64_t j = 0; j < n; j++, L += r * r, h += r) {
-        memcpy(room, L, (size_t)(r * r) * sizeof *L);
-        memcpy(room + r * r, h, (size_t)r * sizeof *h);
-        for (int64_t a = 0; a < r; a++) {
-            h[a] = sign[a] * room[r * r + from[a]];
-            for (int64_t b = 0; b < r; b++)
-                L[a * r + b] = sign[a] * sign[b] * room[from[a] * r + from[b]];
-        }
-    }
-}
-
-void lode_i_gp_energy(const lode_i_gp_sites *sites, const lode_array *mean, const lode_array *cov,
-                      lode_array *energy)
-{
-    const int64_t n = mean->shape[0], r = mean->shape[1];
-    const double *L = sites->precision->data, *h = sites->shift->data, *m = mean->data,
-                 *V = cov->data;
-    double *S = energy->data;
-    memset(S, 0, (size_t)(r * r) * sizeof *S);
-    for (int64_t j = 0; j < n; j++, L += r * r, V += r * r, h += r, m += r)
-        for (int64_t b = 0; b < r; b++) {
-            double left = h[b];
-            for (int64_t c = 0; c < r; c++)
-                left -= L[b * r + c] * m[c];
-            for (int64_t a = 0; a < r; a++) {
-                double both = 0;
-                for (int64_t c = 0; c < r; c++)
-                    both += L[b * r + c] * V[c * r + a];
-                S[a * r + b] += m[a] * left - both + (a == b ? 1 : 0);
-            }
-        }
-    for (int64_t a = 0; a < r; a++)
-        for (int64_t b = 0; b < a; b++)
-            S[a * r + b] = S[b * r + a] = 0.5 * (S[a * r + b] + S[b * r + a]);
 }

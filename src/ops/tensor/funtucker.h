@@ -79,6 +79,11 @@ lode_status lode_i_funtucker_at(lode_ctx *ctx, const lode_array *grid, const fun
                                 const lode_i_scattered *places, lode_array *mean,
                                 lode_array *variance);
 
+/** Rows of a table, all or those of `take`: mean of a value, and variances of f and of a value. */
+lode_status lode_i_funtucker_predict(lode_ctx *ctx, const lode_array *grid, const funtucker_fit *f,
+                                     double offset, double scale, const lode_array *table,
+                                     const lode_array *take, lode_array *mean, lode_array *spread,
+                                     lode_array *variance);
 /** Rows kept back against what is predicted for them: h x 3, value, mean, variance of a value. */
 lode_status lode_i_funtucker_heldout(lode_ctx *ctx, const funtucker_data *d, const funtucker_fit *f,
                                      lode_array *table);
