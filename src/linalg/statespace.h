@@ -51,9 +51,8 @@ lode_status lode_i_gp_predict(lode_ctx *ctx, const lode_i_gp *g, const lode_i_gp
  *  which is not formed: K^-1 mean = shift - precision mean, and the like. */
 void lode_i_gp_energy(const lode_i_gp_sites *sites, const lode_array *mean, const lode_array *cov,
                       lode_array *energy);
-/** Sites of process from[a], times sign[a] (1 or -1), become those of process a. room: r (r + 1) values. */
-void lode_i_gp_reorder(const int64_t *from, const double *sign, lode_array *precision,
-                       lode_array *shift, double *room);
+/** Sites of Q'u in place of those of u, Q (r x r, contiguous) orthogonal. room: r (r + 1) values. */
+void lode_i_gp_turn(const lode_array *Q, lode_array *precision, lode_array *shift, double *room);
 /** Bytes that smoothing over so many points takes at most, outputs not counted. */
 uint64_t lode_i_gp_room(const lode_i_gp *g, int64_t points);
 

@@ -3,19 +3,30 @@
 
 #include "linalg/statespace.h"
 
-void lode_i_gp_reorder(const int64_t *from, const double *sign, lode_array *precision,
-                       lode_array *shift, double *room)
+void lode_i_gp_turn(const lode_array *turn, lode_array *precision, lode_array *shift, double *room)
 {
     const int64_t n = shift->shape[0], r = shift->shape[1];
-    double *L = precision->data, *h = shift->data;
+    const double *Q = turn->data;
+    double *L = precision->data, *h = shift->data, *M = room, *g = room + r * r;
     for (int64_t j = 0; j < n; j++, L += r * r, h += r) {
-        memcpy(room, L, (size_t)(r * r) * sizeof *L);
-        memcpy(room + r * r, h, (size_t)r * sizeof *h);
         for (int64_t a = 0; a < r; a++) {
-            h[a] = sign[a] * room[r * r + from[a]];
-            for (int64_t b = 0; b < r; b++)
-                L[a * r + b] = sign[a] * sign[b] * room[from[a] * r + from[b]];
+            g[a] = 0;
+            for (int64_t c = 0; c < r; c++)
+                g[a] += Q[c * r + a] * h[c];
+            for (int64_t b = 0; b < r; b++) {
+                M[a * r + b] = 0;
+                for (int64_t c = 0; c < r; c++)
+                    M[a * r + b] += L[a * r + c] * Q[c * r + b];
+            }
         }
+        memcpy(h, g, (size_t)r * sizeof *h);
+        for (int64_t a = 0; a < r; a++)
+            for (int64_t b = 0; b <= a; b++) {
+                double sum = 0;
+                for (int64_t c = 0; c < r; c++)
+                    sum += Q[c * r + a] * M[c * r + b];
+                L[a * r + b] = L[b * r + a] = sum;
+            }
     }
 }
 

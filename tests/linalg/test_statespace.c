@@ -261,29 +261,77 @@ static void covariances_stay_positive(void **state)
     }
 }
 
-static void signs_and_order_move_with_the_sites(void **state)
+/* Sites of turned processes give the turned posterior: the prior knows no turns. */
+static void turns_move_with_the_sites(void **state)
 {
     lode_ctx *ctx = *state;
-    problem q = make(ctx, LODE_I_MATERN32, 3, 12, 1, 10);
-    lode_array mean[2] = { { 0 } }, cov[2] = { { 0 } };
+    problem q = make(ctx, LODE_I_MATERN32, 2, 12, 1, 10);
+    lode_array mean[2] = { { 0 } }, cov[2] = { { 0 } }, Q = { 0 };
     const lode_i_gp_sites sites = sites_of(&q);
     lode_i_gp_score score[2] = { { 0 } };
-    const int64_t from[] = { 2, 0, 1 };
-    const double sign[] = { -1, 1, -1 };
-    double room[12];
+    double room[6];
+    assert_ok(ctx, lode_i_matrix_new(ctx, LODE_F64, 2, 2, &Q));
+    for (int64_t e = 0; e < 4; e++)
+        lode_i_set2(&Q, e / 2, e % 2, ((double[]){ 0.6, -0.8, 0.8, 0.6 })[e]);
     for (int i = 0; i < 2; i++) {
-        assert_ok(ctx, lode_array_zeros(ctx, LODE_F64, 2, (const int64_t[]){ 12, 3 }, &mean[i]));
-        assert_ok(ctx, lode_array_zeros(ctx, LODE_F64, 3, (const int64_t[]){ 12, 3, 3 }, &cov[i]));
+        assert_ok(ctx, lode_array_zeros(ctx, LODE_F64, 2, (const int64_t[]){ 12, 2 }, &mean[i]));
+        assert_ok(ctx, lode_array_zeros(ctx, LODE_F64, 3, (const int64_t[]){ 12, 2, 2 }, &cov[i]));
         assert_ok(ctx, lode_i_gp_smooth(ctx, &q.g, &sites, &mean[i], &cov[i], &score[i]));
-        lode_i_gp_reorder(from, sign, &q.precision, &q.shift, room);
+        lode_i_gp_turn(&Q, &q.precision, &q.shift, room);
     }
     for (int64_t i = 0; i < 12; i++)
-        for (int64_t a = 0; a < 3; a++)
-            assert_near(lode_i_get2(&mean[1], i, a), sign[a] * lode_i_get2(&mean[0], i, from[a]),
+        for (int64_t a = 0; a < 2; a++)
+            assert_near(lode_i_get2(&mean[1], i, a),
+                        lode_i_get2(&Q, 0, a) * lode_i_get2(&mean[0], i, 0) +
+                            lode_i_get2(&Q, 1, a) * lode_i_get2(&mean[0], i, 1),
                         1e-12);
     assert_near(score[0].evidence, score[1].evidence, 1e-10);
-    for (int i = 0; i < 2; i++)
-        LODE_FREE(&mean[i], &cov[i]);
+    assert_near(score[0].divergence, score[1].divergence, 1e-10);
+    LODE_FREE(&mean[0], &mean[1], &cov[0], &cov[1], &Q);
+    problem_free(&q);
+}
+
+/* E u K^-1 u' with K and its inverse written out. */
+static void energy_is_that_of_the_dense_prior(void **state)
+{
+    lode_ctx *ctx = *state;
+    enum { N = 9, R = 2 };
+    problem q = make(ctx, LODE_I_MATERN12, R, N, 1, 10);
+    lode_array mean = { 0 }, cov = { 0 }, energy = { 0 };
+    const lode_i_gp_sites sites = sites_of(&q);
+    lode_i_gp_score score = { 0 };
+    double K[N * N], inverse[N * N] = { 0 }, A[N * N * R * R], V[N * N * R * R];
+    assert_ok(ctx, lode_array_zeros(ctx, LODE_F64, 2, (const int64_t[]){ N, R }, &mean));
+    assert_ok(ctx, lode_array_zeros(ctx, LODE_F64, 3, (const int64_t[]){ N, R, R }, &cov));
+    assert_ok(ctx, lode_i_matrix_new(ctx, LODE_F64, R, R, &energy));
+    assert_ok(ctx, lode_i_gp_smooth(ctx, &q.g, &sites, &mean, &cov, &score));
+    lode_i_gp_energy(&sites, &mean, &cov, &energy);
+    for (int64_t i = 0; i < N; i++) {
+        inverse[i * N + i] = 1;
+        for (int64_t j = 0; j < N; j++)
+            K[i * N + j] = 1.69 * covariance(LODE_I_MATERN12, (point(&q, i) - point(&q, j)) / 0.4);
+    }
+    const double *L = q.precision.data;
+    for (int64_t e = 0; e < N * R * N * R; e++) {
+        const int64_t i = e / (N * R), j = e % (N * R);
+        A[e] = i == j, V[e] = i % R == j % R ? K[i / R * N + j / R] : 0;
+        for (int64_t c = 0; c < R; c++)
+            if (c == i % R)
+                A[e] += K[i / R * N + j / R] * L[(j / R * R + c) * R + j % R];
+    }
+    solve(N * R, A, N * R, V);
+    solve(N, K, N, inverse);
+    for (int64_t a = 0; a < R; a++)
+        for (int64_t b = 0; b < R; b++) {
+            double sum = 0;
+            for (int64_t i = 0; i < N; i++)
+                for (int64_t j = 0; j < N; j++)
+                    sum += inverse[i * N + j] *
+                           (V[(i * R + a) * N * R + j * R + b] +
+                            lode_i_get2(&mean, i, a) * lode_i_get2(&mean, j, b));
+            assert_near(lode_i_get2(&energy, a, b), sum, 1e-8 * (1 + fabs(sum)));
+        }
+    LODE_FREE(&mean, &cov, &energy);
     problem_free(&q);
 }
 
@@ -294,7 +342,8 @@ int main(void)
         cmocka_unit_test(smoothing_is_dense_regression),
         cmocka_unit_test(one_point_and_none_are_fine),
         cmocka_unit_test(covariances_stay_positive),
-        cmocka_unit_test(signs_and_order_move_with_the_sites),
+        cmocka_unit_test(turns_move_with_the_sites),
+        cmocka_unit_test(energy_is_that_of_the_dense_prior),
     };
     return cmocka_run_group_tests(tests, context_start, context_end);
 }

@@ -15,7 +15,7 @@
  * become, in place of all at once with damping (which --damping still gives): no step lowers the bound
  * of the evidence, which is the trace and the stopping rule; lengthscale and amplitude follow the evidence too; messages at an
  * index are kept as their sum; second moments are packed, so that an observation costs the product of
- * r (r + 1) / 2 over the modes; square-root filter and smoother; functions come in a normal form of order and sign.
+ * r (r + 1) / 2 over the modes; square-root filter and smoother; functions and core are scaled and turned against each other between sweeps, and come in a normal form.
  * An op of its own beside tucker: its result stands for no array, so tucker's invert, query, update and merge
  * mean nothing for it, and nothing of its input, outputs, certificate or stopping is tucker's. Claim
  * tested: smoothing is dense Gaussian process regression, error on values kept back against gridded models. */

@@ -57,6 +57,9 @@ lode_status lode_i_funtucker_fit_to(lode_ctx *ctx, const lode_funtucker_opts *o,
 /** Functions and core scaled and turned against each other, to where both are least far from their priors. The
  *  sites are then those of the functions before. */
 lode_status lode_i_funtucker_expand(lode_ctx *ctx, const lode_i_scattered *s, funtucker_fit *f);
+/** E W_(k) W_(k)', r x r, new. */
+lode_status lode_i_funtucker_core_energy(lode_ctx *ctx, const funtucker_fit *f, int k,
+                                         lode_array *C);
 /** State of the sweeps into two arrays, made where they are not, and back. */
 lode_status lode_i_funtucker_keep(lode_ctx *ctx, funtucker_fit *f, lode_array *large,
                                   lode_array *small);

@@ -10,8 +10,8 @@
 
 #include "ops/tensor/funtucker.h"
 
-/* E W_(k) W_(k)', r x r. */
-static lode_status core_energy(lode_ctx *ctx, const funtucker_fit *f, int k, lode_array *C)
+lode_status lode_i_funtucker_core_energy(lode_ctx *ctx, const funtucker_fit *f, int k,
+                                         lode_array *C)
 {
     lode_status st = LODE_OK;
     const int64_t r = f->m.r[k], K = f->m.core.shape[0];
@@ -111,7 +111,7 @@ lode_status lode_i_funtucker_expand(lode_ctx *ctx, const lode_i_scattered *s, fu
         const int64_t g = s->grid[k].shape[0], r = f->m.r[k], square[] = { g, r, r };
         LODE_TRY(lode_i_matrix_new(ctx, LODE_F64, r, r, &S));
         lode_i_gp_energy(&sites, &f->m.mean[k], &y->cov, &S);
-        LODE_TRY(core_energy(ctx, f, k, &C));
+        LODE_TRY(lode_i_funtucker_core_energy(ctx, f, k, &C));
         const double free = (double)g - (double)(f->m.core.shape[0] / r);
         LODE_TRY(best(ctx, &S, &C, free, &A, &inverse));
         LODE_TRY(turn(ctx, &f->m.mean[k], 2, square, 1, -1, &A));

@@ -278,47 +278,35 @@ static lode_status sweep(lode_ctx *ctx, const lode_funtucker_opts *o, const lode
 
 /* ---- normal form ---- */
 
-/* Functions of a mode in the order of what they contribute, their largest value above 0: signs and order are
- * symmetries of the model, so the sites follow and all else is found from them again. */
+/* Functions of a mode turned so that the core's slices along it are orthogonal (in E W_(k) W_(k)'), in descending
+ * order, their largest value above 0. Neither prior knows such turns, so the sites follow and all else is
+ * found from them again. */
 static lode_status canonical(lode_ctx *ctx, const lode_i_scattered *s, int k, funtucker_fit *f)
 {
     lode_status st = LODE_OK;
     funtucker_mode *y = &f->mode[k];
-    const int64_t r = f->m.r[k], g = s->grid[k].shape[0], K = f->m.core.shape[0];
-    int64_t *from = NULL, inside = 1;
+    const int64_t r = f->m.r[k], g = s->grid[k].shape[0];
     double *room = NULL;
-    LODE_TRY(LODE_NEW(ctx, r, &from));
-    LODE_TRY(LODE_NEW(ctx, r * (r + 4), &room));
-    double *energy = room + r * (r + 1), *sign = energy + r, *lead = sign + r;
-    for (int i = k + 1; i < f->m.d; i++)
-        inside *= f->m.r[i];
+    lode_array C = { 0 }, w = { 0 }, U = { 0 }, u = { 0 }, sign = { 0 };
+    LODE_TRY(LODE_NEW(ctx, r * (r + 1), &room));
+    LODE_TRY(lode_i_funtucker_core_energy(ctx, f, k, &C));
+    LODE_TRY(lode_i_eigh(ctx, &C, r, &w, &U));
+    LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &f->m.mean[k], &U, &u));
+    LODE_TRY(lode_i_vector_new(ctx, LODE_F64, r, &sign));
     for (int64_t c = 0; c < r; c++) {
         double most = 0;
-        from[c] = c, energy[c] = 0, lead[c] = 1;
         for (int64_t i = 0; i < g; i++) {
-            const double u = lode_i_get2(&f->m.mean[k], i, c);
-            energy[c] += u * u;
-            if (fabs(u) > most)
-                most = fabs(u), lead[c] = u < 0 ? -1 : 1;
+            const double v = lode_i_get2(&u, i, c);
+            most = fabs(v) > fabs(most) ? v : most;
         }
-        double core = 0;
-        for (int64_t e = 0; e < K; e++)
-            if (e / inside % r == c)
-                core += lode_i_get1(&f->m.core, e) * lode_i_get1(&f->m.core, e);
-        energy[c] *= core;
+        lode_i_set1(&sign, c, most < 0 ? -1 : 1);
     }
-    for (int64_t a = 1; a < r; a++)
-        for (int64_t b = a; b > 0 && energy[from[b]] > energy[from[b - 1]]; b--) {
-            const int64_t t = from[b];
-            from[b] = from[b - 1], from[b - 1] = t;
-        }
-    for (int64_t c = 0; c < r; c++)
-        sign[c] = lead[from[c]];
-    lode_i_gp_reorder(from, sign, &y->precision, &y->shift, room);
+    LODE_TRY(lode_i_scale_cols(ctx, &U, &sign));
+    lode_i_gp_turn(&U, &y->precision, &y->shift, room);
     LODE_TRY(lode_i_funtucker_smooth(ctx, &s->grid[k], k, f));
 done:
-    lode_i_free(from);
     lode_i_free(room);
+    LODE_FREE(&C, &w, &U, &u, &sign);
     return st;
 }
 
