@@ -479,6 +479,54 @@ extern LODE_API const lode_op lode_op_eig;
 LODE_API lode_status lode_eig(lode_ctx *ctx, const lode_eig_opts *o, lode_value A, lode_value B,
                               lode_bundle *model);
 
+/* ---- cca ---- */
+
+typedef enum lode_cca_method {
+    LODE_CCA_CANONICAL, /* largest correlations */
+    LODE_CCA_PLS,       /* regression of Y on scores of X: SIMPLS, or NIPALS where values are missing */
+    LODE_CCA_NIPALS,    /* the same with both tables deflated (PLS2) */
+    LODE_CCA_PLS_SVD    /* largest covariances, symmetric in X and Y */
+} lode_cca_method;
+
+typedef struct lode_cca_opts {
+    size_t size;
+    lode_cca_method method;
+    lode_rank_spec rank;     /* components; auto: from rows kept back */
+    lode_auto_i64 max_rank;  /* that rank auto tries; auto: 20 */
+    bool scale;              /* columns to variance 1 first */
+    lode_list ridge;         /* cca: added to variances, over their mean; of both, or of X, Y */
+    const lode_array *weights; /* n: of the rows, >= 0 */
+    lode_auto_f64 holdout;   /* share of the rows kept back at a time; auto: 0.2 for rank auto, else 0 */
+    lode_missing missing;    /* what counts as missing: pls and nipals; default NaN */
+    double tol;              /* of NIPALS where values are missing */
+    int64_t max_iter;
+} lode_cca_opts;
+LODE_API lode_cca_opts lode_cca_defaults(void);
+extern LODE_API const lode_op lode_op_cca;
+
+/** Two tables of the same rows: canonical correlations, or partial least squares.
+ *  X      in   n x p: array, source or sparse (made dense a slab at a time); real
+ *  Y      in   n x q, likewise
+ *  model  out  x_weights p x k, y_weights q x k: scores are (X - mean_x) x_weights, of variance 1 (pls-svd: weights
+ *              of length 1; with ridge: variance and penalty together 1; y_weights of pls and nipals: length 1);
+ *              x_scores, y_scores n x k; x_loadings p x k, y_loadings q x k, regressions of the columns on
+ *              their scores (pls, nipals: of Y on x_scores); correlations k, of the scores; values: all canonical
+ *              correlations, or covariances; p_values k (cca); coef p x q, intercept q: Y predicted as
+ *              X coef + intercept; mean_x p, mean_y q; rows kept back: held, held_each, of each component the
+ *              correlation on them, and press, press_each, the error of prediction over that of the mean;
+ *              row_weights n where given, of mean 1. Largest entry of a column of x_weights positive.
+ *              Certificate: the relative residual of the equations that weights solve, measured.
+ *  Returns LODE_OK; LODE_NOCONV NIPALS over missing values has not settled (model valid); LODE_EPARAM rank above
+ *  what the shapes allow; LODE_ESHAPE rows or weights that do not fit, fewer than 2 rows; LODE_EDOMAIN NaN (but
+ *  pls and nipals) or infinity, by place, a weight below 0; LODE_EUSAGE options that do not go together;
+ *  LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Cost: n (p + q)^2 where Gram matrices do, 2 n (p + q)^2 else, and 8 n (p + q) k; memory (p + q)^2, or n^2 for
+ *  a table with more columns than rows. Four passes, five where a Gram matrix will not do.
+ *  Source: Hotelling 1936, doi:10.1093/biomet/28.3-4.321; Bjorck & Golub 1973, doi:10.1090/S0025-5718-1973-0348991-3;
+ *  de Jong 1993, doi:10.1016/0169-7439(93)85002-X. */
+LODE_API lode_status lode_cca(lode_ctx *ctx, const lode_cca_opts *o, lode_value X, lode_value Y,
+                              lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif
