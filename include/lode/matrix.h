@@ -483,22 +483,23 @@ LODE_API lode_status lode_eig(lode_ctx *ctx, const lode_eig_opts *o, lode_value 
 
 typedef enum lode_cca_method {
     LODE_CCA_CANONICAL, /* largest correlations */
-    LODE_CCA_PLS,       /* regression of Y on scores of X: SIMPLS, or NIPALS where values are missing */
-    LODE_CCA_NIPALS,    /* the same with both tables deflated (PLS2) */
-    LODE_CCA_PLS_SVD    /* largest covariances, symmetric in X and Y */
+    LODE_CCA_PLS, /* regression of Y on scores of X: SIMPLS, or NIPALS where values are missing */
+    LODE_CCA_NIPALS, /* the same with both tables deflated (PLS2) */
+    LODE_CCA_PLS_SVD /* largest covariances, symmetric in X and Y */
 } lode_cca_method;
 
 typedef struct lode_cca_opts {
     size_t size;
     lode_cca_method method;
-    lode_rank_spec rank;     /* components; auto: from rows kept back */
-    lode_auto_i64 max_rank;  /* that rank auto tries; auto: 20 */
-    bool scale;              /* columns to variance 1 first */
-    lode_list ridge;         /* cca: added to variances, over their mean; of both, or of X, Y */
+    lode_rank_spec rank;       /* components; auto: from rows kept back */
+    lode_auto_i64 max_rank;    /* that rank auto tries; auto: 20 */
+    bool scale;                /* columns to variance 1 first */
+    lode_list ridge;           /* cca: added to variances, over their mean; of both, or of X, Y */
     const lode_array *weights; /* n: of the rows, >= 0 */
-    lode_auto_f64 holdout;   /* share of the rows kept back at a time; auto: 0.2 for rank auto, else 0 */
-    lode_missing missing;    /* what counts as missing: pls and nipals; default NaN */
-    double tol;              /* of NIPALS where values are missing */
+    lode_auto_f64
+        holdout; /* share of the rows kept back at a time; auto: 0.2 for rank auto, else 0 */
+    lode_missing missing; /* what counts as missing: pls and nipals; default NaN */
+    double tol;           /* of NIPALS where values are missing */
     int64_t max_iter;
 } lode_cca_opts;
 LODE_API lode_cca_opts lode_cca_defaults(void);

@@ -90,10 +90,11 @@ static lode_status read_part(lode_ctx *ctx, const lode_i_beside *b, int part, in
         while (i + n < rows && row_at(b, first + i + n) == r + n) /* rows that follow each other */
             n++;
         lode_array run = lode_i_rows(to, i, i + n);
-        const lode_status st =
-            v.kind == LODE_SPARSE   ? spread(ctx, v.as.sparse, r, r + n, c0, c1, &run)
-            : v.kind == LODE_SOURCE ? fetch(ctx, v.as.source, r, r + n, c0, c1, &run)
-                                    : copy(ctx, v.as.array, r, r + n, c0, c1, &run);
+        const lode_status st = v.kind == LODE_SPARSE
+                                   ? spread(ctx, v.as.sparse, r, r + n, c0, c1, &run)
+                               : v.kind == LODE_SOURCE
+                                   ? fetch(ctx, v.as.source, r, r + n, c0, c1, &run)
+                                   : copy(ctx, v.as.array, r, r + n, c0, c1, &run);
         lode_array_free(&run);
         LODE_FORWARD(st);
         LODE_FORWARD(lode_i_cancelled(ctx));

@@ -12,6 +12,8 @@ ln -s "$root/data" data
 "$lode" make lowrank --shape 20,22,24 --rank 4 --noise 1e-4 -o X.npy --quiet
 "$lode" make normal --shape 400,8,6 -o measurements.npy --quiet
 "$lode" make normal --shape 400 -o y.npy --quiet
+"$lode" make normal --shape 200,6 -o U.npy --quiet
+"$lode" make normal --shape 200,4 --seed 1 -o W.npy --quiet
 "$lode" list | awk '{print $1}' >ops
 while read -r op; do
     example=$("$lode" help "$op" | sed -n '/^Example/{n;s/^ *lode //;p;}')

@@ -73,9 +73,16 @@ static const lode_port out[] = {
       .help = "pls, nipals: squared error on rows kept back, of 0, 1, .. components; mean is 1" },
     { "press_each", NULL, .optional = true, .help = "sums of squares, a row a fold" },
     { "row_weights", "m", .optional = true, .help = "weights of rows, of mean 1" },
+    { "condition", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR),
+      .help = "of the columns, or of a regression's scores: what rounding is multiplied by" },
     { "rank_x", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .optional = true,
       .help = "cca: rank of X about its means" },
     { "rank_y", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .optional = true, .help = "of Y" },
+    { "method", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT), .help = "as in the option" },
+    { "scaled", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "1: columns had variance 1" },
+    { "ridge_x", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .optional = true,
+      .help = "cca: as in the option" },
+    { "ridge_y", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .optional = true, .help = "of Y" },
     { "missing", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .optional = true,
       .help = "values that were, where some were" },
     { 0 },
@@ -101,9 +108,8 @@ static lode_status decide(lode_ctx *ctx, const lode_cca_opts *o, int64_t n, int6
                  n, p, n, q);
     const int64_t side = regression(o) ? p : lode_i_min(p, q), limit = lode_i_min(side, n - 1);
     LODE_REQUIRE(o->rank.count <= 1 && (automatic || o->rank.value[0] <= limit), LODE_EPARAM,
-                 "cca: rank %" PRId64 " is above %" PRId64
-                 ", which tables of %" PRId64 " rows, %" PRId64 " and %" PRId64
-                 " columns allow, or several numbers",
+                 "cca: rank %" PRId64 " is above %" PRId64 ", which tables of %" PRId64
+                 " rows, %" PRId64 " and %" PRId64 " columns allow, or several numbers",
                  automatic ? limit + 1 : o->rank.value[0], limit, n, p, q);
     LODE_REQUIRE(o->ridge.count <= 2, LODE_EPARAM,
                  "cca: ridge takes one number, or one for X and one for Y, not %d",
@@ -120,8 +126,8 @@ static lode_status decide(lode_ctx *ctx, const lode_cca_opts *o, int64_t n, int6
     if (share > 0)
         *folds = (int64_t)fmin(fmax(floor(1 / share + 0.5), 2), LODE_I_CCA_FOLDS);
     *folds = lode_i_max(1, lode_i_min(*folds, n / 2));
-    *most = !automatic       ? o->rank.value[0]
-            : *folds == 1    ? 1
+    *most = !automatic          ? o->rank.value[0]
+            : *folds == 1       ? 1
             : o->max_rank.given ? lode_i_min(limit, o->max_rank.value)
                                 : lode_i_min(limit, DEFAULT_MOST);
 done:
@@ -252,10 +258,12 @@ static lode_status add(lode_ctx *ctx, lode_bundle *b, const char *name, lode_dty
 {
     lode_status st = LODE_OK;
     lode_array own = { 0 };
-    double norm = 0;
+    double norm = 0, before = 0;
     LODE_TRY(lode_array_cast(ctx, a, dtype, &own));
+    LODE_TRY(lode_i_norm_fro(ctx, a, &before));
     LODE_TRY(lode_i_norm_fro(ctx, &own, &norm));
-    LODE_REQUIRE(isfinite(norm), LODE_EDOMAIN,
+    const double least = lode_i_is_single(dtype) ? 1e-36 : 0;
+    LODE_REQUIRE(isfinite(norm) && (norm > least || !(before > 0)), LODE_EDOMAIN,
                  "cca: %s does not fit the range of %s; scale X and Y", name,
                  lode_dtype_name(dtype));
     LODE_TRY(lode_bundle_add_array(ctx, b, name, &own));
@@ -270,6 +278,7 @@ static lode_status add_scaled(lode_ctx *ctx, lode_bundle *b, const char *name,
 {
     lode_status st = LODE_OK;
     lode_array own = { 0 }, f = { 0 };
+    double before = 0, norm = 0;
     const int64_t skip = side ? d->cols[0] : 0;
     LODE_TRY(lode_array_cast(ctx, a, LODE_F64, &own));
     LODE_TRY(lode_i_vector_new(ctx, LODE_F64, d->cols[side], &f));
@@ -277,7 +286,11 @@ static lode_status add_scaled(lode_ctx *ctx, lode_bundle *b, const char *name,
         const double v = lode_i_get1(&d->factor, skip + j);
         lode_i_set1(&f, j, up ? v : 1 / v);
     }
+    LODE_TRY(lode_i_norm_fro(ctx, &own, &before));
     LODE_TRY(lode_i_scale_rows(ctx, &own, &f));
+    LODE_TRY(lode_i_norm_fro(ctx, &own, &norm));
+    LODE_REQUIRE(isfinite(norm) && (norm > 1e-304 || !(before > 0)), LODE_EDOMAIN,
+                 "cca: %s does not fit the range of f64; scale X and Y", name);
     LODE_TRY(add(ctx, b, name, d->dtype, &own));
 done:
     LODE_FREE(&own, &f);
@@ -309,6 +322,23 @@ static lode_status give_model(lode_ctx *ctx, const lode_i_cca_data *d, const lod
         LODE_TRY(add(ctx, b, "row_weights", LODE_F64, &d->weight));
 done:
     lode_array_free(&mean);
+    return st;
+}
+
+/* What a verb has to know of the request. */
+static lode_status give_request(lode_ctx *ctx, const lode_cca_opts *o, lode_bundle *b)
+{
+    lode_status st = LODE_OK;
+    const int of_y = o->ridge.count == 2;
+    LODE_TRY(lode_bundle_add_text(ctx, b, "method", lode_i_cca_method_name(o->method)));
+    LODE_TRY(lode_bundle_add_i64(ctx, b, "scaled", o->scale));
+    if (o->method == LODE_CCA_CANONICAL) {
+        LODE_TRY(
+            lode_bundle_add_f64(ctx, b, "ridge_x", o->ridge.count > 0 ? o->ridge.value[0] : 0));
+        LODE_TRY(
+            lode_bundle_add_f64(ctx, b, "ridge_y", o->ridge.count > 0 ? o->ridge.value[of_y] : 0));
+    }
+done:
     return st;
 }
 
@@ -344,12 +374,13 @@ static lode_certificate certificate(double value)
     return c;
 }
 
-static void say_how(const lode_i_cca_data *d, const lode_i_cca_task *t,
-                    const lode_i_cca_reduced *r, const lode_i_cca_fit *f, lode_certificate *c)
+static void say_how(const lode_i_cca_data *d, const lode_i_cca_task *t, const lode_i_cca_reduced *r,
+                    const lode_i_cca_fit *f, lode_certificate *c)
 {
     const int64_t ranks = f->rank[0] + f->rank[1];
     const char *how = r->by_gram ? "Gram matrix" : "QR";
-    if (t->method == LODE_CCA_CANONICAL && ranks > d->counted - 1 && !(f->ridge[0] + f->ridge[1] > 0))
+    if (t->method == LODE_CCA_CANONICAL && ranks > d->counted - 1 &&
+        !(f->ridge[0] + f->ridge[1] > 0))
         snprintf(c->note, sizeof c->note,
                  "ranks %" PRId64 " + %" PRId64 " of %" PRId64
                  " rows: correlations of 1 are there by counting alone; use --ridge",
@@ -376,6 +407,8 @@ static lode_status fit_complete(lode_ctx *ctx, const lode_cca_opts *o, const lod
     lode_i_stage(ctx, "rows kept back", 0.7, 0.8);
     if (d->folds > 1)
         LODE_TRY(lode_i_cca_hold(ctx, &t, &r, &h));
+    if (h.error.data) /* in the unit of Y, squared */
+        LODE_TRY(lode_i_scale(ctx, 1 / d->size[1] / d->size[1], &h.error));
     LODE_TRY(cut(ctx, &f, o->rank.count > 0 ? t.most : h.rank));
     LODE_REQUIRE(f.W[0].shape[1] > 0, LODE_EDOMAIN,
                  "cca: nothing of X goes with anything of Y: a table does not vary");
@@ -393,6 +426,7 @@ static lode_status fit_complete(lode_ctx *ctx, const lode_cca_opts *o, const lod
     }
     LODE_TRY(give_model(ctx, d, &m, &f.values, &p_values, b));
     LODE_TRY(give_held(ctx, &h, b));
+    LODE_TRY(lode_bundle_add_f64(ctx, b, "condition", f.condition));
     if (t.method == LODE_CCA_CANONICAL) {
         LODE_TRY(lode_bundle_add_i64(ctx, b, "rank_x", f.rank[0]));
         LODE_TRY(lode_bundle_add_i64(ctx, b, "rank_y", f.rank[1]));
@@ -436,6 +470,7 @@ lode_status lode_cca(lode_ctx *ctx, const lode_cca_opts *o, lode_value X, lode_v
         LODE_TRY(lode_i_refine(ctx, &lode_op_cca, &p));
         LODE_TRY(fit_missing(ctx, o, X, Y, p.number[RANK], &d, &m, &values, &change, &gaps));
         LODE_TRY(give_model(ctx, &d, &m, &values, &none, &local));
+        LODE_TRY(lode_bundle_add_f64(ctx, &local, "condition", 1));
         LODE_TRY(lode_bundle_add_i64(ctx, &local, "missing", gaps));
         local.certificate = certificate(change);
         snprintf(local.certificate.quantity, sizeof local.certificate.quantity,
@@ -443,9 +478,17 @@ lode_status lode_cca(lode_ctx *ctx, const lode_cca_opts *o, lode_value X, lode_v
         snprintf(local.certificate.note, sizeof local.certificate.note,
                  "NIPALS over observed values");
     } else {
+        if (looked == LODE_EDOMAIN && dense && !regression(o)) {
+            char said[256];
+            snprintf(said, sizeof said, "%s", lode_message(ctx));
+            looked = lode_i_fail(ctx, LODE_EDOMAIN,
+                                 "%s; values that are missing go with --method pls or nipals",
+                                 said);
+        }
         LODE_TRY(looked);
         LODE_TRY(fit_complete(ctx, o, &p, &d, &local));
     }
+    LODE_TRY(give_request(ctx, o, &local));
     lode_bundle_swap(model, &local);
 done:
     lode_i_cca_close(&d);
@@ -465,7 +508,8 @@ const lode_op lode_op_cca = {
     .family = "matrix",
     .job = LODE_EXPLAIN,
     .brief = "canonical correlations and partial least squares of two tables",
-    .doi = "10.1093/biomet/28.3-4.321 10.1090/S0025-5718-1973-0348991-3 10.1016/0169-7439(93)85002-X",
+    .doi =
+        "10.1093/biomet/28.3-4.321 10.1090/S0025-5718-1973-0348991-3 10.1016/0169-7439(93)85002-X",
     .example = "lode cca U.npy W.npy --rank 3 -o cca.lode",
     .words = "canonical correlation analysis pls partial least squares regression simpls nipals "
              "multivariate principal angles two views covariance predict coefficients ridge",

@@ -12,16 +12,16 @@ typedef struct lode_i_cca_data {
     lode_value v[2];
     lode_sparse csr[2]; /* what v is where COO was given */
     int64_t n, cols[2];
-    lode_dtype dtype;         /* of results: the finer of the two arithmetic types */
-    double epsilon;           /* of the coarser of the two types */
-    lode_array weight, root;  /* of rows, of mean 1, and their roots, f64; empty: 1 */
-    double mass;              /* sum of weights */
-    int64_t counted;          /* rows whose weight is not 0 */
-    lode_array mean, factor;  /* X's columns, then Y's; f64 */
-    double size[2];           /* powers of 2 in factor, which bring values near 1; scaled: 1 */
-    int folds;                /* 1: none kept back */
-    lode_array fold;          /* i64, of each row; empty: all 0 */
-    lode_array fold_mean;     /* folds x (p + q) */
+    lode_dtype dtype;        /* of results: the finer of the two arithmetic types */
+    double epsilon;          /* of the coarser of the two types */
+    lode_array weight, root; /* of rows, of mean 1, and their roots, f64; empty: 1 */
+    double mass;             /* sum of weights */
+    int64_t counted;         /* rows whose weight is not 0 */
+    lode_array mean, factor; /* X's columns, then Y's; f64 */
+    double size[2];          /* powers of 2 in factor, which bring values near 1; scaled: 1 */
+    int folds;               /* 1: none kept back */
+    lode_array fold;         /* i64, of each row; empty: all 0 */
+    lode_array fold_mean;    /* folds x (p + q) */
     double fold_mass[64];
 } lode_i_cca_data;
 enum { LODE_I_CCA_FOLDS = 64 };
@@ -78,7 +78,8 @@ typedef struct lode_i_cca_fit {
     lode_array values; /* cca: all correlations; pls-svd: all covariances; else covariances, k */
     int64_t rank[2];   /* of the tables, as told by the cutoff; cca only */
     double ridge[2];   /* added to squares */
-    double condition;  /* cca: larger of the two, columns of length 1; pls: of the scores' directions */
+    double
+        condition; /* cca: larger of the two, columns of length 1; pls: of the scores' directions */
 } lode_i_cca_fit;
 void lode_i_cca_fit_free(lode_i_cca_fit *f);
 lode_status lode_i_cca_fit_pair(lode_ctx *ctx, const lode_i_cca_task *t, const lode_i_cca_pair *p,
@@ -94,7 +95,8 @@ lode_status lode_i_cca_p_values(lode_ctx *ctx, const lode_array *values, int64_t
 
 /** Correlations and errors on rows kept back: folds x most; the rank they speak for. */
 typedef struct lode_i_cca_held {
-    lode_array correlation, error; /* error: folds x (most + 1), sums of squares, pls and nipals only */
+    lode_array correlation,
+        error; /* error: folds x (most + 1), sums of squares, pls and nipals only */
     int64_t rank;
 } lode_i_cca_held;
 lode_status lode_i_cca_hold(lode_ctx *ctx, const lode_i_cca_task *t, const lode_i_cca_reduced *r,
@@ -103,14 +105,18 @@ lode_status lode_i_cca_hold(lode_ctx *ctx, const lode_i_cca_task *t, const lode_
 lode_status lode_i_cca_held_means(lode_ctx *ctx, const lode_array *each, bool sums,
                                   lode_array *out);
 
+const char *lode_i_cca_method_name(lode_cca_method m);
 /** A fitted model, borrowed from its bundle. */
 typedef struct lode_i_cca_result {
     const lode_array *W[2], *score[2], *load[2], *mean[2]; /* X's and Y's */
     const lode_array *correlations, *values, *coef, *intercept;
     const lode_array *p_values, *held, *held_each, *press, *press_each, *weights; /* or NULL */
     int64_t n, p, q, k, rank[2];
-    bool missing; /* values were */
-    lode_cca_opts o;
+    double condition;
+    bool missing, scaled; /* values were; columns had variance 1 */
+    lode_cca_method method;
+    double ridge[2];
+    lode_missing gap; /* what counted as missing */
 } lode_i_cca_result;
 lode_status lode_i_cca_read(lode_ctx *ctx, const lode_bundle *model, lode_i_cca_result *r);
 /** Sums of products of columns of two tables of as many rows, with weights or NULL: A^T diag(w) B, new, f64. */
@@ -132,8 +138,7 @@ typedef struct lode_i_cca_model {
 } lode_i_cca_model;
 void lode_i_cca_model_free(lode_i_cca_model *m);
 lode_status lode_i_cca_measure(lode_ctx *ctx, const lode_i_cca_data *d, const lode_i_cca_task *t,
-                               const lode_i_cca_reduced *r, lode_i_cca_fit *f,
-                               lode_i_cca_model *m);
+                               const lode_i_cca_reduced *r, lode_i_cca_fit *f, lode_i_cca_model *m);
 /** coef and intercept from the regression of Y's columns on scores (q x k, in the units of factor). */
 lode_status lode_i_cca_predict(lode_ctx *ctx, const lode_i_cca_data *d, const lode_array *on,
                                lode_i_cca_model *m);

@@ -167,7 +167,8 @@ static lode_status standardize(lode_ctx *ctx, lode_i_cca_data *d, int which)
     }
     for (int64_t j = 0; j < all; j++) {
         const double deviation = sqrt(lode_i_get1(&sums, j) / (d->mass - 1));
-        const double size = fabs(lode_i_get1(&d->mean, skip + j) * lode_i_get1(&d->factor, skip + j));
+        const double size = fabs(lode_i_get1(&d->mean, skip + j) *
+                                 lode_i_get1(&d->factor, skip + j));
         if (deviation > 4 * d->epsilon * size)
             lode_i_set1(&d->factor, skip + j, lode_i_get1(&d->factor, skip + j) / deviation);
     }
@@ -262,7 +263,7 @@ lode_status lode_i_cca_again(lode_ctx *ctx, const lode_i_cca_result *r, int side
             lode_i_set1(&d->root, i, sqrt(fmax(lode_i_get1(r->weights, i), 0)));
         }
     }
-    if (r->o.scale)
+    if (r->scaled)
         LODE_TRY(standardize(ctx, d, side));
 done:
     lode_array_free(&to);

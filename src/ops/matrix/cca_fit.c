@@ -36,14 +36,14 @@ static lode_status units(lode_ctx *ctx, const lode_array *M, bool keep, const lo
     for (int64_t j = 0; j < n; j++) {
         const double length = sqrt(lode_i_get1(unit, j));
         const bool varies = !noise->data || length > lode_i_get1(noise, j);
-        lode_i_set1(unit, j, !varies ? 0 : keep || !noise->data ? 1 : 1 / length);
+        lode_i_set1(unit, j, !varies || !(length > 0) ? 0 : keep || !noise->data ? 1 : 1 / length);
     }
 done:
     return st;
 }
 
-static lode_status whiten(lode_ctx *ctx, const lode_array *M, const lode_i_cca_task *task, int which,
-                          side *out)
+static lode_status whiten(lode_ctx *ctx, const lode_array *M, const lode_i_cca_task *task,
+                          int which, side *out)
 {
     lode_status st = LODE_OK;
     lode_array unit = { 0 }, A = { 0 }, U = { 0 }, s = { 0 }, V = { 0 }, part = { 0 }, up = { 0 },
@@ -112,16 +112,36 @@ done:
     return st;
 }
 
+/* The same without columns that are rounding. */
+static lode_status still(lode_ctx *ctx, const lode_i_cca_task *t, const lode_i_cca_pair *p,
+                         lode_i_cca_pair *out)
+{
+    lode_status st = LODE_OK;
+    lode_array unit = { 0 };
+    out->mass = p->mass;
+    for (int k = 0; k < 2; k++) {
+        LODE_TRY(units(ctx, &p->M[k], true, &t->noise[k], &unit));
+        LODE_TRY(lode_array_cast(ctx, &p->M[k], LODE_F64, &out->M[k]));
+        LODE_TRY(lode_i_scale_cols(ctx, &out->M[k], &unit));
+    }
+done:
+    lode_array_free(&unit);
+    return st;
+}
+
 lode_status lode_i_cca_fit_pair(lode_ctx *ctx, const lode_i_cca_task *t, const lode_i_cca_pair *p,
                                 lode_i_cca_fit *f)
 {
     lode_status st = LODE_OK;
     lode_i_cca_fit local = { .condition = 1 };
-    LODE_TRY(t->method == LODE_CCA_CANONICAL ? lode_i_cca_angles(ctx, t, p, &local)
-                                             : lode_i_cca_pls(ctx, t, p, &local));
+    lode_i_cca_pair clean = { .mass = 0 };
+    LODE_TRY(still(ctx, t, p, &clean));
+    LODE_TRY(t->method == LODE_CCA_CANONICAL ? lode_i_cca_angles(ctx, t, &clean, &local)
+                                             : lode_i_cca_pls(ctx, t, &clean, &local));
     lode_i_cca_fit_free(f);
     *f = local, local = (lode_i_cca_fit){ 0 };
 done:
+    lode_i_cca_pair_free(&clean);
     lode_i_cca_fit_free(&local);
     return st;
 }
@@ -138,10 +158,9 @@ lode_status lode_i_cca_p_values(lode_ctx *ctx, const lode_array *values, int64_t
     for (int64_t i = all; i-- > 0;) {
         const double r = fmin(lode_i_get1(values, i), 1);
         sum -= log(fmax((1 - r) * (1 + r), DBL_MIN));
-        lode_i_set1(P, i,
-                    times > 0 ? lode_i_chi_square_tail((double)(p - i) * (double)(q - i),
-                                                       times * sum)
-                              : 1);
+        lode_i_set1(
+            P, i,
+            times > 0 ? lode_i_chi_square_tail((double)(p - i) * (double)(q - i), times * sum) : 1);
     }
     return LODE_OK;
 }

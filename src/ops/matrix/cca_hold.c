@@ -53,8 +53,8 @@ done:
     return st;
 }
 
-static lode_status one_fold(lode_ctx *ctx, const lode_i_cca_task *task,
-                            const lode_i_cca_reduced *r, int number, lode_i_cca_held *h)
+static lode_status one_fold(lode_ctx *ctx, const lode_i_cca_task *task, const lode_i_cca_reduced *r,
+                            int number, lode_i_cca_held *h)
 {
     lode_status st = LODE_OK;
     lode_i_cca_pair rest = { .mass = 0 };
@@ -76,8 +76,7 @@ done:
     return st;
 }
 
-lode_status lode_i_cca_held_means(lode_ctx *ctx, const lode_array *each, bool sums,
-                                  lode_array *out)
+lode_status lode_i_cca_held_means(lode_ctx *ctx, const lode_array *each, bool sums, lode_array *out)
 {
     const int64_t folds = each->shape[0], n = each->shape[1];
     LODE_FORWARD(lode_i_vector_new(ctx, LODE_F64, n, out));

@@ -31,8 +31,7 @@ done:
 
 /* What weight a of a regression is along: SIMPLS: X^T u beside the loadings before; PLS2: w = X^T u - P (T^T u),
  * then w - R (P^T w). */
-static lode_status direction(lode_ctx *ctx, const lode_i_cca_equations *e, int64_t a,
-                             lode_array *z)
+static lode_status direction(lode_ctx *ctx, const lode_i_cca_equations *e, int64_t a, lode_array *z)
 {
     lode_status st = LODE_OK;
     lode_array u = lode_i_cols(e->other, a, a + 1), P = lode_i_cols(e->load, 0, a),
@@ -106,8 +105,7 @@ done:
 /* Weights of a side's columns: those of the reduced table, or M^T G with M^T the transpose of the table as it is
  * used, where its columns were turned: W = Q C and M = L Q^T give C = L^T G. */
 static lode_status unfold(lode_ctx *ctx, const lode_i_cca_data *d, const lode_i_cca_task *t,
-                          const lode_i_cca_reduced *r, const lode_array *C, int side,
-                          lode_array *W)
+                          const lode_i_cca_reduced *r, const lode_array *C, int side, lode_array *W)
 {
     lode_status st = LODE_OK;
     lode_i_beside b;
@@ -197,6 +195,7 @@ lode_status lode_i_cca_predict(lode_ctx *ctx, const lode_i_cca_data *d, const lo
 {
     lode_status st = LODE_OK;
     lode_array left = { 0 }, right = { 0 }, f = { 0 }, mean = { 0 }, row = { 0 }, y = { 0 };
+    double size = 0, norm = 0;
     const int64_t p = d->cols[0], q = d->cols[1];
     LODE_TRY(lode_array_cast(ctx, &m->W[0], LODE_F64, &left));
     LODE_TRY(lode_array_slice(ctx, &d->factor, 0, 0, p, 1, &f));
@@ -207,7 +206,11 @@ lode_status lode_i_cca_predict(lode_ctx *ctx, const lode_i_cca_data *d, const lo
     for (int64_t j = 0; j < q; j++)
         lode_i_set1(&f, j, 1 / lode_i_get1(&d->factor, p + j));
     LODE_TRY(lode_i_scale_rows(ctx, &right, &f));
+    LODE_TRY(lode_i_norm_fro(ctx, on, &size));
     LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_T, &left, &right, &m->coef));
+    LODE_TRY(lode_i_norm_fro(ctx, &m->coef, &norm));
+    LODE_REQUIRE(isfinite(norm) && (norm > 1e-304 || !(size > 0)), LODE_EDOMAIN,
+                 "cca: coefficients of Y on X do not fit the range of f64; scale X and Y");
     LODE_TRY(lode_array_slice(ctx, &d->mean, 0, 0, p, 1, &mean));
     LODE_TRY(lode_array_reshape(ctx, &mean, 2, (const int64_t[]){ 1, p }, &row));
     LODE_TRY(lode_i_gemm(ctx, LODE_N, LODE_N, &row, &m->coef, &y));
@@ -232,8 +235,7 @@ static lode_status correlate(lode_ctx *ctx, const products *p, lode_array *out)
 }
 
 lode_status lode_i_cca_measure(lode_ctx *ctx, const lode_i_cca_data *d, const lode_i_cca_task *t,
-                               const lode_i_cca_reduced *r, lode_i_cca_fit *f,
-                               lode_i_cca_model *m)
+                               const lode_i_cca_reduced *r, lode_i_cca_fit *f, lode_i_cca_model *m)
 {
     lode_status st = LODE_OK;
     products p = { 0 };

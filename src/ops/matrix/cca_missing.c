@@ -44,8 +44,7 @@ static lode_status open_table(lode_ctx *ctx, const lode_array *X, bool scale, ta
         const lode_array turned = lode_i_transposed(&t->filled);
         LODE_TRY(lode_i_row_inner(ctx, &turned, &turned, &sums));
         for (int64_t j = 0; j < n; j++) {
-            const double v =
-                sqrt(lode_i_get1(&sums, j) / fmax(lode_i_get1(&count, j) - 1, 1));
+            const double v = sqrt(lode_i_get1(&sums, j) / fmax(lode_i_get1(&count, j) - 1, 1));
             lode_i_set1(factor, j, v > 0 ? 1 / v : 1);
         }
         LODE_TRY(lode_i_scale_cols(ctx, &t->gaps, factor));
@@ -117,7 +116,7 @@ static lode_status iterate(lode_ctx *ctx, const lode_cca_opts *o, const table *X
     column = lode_i_cols(&Y->filled, start, start + 1);
     LODE_TRY(lode_array_cast(ctx, &column, LODE_F64, &c->u));
     *change = 1;
-    for (int64_t i = 0; i < o->max_iter && *change > o->tol; i++) {
+    for (int64_t i = 0; i<o->max_iter && * change> o->tol; i++) {
         LODE_TRY(lode_i_cancelled(ctx));
         LODE_TRY(slopes(ctx, X, LODE_T, &c->u, weight, &c->w));
         LODE_TRY(unit(ctx, &c->w, &length));

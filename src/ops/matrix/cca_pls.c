@@ -176,8 +176,8 @@ static lode_status symmetric(lode_ctx *ctx, const lode_i_cca_task *task,
     lode_array S = { 0 };
     LODE_TRY(lode_i_gemm(ctx, LODE_T, LODE_N, &pair->M[0], &pair->M[1], &S));
     LODE_TRY(lode_i_scale(ctx, 1 / fmax(pair->mass - 1, 1), &S));
-    LODE_TRY(lode_i_svd(ctx, &S, lode_i_min(S.shape[0], S.shape[1]), &f->W[0], &f->values,
-                        &f->W[1]));
+    LODE_TRY(
+        lode_i_svd(ctx, &S, lode_i_min(S.shape[0], S.shape[1]), &f->W[0], &f->values, &f->W[1]));
     int64_t k = 0;
     const double top = f->values.shape[0] > 0 ? lode_i_get1(&f->values, 0) : 0;
     while (k < lode_i_min(task->most, f->values.shape[0]) &&

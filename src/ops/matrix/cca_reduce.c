@@ -33,8 +33,7 @@ static lode_status rows_of_fold(lode_ctx *ctx, const lode_i_cca_data *d, int f, 
 }
 
 /* (fold's mean - mean) factor, of the columns of one side, as a row. */
-static lode_status offset(lode_ctx *ctx, const lode_i_cca_data *d, int f, int side,
-                          lode_array *row)
+static lode_status offset(lode_ctx *ctx, const lode_i_cca_data *d, int f, int side, lode_array *row)
 {
     const int64_t skip = side ? d->cols[0] : 0;
     LODE_FORWARD(lode_i_matrix_new(ctx, LODE_F64, 1, d->cols[side], row));
@@ -184,8 +183,7 @@ lode_status lode_i_cca_reduce(lode_ctx *ctx, const lode_i_cca_data *d, bool gram
         LODE_TRY(lode_i_tick(ctx, f, d->folds));
         LODE_TRY(tall_fold(ctx, d, f, gram, &local.fold[f], exact));
     }
-    LODE_TRY(tall ? lode_i_cca_merge(ctx, &local, -1, &local.whole)
-                  : wide_folds(ctx, d, &local));
+    LODE_TRY(tall ? lode_i_cca_merge(ctx, &local, -1, &local.whole) : wide_folds(ctx, d, &local));
     lode_i_cca_reduced_free(r);
     *r = local, local = (lode_i_cca_reduced){ 0 };
 done:
@@ -206,8 +204,8 @@ static lode_status stack(lode_ctx *ctx, const lode_i_cca_reduced *r, int without
     for (int f = 0; f < r->folds; f++)
         if (f != without) {
             rows += r->fold[f].M[side].shape[0] + 1;
-            LODE_TRY(lode_i_axpy(ctx, mass > 0 ? r->fold[f].mass / mass : 0,
-                                 &r->fold[f].mean[side], mean));
+            LODE_TRY(lode_i_axpy(ctx, mass > 0 ? r->fold[f].mass / mass : 0, &r->fold[f].mean[side],
+                                 mean));
         }
     LODE_TRY(lode_i_matrix_new(ctx, LODE_F64, rows, cols, M));
     for (int f = 0; f < r->folds; f++)

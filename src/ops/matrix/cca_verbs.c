@@ -23,6 +23,36 @@ static bool vector(const lode_array *a, int64_t n)
     return a->ndim == 1 && a->shape[0] == n;
 }
 
+static const char *const names[] = { "cca", "pls", "nipals", "pls-svd" };
+
+const char *lode_i_cca_method_name(lode_cca_method m)
+{
+    return names[m];
+}
+
+static lode_status read_request(lode_ctx *ctx, const lode_bundle *b, lode_i_cca_result *r)
+{
+    lode_status st = LODE_OK;
+    lode_cca_opts o;
+    int64_t scaled = 0;
+    const lode_value method = lode_bundle_get(b, "method");
+    int m = 0;
+    while (m < 4 && !(method.kind == LODE_TEXT && strcmp(method.as.text, names[m]) == 0))
+        m++;
+    LODE_REQUIRE(m < 4, LODE_EFORMAT, "cca: this model does not say by which method it was made");
+    r->method = (lode_cca_method)m;
+    LODE_TRY(lode_bundle_i64(ctx, b, "scaled", &scaled));
+    r->scaled = scaled != 0;
+    if (r->method == LODE_CCA_CANONICAL) {
+        LODE_TRY(lode_bundle_f64(ctx, b, "ridge_x", &r->ridge[0]));
+        LODE_TRY(lode_bundle_f64(ctx, b, "ridge_y", &r->ridge[1]));
+    }
+    LODE_TRY(lode_i_options_of(ctx, &lode_op_cca, b, &o));
+    r->gap = o.missing;
+done:
+    return st;
+}
+
 lode_status lode_i_cca_read(lode_ctx *ctx, const lode_bundle *b, lode_i_cca_result *r)
 {
     lode_status st = LODE_OK;
@@ -31,17 +61,28 @@ lode_status lode_i_cca_read(lode_ctx *ctx, const lode_bundle *b, lode_i_cca_resu
         const char *name;
         bool optional;
         const lode_array **to;
-    } members[] = { { "x_weights", false, &r->W[0] },       { "y_weights", false, &r->W[1] },
-                    { "x_scores", false, &r->score[0] },    { "y_scores", false, &r->score[1] },
-                    { "x_loadings", false, &r->load[0] },   { "y_loadings", false, &r->load[1] },
-                    { "mean_x", false, &r->mean[0] },       { "mean_y", false, &r->mean[1] },
-                    { "correlations", false, &r->correlations }, { "values", false, &r->values },
-                    { "coef", false, &r->coef },            { "intercept", false, &r->intercept },
-                    { "p_values", true, &r->p_values },     { "held", true, &r->held },
-                    { "held_each", true, &r->held_each },   { "press", true, &r->press },
-                    { "press_each", true, &r->press_each }, { "row_weights", true, &r->weights } };
+    } members[] = { { "x_weights", false, &r->W[0] },
+                    { "y_weights", false, &r->W[1] },
+                    { "x_scores", false, &r->score[0] },
+                    { "y_scores", false, &r->score[1] },
+                    { "x_loadings", false, &r->load[0] },
+                    { "y_loadings", false, &r->load[1] },
+                    { "mean_x", false, &r->mean[0] },
+                    { "mean_y", false, &r->mean[1] },
+                    { "correlations", false, &r->correlations },
+                    { "values", false, &r->values },
+                    { "coef", false, &r->coef },
+                    { "intercept", false, &r->intercept },
+                    { "p_values", true, &r->p_values },
+                    { "held", true, &r->held },
+                    { "held_each", true, &r->held_each },
+                    { "press", true, &r->press },
+                    { "press_each", true, &r->press_each },
+                    { "row_weights", true, &r->weights } };
     for (size_t i = 0; i < sizeof members / sizeof *members; i++)
         LODE_TRY(find(ctx, b, members[i].name, members[i].optional, members[i].to));
+    LODE_TRY(lode_bundle_f64(ctx, b, "condition", &r->condition));
+    r->condition = fmin(fmax(r->condition, 1), 1e15);
     r->missing = lode_bundle_get(b, "missing").kind != LODE_NONE;
     r->n = r->score[0]->shape[0], r->p = r->W[0]->shape[0];
     r->q = r->W[1]->shape[0], r->k = r->W[0]->ndim == 2 ? r->W[0]->shape[1] : -1;
@@ -67,7 +108,7 @@ lode_status lode_i_cca_read(lode_ctx *ctx, const lode_bundle *b, lode_i_cca_resu
         LODE_TRY(lode_bundle_i64(ctx, b, "rank_x", &r->rank[0]));
         LODE_TRY(lode_bundle_i64(ctx, b, "rank_y", &r->rank[1]));
     }
-    LODE_TRY(lode_i_options_of(ctx, &lode_op_cca, b, &r->o));
+    LODE_TRY(read_request(ctx, b, r));
 done:
     return st;
 }
@@ -87,7 +128,7 @@ static lode_status score_rows(lode_ctx *ctx, const lode_i_cca_result *r, const l
     LODE_TRY(lode_array_cast(ctx, stats.missing > 0 ? r->load[side] : r->W[side], LODE_F64, &W));
     LODE_TRY(lode_array_cast(ctx, r->mean[side], LODE_F64, &mean));
     if (stats.missing > 0) {
-        const bool regression = r->o.method == LODE_CCA_PLS || r->o.method == LODE_CCA_NIPALS;
+        const bool regression = r->method == LODE_CCA_PLS || r->method == LODE_CCA_NIPALS;
         LODE_REQUIRE(!(side == 1 && regression), LODE_EDOMAIN,
                      "cca: %" PRId64 " values of Y are missing; its scores need complete rows",
                      stats.missing);
@@ -154,11 +195,10 @@ lode_status lode_i_cca_apply(lode_ctx *ctx, const lode_bundle *model, lode_value
         LODE_TRY(lode_array_reshape(ctx, &a, 2, (const int64_t[]){ 1, a.shape[0] }, &rows));
     else
         LODE_TRY(lode_array_cast(ctx, &a, LODE_F64, &rows));
-    LODE_REQUIRE(rows.ndim == 2 && (rows.shape[1] == r.p || rows.shape[1] == r.p + r.q),
-                 LODE_ESHAPE,
-                 "cca: new rows have %" PRId64 " columns, as X had, or %" PRId64
-                 " where Y stands beside it",
-                 r.p, r.p + r.q);
+    LODE_REQUIRE(
+        rows.ndim == 2 && (rows.shape[1] == r.p || rows.shape[1] == r.p + r.q), LODE_ESHAPE,
+        "cca: new rows have %" PRId64 " columns, as X had, or %" PRId64 " where Y stands beside it",
+        r.p, r.p + r.q);
     part = lode_i_cols(&rows, 0, r.p);
     LODE_TRY(score_rows(ctx, &r, &part, 0, &Z));
     LODE_TRY(give_codes(ctx, "codes", r.W[0]->dtype, one, &Z, result));
@@ -215,14 +255,13 @@ lode_status lode_i_cca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
     (void)original;
     LODE_TRY(lode_i_cca_read(ctx, model, &r));
     lode_certificate_print(&model->certificate, text, sizeof text);
-    LODE_TRY(lode_figure_caption(ctx, figure,
-                                 r.o.method == LODE_CCA_CANONICAL ? "Canonical correlations"
-                                                                  : "Partial least squares",
-                                 text));
+    LODE_TRY(lode_figure_caption(
+        ctx, figure,
+        r.method == LODE_CCA_CANONICAL ? "Canonical correlations" : "Partial least squares", text));
     LODE_TRY(lode_i_panel(ctx, figure, "correlations of scores", "component", "correlation", &p));
-    LODE_TRY(lode_i_panel_line(
-        ctx, p, "fitted", NULL,
-        r.o.method == LODE_CCA_CANONICAL && r.p_values ? r.values : r.correlations));
+    LODE_TRY(lode_i_panel_line(ctx, p, "fitted", NULL,
+                               r.method == LODE_CCA_CANONICAL && r.p_values ? r.values
+                                                                            : r.correlations));
     if (r.held)
         LODE_TRY(lode_i_panel_line(ctx, p, "rows kept back", NULL, r.held));
     if (r.press) {
