@@ -13,6 +13,8 @@ ln -s "$root/data" data
 "$lode" make normal --shape 400,8,6 -o measurements.npy --quiet
 "$lode" make normal --shape 400 -o y.npy --quiet
 "$lode" make symmetric --shape 40,40 -o S.npy --quiet
+"$lode" make normal --shape 200,6 -o U.npy --quiet
+"$lode" make normal --shape 200,4 --seed 1 -o W.npy --quiet
 format=npz
 "$lode" --version | grep -q 'netcdf (absent)' || format=nc
 "$lode" list | awk '{print $1}' >ops

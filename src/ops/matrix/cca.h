@@ -162,6 +162,14 @@ lode_status lode_i_cca_missing_off(lode_ctx *ctx, const lode_array *X, const lod
                                    const lode_array *load, double *off);
 uint64_t lode_i_cca_nipals_memory(int64_t n, int64_t p, int64_t q, int64_t k);
 
+/** Members of a result. LODE_EDOMAIN: numbers that do not fit the type. p_values empty: none. */
+lode_status lode_i_cca_give_model(lode_ctx *ctx, const lode_i_cca_data *d,
+                                  const lode_i_cca_model *m, const lode_array *values,
+                                  const lode_array *p_values, lode_bundle *b);
+lode_status lode_i_cca_give_held(lode_ctx *ctx, const lode_i_cca_held *h, lode_bundle *b);
+/** What a verb has to know of the request. */
+lode_status lode_i_cca_give_request(lode_ctx *ctx, const lode_cca_opts *o, lode_bundle *b);
+
 /* Verbs. */
 lode_status lode_i_cca_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x,
                              lode_bundle *result);
