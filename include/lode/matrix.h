@@ -528,6 +528,39 @@ extern LODE_API const lode_op lode_op_cca;
 LODE_API lode_status lode_cca(lode_ctx *ctx, const lode_cca_opts *o, lode_value X, lode_value Y,
                               lode_bundle *model);
 
+/* ---- procrustes ---- */
+
+typedef struct lode_procrustes_opts {
+    size_t size;
+    lode_rank_spec rank;       /* of the rotation; auto: the smaller width */
+    bool scaling;              /* one factor for all values of a table */
+    bool translation;          /* centre the tables first */
+    bool reflection;           /* false: determinant 1, of equally wide tables */
+    const lode_array *weights; /* n: of the rows, >= 0 */
+    double tol;                /* several tables: relative change of the objective */
+    int64_t max_iter;
+} lode_procrustes_opts;
+LODE_API lode_procrustes_opts lode_procrustes_defaults(void);
+extern LODE_API const lode_op lode_op_procrustes;
+
+/** The rotation (and shift, and scale) that takes points nearest to others of the same rows: scale X R + shift ~ Y.
+ *  X      in   n x p with Y, or n x p x k: k configurations that go to their common mean; real, finite
+ *  Y      in   n x q, where X is a matrix; narrower points stand for such with zeros beside them
+ *  model  out  rotation p x q (k x p x p), orthonormal columns or rows (with rank: so many, orthonormal, times the
+ *              same); scale 1 (k); shift q (k x p), unit of Y; aligned n x q (n x p x k); residuals n, weighted root mean
+ *              squares of the distances of each row; trace, of several: the objective after each iteration; several: consensus n x p;
+ *              one: cross p x q, the products of columns about their means, s, its singular values, and
+ *              squares, 2, sums of squares of X and Y about their means.
+ *              Certificate: one: relative gap between the squared error and the least there is, from the nuclear norm; several:
+ *              relative residual of the equations, how far each rotation is from the best to the others' mean.
+ *  Returns LODE_OK; LODE_NOCONV max_iter was not enough (model valid); LODE_EPARAM rank above the smaller width, a
+ *  single table without Y; LODE_ESHAPE rows that do not fit, tables without a row; LODE_EDOMAIN NaN or infinity, a table that is one
+ *  point where it is scaled; LODE_EUSAGE rotations alone of tables of other widths; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Cost 2 n p q and an SVD of p x q; several: k times that an iteration. The objective never rises.
+ *  Source: Schonemann 1966, doi:10.1007/BF02289451; Gower 1975, doi:10.1007/BF02291478. */
+LODE_API lode_status lode_procrustes(lode_ctx *ctx, const lode_procrustes_opts *o, lode_value X,
+                                     lode_value Y, lode_bundle *model);
+
 #ifdef __cplusplus
 }
 #endif
