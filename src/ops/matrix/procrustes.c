@@ -24,7 +24,7 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_procrustes_opts, reflection), .def = 1,
       .help = "false: rotations alone, of determinant 1" },
     { LODE_PARAM(lode_procrustes_opts, weights), .help = "weight of each row, >= 0" },
-    { LODE_PARAM(lode_procrustes_opts, tol), .def = 1e-8, .min = 0, .max = 1,
+    { LODE_PARAM(lode_procrustes_opts, tol), .def = 1e-6, .min = 0, .max = 1,
       .help = "several: relative change of the sum of squares to stop at" },
     { LODE_PARAM(lode_procrustes_opts, max_iter), .def = 1000, .min = 1, .max = 1e6,
       .help = "several: " LODE_HELP_MAX_ITER },
