@@ -27,10 +27,12 @@ extern LODE_API const lode_op lode_op_make;
  *  200 Gaussian bumps on the unit cube); "observations" (rows of indexes in [0, 1) and the value there of a sum of
  *  rank products of cosines, noise on the value alone); "waves" (random phases with power spectrum k^-decay);
  *  "sparse" (CSR matrix, N(0,1) values at random places); "symmetric"
- *  ((X + X^T) / 2 of a normal X); "laplacian" (CSR, of a grid of that shape with fixed
+ *  ((X + X^T) / 2 of a normal X); "outliers" (lowrank, with gross errors of sizes 1 to 10 at a share
+ *  `density` of the places); "laplacian" (CSR, of a grid of that shape with fixed
  *  ends: its eigenvalues are known); "complex" (independent complex normal,
  *  c64 or c128).
- *  x   out  array of o->shape (sparse, laplacian: left empty; the result is in *sparse)
+ *  x   out  array of o->shape (sparse, laplacian: left empty; the result is in *sparse; outliers: the errors
+ *           are there)
  *  Returns LODE_OK; LODE_EUSAGE unknown kind; LODE_EPARAM, LODE_ESHAPE; LODE_ENOMEM;
  *  LODE_EBUDGET. */
 LODE_API lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind,

@@ -279,6 +279,51 @@ extern LODE_API const lode_op lode_op_sense;
 LODE_API lode_status lode_sense(lode_ctx *ctx, const lode_sense_opts *o, lode_value A, lode_value y,
                                 lode_bundle *model);
 
+/* ---- rpca ---- */
+
+typedef enum lode_rpca_method {
+    LODE_RPCA_PCP,    /* principal component pursuit: convex, the rank follows */
+    LODE_RPCA_ALTPROJ /* alternating projections to a rank */
+} lode_rpca_method;
+typedef struct lode_rpca_opts {
+    size_t size;
+    lode_rpca_method method;
+    lode_rank_spec rank;    /* of altproj; auto: from a rough pursuit */
+    lode_auto_i64 max_rank; /* cap on the rank, which bounds the memory; auto: none */
+    lode_auto_f64 sparsity; /* weight of |S|_1 in pcp; auto: 1 / sqrt(observed share, longer side) */
+    lode_auto_f64 noise;    /* standard deviation of the noise of an entry, unit of X; auto: estimated */
+    lode_auto_f64 decay;    /* factor of altproj's threshold in an iteration; auto: 0.6 */
+    bool dual;              /* keep pcp's dual matrix, m x n */
+    lode_missing missing;   /* default NaN */
+    const lode_array *mask; /* shape of X: nonzero means observed; NULL: all */
+    lode_auto_f64 tol;      /* residual over the norm of X; auto: 1e-7, single precision 1e-5 */
+    int64_t max_iter;
+} lode_rpca_opts;
+LODE_API lode_rpca_opts lode_rpca_defaults(void);
+extern LODE_API const lode_op lode_op_rpca;
+
+/** Robust principal components: X = L + S (+ noise), L of low rank, S of few entries however large.
+ *  pcp minimizes |L|_* + sparsity |S|_1, with noise + |X - L - S|^2 / (2 nu), nu = noise sqrt(2 max(m, n)
+ *  share observed); altproj has a rank and a threshold that falls.
+ *  X      in   m x n: array or source; real; NaN is missing
+ *  model  out  U m x k, s k, V n x k: L = U diag(s) V^T, orthonormal columns, s descending, > 0, unit of X;
+ *              sparse, S as CSR; trace, residual over the norm of X after each iteration, from 1 (pcp: the
+ *              larger of it and a tenth of the dual one; last: of the result); observed, entries; noise,
+ *              deviation used; pcp: sparsity, objective, gap, how far it is at most above the least, relative, and
+ *              with opts.dual the matrix that proves this; altproj: threshold, off by more than which is an outlier.
+ *              Certificate: ||X - L - S|| / ||X|| over the observed entries, measured.
+ *  Returns LODE_OK; LODE_NOCONV max_iter iterations were not enough (model valid); LODE_EPARAM rank above
+ *  min(m, n), several ranks; LODE_EUSAGE an option of the other method; LODE_ESHAPE X empty, a mask of another
+ *  shape; LODE_EDOMAIN an infinity (named), nothing observed; LODE_ENOMEM; LODE_EBUDGET; LODE_ECANCEL.
+ *  Cost of an iteration: three passes over arrays of the size of X and 6 mn (k + 8), and a whole
+ *  decomposition where k is above half of the shorter side; altproj 8 mn k. Memory: 3 mn, 8 mn where k is not
+ *  bounded, by max_rank or by the sides.
+ *  Source: Candes, Li, Ma & Wright 2011, doi:10.1145/1970392.1970395; Lin, Chen & Ma 2010,
+ *  doi:10.48550/arXiv.1009.5055; Zhou, Li, Wright, Candes & Ma 2010, doi:10.48550/arXiv.1001.2363; Cai, Cai &
+ *  Wei, JMLR 20 (2019) 20, doi:10.48550/arXiv.1711.05519. */
+LODE_API lode_status lode_rpca(lode_ctx *ctx, const lode_rpca_opts *o, lode_value X,
+                               lode_bundle *model);
+
 /* ---- qr ---- */
 
 typedef enum lode_qr_pivoting {

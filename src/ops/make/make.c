@@ -13,7 +13,8 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_make_opts, shape), .def_text = "100,100", .min = 0, .max = 1e12,
       .help = "sizes of the axes" },
     { LODE_PARAM(lode_make_opts, rank), .def_text = "10", .min = 1, .max = 1e6,
-      .help = "rank of the structure (lowrank, spectrum, parts, relations, observations): R or "
+      .help = "rank of the structure (lowrank, outliers, spectrum, parts, relations, "
+              "observations): R or "
               "R1,R2,.." },
     { LODE_PARAM(lode_make_opts, decay), .def = 1, .min = 0, .max = 100,
       .help = "singular values of spectrum fall as i^-decay" },
@@ -22,14 +23,15 @@ static const lode_param params[] = {
     { LODE_PARAM(lode_make_opts, missing), .def = 0, .min = 0, .max = 1,
       .help = "share of values made NaN" },
     { LODE_PARAM(lode_make_opts, density), .def = 0.01, .min = 1e-9, .max = 1,
-      .help = "share of values that the sparse kind keeps" },
+      .help = "share of values that the sparse kind keeps, or that outliers spoil" },
     { LODE_PARAM(lode_make_opts, dtype), .def = 1, .choices = "f32|f64",
       .help = "type of the values" },
     { 0 },
 };
 static const lode_port in[] = {
     { "kind", NULL, .kinds = LODE_KIND_BIT(LODE_TEXT),
-      .help = "normal, lowrank, spectrum, parts, relations, observations (of --rank smooth terms), "
+      .help = "normal, lowrank, outliers, spectrum, parts, relations, observations (of --rank "
+              "smooth terms), "
               "bumps, "
               "sparse, symmetric, laplacian (of a grid of --shape) or complex" },
     { 0 },
@@ -37,6 +39,8 @@ static const lode_port in[] = {
 static const lode_port out[] = {
     { "x", "...", .kinds = LODE_KIND_BIT(LODE_ARRAY) | LODE_KIND_BIT(LODE_SPARSE),
       .help = "the data" },
+    { "errors", "m,n", .kinds = LODE_KIND_BIT(LODE_SPARSE), .optional = true,
+      .help = "outliers: the gross errors in x, CSR" },
     { 0 },
 };
 
@@ -420,14 +424,14 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
         snprintf(p->algorithm, sizeof p->algorithm, "%s", kind);
         return LODE_OK;
     }
-    const bool sparse = strcmp(kind, "sparse") == 0;
+    const bool sparse = strcmp(kind, "sparse") == 0, errors = strcmp(kind, "outliers") == 0;
     const int64_t rank = o->rank.count > 0 ? lode_i_min(o->rank.value[0], big) : 0;
     int64_t width = lode_i_max(BUMPS, rank); /* of factors */
     if (strcmp(kind, "normal") == 0)
         width = 0;
     const uint64_t values = sparse ? (uint64_t)((double)g.size * o->density + (double)sides)
                                    : (uint64_t)g.size;
-    p->output = (sparse ? 24 : 16) * values + 8 * (uint64_t)sides + 4096;
+    p->output = (sparse ? 24 : errors ? 32 : 16) * values + 8 * (uint64_t)sides + 4096;
     p->workspace = (sparse ? 32 : 24) * values + 64 * (uint64_t)sides * (uint64_t)width +
                    (UINT64_C(1) << 24);
     snprintf(p->algorithm, sizeof p->algorithm, "%s", kind);
@@ -440,6 +444,7 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
     lode_status st = LODE_OK;
     lode_plan p = { 0 };
     lode_array y = { 0 }, cast = { 0 };
+    lode_sparse errors = { 0 };
     grid g;
 
     LODE_ENTER(&lode_op_make, o, &p, lode_from_text(kind));
@@ -461,7 +466,12 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
         LODE_TRY(make_symmetric(ctx, &g, &y));
     else if (strcmp(kind, "lowrank") == 0)
         LODE_TRY(make_lowrank(ctx, o, &g, &y));
-    else if (strcmp(kind, "spectrum") == 0)
+    else if (strcmp(kind, "outliers") == 0) {
+        LODE_REQUIRE(g.ndim == 2, LODE_ESHAPE, "make: outliers gives matrices; shape has %d axes",
+                     g.ndim);
+        LODE_TRY(make_lowrank(ctx, o, &g, &y));
+        LODE_TRY(lode_i_make_outliers(ctx, o->density, &y, &errors));
+    } else if (strcmp(kind, "spectrum") == 0)
         LODE_TRY(make_spectrum(ctx, o, &g, &y));
     else if (strcmp(kind, "parts") == 0)
         LODE_TRY(make_parts(ctx, o, &g, &y));
@@ -481,10 +491,18 @@ lode_status lode_make(lode_ctx *ctx, const lode_make_opts *o, const char *kind, 
     if (!complex_kind && g.dtype == LODE_F32) {
         LODE_TRY(lode_array_cast(ctx, &y, LODE_F32, &cast));
         lode_array_swap(&y, &cast);
+        if (errors.ndim > 0) {
+            LODE_TRY(lode_array_cast(ctx, &errors.values, LODE_F32, &cast));
+            lode_array_swap(&errors.values, &cast);
+        }
+    }
+    if (errors.ndim > 0) {
+        const lode_sparse old = *sparse;
+        *sparse = errors, errors = old;
     }
     lode_array_swap(x, &y);
 done:
-    LODE_FREE(&y, &cast);
+    LODE_FREE(&y, &cast, &errors);
     LODE_LEAVE();
     return st;
 }
@@ -495,10 +513,10 @@ static lode_status run(lode_ctx *ctx, const lode_call *c, lode_bundle *result)
     lode_array x = { 0 };
     lode_sparse s = { 0 };
     LODE_TRY(lode_make(ctx, lode_call_opts(c), c->in[0].as.text, &x, &s));
-    if (s.ndim > 0)
-        LODE_TRY(lode_bundle_add_sparse(ctx, result, "x", &s));
-    else
+    if (s.ndim == 0 || x.ndim > 0)
         LODE_TRY(lode_bundle_add_array(ctx, result, "x", &x));
+    if (s.ndim > 0)
+        LODE_TRY(lode_bundle_add_sparse(ctx, result, result->count > 0 ? "errors" : "x", &s));
     result->certificate = (lode_certificate){ .kind = LODE_CERT_NONE, .asked = NAN };
 done:
     LODE_FREE(&x, &s);

@@ -13,4 +13,8 @@ lode_status lode_i_make_laplacian(lode_ctx *ctx, int ndim, const int64_t *shape,
 lode_status lode_i_make_observations(lode_ctx *ctx, const int64_t *shape, int64_t terms,
                                      lode_array *x);
 
+/** Adds to x (contiguous, f64) gross errors at a share of its places, and gives them as CSR: either sign, sizes
+ *  uniform in [1, 10). */
+lode_status lode_i_make_outliers(lode_ctx *ctx, double share, lode_array *x, lode_sparse *errors);
+
 #endif

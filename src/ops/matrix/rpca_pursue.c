@@ -1,0 +1,147 @@
+/* Principal component pursuit by alternating directions: inexact augmented Lagrangian, one thresholding of
+ * singular values and one of entries an iteration.
+ *
+ * With T = S + N, N the noise: min |L|_* + g(T) subject to L + T = X over observed entries, g(T) = lambda |T|_1, or
+ * with noise its Moreau envelope (Huber's function), which is what min over S of lambda |S|_1 + |T - S|^2 /
+ * (2 nu) leaves. Y stays within +-lambda, and within a spectral norm of 1 up to what T last moved times mu. */
+#include <math.h>
+
+#include "ops/matrix/rpca.h"
+
+enum { NOISE_ROUNDS = 14, ROUGH_ITER = 100, NUMBERS = 4, NEVER = 1 << 30 };
+#define ROUGH_TOL 1e-3
+#define GROW 1.5 /* of mu, where one residual outweighs the other */
+#define APART 3
+#define DUAL_WEIGHT 0.1 /* of the dual residual: a tenth of it gives as many digits of L */
+#define EXACT_SHARE 0.1 /* thresholding of singular values is as exact as this share of the residual */
+#define NO_NOISE 1e-4   /* of the median of X: below it there is none */
+
+typedef struct state {
+    lode_array line;       /* mu, the residuals before, draws of the basis; then the objective of each step */
+    double primal, dual;
+} state;
+
+/* Y = X / max(|X|_2, |X|_max / lambda), which is feasible, and mu as Lin, Chen & Ma begin. */
+static lode_status begin(lode_ctx *ctx, lode_i_rpca_fit *f)
+{
+    const lode_i_rpca_data *d = f->d;
+    lode_i_robust_rule rule = { .lambda = f->lambda, .nu = f->nu, .mu = 1, .next = 1 };
+    LODE_FORWARD(lode_i_matrix_new(ctx, d->dtype, d->m, d->n, &f->Y));
+    LODE_FORWARD(lode_i_matrix_new(ctx, d->dtype, d->m, d->n, &f->W));
+    LODE_FORWARD(lode_i_robust_begin(ctx, &d->X, 0, &rule, &f->Y, &f->W));
+    LODE_FORWARD(lode_i_shrink_step(ctx, &f->W, INFINITY, 0, &f->basis, &f->U, &f->s, &f->V));
+    const double top = fmax(f->basis.top, 1e-300);
+    rule.mu = f->mu = 1.25 / top;
+    return lode_i_robust_begin(ctx, &d->X, 1 / fmax(top, d->most / f->lambda), &rule, &f->Y, &f->W);
+}
+
+/* Residual balancing: mu follows whichever of the two is behind. */
+static double next_mu(double mu, const state *z)
+{
+    if (!(z->primal > 0 && z->dual > 0))
+        return mu;
+    const double ratio = z->primal / (DUAL_WEIGHT * z->dual);
+    return ratio > APART ? mu * GROW : ratio < 1.0 / APART ? mu / GROW : mu;
+}
+
+static lode_status step(lode_ctx *ctx, lode_i_rpca_fit *f, state *z)
+{
+    const lode_i_rpca_data *d = f->d;
+    const double off = EXACT_SHARE * (z->primal > 0 ? z->primal : 1) * d->norm;
+    lode_i_robust_sums sums;
+    LODE_FORWARD(
+        lode_i_shrink_step(ctx, &f->W, 1 / f->mu, off, &f->basis, &f->U, &f->s, &f->V));
+    LODE_FORWARD(lode_i_rpca_left(ctx, f));
+    const lode_i_robust x = { &d->X, &f->left, &f->V };
+    const lode_i_robust_rule rule = {
+        .lambda = f->lambda, .nu = f->nu, .mu = f->mu, .next = next_mu(f->mu, z)
+    };
+    LODE_FORWARD(lode_i_robust_step(ctx, &x, &rule, &f->Y, &f->W, &sums));
+    z->primal = sqrt(sums.a) / f->mu / d->norm;
+    z->dual = sums.c > 0 ? f->mu * sqrt(sums.b / sums.c) : 0;
+    f->mu = rule.next;
+    return LODE_OK;
+}
+
+static lode_status iterate(lode_ctx *ctx, lode_i_rpca_fit *f, double tol, int64_t most,
+                           const char *site)
+{
+    lode_status st = LODE_OK;
+    state z = { 0 };
+    lode_array head = { 0 };
+    lode_i_iter it = { .op = "rpca",
+                       .what = "residual",
+                       .tol = tol,
+                       .patience = NEVER, /* residuals go up and down: only tol ends it */
+                       .max_iter = most,
+                       .n = 4,
+                       .site = site,
+                       .state = { &f->Y, &f->W, &f->basis.V, &z.line } };
+    LODE_TRY(lode_array_zeros(ctx, LODE_F64, 1, (const int64_t[]){ NUMBERS + most }, &z.line));
+    LODE_TRY(begin(ctx, f));
+    lode_i_set1(&z.line, 0, f->mu), lode_i_set1(&z.line, 3, (double)f->basis.draws);
+    LODE_TRY(lode_i_iter_begin(ctx, &it));
+    f->mu = lode_i_get1(&z.line, 0);
+    z.primal = lode_i_get1(&z.line, 1), z.dual = lode_i_get1(&z.line, 2);
+    f->basis.draws = (int64_t)lode_i_get1(&z.line, 3);
+    while (!it.done) {
+        LODE_TRY(step(ctx, f, &z));
+        const double error = fmax(z.primal, DUAL_WEIGHT * z.dual);
+        lode_i_set1(&z.line, 0, f->mu), lode_i_set1(&z.line, 1, z.primal);
+        lode_i_set1(&z.line, 2, z.dual), lode_i_set1(&z.line, 3, (double)f->basis.draws);
+        lode_i_set1(&z.line, NUMBERS + it.i, error);
+        it.enough = error <= tol;
+        LODE_TRY(lode_i_iter_step(ctx, &it, error));
+    }
+    f->steps = it.i;
+    LODE_TRY(lode_array_slice(ctx, &z.line, 0, NUMBERS, NUMBERS + it.i, 1, &head));
+    LODE_TRY(lode_array_cast(ctx, &head, LODE_F64, &f->trace));
+    LODE_TRY(lode_i_iter_end(ctx, &it, NULL));
+done:
+    lode_i_iter_free(&it);
+    LODE_FREE(&z.line, &head);
+    return st;
+}
+
+/* sigma = 1.4826 median |X - L(sigma)|, from above: what shrinkage adds to the residual is small, so that a few
+ * rough fits settle it, and where there is no noise it falls to 0. */
+static lode_status estimate_noise(lode_ctx *ctx, lode_i_rpca_fit *f)
+{
+    lode_status st = LODE_OK;
+    double sigma = 0, first = 0, before = 0;
+    LODE_TRY(begin(ctx, f));
+    LODE_TRY(lode_i_rpca_left(ctx, f)); /* L = 0 */
+    LODE_TRY(lode_i_rpca_deviation(ctx, f, &sigma));
+    first = sigma;
+    for (int round = 0; round < NOISE_ROUNDS; round++) {
+        LODE_TRY(lode_i_tick(ctx, round, NOISE_ROUNDS));
+        before = sigma;
+        lode_i_rpca_noise(f, sigma);
+        lode_i_nest(ctx);
+        const lode_status fitted = iterate(ctx, f, ROUGH_TOL, ROUGH_ITER, NULL);
+        lode_i_unnest(ctx);
+        if (fitted < 0)
+            LODE_TRY(fitted); /* one that has not settled tells enough */
+        LODE_TRY(lode_i_rpca_deviation(ctx, f, &sigma));
+        if (sigma <= NO_NOISE * first) {
+            sigma = 0;
+            break;
+        }
+        if (fabs(sigma - before) <= 0.02 * before)
+            break;
+    }
+    lode_i_rpca_noise(f, sigma);
+done:
+    return st;
+}
+
+lode_status lode_i_rpca_pursue(lode_ctx *ctx, lode_i_rpca_fit *f)
+{
+    const lode_auto_f64 *noise = &f->o->noise;
+    if (!noise->given) {
+        lode_i_stage(ctx, "noise", 0.05, 0.4);
+        LODE_FORWARD(estimate_noise(ctx, f));
+    }
+    lode_i_stage(ctx, "pursuit", noise->given ? 0.05 : 0.4, 0.95);
+    return iterate(ctx, f, f->tol, f->o->max_iter, "rpca");
+}
