@@ -41,7 +41,8 @@ void lode_i_rpca_fit_free(lode_i_rpca_fit *f);
 /** Of the noise: nu, and what follows from it. */
 void lode_i_rpca_noise(lode_i_rpca_fit *f, double sigma);
 lode_status lode_i_rpca_left(lode_ctx *ctx, lode_i_rpca_fit *f);
-/** 1.4826 times the median of |X - L| over observed entries, of a sample where these are many. W is used. */
+/** 1.4826 times the median of |X - L| over observed entries that are no outliers beside it, of a sample where these
+ *  are many. W is used. */
 lode_status lode_i_rpca_deviation(lode_ctx *ctx, lode_i_rpca_fit *f, double *sigma);
 
 /** Principal component pursuit; noise auto is estimated on the way. LODE_NOCONV with the best it has. */

@@ -6,6 +6,7 @@
 #include "ops/matrix/rpca.h"
 
 enum { SAMPLED = 1 << 17 };
+#define FAR 4 /* deviations beyond which an entry is no noise */
 #define NORMAL_MAD 1.4826022185056018 /* of a normal law, deviation over median absolute value */
 
 void lode_i_rpca_data_free(lode_i_rpca_data *d)
@@ -117,9 +118,14 @@ lode_status lode_i_rpca_deviation(lode_ctx *ctx, lode_i_rpca_fit *f, double *sig
     }
     LODE_TRY(lode_array_slice(ctx, &some, 0, 0, count, 1, &head));
     *sigma = 0;
-    if (count > 0)
-        LODE_TRY(lode_i_quantile_abs(ctx, &head, 0.5, sigma));
-    *sigma *= NORMAL_MAD;
+    for (int round = 0; round < 3 && count > 0; round++) { /* the median of those that are no outliers */
+        int64_t off = 0;
+        for (int64_t i = 0; i < count && *sigma > 0; i++)
+            off += fabs(lode_i_get1(&head, i)) > FAR * *sigma;
+        LODE_TRY(
+            lode_i_quantile_abs(ctx, &head, 0.5 * (1 - (double)off / (double)count), sigma));
+        *sigma *= NORMAL_MAD;
+    }
 done:
     LODE_FREE(&flat, &some, &head);
     return st;

@@ -10,6 +10,7 @@
 
 enum { NOISE_ROUNDS = 14, ROUGH_ITER = 100, NUMBERS = 4, NEVER = 1 << 30 };
 #define ROUGH_TOL 1e-3
+#define ROUGH_SHARE 0.05 /* of the noise: what a fit may be off by beside it */
 #define GROW 1.5 /* of mu, where one residual outweighs the other */
 #define APART 3
 #define DUAL_WEIGHT 0.1 /* of the dual residual: a tenth of it gives as many digits of L */
@@ -117,8 +118,10 @@ static lode_status estimate_noise(lode_ctx *ctx, lode_i_rpca_fit *f)
         LODE_TRY(lode_i_tick(ctx, round, NOISE_ROUNDS));
         before = sigma;
         lode_i_rpca_noise(f, sigma);
+        const double all = sigma * sqrt((double)f->d->observed) / f->d->norm;
         lode_i_nest(ctx);
-        const lode_status fitted = iterate(ctx, f, ROUGH_TOL, ROUGH_ITER, NULL);
+        const lode_status fitted = iterate(ctx, f, fmax(fmin(ROUGH_TOL, ROUGH_SHARE * all), f->tol),
+                                           ROUGH_ITER, NULL);
         lode_i_unnest(ctx);
         if (fitted < 0)
             LODE_TRY(fitted); /* one that has not settled tells enough */
