@@ -290,8 +290,10 @@ typedef struct lode_rpca_opts {
     lode_rpca_method method;
     lode_rank_spec rank;    /* of altproj; auto: from a rough pursuit */
     lode_auto_i64 max_rank; /* cap on the rank, which bounds the memory; auto: none */
-    lode_auto_f64 sparsity; /* weight of |S|_1 in pcp; auto: 1 / sqrt(observed share, longer side) */
-    lode_auto_f64 noise;    /* standard deviation of the noise of an entry, unit of X; auto: estimated */
+    lode_auto_f64
+        sparsity; /* weight of |S|_1 in pcp; auto: 1 / sqrt(observed share, longer side) */
+    lode_auto_f64
+        noise; /* standard deviation of the noise of an entry, unit of X; auto: estimated */
     lode_auto_f64 decay;    /* factor of altproj's threshold in an iteration; auto: 0.6 */
     bool dual;              /* keep pcp's dual matrix, m x n */
     lode_missing missing;   /* default NaN */
@@ -308,7 +310,7 @@ extern LODE_API const lode_op lode_op_rpca;
  *  X      in   m x n: array or source; real; NaN is missing
  *  model  out  U m x k, s k, V n x k: L = U diag(s) V^T, orthonormal columns, s descending, > 0, unit of X;
  *              sparse, S as CSR; trace, residual over the norm of X after each iteration, from 1 (pcp: the
- *              larger of it and a tenth of the dual one; last: of the result); observed, entries; noise,
+ *              larger of it and a share of the dual one; last: of the result); observed, entries; noise,
  *              deviation used; pcp: sparsity, objective, gap, how far it is at most above the least, relative, and
  *              with opts.dual the matrix that proves this; altproj: threshold, off by more than which is an outlier.
  *              Certificate: ||X - L - S|| / ||X|| over the observed entries, measured.

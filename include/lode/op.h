@@ -189,10 +189,12 @@ typedef struct lode_call {
     struct lode_call_store *store; /* private: what parsed options and loaded inputs live in */
 } lode_call;
 
-/** A hyper-rectangle of a result: ndim ranges; count -1: to the end of the axis. */
+/** A hyper-rectangle of a result: ndim ranges; count -1: to the end of the axis. component: of a result that is
+ *  a sum, the term by its name, one of the op's components; "": the sum. */
 typedef struct lode_part {
     int32_t ndim; /* 0: everything */
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
+    char component[16];
 } lode_part;
 
 /** What is asked of the array that a result stands for: of its entries start + i step, i < count,
@@ -265,6 +267,8 @@ typedef struct lode_op {
                          lode_bundle *result);
     lode_status (*invert)(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                           const lode_part *part, lode_array *out);
+    /* Terms that invert gives by themselves, "low|sparse"; NULL: none */
+    const char *components;
     /* Sizes of the rectangles that invert decodes as a whole; NULL: any part costs its share. An op
      * that has it reads members that are sources as it needs them, in invert and verify too. */
     lode_status (*chunk)(lode_ctx *ctx, const lode_bundle *model, int64_t *chunk);

@@ -229,9 +229,11 @@ class Result:
         del keep
         return Result(out)
 
-    def invert(self, codes=None, part=None):
-        """The reconstruction, or a part of it: a slice for each axis (step 1)."""
+    def invert(self, codes=None, part=None, component=None):
+        """The reconstruction, or a part of it: a slice for each axis (step 1). component: of a sum, one term ("low", "sparse")."""
         ctx, out, c_part = _c.context(), ArrayHandle(), _c.Part()
+        if component is not None:
+            c_part.component = component.encode()[:15]
         meta = self._bundle.c.meta
         if part is not None:
             part = part if isinstance(part, tuple) else (part,)

@@ -83,7 +83,7 @@ class StreamState(C.Structure):
 
 
 class Part(C.Structure):
-    _fields_ = [("ndim", i32), ("start", i64 * MAX_NDIM), ("count", i64 * MAX_NDIM)]
+    _fields_ = [("ndim", i32), ("start", i64 * MAX_NDIM), ("count", i64 * MAX_NDIM), ("component", C.c_char * 16)]
 
 
 class Question(C.Structure):

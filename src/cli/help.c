@@ -6,7 +6,8 @@
 static const char *const commands_help =
     "Commands on results and files\n"
     "  lode apply MODEL INPUT -o OUT          new data through a fitted result: project, encode\n"
-    "  lode invert MODEL [CODES] -o OUT       reconstruct, all or --part 0:10,:,5;\n"
+    "  lode invert MODEL [CODES] -o OUT       reconstruct, all or --part 0:10,:,5\n"
+    "                                         (of a sum one term: --part low,0:10,:);\n"
     "                                         --recover leaves damaged parts out and names them\n"
     "  lode query FILE WHAT [-o OUT]          [3,4,5], [0:9,:,::4], mean, sum, norm, dot=FILE\n"
     "  lode update MODEL INPUT -o OUT         more data into a fitted result; of svd rows, --axis "

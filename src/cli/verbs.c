@@ -1,4 +1,5 @@
 /* Verbs on a written result: apply, invert, update, merge, verify, plot. */
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,11 +15,19 @@ static int need(cli *c, const char *command, int least, int most, bool output, c
     return cli_check_outputs(c);
 }
 
-/* Ranges "0:10,:,5" as a part. */
+/* Ranges "0:10,:,5" as a part; a component before them, "low" or "low,0:10,:". */
 static int parse_part(cli *c, const char *text, lode_part *part)
 {
     static const char *const want = "--part is '%s'; give a range an axis, as in 0:10,:,5";
-    for (const char *p = text; *p;) {
+    const char *p = text;
+    if (isalpha((unsigned char)*p)) {
+        const size_t n = strcspn(p, ",");
+        if (n >= sizeof part->component)
+            return cli_usage(c, want, text);
+        memcpy(part->component, p, n);
+        p += n + (p[n] == ',');
+    }
+    while (*p) {
         char *end = NULL;
         if (part->ndim == LODE_MAX_NDIM)
             return cli_usage(c, want, text);
@@ -183,7 +192,7 @@ int cli_invert(cli *c)
     lode_part part = { 0 };
     cli_value codes = { 0 };
     int bad = need(c, "invert", 1, 2, true,
-                   "lode invert MODEL [CODES] [--part 0:10,:,5] -o OUTPUT");
+                   "lode invert MODEL [CODES] [--part [low|..,]0:10,:,5] -o OUTPUT");
     if (!bad && c->part)
         bad = parse_part(c, c->part, &part);
     if (bad)

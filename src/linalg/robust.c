@@ -9,7 +9,19 @@
 
 enum { BLOCK_VALUES = 1 << 15, SUMS = 3 };
 
-typedef enum pass { STEP, BEGIN, REPLACE, REST, OUTLIERS, MEASURE, INNER, HIDE, ADD, COUNT, FILL } pass;
+typedef enum pass {
+    STEP,
+    BEGIN,
+    REPLACE,
+    REST,
+    OUTLIERS,
+    MEASURE,
+    INNER,
+    HIDE,
+    ADD,
+    COUNT,
+    FILL
+} pass;
 typedef struct job {
     pass pass;
     const lode_array *X, *left, *right, *Yread;

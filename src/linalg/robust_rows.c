@@ -7,7 +7,7 @@
 #include "linalg/small.h"
 
 enum { HALVINGS = 40, STEPS = 2 };
-#define ROUNDING 1e-6 /* of a row's largest value: what is off by less is none of its outliers */
+#define ROUNDING 1e-6   /* of a row's largest value: what is off by less is none of its outliers */
 #define NO_WEIGHT 1e-13 /* of a pivot, against its own size */
 
 typedef struct job {

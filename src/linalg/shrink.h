@@ -8,13 +8,13 @@
 
 typedef struct lode_i_shrink {
     /* given */
-    int64_t most; /* triplets at most */
+    int64_t most;   /* triplets at most */
     const char *op; /* of the random numbers */
     uint64_t site;
     /* kept from call to call */
-    lode_array V;  /* n x l, orthonormal: the basis */
-    int64_t draws; /* random blocks so far */
-    double top;    /* the largest singular value */
+    lode_array V;         /* n x l, orthonormal: the basis */
+    int64_t draws;        /* random blocks so far */
+    double top;           /* the largest singular value */
     int64_t rounds, full; /* steps of subspace iteration, whole decompositions */
 } lode_i_shrink;
 void lode_i_shrink_free(lode_i_shrink *s);

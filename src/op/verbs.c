@@ -89,6 +89,21 @@ done:
     return st;
 }
 
+/* A component that the op has. */
+static lode_status check_component(lode_ctx *ctx, const lode_op *op, const char *name)
+{
+    const size_t n = strlen(name);
+    for (const char *c = n > 0 ? op->components : NULL; c && *c;
+         c += strcspn(c, "|"), c += *c == '|')
+        if (strcspn(c, "|") == n && strncmp(c, name, n) == 0)
+            return LODE_OK;
+    if (n == 0)
+        return LODE_OK;
+    return lode_i_fail(ctx, LODE_EUSAGE, "a result of %s has no part '%s'%s%s", op->name, name,
+                       op->components ? "; there are: " : "; parts are ranges, as in 0:10,:",
+                       op->components ? op->components : "");
+}
+
 lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value codes,
                         const lode_part *part, lode_array *out)
 {
@@ -100,6 +115,7 @@ lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value code
     if (!op->invert)
         return no_verb(ctx, op, "invert");
     lode_i_begin(ctx, op->name);
+    LODE_TRY(check_component(ctx, op, part ? part->component : ""));
     LODE_TRY(op->invert(ctx, model, codes, part ? part : &whole, &local));
     lode_array_swap(out, &local);
 done:

@@ -52,7 +52,8 @@ static const lode_port out[] = {
     { "U", "m,k", .help = "left singular vectors of the part of low rank" },
     { "s", "k", .help = "its singular values, descending" },
     { "V", "n,k", .help = "its right singular vectors" },
-    { "sparse", "m,n", .kinds = LODE_KIND_BIT(LODE_SPARSE), .help = "the outliers, CSR" },
+    { "sparse", "m,n", .kinds = LODE_KIND_BIT(LODE_SPARSE),
+      .help = "the outliers, CSR; `lode invert --part low` (or sparse) gives one term dense" },
     { "trace", "steps", .help = "residual over the norm of X, from 1; last: of the result" },
     { "observed", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "entries observed" },
     { "noise", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "deviation of the noise used" },
@@ -82,8 +83,8 @@ static lode_status check_request(lode_ctx *ctx, const lode_rpca_opts *o, const l
     LODE_REQUIRE(o->rank.count <= 1, LODE_EPARAM, "rpca: a matrix has one rank, not %d",
                  (int)o->rank.count);
     LODE_REQUIRE(o->rank.count == 0 || o->rank.value[0] <= side, LODE_EPARAM,
-                 "rpca: rank %" PRId64 " is above min(m, n) = %" PRId64 " of X",
-                 o->rank.value[0], side);
+                 "rpca: rank %" PRId64 " is above min(m, n) = %" PRId64 " of X", o->rank.value[0],
+                 side);
     LODE_REQUIRE(!pcp || o->rank.count == 0, LODE_EUSAGE,
                  "rpca: the rank follows from pcp; give --method altproj with --rank, or "
                  "--max-rank");
@@ -154,7 +155,8 @@ static lode_status measure(lode_ctx *ctx, lode_i_rpca_fit *f, bool pcp, const lo
     lode_i_robust_sums sums;
     LODE_TRY(lode_i_robust_measure(ctx, &x, S, &rule, &sums));
     if (pcp)
-        LODE_TRY(lode_i_rpca_certify(ctx, d, &rule, &f->s, f->Y.data ? &f->Y : NULL, sums.b, found));
+        LODE_TRY(
+            lode_i_rpca_certify(ctx, d, &rule, &f->s, f->Y.data ? &f->Y : NULL, sums.b, found));
     lode_certificate cert = { .kind = LODE_CERT_MEASURED,
                               .norm = LODE_NORM_FRO,
                               .relative = true,
@@ -189,8 +191,7 @@ static lode_status add_numbers(lode_ctx *ctx, lode_i_rpca_fit *f, bool pcp,
     return LODE_OK;
 }
 
-static lode_status trace_of(lode_ctx *ctx, const lode_i_rpca_fit *f, double last,
-                            lode_array *trace)
+static lode_status trace_of(lode_ctx *ctx, const lode_i_rpca_fit *f, double last, lode_array *trace)
 {
     const int64_t n = f->trace.data ? f->trace.shape[0] : 0, size = n + 1;
     LODE_FORWARD(lode_array_zeros(ctx, LODE_F64, 1, &size, trace));
@@ -253,7 +254,7 @@ static lode_status fit(lode_ctx *ctx, lode_i_rpca_fit *f)
     const lode_rpca_opts *o = f->o;
     const lode_i_rpca_data *d = f->d;
     const double share = d->share * (double)lode_i_max(d->m, d->n);
-    f->lambda = d->overlooked      ? 1e30 /* no entry is worth it */
+    f->lambda = d->overlooked       ? 1e30 /* no entry is worth it */
                 : o->sparsity.given ? o->sparsity.value
                                     : 1 / sqrt(share);
     f->tol = o->tol.given ? o->tol.value : lode_i_is_single(d->dtype) ? 1e-5 : 1e-7;
@@ -320,6 +321,7 @@ const lode_op lode_op_rpca = {
     .run = run,
     .apply = lode_i_rpca_apply,
     .invert = lode_i_rpca_invert,
+    .components = "low|sparse",
     .verify = lode_i_rpca_verify,
     .plot = lode_i_rpca_plot,
 };

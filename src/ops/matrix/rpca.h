@@ -28,7 +28,7 @@ typedef struct lode_i_rpca_fit {
     const lode_i_rpca_data *d;
     double lambda, sigma, nu; /* weight of |S|_1, noise of an entry, its weight */
     double tol;
-    int64_t most; /* triplets at most */
+    int64_t most;             /* triplets at most */
     lode_array U, s, V, left; /* L = left V^T, left = U diag(s) */
     lode_array Y, W;          /* m x n: the dual matrix, and what thresholding works on */
     lode_i_shrink basis;

@@ -6,7 +6,7 @@
 #include "ops/matrix/rpca.h"
 
 enum { SAMPLED = 1 << 17 };
-#define FAR 4 /* deviations beyond which an entry is no noise */
+#define FAR 4                         /* deviations beyond which an entry is no noise */
 #define NORMAL_MAD 1.4826022185056018 /* of a normal law, deviation over median absolute value */
 
 void lode_i_rpca_data_free(lode_i_rpca_data *d)
@@ -118,12 +118,12 @@ lode_status lode_i_rpca_deviation(lode_ctx *ctx, lode_i_rpca_fit *f, double *sig
     }
     LODE_TRY(lode_array_slice(ctx, &some, 0, 0, count, 1, &head));
     *sigma = 0;
-    for (int round = 0; round < 3 && count > 0; round++) { /* the median of those that are no outliers */
+    for (int round = 0; round < 3 && count > 0;
+         round++) { /* the median of those that are no outliers */
         int64_t off = 0;
-        for (int64_t i = 0; i < count && *sigma > 0; i++)
+        for (int64_t i = 0; i<count && * sigma> 0; i++)
             off += fabs(lode_i_get1(&head, i)) > FAR * *sigma;
-        LODE_TRY(
-            lode_i_quantile_abs(ctx, &head, 0.5 * (1 - (double)off / (double)count), sigma));
+        LODE_TRY(lode_i_quantile_abs(ctx, &head, 0.5 * (1 - (double)off / (double)count), sigma));
         *sigma *= NORMAL_MAD;
     }
 done:
@@ -148,7 +148,9 @@ lode_status lode_i_rpca_certify(lode_ctx *ctx, const lode_i_rpca_data *d,
         found->objective += lode_i_get1(s, i);
     if (!Y)
         goto done;
-    const lode_svds_opts o = { .rank = 1, .tol = 4 * lode_i_epsilon(d->dtype) + 1e-9, .op = "rpca" };
+    const lode_svds_opts o = { .rank = 1,
+                               .tol = 4 * lode_i_epsilon(d->dtype) + 1e-9,
+                               .op = "rpca" };
     LODE_TRY(lode_linop_from(ctx, lode_from_array(Y), &A));
     LODE_TRY(lode_i_svds(ctx, A, &o, &U, &top, &V, &info));
     LODE_TRY(lode_i_norm_fro(ctx, Y, &norm));

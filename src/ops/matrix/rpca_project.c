@@ -6,9 +6,10 @@
 #include "ops/matrix/rpca.h"
 
 enum { PATIENCE = 4, NUMBERS = 1, SIGMAS = 4 };
-#define FALL 0.6      /* of the threshold in an iteration */
-#define SETTLED 1e-4  /* relative change of the residual, where noise keeps it from falling */
-#define KEEP_LOW 1e-3 /* of the largest singular value: a rough pursuit's smaller ones are no rank */
+#define FALL 0.6     /* of the threshold in an iteration */
+#define SETTLED 1e-4 /* relative change of the residual, where noise keeps it from falling */
+#define KEEP_LOW                                                                                   \
+    1e-3 /* of the largest singular value: a rough pursuit's smaller ones are no rank */
 
 /* A - Q (Q^T A) in place. */
 static lode_status project_out(lode_ctx *ctx, const lode_array *Q, lode_array *A)
@@ -186,8 +187,8 @@ lode_status lode_i_rpca_project(lode_ctx *ctx, lode_i_rpca_fit *f, int64_t k)
     }
     lode_i_stage(ctx, "projections", 0.4, 0.95);
     LODE_TRY(begin(ctx, f, k));
-    LODE_TRY(lode_array_zeros(ctx, LODE_F64, 1, (const int64_t[]){ NUMBERS + f->o->max_iter },
-                              &line));
+    LODE_TRY(
+        lode_array_zeros(ctx, LODE_F64, 1, (const int64_t[]){ NUMBERS + f->o->max_iter }, &line));
     lode_i_set1(&line, 0, f->zeta);
     LODE_TRY(lode_i_iter_begin(ctx, &it));
     f->zeta = lode_i_get1(&line, 0);

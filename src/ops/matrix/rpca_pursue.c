@@ -8,18 +8,21 @@
 
 #include "ops/matrix/rpca.h"
 
-enum { NOISE_ROUNDS = 14, ROUGH_ITER = 100, NUMBERS = 4, NEVER = 1 << 30 };
+enum { NOISE_ROUNDS = 14, ROUGH_ITER = 100, NUMBERS = 6, NEVER = 1 << 30 };
 #define ROUGH_TOL 1e-3
 #define ROUGH_SHARE 0.05 /* of the noise: what a fit may be off by beside it */
-#define GROW 1.5 /* of mu, where one residual outweighs the other */
+#define GROWTH 0.5 /* of mu, where one residual outweighs the other; less with every turn back */
 #define APART 3
-#define DUAL_WEIGHT 0.1 /* of the dual residual: a tenth of it gives as many digits of L */
-#define EXACT_SHARE 0.1 /* thresholding of singular values is as exact as this share of the residual */
-#define NO_NOISE 1e-4   /* of the median of X: below it there is none */
+#define DUAL_WEIGHT 0.03 /* of the dual residual: so much of it gives as many digits of L */
+#define EXACT_SHARE 0.1  /* of the residual: how exact thresholding of singular values is */
+#define NO_NOISE 1e-4    /* of the median of X: below it there is none */
 
+/* line: the numbers below, the draws of the basis and mu, which a checkpoint keeps, then the residual of each
+ * iteration. */
 typedef struct state {
-    lode_array line;       /* mu, the residuals before, draws of the basis; then the objective of each step */
-    double primal, dual;
+    lode_array line;
+    double primal, dual; /* residuals of the last iteration */
+    double way, turns;   /* which way mu went last, how often it turned back */
 } state;
 
 /* Y = X / max(|X|_2, |X|_max / lambda), which is feasible, and mu as Lin, Chen & Ma begin. */
@@ -36,13 +39,33 @@ static lode_status begin(lode_ctx *ctx, lode_i_rpca_fit *f)
     return lode_i_robust_begin(ctx, &d->X, 1 / fmax(top, d->most / f->lambda), &rule, &f->Y, &f->W);
 }
 
-/* Residual balancing: mu follows whichever of the two is behind. */
-static double next_mu(double mu, const state *z)
+/* Residual balancing: mu follows whichever of the two is behind, in ever smaller steps once it has to turn back,
+ * lest it go round and round. */
+static double next_mu(double mu, state *z)
 {
     if (!(z->primal > 0 && z->dual > 0))
         return mu;
     const double ratio = z->primal / (DUAL_WEIGHT * z->dual);
-    return ratio > APART ? mu * GROW : ratio < 1.0 / APART ? mu / GROW : mu;
+    const double way = ratio > APART ? 1 : ratio < 1.0 / APART ? -1 : 0;
+    z->turns += way * z->way < 0;
+    z->way = way > 0 || way < 0 ? way : z->way;
+    return mu * pow(1 + GROWTH / (1 + z->turns), way);
+}
+
+static void keep(const lode_i_rpca_fit *f, state *z)
+{
+    const double number[NUMBERS] = { f->mu,  z->primal, z->dual,
+                                     z->way, z->turns,  (double)f->basis.draws };
+    for (int i = 0; i < NUMBERS; i++)
+        lode_i_set1(&z->line, i, number[i]);
+}
+
+static void recall(lode_i_rpca_fit *f, state *z)
+{
+    double *const number[] = { &f->mu, &z->primal, &z->dual, &z->way, &z->turns };
+    for (int i = 0; i < NUMBERS - 1; i++)
+        *number[i] = lode_i_get1(&z->line, i);
+    f->basis.draws = (int64_t)lode_i_get1(&z->line, NUMBERS - 1);
 }
 
 static lode_status step(lode_ctx *ctx, lode_i_rpca_fit *f, state *z)
@@ -50,8 +73,7 @@ static lode_status step(lode_ctx *ctx, lode_i_rpca_fit *f, state *z)
     const lode_i_rpca_data *d = f->d;
     const double off = EXACT_SHARE * (z->primal > 0 ? z->primal : 1) * d->norm;
     lode_i_robust_sums sums;
-    LODE_FORWARD(
-        lode_i_shrink_step(ctx, &f->W, 1 / f->mu, off, &f->basis, &f->U, &f->s, &f->V));
+    LODE_FORWARD(lode_i_shrink_step(ctx, &f->W, 1 / f->mu, off, &f->basis, &f->U, &f->s, &f->V));
     LODE_FORWARD(lode_i_rpca_left(ctx, f));
     const lode_i_robust x = { &d->X, &f->left, &f->V };
     const lode_i_robust_rule rule = {
@@ -80,16 +102,13 @@ static lode_status iterate(lode_ctx *ctx, lode_i_rpca_fit *f, double tol, int64_
                        .state = { &f->Y, &f->W, &f->basis.V, &z.line } };
     LODE_TRY(lode_array_zeros(ctx, LODE_F64, 1, (const int64_t[]){ NUMBERS + most }, &z.line));
     LODE_TRY(begin(ctx, f));
-    lode_i_set1(&z.line, 0, f->mu), lode_i_set1(&z.line, 3, (double)f->basis.draws);
+    keep(f, &z);
     LODE_TRY(lode_i_iter_begin(ctx, &it));
-    f->mu = lode_i_get1(&z.line, 0);
-    z.primal = lode_i_get1(&z.line, 1), z.dual = lode_i_get1(&z.line, 2);
-    f->basis.draws = (int64_t)lode_i_get1(&z.line, 3);
+    recall(f, &z);
     while (!it.done) {
         LODE_TRY(step(ctx, f, &z));
         const double error = fmax(z.primal, DUAL_WEIGHT * z.dual);
-        lode_i_set1(&z.line, 0, f->mu), lode_i_set1(&z.line, 1, z.primal);
-        lode_i_set1(&z.line, 2, z.dual), lode_i_set1(&z.line, 3, (double)f->basis.draws);
+        keep(f, &z);
         lode_i_set1(&z.line, NUMBERS + it.i, error);
         it.enough = error <= tol;
         LODE_TRY(lode_i_iter_step(ctx, &it, error));

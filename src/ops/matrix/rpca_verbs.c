@@ -31,8 +31,8 @@ lode_status lode_i_rpca_model_of(lode_ctx *ctx, const lode_bundle *b, lode_i_rpc
     r->dual = dual.kind == LODE_ARRAY ? dual.as.array : NULL;
     const lode_dtype t = r->U->dtype;
     bool fits = r->U->ndim == 2 && r->s->ndim == 1 && r->V->ndim == 2 && r->S && r->S->ndim == 2 &&
-                r->S->layout == LODE_CSR && r->sigma >= 0 &&
-                (r->lambda > 0 || r->threshold >= 0) && r->trace->ndim == 1;
+                r->S->layout == LODE_CSR && r->sigma >= 0 && (r->lambda > 0 || r->threshold >= 0) &&
+                r->trace->ndim == 1;
     if (fits) {
         r->m = r->U->shape[0], r->n = r->V->shape[0], r->k = r->s->shape[0];
         fits = r->U->shape[1] == r->k && r->V->shape[1] == r->k && r->S->shape[0] == r->m &&
@@ -62,8 +62,7 @@ static lode_status read_new(lode_ctx *ctx, const lode_i_rpca_model *r, lode_valu
     LODE_TRY(lode_i_as_array(ctx, x, LODE_F64, &wide));
     *one = wide.ndim == 1;
     if (*one)
-        LODE_TRY(
-            lode_array_reshape(ctx, &wide, 2, (const int64_t[]){ 1, wide.shape[0] }, &rows));
+        LODE_TRY(lode_array_reshape(ctx, &wide, 2, (const int64_t[]){ 1, wide.shape[0] }, &rows));
     else
         rows = lode_array_ref(&wide);
     *columns = false;
@@ -131,12 +130,18 @@ lode_status lode_i_rpca_invert(lode_ctx *ctx, const lode_bundle *model, lode_val
     lode_i_rpca_model r;
     int64_t start[LODE_MAX_NDIM], count[LODE_MAX_NDIM];
     lode_array y = { 0 };
+    const bool sparse = strcmp(part->component, "sparse") == 0,
+               low = strcmp(part->component, "low") == 0 || codes.kind != LODE_NONE;
     LODE_TRY(lode_i_rpca_model_of(ctx, model, &r));
+    LODE_REQUIRE(!sparse || codes.kind == LODE_NONE, LODE_EUSAGE,
+                 "rpca: codes are of the part of low rank; give them without the part sparse");
     const lode_i_coded c = { .left = r.U, .scale = r.s, .right = r.V, .each = "components" };
-    LODE_TRY(lode_i_expand_codes(ctx, "rpca", &c, codes, part, &y));
-    if (codes.kind == LODE_NONE) {
-        LODE_TRY(
-            lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ r.m, r.n }, start, count));
+    if (!sparse)
+        LODE_TRY(lode_i_expand_codes(ctx, "rpca", &c, codes, part, &y));
+    if (!low) {
+        LODE_TRY(lode_i_part_resolve(ctx, part, 2, (const int64_t[]){ r.m, r.n }, start, count));
+        if (sparse)
+            LODE_TRY(lode_array_zeros(ctx, r.U->dtype, 2, count, &y));
         LODE_TRY(lode_i_robust_add(ctx, r.S, start, &y));
     }
     lode_array_swap(out, &y);
@@ -266,10 +271,10 @@ lode_status lode_i_rpca_verify(lode_ctx *ctx, const lode_bundle *model, lode_val
                  "structure checked; give the original to measure the residual again");
         goto done;
     }
-    LODE_REQUIRE(lode_i_value_shape(original, &own, &ndim, shape) && ndim == 2 &&
-                     shape[0] == r.m && shape[1] == r.n,
-                 LODE_ESHAPE, "rpca: the original has another shape than the result, %" PRId64
-                 " x %" PRId64,
+    LODE_REQUIRE(lode_i_value_shape(original, &own, &ndim, shape) && ndim == 2 && shape[0] == r.m &&
+                     shape[1] == r.n,
+                 LODE_ESHAPE,
+                 "rpca: the original has another shape than the result, %" PRId64 " x %" PRId64,
                  r.m, r.n);
     LODE_TRY(lode_i_options_of(ctx, &lode_op_rpca, model, &o));
     LODE_TRY(lode_i_rpca_read(ctx, original, &o.missing, NULL, &d));
