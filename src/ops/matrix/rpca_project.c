@@ -5,9 +5,10 @@
 
 #include "ops/matrix/rpca.h"
 
-enum { PATIENCE = 4, NUMBERS = 1, SIGMAS = 4 };
+enum { PATIENCE = 4, NUMBERS = 1, SIGMAS = 4, SPREAD = 6 };
 #define FALL 0.6     /* of the threshold in an iteration */
 #define SETTLED 1e-4 /* relative change of the residual, where noise keeps it from falling */
+#define SLOW 0.1     /* of what keeps the threshold up: its fall is over */
 #define KEEP_LOW                                                                                   \
     1e-3 /* of the largest singular value: a rough pursuit's smaller ones are no rank */
 
@@ -127,6 +128,7 @@ static lode_status begin(lode_ctx *ctx, lode_i_rpca_fit *f, int64_t k)
     const lode_i_rpca_data *d = f->d;
     lode_array U = { 0 }, s = { 0 }, V = { 0 };
     lode_i_robust_sums sums;
+    double spread = 0;
     lode_i_shrink_free(&f->basis);
     f->basis = (lode_i_shrink){ .most = k, .op = "rpca", .site = 2 << 20 };
     LODE_TRY(lode_array_zeros(ctx, d->dtype, 2, (const int64_t[]){ d->m, 0 }, &f->left));
@@ -135,7 +137,11 @@ static lode_status begin(lode_ctx *ctx, lode_i_rpca_fit *f, int64_t k)
     const lode_i_robust x = { &d->X, &f->left, &f->V };
     LODE_TRY(lode_i_robust_replace(ctx, &x, INFINITY, &f->W, &sums));
     LODE_TRY(lode_i_shrink_step(ctx, &f->W, INFINITY, 0, &f->basis, &U, &s, &V));
-    f->zeta = d->overlooked ? INFINITY : 4 * beta(d) * f->basis.top;
+    /* at least the largest entry of L, which the spectrum of X does not tell where errors fill it */
+    LODE_TRY(lode_i_rpca_deviation(ctx, f, &spread));
+    f->zeta = fmin(4 * beta(d) * f->basis.top, SPREAD * spread);
+    if (d->overlooked || !(f->zeta > 0))
+        f->zeta = INFINITY;
     LODE_TRY(lode_i_robust_replace(ctx, &x, f->zeta, &f->W, &sums));
     LODE_TRY(lode_i_shrink_step(ctx, &f->W, 0, 1e-6 * d->norm, &f->basis, &U, &s, &V));
     lode_array_swap(&f->U, &U);
@@ -201,8 +207,11 @@ lode_status lode_i_rpca_project(lode_ctx *ctx, lode_i_rpca_fit *f, int64_t k)
         it.enough = error <= f->tol;
         if (!it.enough && it.i + 1 < it.max_iter) {
             LODE_TRY(retract(ctx, f, values));
+            const double fall = pow(gamma, (double)(it.i + 1)) * values[0];
             if (!d->overlooked)
-                f->zeta = beta(d) * (values[1] + pow(gamma, (double)(it.i + 1)) * values[0]);
+                f->zeta = beta(d) * (values[1] + fall);
+            if (fall > SLOW * values[1] && f->zeta > SIGMAS * f->sigma)
+                it.calm = 0; /* the threshold is on its way: no matter that the residual stays */
         }
         lode_i_set1(&line, 0, f->zeta);
         lode_i_set1(&line, NUMBERS + it.i, error);
