@@ -337,10 +337,12 @@ static void parts_are_slices_of_the_whole(void **state)
     const int64_t shape[] = { 21, 22, 23 };
     make_field(f, LODE_F32, 3, shape, 1, 0.05);
     for (int64_t block = 0; block <= 5000; block += 2500) {
-        static const lode_part parts[] = { { 3, { 0, 0, 0 }, { -1, -1, -1 } },
-                                           { 3, { 4, 5, 6 }, { 10, 1, 9 } },
-                                           { 3, { 20, 0, 22 }, { 1, 22, 1 } },
-                                           { 3, { 3, 3, 3 }, { 0, 2, 2 } } };
+        static const lode_part parts[] = {
+            { .ndim = 3, .start = { 0, 0, 0 }, .count = { -1, -1, -1 } },
+            { .ndim = 3, .start = { 4, 5, 6 }, .count = { 10, 1, 9 } },
+            { .ndim = 3, .start = { 20, 0, 22 }, .count = { 1, 22, 1 } },
+            { .ndim = 3, .start = { 3, 3, 3 }, .count = { 0, 2, 2 } }
+        };
         lode_array part = { 0 };
         f->o.block.given = block > 0, f->o.block.value = block;
         const found r = shrink(f);
@@ -355,7 +357,7 @@ static void parts_are_slices_of_the_whole(void **state)
                 assert_true(lode_array_get(&part, at) == lode_array_get(&f->y, there));
             }
         }
-        const lode_part beyond = { 3, { 20, 0, 0 }, { 2, 1, 1 } };
+        const lode_part beyond = { .ndim = 3, .start = { 20, 0, 0 }, .count = { 2, 1, 1 } };
         assert_status(&f->ctx, lode_invert(&f->ctx, &f->m, lode_none(), &beyond, &part),
                       LODE_ESHAPE);
         lode_array_free(&part);

@@ -222,8 +222,8 @@ static void a_damaged_block_is_named(void **state)
     assert_says(ctx, "block 0 of 20");
     assert_status(ctx, lode_verify(ctx, &f->m, lode_from_array(&f->x), &c), LODE_EFORMAT);
     /* parts that it does not touch need nothing */
-    const lode_part good = { 3, { 1, 0, 0 }, { 16, -1, -1 } },
-                    bad = { 3, { 16, 0, 0 }, { 3, 2, -1 } };
+    const lode_part good = { .ndim = 3, .start = { 1, 0, 0 }, .count = { 16, -1, -1 } },
+                    bad = { .ndim = 3, .start = { 16, 0, 0 }, .count = { 3, 2, -1 } };
     assert_ok(ctx, lode_invert(ctx, &f->m, lode_none(), &good, &y));
     assert_memory_equal(y.data, (float *)f->whole.data + 1056, 16 * 1056 * 4);
     assert_status(ctx, lode_invert(ctx, &f->m, lode_none(), &bad, &y), LODE_EFORMAT);

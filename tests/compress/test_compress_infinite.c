@@ -102,7 +102,7 @@ static void every_method_keeps_them(void **state)
     shrink(f);
     make_field(f, LODE_F32, 7);
     assert_ok(&f->ctx, lode_update(&f->ctx, &f->m, lode_from_array(&f->x), &f->m));
-    const lode_part second = { 3, { ROWS, 0, 0 }, { -1, -1, -1 } };
+    const lode_part second = { .ndim = 3, .start = { ROWS, 0, 0 }, .count = { -1, -1, -1 } };
     assert_ok(&f->ctx, lode_invert(&f->ctx, &f->m, lode_none(), &second, &f->y));
     compare(f, &sumsq, &norm2, &maxabs);
     assert_le(sqrt(sumsq), 1e-3 * sqrt(norm2));

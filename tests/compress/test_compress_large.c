@@ -77,7 +77,7 @@ static void make_rows(fix *f, int64_t from, int64_t rows, lode_array *x)
 /* Row `at` of the model is row `from` of the data, as far as a block or two go. */
 static void same_row(fix *f, const lode_bundle *m, int64_t at, int64_t from)
 {
-    const lode_part part = { 3, { at, 480, 0 }, { 1, 40, SIDE } };
+    const lode_part part = { .ndim = 3, .start = { at, 480, 0 }, .count = { 1, 40, SIDE } };
     assert_ok(&f->ctx, lode_invert(&f->ctx, m, lode_none(), &part, &f->y));
     make_rows(f, from, 1, &f->x);
     assert_memory_equal(f->y.data, (const double *)f->x.data + 480 * SIDE, lode_array_bytes(&f->y));

@@ -243,7 +243,7 @@ static void parts_are_slices_of_the_whole(void **state)
     make_field(f, LODE_F32, 3, shape, 1);
     f->o.error = lode_error_max(0.01);
     for (int64_t block = 0; block <= 5000; block += 2500) {
-        static const lode_part p = { 3, { 4, 5, 6 }, { 10, 1, 9 } };
+        static const lode_part p = { .ndim = 3, .start = { 4, 5, 6 }, .count = { 10, 1, 9 } };
         lode_array part = { 0 };
         f->o.block.given = block > 0, f->o.block.value = block;
         assert_le(shrink(f).maxabs, 0.01);

@@ -441,10 +441,12 @@ static void many_small_parts_read_as_one(void **state)
         assert_ok(&f->ctx, put(f, &part));
     }
     measure(f);
-    static const lode_part parts[] = { { 3, { 17, 2, 3 }, { 30, 5, 1 } },
-                                       { 3, { 59, 0, 0 }, { 1, 12, 13 } },
-                                       { 3, { 0, 11, 0 }, { 60, 1, 13 } },
-                                       { 3, { 5, 0, 0 }, { 0, 12, 13 } } };
+    static const lode_part parts[] = {
+        { .ndim = 3, .start = { 17, 2, 3 }, .count = { 30, 5, 1 } },
+        { .ndim = 3, .start = { 59, 0, 0 }, .count = { 1, 12, 13 } },
+        { .ndim = 3, .start = { 0, 11, 0 }, .count = { 60, 1, 13 } },
+        { .ndim = 3, .start = { 5, 0, 0 }, .count = { 0, 12, 13 } }
+    };
     for (size_t p = 0; p < sizeof parts / sizeof *parts; p++) {
         assert_ok(&f->ctx, lode_invert(&f->ctx, &f->m, lode_none(), &parts[p], &got));
         for (int64_t i = 0; i < lode_array_size(&got); i++) {
