@@ -310,7 +310,7 @@ extern LODE_API const lode_op lode_op_rpca;
  *  X      in   m x n: array or source; real; NaN is missing
  *  model  out  U m x k, s k, V n x k: L = U diag(s) V^T, orthonormal columns, s descending, > 0, unit of X;
  *              sparse, S as CSR; trace, residual over the norm of X after each iteration, from 1 (pcp: the
- *              larger of it and a share of the dual one; last: of the result); observed, entries; noise,
+ *              larger of it and a share of the dual one); observed, entries; noise,
  *              deviation used; pcp: sparsity, objective, gap, how far it is at most above the least, relative, and
  *              with opts.dual the matrix that proves this; altproj: threshold, off by more than which is an outlier.
  *              Certificate: ||X - L - S|| / ||X|| over the observed entries, measured.

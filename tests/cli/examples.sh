@@ -9,6 +9,7 @@ ln -s "$root/data" data
 "$lode" make relations --shape 24,24,6 --rank 3 -o T.npy --quiet
 "$lode" make observations --shape 300,4 --rank 2 --noise 0.05 -o observations.npy --quiet
 "$lode" make symmetric --shape 40,40 -o S.npy --quiet
+"$lode" make outliers --shape 60,40 --rank 2 --density 0.05 -o outliers.npy --quiet
 "$lode" make lowrank --shape 20,22,24 --rank 4 --noise 1e-4 -o X.npy --quiet
 "$lode" make normal --shape 400,8,6 -o measurements.npy --quiet
 "$lode" make normal --shape 400 -o y.npy --quiet

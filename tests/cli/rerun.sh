@@ -15,6 +15,7 @@ ln -s "$root/data" data
 "$lode" make symmetric --shape 40,40 -o S.npy --quiet
 "$lode" make normal --shape 200,6 -o U.npy --quiet
 "$lode" make normal --shape 200,4 --seed 1 -o W.npy --quiet
+"$lode" make outliers --shape 60,40 --rank 2 --density 0.05 -o outliers.npy --quiet
 format=npz
 "$lode" --version | grep -q 'netcdf (absent)' || format=nc
 "$lode" list | awk '{print $1}' >ops

@@ -54,7 +54,7 @@ static const lode_port out[] = {
     { "V", "n,k", .help = "its right singular vectors" },
     { "sparse", "m,n", .kinds = LODE_KIND_BIT(LODE_SPARSE),
       .help = "the outliers, CSR; `lode invert --part low` (or sparse) gives one term dense" },
-    { "trace", "steps", .help = "residual over the norm of X, from 1; last: of the result" },
+    { "trace", "steps", .help = "residual over the norm of X after each iteration, from 1" },
     { "observed", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "entries observed" },
     { "noise", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .help = "deviation of the noise used" },
     { "sparsity", NULL, .kinds = LODE_KIND_BIT(LODE_SCALAR), .optional = true,
@@ -191,13 +191,13 @@ static lode_status add_numbers(lode_ctx *ctx, lode_i_rpca_fit *f, bool pcp,
     return LODE_OK;
 }
 
-static lode_status trace_of(lode_ctx *ctx, const lode_i_rpca_fit *f, double last, lode_array *trace)
+static lode_status trace_of(lode_ctx *ctx, const lode_i_rpca_fit *f, lode_array *trace)
 {
     const int64_t n = f->trace.data ? f->trace.shape[0] : 0, size = n + 1;
     LODE_FORWARD(lode_array_zeros(ctx, LODE_F64, 1, &size, trace));
     lode_i_set1(trace, 0, 1);
     for (int64_t i = 0; i < n; i++)
-        lode_i_set1(trace, i + 1, i + 1 < n ? lode_i_get1(&f->trace, i) : last);
+        lode_i_set1(trace, i + 1, lode_i_get1(&f->trace, i));
     return LODE_OK;
 }
 
@@ -223,7 +223,7 @@ static lode_status give(lode_ctx *ctx, lode_i_rpca_fit *f, lode_bundle *b)
     LODE_REQUIRE(f->s.shape[0] == 0 || isfinite(lode_i_get1(&f->s, 0)), LODE_EDOMAIN,
                  "rpca: the largest singular value exceeds the range of %s; scale X",
                  lode_dtype_name(d->dtype));
-    LODE_TRY(trace_of(ctx, f, b->certificate.value, &trace));
+    LODE_TRY(trace_of(ctx, f, &trace));
     LODE_TRY(lode_bundle_add_array(ctx, b, "U", &f->U));
     LODE_TRY(lode_bundle_add_array(ctx, b, "s", &f->s));
     LODE_TRY(lode_bundle_add_array(ctx, b, "V", &f->V));
@@ -307,7 +307,7 @@ const lode_op lode_op_rpca = {
     .brief = "low rank plus outliers: robust principal components",
     .doi = "10.1145/1970392.1970395 10.48550/arXiv.1009.5055 10.48550/arXiv.1001.2363 "
            "10.48550/arXiv.1711.05519",
-    .example = "lode rpca outliers.npz:x -o parts.lode",
+    .example = "lode rpca outliers.npy -o parts.lode",
     .words = "robust pca principal component pursuit low rank sparse decomposition outliers gross "
              "errors corruption background subtraction foreground video anomaly detection "
              "alternating projections missing",
