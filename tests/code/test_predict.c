@@ -313,6 +313,36 @@ static void axes_beyond_8_share_the_last_rule(void **state)
     assert_int_not_equal(q[2], 0);
 }
 
+/* A front that crosses one axis at nearly every row and another rarely: what the first says is far off
+ * there, and what both say together is off in more places. */
+static void fronts_are_predicted_along_them(void **state)
+{
+    fix *f = *state;
+    lode_ctx *const ctx = &f->ctx;
+    const int64_t shape[] = { 60, 70, 50 };
+    lode_array x = { 0 };
+    double bytes[2] = { 0 };
+    const lode_stream s = lode_i_stream(ctx, "front", 0);
+    assert_ok(ctx, lode_array_new(ctx, LODE_F32, 3, shape, &x));
+    for (int64_t i = 0; i < 60 * 70 * 50; i++) {
+        const double a = (double)(i / 3500) / 29.5 - 1, b = (double)(i / 50 % 70) / 34.5 - 1,
+                     c = (double)(i % 50) / 24.5 - 1;
+        const bool far = a + 0.3 * sin(3 * b) + 0.2 * c > 0.1;
+        ((float *)x.data)[i] = (float)((far ? 1 + 0.3 * cos(4 * a * b) : 0.2 + 0.1 * a * c) +
+                                       0.002 * lode_i_random_normal(s, (uint64_t)i));
+    }
+    for (int alone = 0; alone < 2; alone++) {
+        lode_predictor p = { .step = 0.1, .finer = 2, .finest = 8, .alone = alone };
+        lode_predicted r = { 0 };
+        assert_ok(ctx, lode_i_predict_fit(ctx, &x, NULL, &p));
+        assert_ok(ctx, lode_i_predict(ctx, &x, NULL, &p, 0.05, 0.5, &r));
+        assert_ok(ctx, lode_i_predict_estimate(ctx, &x, &p, &r, false, &bytes[alone]));
+        lode_i_predicted_free(&r);
+    }
+    assert_le(bytes[1], 0.95 * bytes[0]);
+    lode_array_free(&x);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
@@ -325,6 +355,7 @@ int main(void)
         TEST(steps_out_of_range_are_refused),
         TEST(damaged_records_are_refused_or_read),
         TEST(axes_beyond_8_share_the_last_rule),
+        TEST(fronts_are_predicted_along_them),
         cmocka_unit_test(every_failing_allocation_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
