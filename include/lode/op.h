@@ -378,6 +378,10 @@ LODE_API lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_v
                                  lode_certificate *found);
 LODE_API lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                                lode_figure *figure);
+/** Writes a result as a page of its own (.html): certificate, picture, which can be made larger, members,
+ *  and how it was made. original: as for lode_plot. An existing file is LODE_EEXIST unless force. */
+LODE_API lode_status lode_report(lode_ctx *ctx, const lode_bundle *model, lode_value original,
+                                 const char *path, bool force);
 /** What a result holds, in words or as JSON (LODE_DOC_HELP, LODE_DOC_JSON), as its op tells it; *text
  *  is NULL where it tells nothing, else for lode_text_free. */
 LODE_API lode_status lode_tell(lode_ctx *ctx, const lode_bundle *model, lode_doc form, char **text);

@@ -266,9 +266,12 @@ class Result:
         return Certificate(found)
 
     def plot(self, path, original=None, width=0, dark=False, force=True):
-        """Draws to .svg or .png."""
+        """Draws to .svg or .png; .html is a page with certificate, picture and members, which follows its reader's width and
+        colours."""
         ctx, figure = _c.context(), C.c_void_p()
         v, keep = (_c.Value(_c.NONE, None), None) if original is None else value(original, ["array"], ctx)
+        if os.fspath(path).endswith(".html"):
+            return ctx.check(_c.lib.lode_report(C.byref(ctx.c), C.byref(self._bundle.c), v, os.fspath(path).encode(), force))
         try:
             ctx.check(_c.lib.lode_figure_new(C.byref(ctx.c), C.byref(figure)))
             ctx.check(_c.lib.lode_plot(C.byref(ctx.c), C.byref(self._bundle.c), v, figure))

@@ -176,6 +176,7 @@ _prototypes = {
     "lode_answer_free": (None, [P(Answer)]),
     "lode_invert": (C.c_int, [P(Ctx), P(Bundle), Value, P(Part), P(Array)]),
     "lode_verify": (C.c_int, [P(Ctx), P(Bundle), Value, P(Certificate)]),
+    "lode_report": (C.c_int, [P(Ctx), P(Bundle), Value, char_p, C.c_bool]),
     "lode_plot": (C.c_int, [P(Ctx), P(Bundle), Value, void_p]),
     "lode_figure_new": (C.c_int, [P(Ctx), P(void_p)]),
     "lode_figure_free": (None, [P(void_p)]),

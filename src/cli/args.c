@@ -94,10 +94,15 @@ static int common_flag(cli *c, const char *name, const char *value)
     struct {
         const char *name;
         const char **at;
-    } texts[] = { { "from", &c->from },           { "to", &c->to },
-                  { "dtype", &c->dtype },         { "part", &c->part },
-                  { "width", &c->width },         { "shape", &c->shape },
-                  { "scratch", &c->ctx.scratch }, { "checkpoint", &c->ctx.checkpoint } };
+    } texts[] = { { "from", &c->from },
+                  { "to", &c->to },
+                  { "dtype", &c->dtype },
+                  { "part", &c->part },
+                  { "width", &c->width },
+                  { "shape", &c->shape },
+                  { "html", &c->html },
+                  { "scratch", &c->ctx.scratch },
+                  { "checkpoint", &c->ctx.checkpoint } };
     struct {
         const char *name;
         bool *at;

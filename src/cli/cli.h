@@ -27,7 +27,7 @@ typedef struct cli {
     /* flags that every command takes */
     bool json, quiet, force, help;
     cli_progress progress;
-    const char *from, *to, *dtype, *shape, *part, *width;
+    const char *from, *to, *dtype, *shape, *part, *width, *html;
     bool dark;
     bool decodes; /* outputs are decoded as they are written */
     /* words and options in the order given */
@@ -141,6 +141,8 @@ int cli_update(cli *c);
 int cli_merge(cli *c);
 int cli_rerun(cli *c);
 int cli_verify(cli *c);
+/** Whether a figure of this name is a page (lode_report). */
+bool cli_is_page(const char *path);
 int cli_plot(cli *c);
 int cli_info(cli *c);
 int cli_convert(cli *c);

@@ -61,6 +61,9 @@ static int dispatch(cli *c, const char *name)
                 c->word[0] = (char *)(uintptr_t)commands[i].name, c->words = 1;
                 return cli_help(c);
             }
+            if (c->html)
+                return cli_usage(c, "--html goes with an operation; lode plot FILE -o PAGE.html "
+                                    "draws a result that is there");
             return commands[i].run(c);
         }
     const lode_op *op = lode_op_find(&c->ctx, name);

@@ -184,6 +184,11 @@ int cli_run_op(cli *c, const lode_op *op)
         request_free(&r);
         return code;
     }
+    if (st >= 0 && c->html && (!c->outputs || r.call.in[0].kind == LODE_BUNDLE)) {
+        request_free(&r);
+        return cli_usage(c, "--html is a page of one result, which -o writes%s",
+                         c->outputs ? "; of a file of several, give lode plot one of them" : "");
+    }
     if (st >= 0)
         st = (c->outputs ? lode_call_make : lode_call_run)(&c->ctx, &r.call, &result);
     const double seconds = cli_seconds() - start;
@@ -192,6 +197,10 @@ int cli_run_op(cli *c, const lode_op *op)
         const lode_status wrote = cli_write(c, &result);
         const lode_status removed = wrote < 0 ? wrote : lode_checkpoint_remove(&c->ctx);
         st = removed < 0 ? removed : st;
+        if (st >= 0 && c->html) {
+            const lode_status page = lode_report(&c->ctx, &result, r.call.in[0], c->html, c->force);
+            st = page < 0 ? page : st;
+        }
     } else if (st >= 0 && printed_whole(op)) {
         st = lode_checkpoint_remove(&c->ctx);
     }

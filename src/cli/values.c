@@ -84,6 +84,8 @@ int cli_check_outputs(cli *c)
     for (int i = 0; i < c->outputs && !c->force; i++)
         if (cli_opens(c->output[i].path))
             return cli_usage(c, "%s exists; give --force to replace it", c->output[i].path);
+    if (c->html && !c->force && cli_opens(c->html))
+        return cli_usage(c, "%s exists; give --force to replace it", c->html);
     return CLI_OK;
 }
 

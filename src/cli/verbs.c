@@ -329,6 +329,12 @@ int cli_verify(cli *c)
     return code;
 }
 
+bool cli_is_page(const char *path)
+{
+    const size_t n = strlen(path);
+    return n > 5 && strcmp(path + n - 5, ".html") == 0;
+}
+
 int cli_plot(cli *c)
 {
     lode_bundle model = { 0 };
@@ -336,22 +342,31 @@ int cli_plot(cli *c)
     lode_figure *figure = NULL;
     const int bad = need(
         c, "plot", 1, 2, true,
-        "lode plot MODEL [ORIGINAL] -o FIGURE.svg|FIGURE.png [--width PIXELS] [--dark]");
+        "lode plot MODEL [ORIGINAL] -o FIGURE.svg|FIGURE.png|PAGE.html [--width PIXELS] [--dark]");
     if (bad)
         return bad;
+    const bool page = cli_is_page(c->output[0].path);
+    if (page && (c->width || c->dark))
+        return cli_usage(c, "a page follows its reader in width and colours: leave --width and "
+                            "--dark out, or write .svg or .png");
     const int width = c->width ? atoi(c->width) : 0;
     if (c->width && (width < 200 || width > 10000))
         return cli_usage(c, "--width is '%s'; give pixels from 200 to 10000", c->width);
     lode_status st = cli_model(c, c->word[0], &model);
     if (st >= 0 && c->words == 2)
         st = cli_read(c, c->word[1], &original);
-    if (st >= 0)
-        st = lode_figure_new(&c->ctx, &figure);
-    if (st >= 0)
-        st = lode_plot(&c->ctx, &model, original.value, figure);
-    cli_keep_caveat(c, st);
-    if (st >= 0)
-        st = lode_figure_write(&c->ctx, figure, c->output[0].path, width, c->dark, c->force);
+    if (st >= 0 && page) {
+        st = lode_report(&c->ctx, &model, original.value, c->output[0].path, c->force);
+        cli_keep_caveat(c, st);
+    } else {
+        if (st >= 0)
+            st = lode_figure_new(&c->ctx, &figure);
+        if (st >= 0)
+            st = lode_plot(&c->ctx, &model, original.value, figure);
+        cli_keep_caveat(c, st);
+        if (st >= 0)
+            st = lode_figure_write(&c->ctx, figure, c->output[0].path, width, c->dark, c->force);
+    }
     const int code = st < 0 ? cli_failed(c, st) : cli_exit(c, st);
     if (st >= 0 && *c->caveat)
         fprintf(stderr, "plot: %s\n", c->caveat);

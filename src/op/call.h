@@ -14,6 +14,9 @@ struct lode_call_store {
     char *attributes;                  /* of the first input; NULL: none */
 };
 
+/** The op that made a result, or a sentence why there is none. */
+lode_status lode_i_op_of(lode_ctx *ctx, const lode_bundle *model, const lode_op **op);
+
 /* ---- rules: "UWND=1e-3,t_*=1e-4:max,*=exact" ---- */
 
 typedef struct lode_i_rule {

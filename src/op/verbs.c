@@ -13,7 +13,7 @@ static const char *first_result(const lode_bundle *file)
     return lode_bundle_name(file, i);
 }
 
-static lode_status op_of(lode_ctx *ctx, const lode_bundle *model, const lode_op **op)
+lode_status lode_i_op_of(lode_ctx *ctx, const lode_bundle *model, const lode_op **op)
 {
     if (lode_holds_results(model))
         return lode_i_fail(ctx, LODE_EUSAGE,
@@ -41,7 +41,7 @@ static lode_status no_verb(lode_ctx *ctx, const lode_op *op, const char *verb)
 lode_status lode_i_model_op(lode_ctx *ctx, const lode_bundle *model, const char *verb,
                             const lode_op **op)
 {
-    LODE_FORWARD(op_of(ctx, model, op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, op));
     return (*op)->invert && model->meta.has_shape ? LODE_OK : no_verb(ctx, *op, verb);
 }
 
@@ -70,7 +70,7 @@ lode_status lode_apply(lode_ctx *ctx, const lode_bundle *model, lode_value x, lo
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     lode_bundle local = { 0 };
-    LODE_FORWARD(op_of(ctx, model, &op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     if (!op->apply)
         return no_verb(ctx, op, "apply");
     lode_i_begin(ctx, op->name);
@@ -111,7 +111,7 @@ lode_status lode_invert(lode_ctx *ctx, const lode_bundle *model, lode_value code
     const lode_op *op = NULL;
     const lode_part whole = { 0 };
     lode_array local = { 0 };
-    LODE_FORWARD(op_of(ctx, model, &op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     if (!op->invert)
         return no_verb(ctx, op, "invert");
     lode_i_begin(ctx, op->name);
@@ -155,7 +155,7 @@ lode_status lode_update_with(lode_ctx *ctx, const lode_bundle *model, const lode
     lode_bundle local = { 0 };
     lode_input in[LODE_MAX_PORTS + 1] = { { NULL, lode_from_bundle(model) } };
     const uint64_t seed = ctx->seed;
-    LODE_FORWARD(op_of(ctx, model, &op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     if (!op->update)
         return no_verb(ctx, op, "update");
     LODE_FORWARD(check_names(ctx, op, given, count));
@@ -191,7 +191,7 @@ lode_status lode_merge(lode_ctx *ctx, const lode_bundle *const *models, int64_t 
     if (count < 2)
         return lode_i_fail(ctx, LODE_EUSAGE, "merge takes two results or more, not %" PRId64,
                            count);
-    LODE_FORWARD(op_of(ctx, models[0], &op));
+    LODE_FORWARD(lode_i_op_of(ctx, models[0], &op));
     if (!op->merge)
         return no_verb(ctx, op, "merge");
     lode_i_begin(ctx, op->name);
@@ -227,7 +227,7 @@ lode_status lode_verify(lode_ctx *ctx, const lode_bundle *model, lode_value orig
     lode_certificate local = { .asked = NAN };
     if (lode_holds_results(model))
         return lode_i_verify_all(ctx, model, original, found);
-    LODE_FORWARD(op_of(ctx, model, &op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     if (!op->verify)
         return no_verb(ctx, op, "verify");
     lode_i_begin(ctx, op->name);
@@ -245,7 +245,7 @@ lode_status lode_plot(lode_ctx *ctx, const lode_bundle *model, lode_value origin
 {
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
-    LODE_FORWARD(op_of(ctx, model, &op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     if (!op->plot)
         return no_verb(ctx, op, "plot");
     lode_i_begin(ctx, op->name);
@@ -260,7 +260,7 @@ lode_status lode_tell(lode_ctx *ctx, const lode_bundle *model, lode_doc form, ch
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     char *told = NULL;
-    LODE_FORWARD(op_of(ctx, model, &op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     lode_i_begin(ctx, op->name);
     if (op->tell)
         LODE_TRY(op->tell(ctx, model, form, &told));
@@ -329,7 +329,7 @@ lode_status lode_i_invert_take(lode_ctx *ctx, lode_bundle *model, const char *na
     lode_status st = LODE_OK;
     const lode_op *op = NULL;
     held *h = NULL;
-    LODE_FORWARD(op_of(ctx, model, &op));
+    LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     if (!op->invert || !model->meta.has_shape)
         return no_verb(ctx, op, "invert");
     lode_source s = { .dtype = model->meta.dtype,

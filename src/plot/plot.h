@@ -35,6 +35,10 @@ lode_status lode_i_panel_names(lode_ctx *ctx, lode_panel *p, int count, const ch
 lode_status lode_i_panel_image(lode_ctx *ctx, lode_panel *p, const lode_array *image, double lo,
                                double hi, bool diverging);
 
+/** The figure as SVG, without ids: several may stand in one page. *text for lode_i_free. */
+lode_status lode_i_figure_svg(lode_ctx *ctx, const lode_figure *figure, int width, bool dark,
+                              char **text);
+
 /* Pictures that several ops share. */
 /** Two panels: singular values on a log axis, and the share of their sum of squares that the first
  *  k hold. title: of the first panel; NULL: "singular values". */

@@ -35,6 +35,32 @@ done:
     return st;
 }
 
+static lode_status draw_svg(lode_ctx *ctx, const lode_figure *figure, const lode_sheet *sheet,
+                            lode_svg **svg, const char **text, size_t *size)
+{
+    LODE_FORWARD(lode_i_svg_new(ctx, figure, sheet, svg));
+    lode_i_draw(lode_i_svg_canvas(*svg), figure, sheet);
+    return lode_i_svg_end(*svg, text, size);
+}
+
+lode_status lode_i_figure_svg(lode_ctx *ctx, const lode_figure *figure, int width, bool dark,
+                              char **text)
+{
+    lode_status st = LODE_OK;
+    lode_sheet sheet = { 0 };
+    lode_svg *svg = NULL;
+    const char *drawn = NULL;
+    size_t size = 0;
+    LODE_REQUIRE(figure->count > 0, LODE_EUSAGE, "the figure has no panels to draw");
+    LODE_TRY(lode_i_sheet(ctx, figure, width, dark, &sheet));
+    LODE_TRY(draw_svg(ctx, figure, &sheet, &svg, &drawn, &size));
+    LODE_TRY(lode_i_strdup(ctx, drawn, text));
+done:
+    lode_i_svg_free(svg);
+    lode_i_sheet_free(&sheet);
+    return st;
+}
+
 lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const char *path, int width,
                               bool dark, bool force)
 {
@@ -58,9 +84,7 @@ lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const ch
                  "\"%s\" exists; --force replaces it", path);
     LODE_TRY(lode_i_sheet(ctx, figure, width ? width : 960, dark, &sheet));
     if (as_svg) {
-        LODE_TRY(lode_i_svg_new(ctx, figure, &sheet, &svg));
-        lode_i_draw(lode_i_svg_canvas(svg), figure, &sheet);
-        LODE_TRY(lode_i_svg_end(svg, &text, &size));
+        LODE_TRY(draw_svg(ctx, figure, &sheet, &svg, &text, &size));
         LODE_TRY(write_whole(ctx, path, force, text, size));
     } else {
         LODE_TRY(lode_i_raster_new(ctx, (lode_box){ 0, 0, sheet.width, sheet.height }, 1, &raster));

@@ -102,12 +102,29 @@ addEventListener("load", () => {
     const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05), large = parseFloat(s.fontSize) >= 24;
     if (ratio < (large ? 3 : 4.5)) bad.push(["contrast", ratio, n.data.trim().slice(0, 40)]);
   }
-  const stops = [...document.querySelectorAll("a[href], [tabindex]")];
+  const stops = [...document.querySelectorAll("a[href], button, [tabindex]")];
   for (const e of stops) {
     e.focus();
     if (document.activeElement !== e) bad.push(["no focus", e.outerHTML.slice(0, 80)]);
     else if (getComputedStyle(e).outlineStyle === "none") bad.push(["focus does not show", e.outerHTML.slice(0, 80)]);
     if (e.tabIndex > 0) bad.push(["order of the keyboard is changed", e.outerHTML.slice(0, 80)]);
+  }
+  const view = document.querySelector(".view"); // of a report: its picture can be made larger, moved, and be whole again
+  if (view) {
+    const svg = [...view.querySelectorAll(":scope>div>svg")].find(e => e.getClientRects().length), box = () => svg.viewBox.baseVal;
+    const full = box().width, press = key => view.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+    press("+");
+    const larger = box().width, left = box().x;
+    press("ArrowRight");
+    if (!(larger < full) || box().x === left) bad.push(["keys do not zoom or move", full, larger, left, box().x]);
+    press("0");
+    if (box().width !== full) bad.push(["not whole again", box().width]);
+    document.querySelector("[data-act=in]").click();
+    view.dispatchEvent(new WheelEvent("wheel", { deltaY: -400, bubbles: true, cancelable: true }));
+    if (!(box().width < 0.5 * full)) bad.push(["wheel and button do not zoom", box().width]);
+    document.querySelector("[data-act=whole]").click();
+    const again = [...document.querySelectorAll(".view>div")].filter(e => getComputedStyle(e).display !== "none").length;
+    if (again !== 1) bad.push(["pictures shown", again]);
   }
   if (document.documentElement.scrollWidth > innerWidth) bad.push(["wider than the window", document.documentElement.scrollWidth, innerWidth]);
   for (const i of document.images) if (!i.naturalWidth) bad.push(["picture does not load", i.src]);
@@ -119,6 +136,18 @@ addEventListener("load", () => {
 """
 
 
+def add_report(copy):
+    """A report beside the pages, with its original."""
+    lode = os.path.join(os.path.abspath(sys.argv[1]), "lode")
+    x = os.path.join(ROOT, "data", "winds_u.npy")
+    subprocess.run([lode, "compress", x, "--error", "1e-1", "-o", os.path.join(copy, "r.lode"), "--html", os.path.join(copy, "report.html"),
+                    "--quiet"], check=True)
+    with open(os.path.join(copy, "report.html"), encoding="utf-8") as f:
+        text = f.read()
+    assert not re.search(r"(src|href)=", re.sub(r"href=\"data:", "", text)), "the page fetches something"
+    return "report.html"
+
+
 def check_browser(site, pages):
     browser = shutil.which("chromium")
     if not browser:
@@ -127,6 +156,7 @@ def check_browser(site, pages):
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, "site")
         shutil.copytree(site, copy)
+        pages = [*pages, add_report(copy)]
         for name in pages:
             path = os.path.join(copy, name)
             with open(path, encoding="utf-8") as f:

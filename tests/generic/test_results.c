@@ -264,6 +264,11 @@ static void pictures_are_drawn(void **state)
             must(op, lode_plot(&f.ctx, &f.result, with ? original() : lode_none(), figure), "plot");
             must(op, lode_figure_write(&f.ctx, figure, path, 400, with != 0, true), "write");
             lode_figure_free(&figure);
+            snprintf(path, sizeof path, "%s/page.html", f.folder);
+            must(op, lode_report(&f.ctx, &f.result, with ? original() : lode_none(), path, true),
+                 "report");
+            assert_status(&f.ctx, lode_report(&f.ctx, &f.result, lode_none(), path, false),
+                          LODE_EEXIST);
         }
         again();
     }
