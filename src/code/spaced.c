@@ -11,8 +11,8 @@ enum { SAMPLE = 4096, SLACK = 4, WAY = 1, MISSING = 1, NEGATIVE = 2 };
 
 /* What spacings are looked for: parts of 1; whole multiples of these are found by what the numbers
  * have in common. */
-static const double finer[] = { 1,  10,    100,   1000,  1e4,    1e5,    1e6,   12,
-                                60, 0x1p2, 0x1p4, 0x1p8, 0x1p12, 0x1p16, 0x1p20 };
+static const double finer[] = { 1,   10,    100,   1000,  1e4,   1e5,    1e6,    12,    60,
+                                255, 65535, 0x1p2, 0x1p4, 0x1p8, 0x1p12, 0x1p16, 0x1p20 };
 
 /* Values that are no multiples: NaN (all one word) and -0. */
 typedef struct special {

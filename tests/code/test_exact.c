@@ -85,8 +85,8 @@ static void smooth_fields_shrink(void **state)
 static void spaced_values_are_whole_numbers(void **state)
 {
     lode_ctx *ctx = *state;
-    static const double num[] = { 1, 1, 1, 25, 7, 1, 0x1p-10, 5e4, 1 };
-    static const double den[] = { 1, 10, 100, 1000, 1, 60, 1, 1, 1e6 };
+    static const double num[] = { 1, 1, 1, 25, 7, 1, 1, 0x1p-10, 5e4, 1 };
+    static const double den[] = { 1, 10, 100, 1000, 1, 60, 255, 1, 1, 1e6 };
     const int64_t shape[] = { 70, 60 }, pairs[] = { 70, 30 };
     lode_array whole = { 0 }, f32 = { 0 }, f64 = { 0 };
     assert_ok(ctx, lode_array_new(ctx, LODE_I16, 2, shape, &whole));

@@ -359,8 +359,10 @@ static void wrong_requests_are_refused(void **state)
     x = observed(LODE_F64, 2, 30, 0.1, 2);
     lode_i_set2(&x, 3, 0, 1.5e308), lode_i_set2(&x, 4, 0, -1.5e308);
     refused("indexes of mode 0 go from -1.5e+308", LODE_EDOMAIN, x, "rank", "2");
+    x = (lode_array){ 0 }; /* what it held was taken */
     assert_ok(&f.ctx, lode_i_matrix_new(&f.ctx, LODE_F64, 0, 4, &x));
     refused("no rows", LODE_ESHAPE, x, "rank", "2");
+    x = (lode_array){ 0 };
     assert_ok(&f.ctx, lode_array_zeros(&f.ctx, LODE_F64, 2, (const int64_t[]){ 20, 1 }, &x));
     take(x);
     assert_status(&f.ctx, RUN("rank", "2"), LODE_ESHAPE);
