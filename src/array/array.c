@@ -412,6 +412,16 @@ lode_array lode_i_cols(const lode_array *a, int64_t start, int64_t stop)
     return part(a, 1, start, stop);
 }
 
+lode_array lode_i_column(const lode_array *a, int64_t j)
+{
+    assert(a->ndim == 2 && lode_dtype_block(a->dtype) == 1 && j >= 0 && j < a->shape[1]);
+    lode_array t = *a;
+    t.owner = NULL;
+    t.data = lode_i_at(a, j * a->strides[1]);
+    t.ndim = 1;
+    return t;
+}
+
 lode_array lode_i_transposed(const lode_array *a)
 {
     assert(a->ndim == 2 && lode_dtype_block(a->dtype) == 1);

@@ -69,7 +69,8 @@ lode_status lode_i_eye(lode_ctx *ctx, lode_dtype dtype, int64_t n, lode_array *o
 /** Rows, columns [start, stop) of a matrix, as views that hold the owner: free them. */
 lode_array lode_i_rows(const lode_array *a, int64_t start, int64_t stop);
 lode_array lode_i_cols(const lode_array *a, int64_t start, int64_t stop);
-lode_array lode_i_transposed(const lode_array *a); /* 2-d view; borrowed from a */
+lode_array lode_i_transposed(const lode_array *a);        /* 2-d view; borrowed from a */
+lode_array lode_i_column(const lode_array *a, int64_t j); /* a vector; borrowed from a */
 /** a itself when contiguous of that type (a reference), else a converted copy. */
 lode_status lode_i_as(lode_ctx *ctx, const lode_array *a, lode_dtype dtype, lode_array *out);
 /** Rows (axis 0) or columns (axis 1) of a matrix in the order of index, an i64 vector, which may be
@@ -233,6 +234,9 @@ void lode_i_split_mode(const lode_array *a, int mode, int64_t *left, int64_t *n,
 
 /* ---- bundles ---- */
 
+/** lode_bundle_array of a member that may be left out: then *a is NULL. */
+lode_status lode_i_bundle_optional(lode_ctx *ctx, const lode_bundle *b, const char *name,
+                                   const lode_array **a);
 /** Member i of `from` once more, under its name; sources are not kept. */
 lode_status lode_i_bundle_ref_member(lode_ctx *ctx, const lode_bundle *from, int64_t i,
                                      lode_bundle *to);

@@ -116,6 +116,14 @@ lode_status lode_bundle_array(lode_ctx *ctx, const lode_bundle *b, const char *n
     return LODE_OK;
 }
 
+lode_status lode_i_bundle_optional(lode_ctx *ctx, const lode_bundle *b, const char *name,
+                                   const lode_array **a)
+{
+    *a = NULL;
+    return lode_bundle_get(b, name).kind == LODE_NONE ? LODE_OK
+                                                      : lode_bundle_array(ctx, b, name, a);
+}
+
 lode_status lode_bundle_i64(lode_ctx *ctx, const lode_bundle *b, const char *name, int64_t *v)
 {
     lode_value value;

@@ -310,6 +310,9 @@ const char *lode_i_outfile_temporary(const lode_outfile *f);
 lode_status lode_i_outfile_sync(lode_ctx *ctx, lode_outfile *f);
 /** Syncs and renames; frees the handle in every case. */
 lode_status lode_i_outfile_commit(lode_ctx *ctx, lode_outfile **f);
+/** A file of these bytes: it appears whole or not at all. */
+lode_status lode_i_outfile_whole(lode_ctx *ctx, const char *path, bool force, const void *bytes,
+                                 size_t size);
 void lode_i_outfile_abandon(lode_outfile **f); /* removes the temporary; NULL is legal */
 /** A scratch file in ctx->scratch, already unlinked. LODE_EBUDGET when no scratch directory was
  *  given. */

@@ -405,3 +405,16 @@ bool lode_i_path_exists(const char *path)
 {
     return access(path, F_OK) == 0;
 }
+
+lode_status lode_i_outfile_whole(lode_ctx *ctx, const char *path, bool force, const void *bytes,
+                                 size_t size)
+{
+    lode_status st = LODE_OK;
+    lode_outfile *file = NULL;
+    LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
+    LODE_TRY(lode_i_outfile_write(ctx, file, bytes, size));
+    LODE_TRY(lode_i_outfile_commit(ctx, &file));
+done:
+    lode_i_outfile_abandon(&file);
+    return st;
+}

@@ -111,7 +111,6 @@ static lode_status write_dir(lode_ctx *ctx, const char *folder, const lode_i_out
     lode_status st = LODE_OK;
     lode_i_tensors t = { 0 };
     lode_text path = { 0 };
-    lode_outfile *file = NULL;
     char *text = NULL;
 
     LODE_TRY(lode_i_flatten(ctx, out, false, &t));
@@ -126,11 +125,8 @@ static lode_status write_dir(lode_ctx *ctx, const char *folder, const lode_i_out
         LODE_TRY(write_file(ctx, path.text, out, &t.at[i], force));
     }
     LODE_TRY(join(ctx, folder, "lode.json", "", &path));
-    LODE_TRY(lode_i_outfile_open(ctx, path.text, force, &file));
-    LODE_TRY(lode_i_outfile_write(ctx, file, text, strlen(text)));
-    LODE_TRY(lode_i_outfile_commit(ctx, &file));
+    LODE_TRY(lode_i_outfile_whole(ctx, path.text, force, text, strlen(text)));
 done:
-    lode_i_outfile_abandon(&file);
     lode_i_text_free(&path);
     lode_i_tensors_free(&t);
     lode_i_free(text);

@@ -247,3 +247,28 @@ lode_status lode_i_check_result(lode_ctx *ctx, lode_call *c, const lode_bundle *
     }
     return LODE_OK;
 }
+
+/* ---- what several ops ask for ---- */
+
+lode_status lode_i_refuse_infinities(lode_ctx *ctx, const char *op, const lode_missing *missing,
+                                     const char *noun)
+{
+    return missing->kind == LODE_MISSING_INF
+               ? lode_i_fail(ctx, LODE_EPARAM,
+                             "%s: option missing is inf, but no %s explains an infinity; give nan, "
+                             "none or a value",
+                             op, noun)
+               : LODE_OK;
+}
+
+lode_status lode_i_check_tensor(lode_ctx *ctx, const char *op, int ndim, const int64_t *shape,
+                                int most)
+{
+    if (ndim < 2 || ndim > most)
+        return lode_i_fail(ctx, LODE_ESHAPE, "%s: X has %d modes; it takes 2 to %d", op, ndim,
+                           most);
+    for (int m = 0; m < ndim; m++)
+        if (shape[m] == 0)
+            return lode_i_fail(ctx, LODE_ESHAPE, "%s: mode %d of X is empty", op, m);
+    return LODE_OK;
+}

@@ -149,6 +149,18 @@ done:
     return st;
 }
 
+/* bash and zsh: the second word, where the first is no operation. */
+static lode_status add_second(lode_ctx *ctx, lode_text *t)
+{
+    lode_status st = LODE_OK;
+    ADD("        case $op in\n        plan|help) values=$operations ;;\n"
+        "        bench) values=compress ;;\n        list) values='");
+    LODE_TRY(add_families(ctx, t));
+    ADD("' ;;\n        esac\n");
+done:
+    return st;
+}
+
 static lode_status add_bash(lode_ctx *ctx, lode_text *t)
 {
     lode_status st = LODE_OK;
@@ -159,11 +171,9 @@ static lode_status add_bash(lode_ctx *ctx, lode_text *t)
         "        COMPREPLY=($(compgen -W '");
     LODE_TRY(add_commands(ctx, t));
     ADD(" --help --version' -- \"$word\"))\n        return\n    fi\n"
-        "    if [ \"$COMP_CWORD\" -eq 2 ]; then\n        case $op in\n"
-        "        plan|help) values=$operations ;;\n        bench) values=compress ;;\n"
-        "        list) values='");
-    LODE_TRY(add_families(ctx, t));
-    ADD("' ;;\n        esac\n    elif [ \"$op\" = plan ]; then\n        op=${COMP_WORDS[2]}\n"
+        "    if [ \"$COMP_CWORD\" -eq 2 ]; then\n");
+    LODE_TRY(add_second(ctx, t));
+    ADD("    elif [ \"$op\" = plan ]; then\n        op=${COMP_WORDS[2]}\n"
         "    fi\n");
     LODE_TRY(add_cases(ctx, t));
     ADD("    if [[ $word == -* ]]; then\n"
@@ -184,12 +194,9 @@ static lode_status add_zsh(lode_ctx *ctx, lode_text *t)
     LODE_TRY(add_operations(ctx, t));
     ADD("'\n    if (( CURRENT == 2 )); then\n        compadd -- ${=:-");
     LODE_TRY(add_commands(ctx, t));
-    ADD("} --help --version\n        return\n    fi\n    if (( CURRENT == 3 )); then\n"
-        "        case $op in\n"
-        "        plan|help) values=$operations ;;\n        bench) values=compress ;;\n"
-        "        list) values='");
-    LODE_TRY(add_families(ctx, t));
-    ADD("' ;;\n        esac\n    elif [[ $op == plan ]]; then\n        op=$words[3]\n    fi\n");
+    ADD("} --help --version\n        return\n    fi\n    if (( CURRENT == 3 )); then\n");
+    LODE_TRY(add_second(ctx, t));
+    ADD("    elif [[ $op == plan ]]; then\n        op=$words[3]\n    fi\n");
     LODE_TRY(add_cases(ctx, t));
     ADD("    if [[ $words[CURRENT] == -* ]]; then\n        compadd -- ${=flags}\n"
         "    elif [[ -n $values ]]; then\n        compadd -- ${=values}\n"

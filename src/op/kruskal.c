@@ -69,23 +69,6 @@ done:
     return st;
 }
 
-static lode_status columns(lode_ctx *ctx, const lode_array *A, lode_panel *p)
-{
-    lode_status st = LODE_OK;
-    lode_array column = { 0 }, flat = { 0 };
-    for (int64_t c = 0; c < lode_i_min(A->shape[1], 3); c++) {
-        char label[32];
-        snprintf(label, sizeof label, "component %" PRId64, c + 1);
-        column = lode_i_cols(A, c, c + 1);
-        LODE_TRY(lode_array_reshape(ctx, &column, 1, &A->shape[0], &flat));
-        LODE_TRY(lode_i_panel_line(ctx, p, label, NULL, &flat));
-        LODE_FREE(&column, &flat);
-    }
-done:
-    LODE_FREE(&column, &flat);
-    return st;
-}
-
 lode_status lode_i_kruskal_plot(lode_ctx *ctx, const lode_op *op, const lode_bundle *model,
                                 const char *title, lode_figure *figure)
 {
@@ -109,7 +92,7 @@ lode_status lode_i_kruskal_plot(lode_ctx *ctx, const lode_op *op, const lode_bun
     for (int i = 0; i < m.ndim; i++) {
         snprintf(name, sizeof name, "axis %d", i);
         LODE_TRY(lode_i_panel(ctx, figure, name, "index", "entry of unit column", &p));
-        LODE_TRY(columns(ctx, &m.factor[i], p));
+        LODE_TRY(lode_i_plot_components(ctx, p, &m.factor[i]));
     }
 done:
     return st;

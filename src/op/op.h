@@ -108,6 +108,12 @@ double lode_i_error_target_fro(const lode_error_spec *e, double norm_fro, double
 bool lode_i_error_is_pointwise(const lode_error_spec *e);
 
 /** A result of a verb gets the model's provenance where it is a model itself, and the verb. */
+/** Refuses option missing inf: no NOUN ("factor") of the op explains an infinity. */
+lode_status lode_i_refuse_infinities(lode_ctx *ctx, const char *op, const lode_missing *missing,
+                                     const char *noun);
+/** Refuses tensors of fewer than 2 or more than `most` modes, and empty modes. */
+lode_status lode_i_check_tensor(lode_ctx *ctx, const char *op, int ndim, const int64_t *shape,
+                                int most);
 lode_status lode_i_inherit(lode_ctx *ctx, const lode_bundle *model, const char *verb,
                            lode_bundle *result);
 /* Parts of results, for invert: ranges made whole and checked against ndim and shape. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "op/call.h"
+#include "op/describe.h"
 #include "plot/plot.h"
 
 /* Members of no more values show them. */
@@ -79,15 +80,13 @@ done:
     return st;
 }
 
-static lode_status put_shape(lode_ctx *ctx, lode_text *t, lode_dtype dtype, int ndim,
-                             const int64_t *shape)
+static lode_status put_form(lode_ctx *ctx, lode_text *t, lode_dtype dtype, int ndim,
+                            const int64_t *shape)
 {
-    lode_status st = LODE_OK;
-    for (int k = 0; k < ndim; k++)
-        ADD("%s%" PRId64, k ? " x " : "", shape[k]);
-    ADD("%s%s", ndim ? " " : "", lode_dtype_name(dtype));
-done:
-    return st;
+    char text[512];
+    lode_i_print_shape(ndim, shape, text, sizeof text);
+    return lode_i_text_add(ctx, t, "%s%s%s", ndim ? text : "", ndim ? " " : "",
+                           lode_dtype_name(dtype));
 }
 
 static lode_status put_row(lode_ctx *ctx, lode_text *t, const char *name, const char *text)
@@ -123,14 +122,14 @@ static lode_status put_member(lode_ctx *ctx, lode_text *t, const char *name, lod
     ADD("</code></th><td>%s</td><td>", lode_kind_name(v.kind));
     switch (v.kind) {
     case LODE_ARRAY:
-        LODE_TRY(put_shape(ctx, t, v.as.array->dtype, v.as.array->ndim, v.as.array->shape));
+        LODE_TRY(put_form(ctx, t, v.as.array->dtype, v.as.array->ndim, v.as.array->shape));
         break;
     case LODE_SOURCE:
-        LODE_TRY(put_shape(ctx, t, v.as.source->dtype, v.as.source->ndim, v.as.source->shape));
+        LODE_TRY(put_form(ctx, t, v.as.source->dtype, v.as.source->ndim, v.as.source->shape));
         break;
     case LODE_SPARSE:
         LODE_TRY(
-            put_shape(ctx, t, v.as.sparse->values.dtype, v.as.sparse->ndim, v.as.sparse->shape));
+            put_form(ctx, t, v.as.sparse->values.dtype, v.as.sparse->ndim, v.as.sparse->shape));
         ADD(", %" PRId64 " held", lode_sparse_nnz(v.as.sparse));
         break;
     case LODE_SCALAR: PUT(lode_dtype_name(v.as.scalar->dtype)); break;
@@ -182,7 +181,7 @@ static lode_status put_about(lode_ctx *ctx, lode_text *t, const lode_bundle *mod
     lode_status st = LODE_OK;
     const lode_meta *m = &model->meta;
     lode_json *options = NULL;
-    char *made = NULL, text[1024];
+    char *made = NULL, text[1024], flag[80];
 
     PUT("<h2>How it was made</h2>\n<div class=\"scroll\" tabindex=\"0\" role=\"region\" "
         "aria-label=\"how it was made\"><table>\n");
@@ -210,9 +209,7 @@ static lode_status put_about(lode_ctx *ctx, lode_text *t, const lode_bundle *mod
     for (int64_t i = 0; i < lode_i_json_count(options); i++) {
         const char *name = lode_i_json_key(options, i, &value);
         const char *word = lode_i_json_as_text(value);
-        snprintf(text, sizeof text, "--%s", name);
-        for (char *p = text; *p; p++)
-            *p = *p == '_' ? '-' : *p;
+        snprintf(text, sizeof text, "--%s", lode_i_dashed(name, flag, sizeof flag));
         if (word)
             LODE_TRY(put_row(ctx, t, text, word));
     }
@@ -238,7 +235,7 @@ static lode_status put_page(lode_ctx *ctx, lode_text *t, const lode_bundle *mode
     PUT(".");
     if (m->has_shape) {
         PUT(" It stands for ");
-        LODE_TRY(put_shape(ctx, t, m->dtype, m->ndim, m->shape));
+        LODE_TRY(put_form(ctx, t, m->dtype, m->ndim, m->shape));
         PUT(".");
     }
     PUT("</p>\n");
@@ -270,16 +267,12 @@ lode_status lode_report(lode_ctx *ctx, const lode_bundle *model, lode_value orig
 {
     lode_status st = LODE_OK;
     lode_text text = { 0 };
-    lode_outfile *file = NULL;
     const lode_op *op = NULL;
     LODE_FORWARD(lode_i_op_of(ctx, model, &op));
     lode_i_begin(ctx, op->name);
     LODE_TRY(put_page(ctx, &text, model, original, op));
-    LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
-    LODE_TRY(lode_i_outfile_write(ctx, file, text.text, text.size));
-    LODE_TRY(lode_i_outfile_commit(ctx, &file));
+    LODE_TRY(lode_i_outfile_whole(ctx, path, force, text.text, text.size));
 done:
-    lode_i_outfile_abandon(&file);
     lode_i_text_free(&text);
     lode_i_end(ctx);
     return st;

@@ -44,5 +44,7 @@ lode_status lode_i_figure_svg(lode_ctx *ctx, const lode_figure *figure, int widt
  *  k hold. title: of the first panel; NULL: "singular values". */
 lode_status lode_i_plot_scree(lode_ctx *ctx, lode_figure *f, const char *title,
                               const lode_array *s);
+/** The first three columns of a matrix as lines of a panel, "component 1" and so on. */
+lode_status lode_i_plot_components(lode_ctx *ctx, lode_panel *p, const lode_array *A);
 
 #endif

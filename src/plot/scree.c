@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+enum { COMPONENTS = 3 };
+
 lode_status lode_i_plot_scree(lode_ctx *ctx, lode_figure *f, const char *title, const lode_array *s)
 {
     lode_status st = LODE_OK;
@@ -41,4 +43,15 @@ done:
         lode_i_figure_trim(f, before);
     LODE_FREE(&energy, &values);
     return st;
+}
+
+lode_status lode_i_plot_components(lode_ctx *ctx, lode_panel *p, const lode_array *A)
+{
+    char label[32];
+    for (int64_t c = 0; c < lode_i_min(A->shape[1], COMPONENTS); c++) {
+        const lode_array column = lode_i_column(A, c);
+        snprintf(label, sizeof label, "component %" PRId64, c + 1);
+        LODE_FORWARD(lode_i_panel_line(ctx, p, label, NULL, &column));
+    }
+    return LODE_OK;
 }

@@ -1,39 +1,9 @@
 /* A figure to a file: layout, one of two canvases, and an output that appears whole or not at
  * all. */
+#include "io/io.h"
 #include "plot/figure.h"
 
-#include <string.h>
-
 enum { NARROWEST = 200, WIDEST = 8000 };
-
-static char lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c + 32) : c;
-}
-
-static bool ends(const char *path, const char *suffix)
-{
-    const size_t n = strlen(path), k = strlen(suffix);
-    if (n < k)
-        return false;
-    for (size_t i = 0; i < k; i++)
-        if (lower(path[n - k + i]) != suffix[i])
-            return false;
-    return true;
-}
-
-static lode_status write_whole(lode_ctx *ctx, const char *path, bool force, const void *bytes,
-                               size_t size)
-{
-    lode_status st = LODE_OK;
-    lode_outfile *file = NULL;
-    LODE_TRY(lode_i_outfile_open(ctx, path, force, &file));
-    LODE_TRY(lode_i_outfile_write(ctx, file, bytes, size));
-    LODE_TRY(lode_i_outfile_commit(ctx, &file));
-done:
-    lode_i_outfile_abandon(&file);
-    return st;
-}
 
 static lode_status draw_svg(lode_ctx *ctx, const lode_figure *figure, const lode_sheet *sheet,
                             lode_svg **svg, const char **text, size_t *size)
@@ -72,8 +42,8 @@ lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const ch
     const char *text = NULL;
     size_t size = 0;
     lode_i_begin(ctx, "plot");
-    const bool as_svg = ends(path, ".svg");
-    LODE_REQUIRE(as_svg || ends(path, ".png"), LODE_EUSAGE,
+    const bool as_svg = lode_i_has_suffix(path, ".svg");
+    LODE_REQUIRE(as_svg || lode_i_has_suffix(path, ".png"), LODE_EUSAGE,
                  "a figure cannot be written to \"%s\": its name must end in .svg or .png", path);
     LODE_REQUIRE(width == 0 || (width >= NARROWEST && width <= WIDEST), LODE_EPARAM,
                  "a figure cannot be %d pixels wide: give %d to %d, or 0 for 960", width,
@@ -85,13 +55,13 @@ lode_status lode_figure_write(lode_ctx *ctx, const lode_figure *figure, const ch
     LODE_TRY(lode_i_sheet(ctx, figure, width ? width : 960, dark, &sheet));
     if (as_svg) {
         LODE_TRY(draw_svg(ctx, figure, &sheet, &svg, &text, &size));
-        LODE_TRY(write_whole(ctx, path, force, text, size));
+        LODE_TRY(lode_i_outfile_whole(ctx, path, force, text, size));
     } else {
         LODE_TRY(lode_i_raster_new(ctx, (lode_box){ 0, 0, sheet.width, sheet.height }, 1, &raster));
         lode_i_draw(lode_i_raster_canvas(raster), figure, &sheet);
         LODE_TRY(lode_i_raster_canvas(raster)->st);
         LODE_TRY(lode_i_raster_png(ctx, raster, true, &png, &size));
-        LODE_TRY(write_whole(ctx, path, force, png, size));
+        LODE_TRY(lode_i_outfile_whole(ctx, path, force, png, size));
     }
 done:
     lode_i_free(png);

@@ -37,9 +37,8 @@ double compress_exact_share(const block_task *t)
     if (!lode_i_spaced(&t->x, &s))
         return EXACT_SHARE;
     const double apart = s.num / s.den, n = (double)t->f.size;
-    return g->bytes || g->bound > 0       ? (g->bound < apart ? 0 : EXACT_SHARE)
-           : g->sumsq < apart * apart * n ? 0
-                                          : EXACT_SHARE;
+    const bool closer = g->bytes || g->bound > 0 ? g->bound < apart : g->sumsq < apart * apart * n;
+    return closer ? 0 : EXACT_SHARE;
 }
 
 lode_status compress_encode(lode_ctx *ctx, block_task *t, const lode_array *block,

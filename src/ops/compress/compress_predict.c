@@ -147,6 +147,17 @@ static lode_status price(lode_ctx *ctx, const sample *s, lode_predictor *p, doub
     return LODE_OK;
 }
 
+/* Takes these rules for the best where they come under `share` of its bytes. */
+static lode_status try_rules(lode_ctx *ctx, const sample *s, lode_predictor now, double bound,
+                             double share, lode_predictor *best, double *bytes)
+{
+    double size = 0;
+    LODE_FORWARD(price(ctx, s, &now, bound, &size));
+    if (size < share * *bytes)
+        *bytes = size, *best = now;
+    return LODE_OK;
+}
+
 /* The rules of interpolation (0) and Lorenzo (1) that code shortest, about, from p[0].step on, as
  * long as they may come under `most` bytes. */
 static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, double bound,
@@ -157,7 +168,6 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
     const double step = p[0].step, more = t->unrelated ? APART : 1;
     lode_predictor now = { .step = step, .finer = 2, .finest = 8 };
     int axes = 0;
-    double size = 0;
     uint32_t pairs = 0;
 
     for (int k = 0; k < t->x.ndim; k++)
@@ -185,31 +195,23 @@ static lode_status choose(lode_ctx *ctx, const block_task *t, const sample *s, d
             now.apart = pairs | UINT32_C(1) << k;
             if (now.apart == pairs || bytes[i] > HOPE * bytes[1 - i])
                 continue;
-            LODE_TRY(price(ctx, s, &now, bound, &size));
-            if (size < bytes[i])
-                bytes[i] = size, p[i] = now;
+            LODE_TRY(try_rules(ctx, s, now, bound, 1, &p[i], &bytes[i]));
         }
     /* nothing in common along any axis: what predictions say is noise of their own */
     now = (lode_predictor){ .lorenzo = true, .step = p[1].step };
     now.apart = (UINT32_C(1) << axes) - 1;
-    LODE_TRY(price(ctx, s, &now, bound, &size));
-    if (size < bytes[1])
-        bytes[1] = size, p[1] = now;
+    LODE_TRY(try_rules(ctx, s, now, bound, 1, &p[1], &bytes[1]));
     if (axes > 1 && bytes[0] < HOPE * bytes[1]) {
         now = p[0];
         now.alone = true;
-        LODE_TRY(price(ctx, s, &now, bound, &size));
-        if (size < SURE * bytes[0])
-            bytes[0] = size, p[0] = now;
+        LODE_TRY(try_rules(ctx, s, now, bound, SURE, &p[0], &bytes[0]));
     }
     for (size_t i = 0; i < sizeof finer / sizeof *finer && bytes[0] < HOPE * bytes[1]; i++) {
         if (i >= 3 && p[0].finest < finer[i - 1][1])
             break; /* it ends before */
         now = p[0];
         now.finer = finer[i][0], now.finest = finer[i][1];
-        LODE_TRY(price(ctx, s, &now, bound, &size));
-        if (size < bytes[0])
-            bytes[0] = size, p[0] = now;
+        LODE_TRY(try_rules(ctx, s, now, bound, 1, &p[0], &bytes[0]));
     }
 done:
     return st;

@@ -215,8 +215,7 @@ lode_status lode_i_dmd_plot(lode_ctx *ctx, const lode_bundle *bundle, lode_value
     enum { ARC = 181, FIRST = 4 };
     model m;
     lode_panel *p = NULL;
-    lode_array x = { 0 }, y = { 0 }, re = { 0 }, im = { 0 }, size = { 0 }, mode = { 0 },
-               part = { 0 };
+    lode_array x = { 0 }, y = { 0 }, re = { 0 }, im = { 0 }, size = { 0 }, mode = { 0 };
     char text[512];
     (void)original;
     LODE_TRY(read_model(ctx, bundle, &m));
@@ -250,13 +249,10 @@ lode_status lode_i_dmd_plot(lode_ctx *ctx, const lode_bundle *bundle, lode_value
             char label[48];
             if (lode_i_get1(m.frequency, j) < 0 && m.real)
                 continue; /* the pair of one that is drawn */
-            LODE_FREE(&part, &mode);
-            part = lode_i_cols(m.modes, j, j + 1);
-            LODE_TRY(lode_array_cast(ctx, &part, LODE_F64, &mode));
-            LODE_FREE(&part);
-            LODE_TRY(lode_array_reshape(ctx, &mode, 1, &m.n, &part));
+            const lode_array column = lode_i_column(m.modes, j);
+            LODE_TRY(lode_array_cast(ctx, &column, LODE_F64, &mode));
             snprintf(label, sizeof label, "%.4g cycles", lode_i_get1(m.frequency, j));
-            LODE_TRY(lode_i_panel_line(ctx, p, label, NULL, &part));
+            LODE_TRY(lode_i_panel_line(ctx, p, label, NULL, &mode));
             drawn++;
         }
     }
@@ -267,6 +263,6 @@ lode_status lode_i_dmd_plot(lode_ctx *ctx, const lode_bundle *bundle, lode_value
         LODE_TRY(lode_i_panel_line(ctx, p, NULL, NULL, m.trace));
     }
 done:
-    LODE_FREE(&x, &y, &re, &im, &size, &mode, &part);
+    LODE_FREE(&x, &y, &re, &im, &size, &mode);
     return st;
 }

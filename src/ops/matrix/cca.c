@@ -345,9 +345,7 @@ lode_status lode_cca(lode_ctx *ctx, const lode_cca_opts *o, lode_value X, lode_v
     double change = 0;
     int64_t gaps = 0;
     LODE_ENTER(&lode_op_cca, o, &p, X, Y);
-    LODE_REQUIRE(o->missing.kind != LODE_MISSING_INF, LODE_EPARAM,
-                 "cca: option missing is inf, but no score explains an infinity; give nan, none "
-                 "or a value");
+    LODE_TRY(lode_i_refuse_infinities(ctx, "cca", &o->missing, "score"));
     const bool dense = X.kind != LODE_SPARSE && Y.kind != LODE_SPARSE;
     const bool may_miss = dense && regression(o) && o->missing.kind != LODE_MISSING_NONE;
     LODE_TRY(lode_i_cca_open(ctx, o, X, Y, (int)p.number[FOLDS], &d));

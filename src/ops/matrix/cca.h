@@ -156,6 +156,8 @@ lode_status lode_i_cca_residual(lode_ctx *ctx, const lode_i_cca_equations *e, do
 lode_status lode_i_cca_nipals(lode_ctx *ctx, const lode_cca_opts *o, const lode_array *X,
                               const lode_array *Y, int64_t most, lode_i_cca_data *d,
                               lode_i_cca_model *m, lode_array *values, double *change);
+/** x as column a of `to`. */
+lode_status lode_i_cca_put(lode_ctx *ctx, const lode_array *x, int64_t a, lode_array *to);
 /** How far scores and loadings of a table are from being each other's slopes over what is observed, relatively. */
 lode_status lode_i_cca_missing_off(lode_ctx *ctx, const lode_array *X, const lode_array *mean,
                                    bool scale, const lode_array *weight, const lode_array *score,

@@ -136,14 +136,6 @@ done:
     return st;
 }
 
-static lode_status put(lode_ctx *ctx, const lode_array *x, int64_t a, lode_array *to)
-{
-    lode_array column = lode_i_cols(to, a, a + 1);
-    const lode_status st = lode_array_copy_into(ctx, x, &column);
-    lode_array_free(&column);
-    return st;
-}
-
 /* w less its parts in the weights before, so that it is of the table itself: r = w - R (P^T w). */
 static lode_status undeflate(lode_ctx *ctx, const lode_i_cca_model *m, int64_t a, lode_array *w)
 {
@@ -198,12 +190,12 @@ static lode_status take_in(lode_ctx *ctx, table *X, table *Y, const lode_array *
     LODE_TRY(lode_i_scale(ctx, sign, &c->u));
     LODE_TRY(slopes(ctx, X, LODE_T, &c->t, weight, &c->p));
     LODE_TRY(slopes(ctx, Y, LODE_T, &c->t, weight, &slope));
-    LODE_TRY(put(ctx, &c->w, a, &m->W[0]));
-    LODE_TRY(put(ctx, &c->c, a, &m->W[1]));
-    LODE_TRY(put(ctx, &c->t, a, &m->score[0]));
-    LODE_TRY(put(ctx, &c->u, a, &m->score[1]));
-    LODE_TRY(put(ctx, &c->p, a, &m->load[0]));
-    LODE_TRY(put(ctx, &slope, a, &m->load[1]));
+    LODE_TRY(lode_i_cca_put(ctx, &c->w, a, &m->W[0]));
+    LODE_TRY(lode_i_cca_put(ctx, &c->c, a, &m->W[1]));
+    LODE_TRY(lode_i_cca_put(ctx, &c->t, a, &m->score[0]));
+    LODE_TRY(lode_i_cca_put(ctx, &c->u, a, &m->score[1]));
+    LODE_TRY(lode_i_cca_put(ctx, &c->p, a, &m->load[0]));
+    LODE_TRY(lode_i_cca_put(ctx, &slope, a, &m->load[1]));
     LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_T, -1, &c->t, &c->p, 1, &X->gaps));
     LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_T, -1, &c->t, &slope, 1, &Y->gaps));
     LODE_TRY(fill_again(ctx, X));

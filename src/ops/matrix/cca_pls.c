@@ -17,7 +17,7 @@ static void free_columns(columns *c)
     lode_i_free(c->value);
 }
 
-static lode_status put(lode_ctx *ctx, const lode_array *x, int64_t a, lode_array *to)
+lode_status lode_i_cca_put(lode_ctx *ctx, const lode_array *x, int64_t a, lode_array *to)
 {
     lode_array column = lode_i_cols(to, a, a + 1);
     const lode_status st = lode_array_copy_into(ctx, x, &column);
@@ -103,9 +103,9 @@ static lode_status regress(lode_ctx *ctx, const lode_i_cca_task *task, const lod
         LODE_TRY(score(ctx, pair, &w, &t, &p, &q, task->cutoff[0] * size, &c->least, &any));
         if (!any)
             break;
-        LODE_TRY(put(ctx, &w, a, &c->W));
-        LODE_TRY(put(ctx, &p, a, &c->P));
-        LODE_TRY(put(ctx, &q, a, &c->Q));
+        LODE_TRY(lode_i_cca_put(ctx, &w, a, &c->W));
+        LODE_TRY(lode_i_cca_put(ctx, &p, a, &c->P));
+        LODE_TRY(lode_i_cca_put(ctx, &q, a, &c->Q));
         LODE_TRY(lode_i_norm_fro(ctx, &q, &length));
         c->value[a] = length;
         if (pls2) { /* (X - t p^T)^T (Y - t q^T) = S - p q^T, as t has length 1 */
@@ -115,7 +115,7 @@ static lode_status regress(lode_ctx *ctx, const lode_i_cca_task *task, const lod
         LODE_TRY(clear(ctx, &c->V, a, &p));
         LODE_TRY(lode_i_norm_fro(ctx, &p, &length));
         LODE_TRY(lode_i_scale(ctx, length > 0 ? 1 / length : 0, &p));
-        LODE_TRY(put(ctx, &p, a, &c->V));
+        LODE_TRY(lode_i_cca_put(ctx, &p, a, &c->V));
         LODE_TRY(lode_i_gemm(ctx, LODE_T, LODE_N, &p, &S, &row));
         LODE_TRY(lode_i_gemm_into(ctx, LODE_N, LODE_N, -1, &p, &row, 1, &S));
     }

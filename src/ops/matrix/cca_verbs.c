@@ -217,31 +217,12 @@ done:
 
 /* ---- plot ---- */
 
-static lode_status column(lode_ctx *ctx, const lode_array *a, int64_t j, lode_array *out)
-{
-    lode_array part = lode_i_cols(a, j, j + 1);
-    const lode_status st = lode_array_reshape(ctx, &part, 1, &part.shape[0], out);
-    lode_array_free(&part);
-    return st;
-}
-
 static lode_status lines(lode_ctx *ctx, lode_figure *figure, const char *title,
                          const lode_array *load)
 {
-    lode_status st = LODE_OK;
     lode_panel *p = NULL;
-    lode_array y = { 0 };
-    char label[32];
-    LODE_TRY(lode_i_panel(ctx, figure, title, "column", "slope on score", &p));
-    for (int64_t c = 0; c < lode_i_min(load->shape[1], 3); c++) {
-        lode_array_free(&y);
-        snprintf(label, sizeof label, "component %" PRId64, c + 1);
-        LODE_TRY(column(ctx, load, c, &y));
-        LODE_TRY(lode_i_panel_line(ctx, p, label, NULL, &y));
-    }
-done:
-    lode_array_free(&y);
-    return st;
+    LODE_FORWARD(lode_i_panel(ctx, figure, title, "column", "slope on score", &p));
+    return lode_i_plot_components(ctx, p, load);
 }
 
 lode_status lode_i_cca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
@@ -250,7 +231,7 @@ lode_status lode_i_cca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
     lode_status st = LODE_OK;
     lode_i_cca_result r;
     lode_panel *p = NULL;
-    lode_array x = { 0 }, y = { 0 }, count = { 0 };
+    lode_array count = { 0 };
     char text[512];
     (void)original;
     LODE_TRY(lode_i_cca_read(ctx, model, &r));
@@ -273,17 +254,15 @@ lode_status lode_i_cca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
         LODE_TRY(lode_i_panel_line(ctx, p, NULL, &count, r.press));
     }
     for (int64_t c = 0; c < lode_i_min(r.k, r.press ? 1 : 2); c++) {
-        LODE_FREE(&x, &y);
+        const lode_array x = lode_i_column(r.score[0], c), y = lode_i_column(r.score[1], c);
         snprintf(text, sizeof text, "scores %" PRId64 ", correlation %.3f", c + 1,
                  lode_i_get1(r.correlations, c));
         LODE_TRY(lode_i_panel(ctx, figure, text, "of X", "of Y", &p));
-        LODE_TRY(column(ctx, r.score[0], c, &x));
-        LODE_TRY(column(ctx, r.score[1], c, &y));
         LODE_TRY(lode_i_panel_points(ctx, p, NULL, &x, &y, NULL));
     }
     LODE_TRY(lines(ctx, figure, "loadings of X", r.load[0]));
     LODE_TRY(lines(ctx, figure, "loadings of Y", r.load[1]));
 done:
-    LODE_FREE(&x, &y, &count);
+    LODE_FREE(&count);
     return st;
 }

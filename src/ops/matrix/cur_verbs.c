@@ -11,14 +11,6 @@ typedef struct model {
     int64_t m, n, k, l;
 } model;
 
-static lode_status optional(lode_ctx *ctx, const lode_bundle *b, const char *name,
-                            const lode_array **a)
-{
-    *a = NULL;
-    return lode_bundle_get(b, name).kind == LODE_NONE ? LODE_OK
-                                                      : lode_bundle_array(ctx, b, name, a);
-}
-
 static lode_status check_index(lode_ctx *ctx, const lode_array *index, const char *name,
                                int64_t count, int64_t n)
 {
@@ -44,8 +36,8 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, model *f)
     int64_t fs[LODE_MAX_NDIM], hs[LODE_MAX_NDIM];
     f->F = lode_bundle_get(b, "F"), f->H = lode_bundle_get(b, "H");
     LODE_TRY(lode_bundle_array(ctx, b, "G", &f->G));
-    LODE_TRY(optional(ctx, b, "cols", &f->cols));
-    LODE_TRY(optional(ctx, b, "rows", &f->rows));
+    LODE_TRY(lode_i_bundle_optional(ctx, b, "cols", &f->cols));
+    LODE_TRY(lode_i_bundle_optional(ctx, b, "rows", &f->rows));
     const bool kinds = (f->F.kind == LODE_ARRAY || f->F.kind == LODE_SPARSE) &&
                        (f->H.kind == LODE_ARRAY || f->H.kind == LODE_SPARSE);
     LODE_REQUIRE(kinds && lode_i_value_shape(f->F, &F, &nf, fs) &&

@@ -215,18 +215,16 @@ done:
 static lode_status modes(lode_ctx *ctx, const factors *f, lode_panel *p)
 {
     lode_status st = LODE_OK;
-    lode_array view = { 0 }, column = { 0 }, real = { 0 };
+    lode_array real = { 0 };
     for (int64_t j = 0; j < lode_i_min(f->k, 4); j++) {
         char name[32];
         snprintf(name, sizeof name, "%" PRId64, j + 1);
-        LODE_FREE(&view);
-        view = lode_i_cols(f->X, j, j + 1);
-        LODE_TRY(lode_array_cast(ctx, &view, lode_i_real_of(f->X->dtype), &real));
-        LODE_TRY(lode_array_reshape(ctx, &real, 1, &f->n, &column));
-        LODE_TRY(lode_i_panel_line(ctx, p, name, NULL, &column));
+        const lode_array column = lode_i_column(f->X, j);
+        LODE_TRY(lode_array_cast(ctx, &column, lode_i_real_of(f->X->dtype), &real));
+        LODE_TRY(lode_i_panel_line(ctx, p, name, NULL, &real));
     }
 done:
-    LODE_FREE(&view, &column, &real);
+    LODE_FREE(&real);
     return st;
 }
 

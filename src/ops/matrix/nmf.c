@@ -457,11 +457,7 @@ done:
 
 static lode_status check_options(lode_ctx *ctx, const lode_nmf_opts *o)
 {
-    if (o->missing.kind == LODE_MISSING_INF)
-        return lode_i_fail(
-            ctx, LODE_EPARAM,
-            "nmf: option missing is inf, but no component explains an infinity; give "
-            "nan, none or a value");
+    LODE_FORWARD(lode_i_refuse_infinities(ctx, "nmf", &o->missing, "component"));
     if (o->loss == LODE_NMF_KL && o->method == LODE_NMF_HALS)
         return lode_i_fail(ctx, LODE_EUSAGE,
                            "nmf: --method hals is for the Frobenius loss; take mu or auto with kl");

@@ -378,10 +378,7 @@ lode_status lode_pca(lode_ctx *ctx, const lode_pca_opts *o, lode_value X, lode_b
     int64_t shape[LODE_MAX_NDIM];
 
     LODE_ENTER(&lode_op_pca, o, &p, X);
-    LODE_REQUIRE(
-        o->missing.kind != LODE_MISSING_INF, LODE_EPARAM,
-        "pca: option missing is inf, but no component explains an infinity; give nan, none "
-        "or a value");
+    LODE_TRY(lode_i_refuse_infinities(ctx, "pca", &o->missing, "component"));
     lode_i_value_shape(X, &dtype, &ndim, shape);
     info.rows = shape[0], info.cols = shape[1], info.dtype = lode_i_arith(dtype);
     lode_status fitted = LODE_EDOMAIN;

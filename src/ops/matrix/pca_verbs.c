@@ -454,7 +454,7 @@ lode_status lode_i_pca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
     fitted f;
     lode_array share = { 0 }, x = { 0 }, y = { 0 }, axis = { 0 };
     lode_panel *p = NULL;
-    char text[512], label[32];
+    char text[512];
     (void)original;
     LODE_TRY(read_model(ctx, model, &f));
     lode_certificate_print(&model->certificate, text, sizeof text);
@@ -477,15 +477,7 @@ lode_status lode_i_pca_plot(lode_ctx *ctx, const lode_bundle *model, lode_value 
         LODE_TRY(st);
     }
     LODE_TRY(lode_i_panel(ctx, figure, "axes", "column", "loading", &p));
-    for (int64_t c = 0; c < lode_i_min(f.k, 3); c++) {
-        lode_array column = lode_i_cols(f.V, c, c + 1), flat = { 0 };
-        snprintf(label, sizeof label, "component %" PRId64, c + 1);
-        st = lode_array_reshape(ctx, &column, 1, &f.n, &flat);
-        if (st >= 0)
-            st = lode_i_panel_line(ctx, p, label, NULL, &flat);
-        LODE_FREE(&column, &flat);
-        LODE_TRY(st);
-    }
+    LODE_TRY(lode_i_plot_components(ctx, p, f.V));
 done:
     LODE_FREE(&share, &x, &y, &axis);
     return st;

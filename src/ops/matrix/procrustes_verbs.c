@@ -11,14 +11,6 @@ typedef struct moved {
     bool several;
 } moved;
 
-static lode_status optional(lode_ctx *ctx, const lode_bundle *b, const char *name,
-                            const lode_array **a)
-{
-    *a = NULL;
-    return lode_bundle_get(b, name).kind == LODE_NONE ? LODE_OK
-                                                      : lode_bundle_array(ctx, b, name, a);
-}
-
 static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, moved *m)
 {
     LODE_FORWARD(lode_bundle_array(ctx, b, "rotation", &m->R));
@@ -26,12 +18,12 @@ static lode_status read_model(lode_ctx *ctx, const lode_bundle *b, moved *m)
     LODE_FORWARD(lode_bundle_array(ctx, b, "shift", &m->shift));
     LODE_FORWARD(lode_bundle_array(ctx, b, "aligned", &m->aligned));
     LODE_FORWARD(lode_bundle_array(ctx, b, "residuals", &m->residuals));
-    LODE_FORWARD(optional(ctx, b, "consensus", &m->consensus));
-    LODE_FORWARD(optional(ctx, b, "trace", &m->trace));
-    LODE_FORWARD(optional(ctx, b, "cross", &m->cross));
-    LODE_FORWARD(optional(ctx, b, "s", &m->s));
-    LODE_FORWARD(optional(ctx, b, "squares", &m->squares));
-    LODE_FORWARD(optional(ctx, b, "row_weights", &m->weights));
+    LODE_FORWARD(lode_i_bundle_optional(ctx, b, "consensus", &m->consensus));
+    LODE_FORWARD(lode_i_bundle_optional(ctx, b, "trace", &m->trace));
+    LODE_FORWARD(lode_i_bundle_optional(ctx, b, "cross", &m->cross));
+    LODE_FORWARD(lode_i_bundle_optional(ctx, b, "s", &m->s));
+    LODE_FORWARD(lode_i_bundle_optional(ctx, b, "squares", &m->squares));
+    LODE_FORWARD(lode_i_bundle_optional(ctx, b, "row_weights", &m->weights));
     m->several = m->R->ndim == 3;
     const int at = m->several;
     bool fits = m->R->ndim == 2 + at && m->aligned->ndim == 2 + at && m->shift->ndim == 1 + at &&
@@ -405,22 +397,13 @@ done:
 
 /* ---- plot ---- */
 
-static lode_status column(lode_ctx *ctx, const lode_array *a, int64_t j, lode_array *out)
-{
-    lode_array part = lode_i_cols(a, lode_i_min(j, a->shape[1] - 1),
-                                  lode_i_min(j, a->shape[1] - 1) + 1);
-    const lode_status st = lode_array_reshape(ctx, &part, 1, &part.shape[0], out);
-    lode_array_free(&part);
-    return st;
-}
-
 lode_status lode_i_procrustes_plot(lode_ctx *ctx, const lode_bundle *model, lode_value original,
                                    lode_figure *figure)
 {
     lode_status st = LODE_OK;
     moved m;
     lode_panel *p = NULL;
-    lode_array table = { 0 }, x = { 0 }, y = { 0 };
+    lode_array table = { 0 };
     char text[512], label[32];
     (void)original;
     LODE_TRY(read_model(ctx, model, &m));
@@ -428,11 +411,10 @@ lode_status lode_i_procrustes_plot(lode_ctx *ctx, const lode_bundle *model, lode
     LODE_TRY(lode_figure_caption(ctx, figure, "Aligned configurations", text));
     LODE_TRY(lode_i_panel(ctx, figure, "aligned points", "coordinate 1", "coordinate 2", &p));
     for (int64_t i = 0; i < lode_i_min(m.k, 6); i++) {
-        LODE_FREE(&x, &y);
         snprintf(label, sizeof label, "configuration %" PRId64, i + 1);
         LODE_TRY(lode_i_shape_take(ctx, m.aligned, i, &table));
-        LODE_TRY(column(ctx, &table, 0, &x));
-        LODE_TRY(column(ctx, &table, 1, &y));
+        const lode_array x = lode_i_column(&table, 0),
+                         y = lode_i_column(&table, lode_i_min(1, table.shape[1] - 1));
         LODE_TRY(lode_i_panel_points(ctx, p, m.several ? label : NULL, &x, &y,
                                      m.several ? NULL : m.residuals));
     }
@@ -449,6 +431,6 @@ lode_status lode_i_procrustes_plot(lode_ctx *ctx, const lode_bundle *model, lode
         LODE_TRY(lode_i_panel_line(ctx, p, NULL, NULL, m.s));
     }
 done:
-    LODE_FREE(&table, &x, &y);
+    LODE_FREE(&table);
     return st;
 }

@@ -229,10 +229,7 @@ static lode_status read_request(lode_ctx *ctx, const lode_rank_opts *o, const lo
                            X->ndim);
     if (X->size == 0)
         return lode_i_fail(ctx, LODE_ESHAPE, "rank: X is empty");
-    if (o->missing.kind == LODE_MISSING_INF)
-        return lode_i_fail(ctx, LODE_EPARAM,
-                           "rank: option missing is inf, but no component explains an infinity; "
-                           "give nan, none or a value");
+    LODE_FORWARD(lode_i_refuse_infinities(ctx, "rank", &o->missing, "component"));
     LODE_FORWARD(read_modes(ctx, o, X->ndim, q->mode, &q->modes));
     for (int64_t i = 0; i < q->modes; i++) {
         sides_of(X->ndim, X->shape, q->mode[i], side);

@@ -136,12 +136,8 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     if (o->rank.count > 1)
         return lode_i_fail(ctx, LODE_EPARAM, "cp: a sum of outer products has one rank, not %d",
                            (int)o->rank.count);
-    if (X.ndim < 2 || X.ndim > CP_MODES)
-        return lode_i_fail(ctx, LODE_ESHAPE, "cp: X has %d modes; it takes 2 to %d", X.ndim,
-                           CP_MODES);
+    LODE_FORWARD(lode_i_check_tensor(ctx, "cp", X.ndim, X.shape, CP_MODES));
     for (int m = 0; m < X.ndim; m++) {
-        if (X.shape[m] == 0)
-            return lode_i_fail(ctx, LODE_ESHAPE, "cp: mode %d of X is empty", m);
         rows += X.shape[m];
         if (!lode_i_mul(size, X.shape[m], &size))
             size = INT64_MAX / 64;

@@ -126,14 +126,9 @@ lode_status lode_i_cp_open(lode_ctx *ctx, const lode_cp_opts *o, lode_value X, c
         LODE_TRY(lode_i_cp_affinity(ctx, o, X, &made));
         X = lode_from_array(&made);
     }
-    LODE_REQUIRE(lode_i_value_shape(X, &stored, &x.ndim, x.shape) && x.ndim >= 2 &&
-                     x.ndim <= CP_MODES,
-                 LODE_ESHAPE, "cp: X has %d modes; it takes 2 to %d", x.ndim, CP_MODES);
-    for (int m = 0; m < x.ndim; m++)
-        LODE_REQUIRE(x.shape[m] > 0, LODE_ESHAPE, "cp: mode %d of X is empty", m);
-    LODE_REQUIRE(o->missing.kind != LODE_MISSING_INF, LODE_EPARAM,
-                 "cp: option missing is inf, but no factor explains an infinity; give nan, none or "
-                 "a value");
+    lode_i_value_shape(X, &stored, &x.ndim, x.shape);
+    LODE_TRY(lode_i_check_tensor(ctx, "cp", x.ndim, x.shape, CP_MODES));
+    LODE_TRY(lode_i_refuse_infinities(ctx, "cp", &o->missing, "factor"));
     x.dtype = lode_i_arith(stored);
     if (lode_i_cp_partial(o, X.kind))
         x.kind = CP_OBSERVED;

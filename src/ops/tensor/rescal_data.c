@@ -53,11 +53,7 @@ static lode_status refuse_missing(lode_ctx *ctx, const lode_rescal_opts *o, cons
         return lode_i_fail(ctx, LODE_EUSAGE,
                            "rescal: values are missing, which only the nonnegative updates leave "
                            "out; fill them, or take --nonneg true for data >= 0");
-    if (o->missing.kind == LODE_MISSING_INF)
-        return lode_i_fail(ctx, LODE_EPARAM,
-                           "rescal: option missing is inf, but no factor explains an infinity; "
-                           "give nan, none or a value");
-    return LODE_OK;
+    return lode_i_refuse_infinities(ctx, "rescal", &o->missing, "factor");
 }
 
 /* Where values are missing or masked: x.known, and 0 in their place. */

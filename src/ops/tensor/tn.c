@@ -109,12 +109,7 @@ static lode_status plan(lode_ctx *ctx, const lode_call *c, lode_plan *p)
     lode_i_squares s;
     const bool greedy = o->structure == LODE_TN_GREEDY, some = lode_i_tn_partial(o);
     LODE_FORWARD(asked(ctx, o, &X, &s));
-    if (X.ndim < 2 || X.ndim > LODE_I_NET_MODES)
-        return lode_i_fail(ctx, LODE_ESHAPE, "tn: X has %d modes; it takes 2 to %d", X.ndim,
-                           LODE_I_NET_MODES);
-    for (int m = 0; m < X.ndim; m++)
-        if (X.shape[m] == 0)
-            return lode_i_fail(ctx, LODE_ESHAPE, "tn: mode %d of X is empty", m);
+    LODE_FORWARD(lode_i_check_tensor(ctx, "tn", X.ndim, X.shape, LODE_I_NET_MODES));
     LODE_FORWARD(lode_i_tn_structure(ctx, o, X.ndim, X.shape, &net));
     const double size = (double)X.size, given = lode_i_net_params(&net);
     if (s.params > 0 && given > (double)s.params)

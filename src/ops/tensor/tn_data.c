@@ -119,14 +119,9 @@ lode_status lode_i_tn_open(lode_ctx *ctx, const lode_tn_opts *o, lode_value X, t
     tn_data x = { .some = lode_i_tn_partial(o), .unit = 1 };
     bool gaps = false;
     lode_dtype stored;
-    LODE_REQUIRE(lode_i_value_shape(X, &stored, &x.ndim, x.shape) && x.ndim >= 2 &&
-                     x.ndim <= LODE_I_NET_MODES,
-                 LODE_ESHAPE, "tn: X has %d modes; it takes 2 to %d", x.ndim, LODE_I_NET_MODES);
-    for (int m = 0; m < x.ndim; m++)
-        LODE_REQUIRE(x.shape[m] > 0, LODE_ESHAPE, "tn: mode %d of X is empty", m);
-    LODE_REQUIRE(o->missing.kind != LODE_MISSING_INF, LODE_EPARAM,
-                 "tn: option missing is inf, but no core explains an infinity; give nan, none or a "
-                 "value");
+    lode_i_value_shape(X, &stored, &x.ndim, x.shape);
+    LODE_TRY(lode_i_check_tensor(ctx, "tn", x.ndim, x.shape, LODE_I_NET_MODES));
+    LODE_TRY(lode_i_refuse_infinities(ctx, "tn", &o->missing, "core"));
     x.dtype = lode_i_arith(stored);
     if (!x.some) {
         const lode_status opened = open_whole(ctx, X, &x, &gaps);

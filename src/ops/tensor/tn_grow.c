@@ -185,6 +185,17 @@ done:
     return st;
 }
 
+/* Optimized anew and split, the network meets the error asked with fewer than so many parameters. */
+static lode_status settle(lode_ctx *ctx, const lode_tn_opts *o, const tn_data *d, double params,
+                          tn_fit *f, bool *better)
+{
+    LODE_FORWARD(lode_i_tn_optimize(ctx, o, d, STEP_TOL, f));
+    LODE_FORWARD(split(ctx, o, d, f));
+    *better = f->left <= f->target * f->target && lode_i_net_params(&f->net) < params &&
+              lode_i_net_widest(&f->net) <= cap(o);
+    return LODE_OK;
+}
+
 /* A node without a mode becomes part of a neighbour, which loops between the two no longer hide in; what is then of
  * low rank comes apart again. Stays where fewer parameters meet the error asked. */
 static lode_status rebuild(lode_ctx *ctx, const lode_tn_opts *o, const tn_data *d, int k, int j,
@@ -199,10 +210,7 @@ static lode_status rebuild(lode_ctx *ctx, const lode_tn_opts *o, const tn_data *
     if (*better) {
         for (int pass = 0; pass < PASSES; pass++)
             LODE_TRY(lode_i_net_balance(ctx, &f->net, error));
-        LODE_TRY(lode_i_tn_optimize(ctx, o, d, STEP_TOL, f));
-        LODE_TRY(split(ctx, o, d, f));
-        *better = f->left <= f->target * f->target && lode_i_net_params(&f->net) < params &&
-                  lode_i_net_widest(&f->net) <= cap(o);
+        LODE_TRY(settle(ctx, o, d, params, f, better));
     }
     if (!*better)
         go_back(f, &m);
@@ -276,10 +284,7 @@ static lode_status start_over(lode_ctx *ctx, const lode_tn_opts *o, const tn_dat
         goto done;
     LODE_TRY(collapse(ctx, d, fmax(error, 1e-9), &f->net, better));
     if (*better) {
-        LODE_TRY(lode_i_tn_optimize(ctx, o, d, STEP_TOL, f));
-        LODE_TRY(split(ctx, o, d, f));
-        *better = f->left <= f->target * f->target && lode_i_net_params(&f->net) < params &&
-                  lode_i_net_widest(&f->net) <= cap(o);
+        LODE_TRY(settle(ctx, o, d, params, f, better));
     }
     if (!*better)
         go_back(f, &m);

@@ -269,21 +269,16 @@ static lode_status draw_curve(lode_ctx *ctx, const lode_array *curve, lode_figur
 {
     lode_status st = LODE_OK;
     lode_panel *p = NULL;
-    lode_array column[3] = { { 0 } }, line[3] = { { 0 } };
+    const lode_array params = lode_i_column(curve, 0), fitted = lode_i_column(curve, 1),
+                     kept = lode_i_column(curve, 2);
     lode_stats s;
     LODE_TRY(lode_i_panel(ctx, f, "what parameters buy", "parameters", "relative error", &p));
     lode_i_panel_log(p, true, true);
-    for (int c = 0; c < 3; c++) {
-        column[c] = lode_i_cols(curve, c, c + 1);
-        LODE_TRY(lode_array_reshape(ctx, &column[c], 1, &curve->shape[0], &line[c]));
-    }
-    LODE_TRY(lode_i_panel_line(ctx, p, "fitted", &line[0], &line[1]));
-    LODE_TRY(lode_i_stats(ctx, &line[2], &s));
+    LODE_TRY(lode_i_panel_line(ctx, p, "fitted", &params, &fitted));
+    LODE_TRY(lode_i_stats(ctx, &kept, &s));
     if (s.count > 0)
-        LODE_TRY(lode_i_panel_line(ctx, p, "kept back", &line[0], &line[2]));
+        LODE_TRY(lode_i_panel_line(ctx, p, "kept back", &params, &kept));
 done:
-    for (int c = 0; c < 3; c++)
-        LODE_FREE(&column[c], &line[c]);
     return st;
 }
 
